@@ -1,0 +1,47 @@
+// A whole network as plain data, and its YAML.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "space/block.h"
+
+namespace ridgewalk {
+
+// The head of MobileNetV4: 1x1 conv to `width` -> norm -> act -> global average pool -> 1x1 conv to
+// `features` -> norm -> act -> linear to the classes.
+struct Head {
+  int width = 960;
+  int features = 1280;
+  bool operator==(const Head&) const = default;
+};
+
+struct Architecture {
+  std::string name;
+  int resolution = 224;  // height and width of the input in pixels
+  int channels = 3;
+  int classes = 1000;
+  Activation activation = Activation::kRelu;  // of the head; blocks carry their own
+  // Initial value of a learned factor on every channel of each UIB's and attention's branch; 0 for
+  // none (the released hybrids have 1e-5).
+  double layer_scale = 0;
+  Conv stem{.kernel = 3, .stride = 2, .width = 32};
+  std::vector<std::vector<Block>> stages;
+  Head head;
+  bool operator==(const Architecture&) const = default;
+};
+
+// Throws Error naming stage, block, field, value and rule when the network cannot be built.
+void validate(const Architecture& architecture);
+
+// YAML, exact in both directions. `file` names the text in errors. from_yaml() validates.
+std::string to_yaml(const Architecture& architecture);
+Architecture architecture_from_yaml(const std::string& text, const std::string& file);
+Architecture load_architecture(const std::string& path);
+
+// Width multiplier by timm's rule: block widths and the head's first convolution are scaled and
+// rounded with make_divisible, each expansion ratio is kept, the last features stay, and the stem
+// stays below 1.
+Architecture scale(const Architecture& architecture, double multiplier);
+
+}  // namespace ridgewalk

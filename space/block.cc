@@ -1,0 +1,115 @@
+#include "space/block.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <utility>
+
+namespace ridgewalk {
+namespace {
+
+constexpr std::array<std::pair<Activation, std::string_view>, 6> kActivationNames = {{
+    {Activation::kNone, "none"},
+    {Activation::kRelu, "relu"},
+    {Activation::kRelu6, "relu6"},
+    {Activation::kHardSwish, "hard_swish"},
+    {Activation::kSilu, "silu"},
+    {Activation::kGelu, "gelu"},
+}};
+
+constexpr int kLargestWidth = 65536;
+
+std::string range_violation(std::string_view field, int value, int low, int high) {
+  if (value >= low && value <= high) return "";
+  return std::string(field) + " is " + std::to_string(value) + "; it must be from " +
+         std::to_string(low) + " to " + std::to_string(high);
+}
+
+std::string kernel_violation(std::string_view field, int value, bool may_be_absent) {
+  if ((value == 0 && may_be_absent) || (value > 0 && value % 2 == 1 && value <= 31)) return "";
+  return std::string(field) + " is " + std::to_string(value) + "; it must be odd, at most 31" +
+         (may_be_absent ? ", or 0 for none" : "");
+}
+
+std::string stride_violation(int stride) { return range_violation("stride", stride, 1, 2); }
+
+std::string width_violation(std::string_view field, int width) {
+  return range_violation(field, width, 1, kLargestWidth);
+}
+
+template <class... Texts>
+std::string first_of(const Texts&... texts) {
+  std::string found;
+  ((found.empty() ? void(found = texts) : void()), ...);
+  return found;
+}
+
+struct Violation {
+  std::string operator()(const Conv& b) const {
+    return first_of(kernel_violation("kernel", b.kernel, false), stride_violation(b.stride),
+                    width_violation("width", b.width));
+  }
+  std::string operator()(const FusedIb& b) const {
+    return first_of(kernel_violation("kernel", b.kernel, false), stride_violation(b.stride),
+                    width_violation("expanded", b.expanded), width_violation("width", b.width));
+  }
+  std::string operator()(const Uib& b) const {
+    std::string strided;
+    if (b.stride != 1 && b.kernel1 == 0 && b.kernel2 == 0) {
+      strided = "stride is 2 but neither depthwise convolution is there to take it";
+    }
+    return first_of(kernel_violation("kernel1", b.kernel1, true),
+                    kernel_violation("kernel2", b.kernel2, true), stride_violation(b.stride),
+                    width_violation("expanded", b.expanded), width_violation("width", b.width),
+                    b.squeeze_excite ? width_violation("squeezed", b.squeeze_excite->squeezed) : "",
+                    strided);
+  }
+  std::string operator()(const MobileMqa& b) const {
+    return first_of(range_violation("heads", b.heads, 1, 256),
+                    range_violation("key_dim", b.key_dim, 1, 4096),
+                    range_violation("value_dim", b.value_dim, 1, 4096),
+                    range_violation("kv_stride", b.kv_stride, 1, 2));
+  }
+};
+
+}  // namespace
+
+std::string_view to_string(Activation activation) {
+  const auto found = std::find_if(kActivationNames.begin(), kActivationNames.end(),
+                                  [&](const auto& entry) { return entry.first == activation; });
+  return found->second;
+}
+
+std::optional<Activation> activation_named(std::string_view name) {
+  for (const auto& [activation, known] : kActivationNames) {
+    if (known == name) return activation;
+  }
+  return std::nullopt;
+}
+
+int make_divisible(double value, int divisor) {
+  const int rounded =
+      std::max(divisor, static_cast<int>(value + divisor / 2.0) / divisor * divisor);
+  return rounded < 0.9 * value ? rounded + divisor : rounded;
+}
+
+std::string_view instantiation(const Uib& block) {
+  if (block.kernel1 > 0) return block.kernel2 > 0 ? "ExtraDW" : "ConvNext";
+  return block.kernel2 > 0 ? "IB" : "FFN";
+}
+
+std::string violation(const Block& block) { return std::visit(Violation{}, block); }
+
+int output_width(const Block& block, int input_width) {
+  return std::visit(
+      [&](const auto& b) {
+        if constexpr (requires { b.width; }) {
+          return b.width;
+        } else {
+          return input_width;
+        }
+      },
+      block);
+}
+
+}  // namespace ridgewalk

@@ -1,0 +1,89 @@
+// The blocks of which networks are made: plain data, no tensor.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+namespace ridgewalk {
+
+enum class Activation { kNone, kRelu, kRelu6, kHardSwish, kSilu, kGelu };
+
+std::string_view to_string(Activation activation);
+// Empty when no activation has that name.
+std::optional<Activation> activation_named(std::string_view name);
+
+// Multiple of `divisor` nearest to `value`, at least `divisor` and never below 90 % of `value`: the
+// rounding of channel counts in the MobileNet family (TF-models make_divisible, timm round_channels).
+int make_divisible(double value, int divisor = 8);
+
+// conv kernel x kernel -> norm -> activation.
+struct Conv {
+  int kernel = 3;
+  int stride = 1;
+  int width = 0;  // output channels
+  Activation activation = Activation::kRelu;
+  bool operator==(const Conv&) const = default;
+};
+
+// conv kernel x kernel to `expanded` -> norm -> activation -> 1x1 conv to `width` -> norm.
+// The input is added when the stride is 1 and the widths agree.
+struct FusedIb {
+  int kernel = 3;
+  int stride = 1;
+  int expanded = 0;
+  int width = 0;
+  Activation activation = Activation::kRelu;
+  bool operator==(const FusedIb&) const = default;
+};
+
+// Channel gate after the middle depthwise convolution: pool -> 1x1 conv to `squeezed` -> activation
+// -> 1x1 conv back -> hard sigmoid (MobileNetV3, section 5.3) or sigmoid.
+struct SqueezeExcite {
+  int squeezed = 0;
+  Activation activation = Activation::kRelu;
+  bool hard_sigmoid = true;
+  bool operator==(const SqueezeExcite&) const = default;
+};
+
+// Universal inverted bottleneck (MobileNetV4, section 4):
+//   [dw kernel1 -> norm] -> 1x1 conv to `expanded` -> norm -> act
+//   -> [dw kernel2 -> norm -> act] -> [squeeze-excite] -> 1x1 conv to `width` -> norm
+// A kernel of 0 leaves that depthwise convolution out. A stride of 2 is taken by the second
+// depthwise convolution, by the first where there is no second. The input is added when the stride
+// is 1 and the widths agree.
+struct Uib {
+  int kernel1 = 0;
+  int kernel2 = 3;
+  int expanded = 0;
+  int width = 0;
+  int stride = 1;
+  Activation activation = Activation::kRelu;
+  std::optional<SqueezeExcite> squeeze_excite = {};
+  bool operator==(const Uib&) const = default;
+};
+
+// The four instantiations of a UIB: "FFN", "ConvNext", "IB", "ExtraDW".
+std::string_view instantiation(const Uib& block);
+
+// Mobile multi-query attention (MobileNetV4, section 5, equation 2): `heads` query heads over one key
+// and one value head; with kv_stride 2 keys and values are first reduced by a 3x3 depthwise
+// convolution each. Residual; keeps its input's width.
+struct MobileMqa {
+  int heads = 4;
+  int key_dim = 64;
+  int value_dim = 64;
+  int kv_stride = 1;
+  bool operator==(const MobileMqa&) const = default;
+};
+
+using Block = std::variant<Conv, FusedIb, Uib, MobileMqa>;
+
+// Empty when the block can be built, else what is wrong with it, naming field, value and rule.
+std::string violation(const Block& block);
+
+// Output channels of a block that is given `input_width` channels.
+int output_width(const Block& block, int input_width);
+
+}  // namespace ridgewalk

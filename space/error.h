@@ -1,0 +1,18 @@
+// The one exception for what a user can mend.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+namespace ridgewalk {
+
+// Bad input. what() is one line: "FILE:LINE: what is wrong; what to do". The program prints it and
+// exits 2. Our own mistakes are assertions, never this.
+class Error : public std::runtime_error {
+ public:
+  explicit Error(const std::string& message) : std::runtime_error(message) {}
+  Error(const std::string& file, int line, const std::string& message)
+      : std::runtime_error(file + (line > 0 ? ":" + std::to_string(line) : "") + ": " + message) {}
+};
+
+}  // namespace ridgewalk

@@ -1,0 +1,69 @@
+#include "space/graph.h"
+
+namespace ridgewalk {
+
+std::string_view to_string(OpKind kind) {
+  switch (kind) {
+    case OpKind::kInput: return "input";
+    case OpKind::kConv: return "conv";
+    case OpKind::kDepthwise: return "depthwise";
+    case OpKind::kLinear: return "linear";
+    case OpKind::kAttentionScores: return "attention_scores";
+    case OpKind::kAttentionMix: return "attention_mix";
+    case OpKind::kNorm: return "norm";
+    case OpKind::kActivation: return "activation";
+    case OpKind::kSoftmax: return "softmax";
+    case OpKind::kAdd: return "add";
+    case OpKind::kMean: return "mean";
+    case OpKind::kLayerScale: return "layer_scale";
+    case OpKind::kPool: return "pool";
+    case OpKind::kSigmoid: return "sigmoid";
+    case OpKind::kHardSigmoid: return "hard_sigmoid";
+    case OpKind::kMultiply: return "multiply";
+  }
+  return "";
+}
+
+int64_t Parameter::elements() const {
+  int64_t product = 1;
+  for (int64_t size : shape) product *= size;
+  return product;
+}
+
+std::vector<Parameter> parameters(const Graph& graph, int index) {
+  const Op& op = graph.ops[index];
+  const int64_t out = op.output.channels;
+  const int64_t k = op.kernel;
+  const int64_t in = op.inputs.empty() ? 0 : graph.ops[op.inputs[0]].output.channels;
+  std::vector<Parameter> list;
+  const auto add = [&](const char* suffix, std::vector<int64_t> shape, ParameterRole role) {
+    list.push_back({op.name + suffix, std::move(shape), role});
+  };
+  switch (op.kind) {
+    case OpKind::kConv: add(".weight", {out, in, k, k}, ParameterRole::kWeight); break;
+    case OpKind::kDepthwise: add(".weight", {out, 1, k, k}, ParameterRole::kWeight); break;
+    case OpKind::kLinear: add(".weight", {out, in}, ParameterRole::kWeight); break;
+    case OpKind::kNorm:
+      add(".weight", {out}, ParameterRole::kNormWeight);
+      add(".bias", {out}, ParameterRole::kNormBias);
+      add(".running_mean", {out}, ParameterRole::kRunningMean);
+      add(".running_var", {out}, ParameterRole::kRunningVar);
+      break;
+    case OpKind::kLayerScale: add(".gamma", {out}, ParameterRole::kLayerScale); break;
+    default: break;
+  }
+  if (op.bias) add(".bias", {out}, ParameterRole::kBias);
+  return list;
+}
+
+int64_t parameter_count(const Graph& graph) {
+  int64_t count = 0;
+  for (size_t i = 0; i < graph.ops.size(); ++i) {
+    for (const Parameter& parameter : parameters(graph, static_cast<int>(i))) {
+      if (is_learned(parameter.role)) count += parameter.elements();
+    }
+  }
+  return count;
+}
+
+}  // namespace ridgewalk

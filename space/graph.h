@@ -1,0 +1,81 @@
+// A network as a list of operations with every shape inferred: what is priced is what is run.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "space/block.h"
+
+namespace ridgewalk {
+
+// Of one image. For attention scores: heads, query positions, key positions.
+struct Shape {
+  int channels = 0;
+  int height = 0;
+  int width = 0;
+  int64_t elements() const { return int64_t{channels} * height * width; }
+  bool operator==(const Shape&) const = default;
+};
+
+enum class OpKind {
+  kInput,            // the image
+  kConv,             // dense convolution, padding (kernel - 1) / 2
+  kDepthwise,        // one filter a channel, same padding
+  kLinear,           // on flattened features
+  kAttentionScores,  // inputs query, key: query . key / sqrt(key_dim), a map a head
+  kAttentionMix,     // inputs scores, value: weighted sum of values, heads side by side
+  kNorm,             // batch norm
+  kActivation,
+  kSoftmax,      // over key positions
+  kAdd,          // inputs branch, skip
+  kMean,         // of all inputs: options of a choice that run side by side (op warm-up)
+  kLayerScale,   // a learned factor a channel
+  kPool,         // global average
+  kSigmoid,      // gates of squeeze-and-excitation
+  kHardSigmoid,  // relu6(x + 3) / 6
+  kMultiply,     // inputs features, gate
+};
+
+std::string_view to_string(OpKind kind);
+
+struct Op {
+  OpKind kind = OpKind::kInput;
+  std::string name;         // of the module in timm's naming; a parameter's name starts with it
+  std::vector<int> inputs = {};  // indices of earlier ops
+  Shape output;
+  int kernel = 1;
+  int stride = 1;
+  int heads = 0;  // attention
+  bool bias = false;
+  Activation activation = Activation::kNone;
+  double layer_scale = 0;  // initial value
+};
+
+// ops[0] is the input, the last op gives the logits; each op follows its inputs.
+struct Graph {
+  std::string name;
+  std::vector<Op> ops;
+};
+
+enum class ParameterRole { kWeight, kBias, kNormWeight, kNormBias, kRunningMean, kRunningVar, kLayerScale };
+
+// Buffers (running statistics) are kept with the weights but not learned and not counted.
+constexpr bool is_learned(ParameterRole role) {
+  return role != ParameterRole::kRunningMean && role != ParameterRole::kRunningVar;
+}
+
+struct Parameter {
+  std::string name;  // timm's state-dict name
+  std::vector<int64_t> shape;
+  ParameterRole role;
+  int64_t elements() const;
+};
+
+// The parameters of ops[op], in timm's order; empty for most kinds.
+std::vector<Parameter> parameters(const Graph& graph, int op);
+
+// Learned parameters of the whole network, as timm counts them.
+int64_t parameter_count(const Graph& graph);
+
+}  // namespace ridgewalk

@@ -1,0 +1,249 @@
+#include "space/lowering.h"
+
+#include <algorithm>
+
+namespace ridgewalk {
+namespace {
+
+int reduced(int size, int stride) { return (size + stride - 1) / stride; }
+
+// Appends operations to a graph. Every method returns the index of its output.
+class Lowering {
+ public:
+  explicit Lowering(const Architecture& architecture, Naming naming,
+                    const std::vector<StageBlend>& blends)
+      : architecture_(architecture), naming_(naming), blends_(blends) {}
+
+  Graph run() {
+    const Architecture& a = architecture_;
+    graph_.name = a.name;
+    int x = add({.kind = OpKind::kInput,
+                 .name = "input",
+                 .output = {a.channels, a.resolution, a.resolution}});
+    x = conv("conv_stem", x, a.stem.width, a.stem.kernel, a.stem.stride);
+    x = activation("act1", norm("bn1", x), a.stem.activation);
+    for (size_t s = 0; s < a.stages.size(); ++s) x = stage(static_cast<int>(s), x);
+    return head(x);
+  }
+
+ private:
+  const Shape& shape(int index) const { return graph_.ops[index].output; }
+
+  int add(Op op) {
+    graph_.ops.push_back(std::move(op));
+    return static_cast<int>(graph_.ops.size()) - 1;
+  }
+
+  int conv(const std::string& name, int x, int width, int kernel = 1, int stride = 1,
+           bool bias = false) {
+    const Shape in = shape(x);
+    return add({.kind = OpKind::kConv,
+                .name = name,
+                .inputs = {x},
+                .output = {width, reduced(in.height, stride), reduced(in.width, stride)},
+                .kernel = kernel,
+                .stride = stride,
+                .bias = bias});
+  }
+
+  int depthwise(const std::string& name, int x, int kernel, int stride) {
+    const Shape in = shape(x);
+    return add({.kind = OpKind::kDepthwise,
+                .name = name,
+                .inputs = {x},
+                .output = {in.channels, reduced(in.height, stride), reduced(in.width, stride)},
+                .kernel = kernel,
+                .stride = stride});
+  }
+
+  int same_shape(OpKind kind, const std::string& name, std::vector<int> inputs) {
+    const Shape output = shape(inputs[0]);
+    return add({.kind = kind, .name = name, .inputs = std::move(inputs), .output = output});
+  }
+
+  int norm(const std::string& name, int x) { return same_shape(OpKind::kNorm, name, {x}); }
+
+  int activation(const std::string& name, int x, Activation activation) {
+    if (activation == Activation::kNone) return x;
+    const int index = same_shape(OpKind::kActivation, name, {x});
+    graph_.ops[index].activation = activation;
+    return index;
+  }
+
+  int layer_scale(const std::string& prefix, int x) {
+    if (architecture_.layer_scale == 0) return x;
+    const int index = same_shape(OpKind::kLayerScale, prefix + ".layer_scale", {x});
+    graph_.ops[index].layer_scale = architecture_.layer_scale;
+    return index;
+  }
+
+  int residual(const std::string& prefix, int branch, int skip) {
+    if (shape(branch) != shape(skip)) return branch;
+    return same_shape(OpKind::kAdd, prefix + ".add", {branch, skip});
+  }
+
+  int mean(const std::string& name, const std::vector<int>& options) {
+    return options.size() == 1 ? options[0] : same_shape(OpKind::kMean, name, options);
+  }
+
+  // One optional depthwise convolution and its norm; the average when several kernels are given.
+  int depthwise_options(const std::string& name, int x, const std::vector<int>& kernels, int stride,
+                        Activation act) {
+    std::vector<int> options;
+    for (int kernel : kernels) {
+      int y = x;
+      if (kernel > 0) {
+        const std::string own = naming_ == Naming::kShared ? name + ".k" + std::to_string(kernel) : name;
+        y = norm(own + ".bn", depthwise(own + ".conv", x, kernel, stride));
+        y = activation(own + ".act", y, act);
+      }
+      options.push_back(y);
+    }
+    return mean(name + ".mean", options);
+  }
+
+  int block(const std::string& prefix, int x, const Conv& b) {
+    const int y = conv(prefix + ".conv", x, b.width, b.kernel, b.stride);
+    return activation(prefix + ".act", norm(prefix + ".bn1", y), b.activation);
+  }
+
+  int block(const std::string& prefix, int x, const FusedIb& b) {
+    int y = conv(prefix + ".conv_exp", x, b.expanded, b.kernel, b.stride);
+    y = activation(prefix + ".act", norm(prefix + ".bn1", y), b.activation);
+    y = norm(prefix + ".bn2", conv(prefix + ".conv_pwl", y, b.width));
+    return b.stride == 1 ? residual(prefix, y, x) : y;
+  }
+
+  int block(const std::string& prefix, int x, const Uib& b, const BlockBlend& blend = {}) {
+    const auto kernels = [](const std::vector<int>& blended, int own) {
+      return blended.empty() ? std::vector<int>{own} : blended;
+    };
+    const bool stride_on_first = b.kernel2 == 0 && blend.kernel2.empty();
+    int y = depthwise_options(prefix + ".dw_start", x, kernels(blend.kernel1, b.kernel1),
+                              stride_on_first ? b.stride : 1, Activation::kNone);
+    y = norm(prefix + ".pw_exp.bn", conv(prefix + ".pw_exp.conv", y, b.expanded));
+    y = activation(prefix + ".pw_exp.act", y, b.activation);
+    y = depthwise_options(prefix + ".dw_mid", y, kernels(blend.kernel2, b.kernel2),
+                          stride_on_first ? 1 : b.stride, b.activation);
+    if (b.squeeze_excite) y = squeeze_excite(prefix + ".se", y, *b.squeeze_excite);
+    y = norm(prefix + ".pw_proj.bn", conv(prefix + ".pw_proj.conv", y, b.width));
+    y = layer_scale(prefix, y);
+    return b.stride == 1 ? residual(prefix, y, x) : y;
+  }
+
+  int squeeze_excite(const std::string& prefix, int x, const SqueezeExcite& gate) {
+    const int channels = shape(x).channels;
+    int g = pool(prefix + ".pool", x);
+    g = conv(prefix + ".conv_reduce", g, gate.squeezed, 1, 1, true);
+    g = activation(prefix + ".act", g, gate.activation);
+    g = conv(prefix + ".conv_expand", g, channels, 1, 1, true);
+    g = same_shape(gate.hard_sigmoid ? OpKind::kHardSigmoid : OpKind::kSigmoid, prefix + ".gate", {g});
+    return same_shape(OpKind::kMultiply, prefix + ".multiply", {x, g});
+  }
+
+  // Keys or values: [depthwise, norm] -> 1x1 conv.
+  int keys_or_values(const std::string& prefix, int x, int width, int stride) {
+    if (stride > 1) {
+      x = norm(prefix + ".norm", depthwise(prefix + ".down_conv", x, 3, stride));
+    }
+    return conv(prefix + ".proj", x, width);
+  }
+
+  int block(const std::string& prefix, int x, const MobileMqa& b) {
+    const int y = norm(prefix + ".norm", x);
+    const int query = conv(prefix + ".attn.query.proj", y, b.heads * b.key_dim);
+    const int key = keys_or_values(prefix + ".attn.key", y, b.key_dim, b.kv_stride);
+    const int value = keys_or_values(prefix + ".attn.value", y, b.value_dim, b.kv_stride);
+    const Shape positions = shape(x);
+    const int queries = positions.height * positions.width;
+    const int keys = shape(key).height * shape(key).width;
+    const int scores = add({.kind = OpKind::kAttentionScores,
+                            .name = prefix + ".attn.scores",
+                            .inputs = {query, key},
+                            .output = {b.heads, queries, keys},
+                            .heads = b.heads});
+    const int weights = same_shape(OpKind::kSoftmax, prefix + ".attn.softmax", {scores});
+    const int mixed = add({.kind = OpKind::kAttentionMix,
+                           .name = prefix + ".attn.mix",
+                           .inputs = {weights, value},
+                           .output = {b.heads * b.value_dim, positions.height, positions.width},
+                           .heads = b.heads});
+    const int out = conv(prefix + ".attn.output.proj", mixed, positions.channels);
+    return residual(prefix, layer_scale(prefix, out), x);
+  }
+
+  int pool(const std::string& name, int x) {
+    return add({.kind = OpKind::kPool, .name = name, .inputs = {x}, .output = {shape(x).channels, 1, 1}});
+  }
+
+  int stage(int s, int x) {
+    static const StageBlend kNoBlend;
+    const StageBlend& blend = blends_.empty() ? kNoBlend : blends_[s];
+    const std::string stage_prefix = "blocks." + std::to_string(s) + ".";
+    std::vector<int> outputs;  // at the depths to be averaged
+    int uibs = 0;
+    int index = 0;
+    for (const Block& b : architecture_.stages[s]) {
+      const bool shared = naming_ == Naming::kShared;
+      const std::string prefix = stage_prefix + std::to_string(shared ? uibs : index);
+      if (const auto* uib = std::get_if<Uib>(&b)) {
+        static const BlockBlend kNone;
+        const BlockBlend& own = uibs < std::ssize(blend.blocks) ? blend.blocks[uibs] : kNone;
+        x = block(prefix, x, *uib, own);
+        ++uibs;
+        if (!own.attention.empty()) {
+          std::vector<int> options;
+          for (const auto& mqa : own.attention) {
+            options.push_back(mqa ? block(prefix + ".mqa", x, *mqa) : x);
+          }
+          x = mean(prefix + ".mqa.mean", options);
+        }
+        if (std::find(blend.depths.begin(), blend.depths.end(), uibs) != blend.depths.end()) {
+          outputs.push_back(x);
+        }
+      } else if (const auto* mqa = std::get_if<MobileMqa>(&b)) {
+        x = block(shared ? stage_prefix + std::to_string(uibs - 1) + ".mqa" : prefix, x, *mqa);
+      } else if (const auto* conv = std::get_if<Conv>(&b)) {
+        x = block(stage_prefix + std::to_string(index), x, *conv);
+      } else {
+        x = block(stage_prefix + std::to_string(index), x, std::get<FusedIb>(b));
+      }
+      ++index;
+    }
+    return outputs.empty() ? x : mean(stage_prefix + "mean", outputs);
+  }
+
+  Graph head(int x) {
+    const Architecture& a = architecture_;
+    const std::string prefix = "blocks." + std::to_string(a.stages.size()) + ".0";
+    x = block(prefix, x, Conv{.kernel = 1, .width = a.head.width, .activation = a.activation});
+    x = pool("global_pool", x);
+    x = norm("norm_head", conv("conv_head", x, a.head.features));
+    x = activation("act2", x, a.activation);
+    add({.kind = OpKind::kLinear,
+         .name = "classifier",
+         .inputs = {x},
+         .output = {a.classes, 1, 1},
+         .bias = true});
+    return std::move(graph_);
+  }
+
+  const Architecture& architecture_;
+  const Naming naming_;
+  const std::vector<StageBlend>& blends_;
+  Graph graph_;
+};
+
+}  // namespace
+
+Graph lower(const Architecture& architecture, Naming naming) {
+  validate(architecture);
+  return Lowering(architecture, naming, {}).run();
+}
+
+Graph lower(const BlendedArchitecture& blended) {
+  validate(blended.architecture);
+  return Lowering(blended.architecture, Naming::kShared, blended.stages).run();
+}
+
+}  // namespace ridgewalk

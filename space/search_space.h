@@ -1,0 +1,104 @@
+// A family of architectures: stages with lists of what each part may be.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "space/architecture.h"
+
+namespace ridgewalk {
+
+// What fills a stage: a chain of UIBs; one fused inverted bottleneck; or a k x k and a 1x1
+// convolution, both activated (the stem pairs of MNv4-Conv-S).
+enum class StageKind { kUib, kFusedIb, kConvPair };
+std::string_view to_string(StageKind kind);
+
+// The choices of one UIB. The first block's expansion also serves the other kinds of stage.
+struct BlockSpace {
+  std::vector<double> expansion;  // expanded channels over input channels
+  std::vector<int> kernel1;       // 0 for none
+  std::vector<int> kernel2;
+  std::vector<std::optional<MobileMqa>> attention;  // after the block; nullopt for none
+  bool operator==(const BlockSpace&) const = default;
+};
+
+struct StageSpace {
+  std::vector<StageKind> kind = {StageKind::kUib};
+  int stride = 2;          // of the stage's first block
+  std::vector<int> width;  // of all blocks of the stage
+  std::vector<int> depth;  // UIBs
+  int kernel = 3;          // of the dense convolution of the other kinds
+  std::vector<BlockSpace> blocks;  // as many as the largest depth; a stride of 2 needs kernel2 > 0
+  bool operator==(const StageSpace&) const = default;
+};
+
+struct SearchSpace {
+  std::string name;
+  std::vector<int> resolution;
+  int channels = 3;
+  int classes = 1000;
+  std::vector<Activation> activation = {Activation::kRelu};
+  std::vector<double> layer_scale = {0};
+  int stem_kernel = 3;
+  int stem_stride = 2;
+  std::vector<int> stem_width;
+  std::vector<StageSpace> stages;
+  Head head;
+  bool operator==(const SearchSpace&) const = default;
+};
+
+// Throws Error naming the choice that is empty, repeats an option or cannot be built.
+void validate(const SearchSpace& space);
+
+std::string to_yaml(const SearchSpace& space);
+SearchSpace search_space_from_yaml(const std::string& text, const std::string& file);
+// A name of a built-in space (built_in_spaces()) or a file.
+SearchSpace load_search_space(const std::string& name_or_path);
+std::vector<std::string> built_in_spaces();
+
+// How the warm-ups of a search treat a choice: all options of an operation may run side by side,
+// filters may be set to the widest; the rest is only ever sampled.
+enum class ChoiceKind { kOperation, kFilters, kOther };
+
+// One decision to be taken. Its name says what it decides: "stages.2.width", "stages.2.1.kernel2".
+struct Choice {
+  std::string name;
+  ChoiceKind kind;
+  std::vector<std::string> options;
+  int widest = 0;  // index of the largest option of a filter choice
+};
+
+// All choices in the order of Decisions.
+std::vector<Choice> choices(const SearchSpace& space);
+
+// Where each choice stands in the list of choices.
+struct BlockChoices {
+  int expansion, kernel1, kernel2, attention;
+};
+struct StageChoices {
+  int kind, width, depth;
+  std::vector<BlockChoices> blocks;
+};
+struct ChoiceLayout {
+  int resolution = 0, activation = 1, layer_scale = 2, stem_width = 3;
+  std::vector<StageChoices> stages;
+  int count = 4;
+};
+ChoiceLayout choice_layout(const SearchSpace& space);
+
+// Number of different architectures: what a shallower stage or another kind of stage leaves
+// undecided is not counted.
+double size(const SearchSpace& space);
+
+// The coarse space: widths and depths stay choices; every UIB is an IB of expansion 4 and kernel 3,
+// without attention (MobileNetV4, appendix A).
+SearchSpace coarse_space(const SearchSpace& space);
+// The fine space after a coarse result: everything frozen to it but both depthwise kernels of every
+// UIB, which may be whatever `space` offers.
+SearchSpace fine_space(const SearchSpace& space, const Architecture& coarse);
+// The hybrid space after a fine result: everything frozen but attention or none after each UIB of
+// the last two resolutions.
+SearchSpace hybrid_space(const SearchSpace& space, const Architecture& fine);
+
+}  // namespace ridgewalk

@@ -1,0 +1,128 @@
+// Reading YAML strictly: a wrong type, a missing key and an unknown key are errors with file and
+// line. Not installed: public headers speak of files and text, not of nodes.
+#pragma once
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "space/error.h"
+
+namespace ridgewalk {
+
+// A node and where it came from.
+struct YamlSource {
+  YAML::Node node;
+  std::string file;
+
+  int line() const { return node.Mark().line + 1; }
+  [[noreturn]] void fail(const std::string& message) const { throw Error(file, line(), message); }
+};
+
+// Whole contents. Throws Error when the file cannot be read.
+std::string read_file(const std::string& path);
+
+// Throws Error when the text is not YAML; `file` names it in errors.
+YamlSource parse_yaml(const std::string& text, const std::string& file);
+
+// Writes `text` beside `path` and renames it, so that a reader sees the old file or the new one.
+// Throws Error when the folder is not writable.
+void write_file(const std::string& path, std::string_view text);
+
+template <class T>
+constexpr const char* yaml_type_name() {
+  if constexpr (std::is_same_v<T, bool>) return "true or false";
+  if constexpr (std::is_integral_v<T>) return "a whole number";
+  if constexpr (std::is_floating_point_v<T>) return "a number";
+  return "a text";
+}
+
+template <class T>
+T yaml_value(const YamlSource& source, std::string_view name) {
+  T value{};
+  bool read = source.node.IsScalar();
+  try {
+    if (read) value = source.node.as<T>();
+  } catch (const YAML::Exception&) {
+    read = false;
+  }
+  if (!read) source.fail("'" + std::string(name) + "' must be " + yaml_type_name<T>());
+  return value;
+}
+
+// Reads the keys of one mapping. finish() refuses every key that nobody asked for.
+class FieldReader {
+ public:
+  explicit FieldReader(YamlSource source) : source_(std::move(source)) {
+    if (!source_.node.IsMap()) source_.fail("expected a mapping 'key: value'");
+  }
+
+  bool has(std::string_view name) {
+    known_.emplace_back(name);
+    return bool(find(name));
+  }
+
+  // The value's node; an error when it is absent.
+  YamlSource child(std::string_view name) {
+    known_.emplace_back(name);
+    YAML::Node node = find(name);
+    if (!node) source_.fail("missing key '" + std::string(name) + "'");
+    return {node, source_.file};
+  }
+
+  template <class T>
+  T required(std::string_view name) {
+    return yaml_value<T>(child(name), name);
+  }
+
+  // Leaves `value` as it is when the key is absent.
+  template <class T>
+  void optional(std::string_view name, T& value) {
+    if (has(name)) value = required<T>(name);
+  }
+
+  // A list, or one value standing for a list of one.
+  template <class T>
+  std::vector<T> list(std::string_view name) {
+    const YamlSource source = child(name);
+    if (!source.node.IsSequence()) return {yaml_value<T>(source, name)};
+    if (source.node.size() == 0) source.fail("'" + std::string(name) + "' is an empty choice");
+    std::vector<T> values;
+    for (const YAML::Node& item : source.node) {
+      values.push_back(yaml_value<T>({item, source_.file}, name));
+    }
+    return values;
+  }
+
+  // Throws Error naming the first key that was never asked for, and the keys there are.
+  void finish() const {
+    for (const auto& entry : source_.node) {
+      const YamlSource key{entry.first, source_.file};
+      const auto name = yaml_value<std::string>(key, "a key");
+      if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
+      std::ostringstream message;
+      message << "unknown key '" << name << "'; known here:";
+      for (const std::string& known : known_) message << ' ' << known;
+      key.fail(message.str());
+    }
+  }
+
+  const YamlSource& source() const { return source_; }
+
+ private:
+  // operator[] of a const Node does not insert.
+  YAML::Node find(std::string_view name) const {
+    const YAML::Node& node = source_.node;
+    return node[std::string(name)];
+  }
+
+  YamlSource source_;
+  std::vector<std::string> known_;
+};
+
+}  // namespace ridgewalk
