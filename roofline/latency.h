@@ -1,0 +1,22 @@
+// The roofline latency model: sum over operations of max(MACs / peak, bytes / bandwidth)
+// (MobileNetV4, section 3, equation 1).
+#pragma once
+
+#include <vector>
+
+#include "roofline/cost.h"
+
+namespace ridgewalk {
+
+// Time of one op in units of one MAC at peak: max(MACs, ridge point * bytes). Rounded to 2^-10 of a
+// MAC, so that sums of them are exact and equal in any order. Ridge point 0 is MAC counting.
+Macs op_time(const OpCost& cost, MacsPerByte ridge_point, DataType type);
+
+// Sum of op_time over the graph. Over a machine's peak it is the latency in seconds.
+Macs latency(const Graph& graph, MacsPerByte ridge_point, DataType type = DataType::kInt8);
+
+// The ridge points of a sweep from `low` to `high`: 0 stands alone, the rest are spaced
+// logarithmically from 0.1 on, both ends included. Throws Error when they are not in order.
+std::vector<MacsPerByte> ridge_points(double low, double high, int count = 101);
+
+}  // namespace ridgewalk

@@ -1,0 +1,55 @@
+// The distribution over architectures that a search improves (TuNAS, section 3 and controller.py).
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <Eigen/Core>
+
+#include "space/decisions.h"
+
+namespace ridgewalk {
+
+struct ControllerOptions {
+  double learning_rate = 0.005;
+  double learning_rate_growth = 10;  // x growth^progress over the steps that update it
+  double baseline_momentum = 0.95;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  bool operator==(const ControllerOptions&) const = default;
+};
+
+// One independent categorical a choice, logits zero at the start. Choices without use in a sample
+// count for nothing in its probability and get no gradient from it.
+class Controller {
+ public:
+  Controller(const SearchSpace& space, const ControllerOptions& options);
+
+  Decisions sample(std::mt19937_64& random) const;
+  double log_probability(const Decisions& decisions) const;
+  std::vector<std::vector<double>> probabilities() const;  // [choice][option]
+
+  // REINFORCE: the gradient of -(reward - baseline) * log p, averaged over the samples. The baseline
+  // is a zero-debiased moving average into which this step's mean reward goes first. Adam without
+  // first moment, whose second moment averages the squares of the samples' gradients (TuNAS squares
+  // first and averages after). `progress` in [0, 1] scales the learning rate.
+  void update(std::span<const Decisions> samples, std::span<const double> rewards, double progress);
+  // Only the moving baseline, while the logits still wait.
+  void observe(std::span<const double> rewards);
+  double baseline() const;
+
+  // The most probable option of every choice, the first of equals.
+  Decisions most_probable() const;
+  // The `count` most probable different architectures, most probable first.
+  std::vector<Decisions> most_probable(int count) const;
+
+  // Everything that the next update depends on, as text that restores the same bits.
+  std::string state() const;
+  // Throws Error when the text is not the state of a controller of this space.
+  void restore(const std::string& state);
+};
+
+}  // namespace ridgewalk

@@ -1,0 +1,85 @@
+// One stage of search: shared weights and controller improve step by step (TuNAS).
+#pragma once
+
+#include <random>
+#include <string>
+#include <vector>
+
+#include "roofline/cost_table.h"
+#include "search/controller.h"
+#include "search/reward.h"
+#include "search/shared_weights.h"
+
+namespace ridgewalk {
+
+struct TunasOptions {
+  int steps = 1000;
+  int samples_per_step = 4;           // architectures
+  double controller_delay = 0.25;     // share of the steps before the controller learns
+  double operation_warmup = 0.25;     // share over which the chance of a blend falls from 1 to 0
+  double filter_warmup = 0.25;        // the same for the widest filters
+  int candidates = 8;                 // most probable architectures evaluated at the end
+  ControllerOptions controller;
+  uint64_t seed = 0;
+  bool operator==(const TunasOptions&) const = default;
+};
+
+// What a step saw. Means over its samples; accuracy, reward and latency are NaN before the
+// controller learns (evaluation is skipped until then).
+struct StepRecord {
+  int step = 0;
+  double loss = 0;
+  double accuracy = 0;
+  double reward = 0;
+  double baseline = 0;
+  std::vector<Macs> latency;  // one a target
+  std::vector<Decisions> samples;
+};
+
+struct Candidate {
+  Decisions decisions;
+  double probability = 0;
+  double accuracy = 0;  // on the whole search-validation split, shared weights
+  double reward = 0;
+  std::vector<Macs> latency;  // one a target
+};
+
+struct StageResult {
+  Candidate argmax;                   // the most probable option of every choice
+  std::vector<Candidate> candidates;  // most probable first; the argmax is among them
+  Candidate best;                     // of the candidates, by reward
+};
+
+class TunasSearch {
+ public:
+  // Throws Error when a target is out of the space's reach, saying what is in it.
+  TunasSearch(const SearchSpace& space, const Reward& reward, const TunasOptions& options);
+
+  bool done() const { return step_ == options_.steps; }
+  int step() const { return step_; }
+  const Controller& controller() const { return controller_; }
+  const CostTable& cost_table() const { return cost_table_; }
+
+  // Samples architectures, warm-ups applied; trains the weights on them; and, once the controller
+  // learns, evaluates them, rewards and updates. Throws std::runtime_error when loss or reward is
+  // not finite, naming the step and the sampled architectures.
+  StepRecord advance(SharedWeights& weights);
+
+  // After the last step.
+  StageResult finish(SharedWeights& weights) const;
+
+  // Everything that the next step depends on, weights excepted.
+  std::string state() const;
+  void restore(const std::string& state);
+
+ private:
+  SearchSpace space_;
+  Reward reward_;
+  TunasOptions options_;
+  CostTable cost_table_;
+  Controller controller_;
+  std::mt19937_64 random_;
+  int step_ = 0;
+};
+
+}  // namespace ridgewalk
