@@ -22,7 +22,7 @@ std::optional<DataType> data_type_named(std::string_view name);
 // norms and activations are fused into the op before them; adds, pools, softmax, gates and layer
 // scales are free. Elements, not bytes: the data type comes with the question.
 struct OpCost {
-  Macs macs;
+  Macs macs = {};
   int64_t weight_elements = 0;      // of a convolution or linear layer, its bias included
   int64_t activation_elements = 0;  // inputs + output
   int64_t parameters = 0;           // learned, norms included
@@ -36,7 +36,7 @@ MacsPerByte operational_intensity(const OpCost& cost, DataType type);
 std::vector<OpCost> op_costs(const Graph& graph);
 
 struct NetworkCost {
-  Macs macs;
+  Macs macs = {};
   Macs attention_macs;  // of the two attention products alone
   int64_t parameters = 0;
   int64_t weight_elements = 0;

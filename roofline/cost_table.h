@@ -1,6 +1,9 @@
 // Prices an architecture of a search space by look-ups, without lowering it.
 #pragma once
 
+#include <array>
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -32,8 +35,55 @@ class CostTable {
   // choices that two parts share, so the extremes follow stage by stage.
   std::vector<Range> reachable() const;
 
-  size_t entries() const;
+  size_t entries() const { return counts_.size(); }
   const std::vector<MacsPerByte>& ridge_points() const { return ridge_points_; }
+
+ private:
+  class Builder;
+  // A choice that a part depends on, and how far apart its options' entries lie.
+  struct Term {
+    int choice = 0;
+    int stride = 0;
+  };
+  // Unused terms have stride 0: a loop of fixed length is faster than one that may end early.
+  struct Part {
+    int first = 0;  // entry of option 0 of every term
+    std::array<Term, 6> terms = {};
+  };
+  struct BlockParts {
+    Part uib;
+    std::optional<Part> attention;
+  };
+  struct StageParts {
+    std::optional<Part> other_kinds;  // what is there in place of UIBs; of no cost where they are
+    std::vector<BlockParts> blocks;
+  };
+  // Latencies at eight ridge points: one cache line.
+  struct alignas(64) Row {
+    std::array<double, 8> macs = {};
+  };
+  struct Count {
+    int64_t parameters = 0;    // without layer scales
+    int64_t layer_scales = 0;  // where the architecture has them
+  };
+
+  void check(const Decisions& decisions) const;
+  void for_each_entry(const Decisions& decisions, auto use) const;
+
+  // Over all options of the choices that are not decided.
+  Range range(const Part& part, const Decisions& decided, size_t ridge_point) const;
+  Range stage_range(size_t stage, Decisions& decided, size_t ridge_point) const;
+  Range reachable_at(size_t ridge_point) const;
+
+  SearchSpace space_;
+  ChoiceLayout layout_;
+  std::vector<int> options_;  // how many each choice has
+  std::vector<MacsPerByte> ridge_points_;
+  size_t rows_per_entry_;
+  std::vector<Row> rows_;
+  std::vector<Count> counts_;  // one an entry
+  Part stem_, head_;
+  std::vector<StageParts> stages_;
 };
 
 }  // namespace ridgewalk

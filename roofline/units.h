@@ -28,7 +28,9 @@ using BytesPerSecond = Quantity<struct BytesPerSecondUnit>;
 // Operational intensity, and the ridge point at which a machine stops waiting for memory.
 using MacsPerByte = Quantity<struct MacsPerByteUnit>;
 
-constexpr Macs operator*(MacsPerByte intensity, Bytes bytes) { return {intensity.value * bytes.value}; }
+constexpr Macs operator*(MacsPerByte intensity, Bytes bytes) {
+  return {intensity.value * bytes.value};
+}
 constexpr Seconds operator/(Macs macs, MacsPerSecond rate) { return {macs.value / rate.value}; }
 constexpr Seconds operator/(Bytes bytes, BytesPerSecond rate) { return {bytes.value / rate.value}; }
 constexpr MacsPerByte operator/(Macs macs, Bytes bytes) { return {macs.value / bytes.value}; }

@@ -50,6 +50,20 @@ class Controller {
   std::string state() const;
   // Throws Error when the text is not the state of a controller of this space.
   void restore(const std::string& state);
+
+ private:
+  Eigen::ArrayXd log_softmax(int choice) const;
+  Eigen::Map<const Eigen::ArrayXd> logits_of(int choice) const;
+
+  SearchSpace space_;
+  ChoiceLayout layout_;
+  ControllerOptions options_;
+  std::vector<int> first_;  // of each choice's logits, and their number at the end
+  Eigen::ArrayXd logits_;
+  Eigen::ArrayXd second_moment_;
+  int64_t updates_ = 0;
+  double baseline_sum_ = 0;     // moving average of the rewards before its bias is taken out
+  double baseline_weight_ = 0;  // what it would be if every reward were 1
 };
 
 }  // namespace ridgewalk

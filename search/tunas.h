@@ -32,8 +32,8 @@ struct StepRecord {
   double accuracy = 0;
   double reward = 0;
   double baseline = 0;
-  std::vector<Macs> latency;  // one a target
-  std::vector<Decisions> samples;
+  std::vector<Macs> latency = {};  // one a target
+  std::vector<Decisions> samples = {};
 };
 
 struct Candidate {
@@ -73,7 +73,12 @@ class TunasSearch {
   void restore(const std::string& state);
 
  private:
+  Decisions sample();
+  [[noreturn]] void stop(const std::string& what, const std::vector<Decisions>& samples) const;
+
   SearchSpace space_;
+  ChoiceLayout layout_;
+  std::vector<Choice> choices_;
   Reward reward_;
   TunasOptions options_;
   CostTable cost_table_;

@@ -16,20 +16,6 @@ std::string place(const Architecture& a, size_t stage, size_t block) {
          std::to_string(block);
 }
 
-// Shortest text that reads back as the same double.
-std::string number(double value) {
-  for (int digits = 6; digits < 17; ++digits) {
-    std::ostringstream text;
-    text.precision(digits);
-    text << value;
-    if (std::stod(text.str()) == value) return text.str();
-  }
-  std::ostringstream text;
-  text.precision(17);
-  text << value;
-  return text.str();
-}
-
 // One block as a flow mapping. A block's activation is written where it differs from the network's.
 class BlockWriter {
  public:
@@ -198,7 +184,8 @@ void validate(const Architecture& a) {
   within("classes", a.classes, 1, 1000000);
   within("head.width", a.head.width, 1, 65536);
   within("head.features", a.head.features, 1, 65536);
-  if (!(a.layer_scale >= 0 && a.layer_scale <= 1)) throw Error(name + ": layer_scale is not in 0..1");
+  if (!(a.layer_scale >= 0 && a.layer_scale <= 1))
+    throw Error(name + ": layer_scale must be from 0 to 1");
   check(name + ", stem", violation(a.stem));
   size_t blocks = 0;
   for (size_t s = 0; s < a.stages.size(); ++s) {
@@ -218,7 +205,8 @@ std::string to_yaml(const Architecture& a) {
   out << YAML::Key << "channels" << YAML::Value << a.channels;
   out << YAML::Key << "classes" << YAML::Value << a.classes;
   out << YAML::Key << "activation" << YAML::Value << std::string(to_string(a.activation));
-  if (a.layer_scale != 0) out << YAML::Key << "layer_scale" << YAML::Value << number(a.layer_scale);
+  if (a.layer_scale != 0)
+    out << YAML::Key << "layer_scale" << YAML::Value << number_text(a.layer_scale);
   BlockWriter writer(out, a.activation);
   out << YAML::Key << "stem" << YAML::Value;
   writer(a.stem);
@@ -263,7 +251,7 @@ Architecture architecture_from_yaml(const std::string& text, const std::string& 
   try {
     validate(a);
   } catch (const Error& error) {
-    throw Error(file, 0, error.what());
+    reader.source().fail(error.what());
   }
   return a;
 }
@@ -298,6 +286,7 @@ Architecture scale(const Architecture& architecture, double multiplier) {
     }
   }
   scaled.head.width = widen(architecture.head.width);
+  validate(scaled);
   return scaled;
 }
 

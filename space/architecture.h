@@ -26,8 +26,8 @@ struct Architecture {
   // none (the released hybrids have 1e-5).
   double layer_scale = 0;
   Conv stem{.kernel = 3, .stride = 2, .width = 32};
-  std::vector<std::vector<Block>> stages;
-  Head head;
+  std::vector<std::vector<Block>> stages = {};
+  Head head = {};
   bool operator==(const Architecture&) const = default;
 };
 

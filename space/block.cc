@@ -88,6 +88,7 @@ std::optional<Activation> activation_named(std::string_view name) {
 }
 
 int make_divisible(double value, int divisor) {
+  value = std::min(value, 1e9);  // which no block accepts, and an int holds
   const int rounded =
       std::max(divisor, static_cast<int>(value + divisor / 2.0) / divisor * divisor);
   return rounded < 0.9 * value ? rounded + divisor : rounded;

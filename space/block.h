@@ -15,7 +15,8 @@ std::string_view to_string(Activation activation);
 std::optional<Activation> activation_named(std::string_view name);
 
 // Multiple of `divisor` nearest to `value`, at least `divisor` and never below 90 % of `value`: the
-// rounding of channel counts in the MobileNet family (TF-models make_divisible, timm round_channels).
+// rounding of channel counts in the MobileNet family (TF-models make_divisible, timm
+// round_channels).
 int make_divisible(double value, int divisor = 8);
 
 // conv kernel x kernel -> norm -> activation.
@@ -67,8 +68,8 @@ struct Uib {
 // The four instantiations of a UIB: "FFN", "ConvNext", "IB", "ExtraDW".
 std::string_view instantiation(const Uib& block);
 
-// Mobile multi-query attention (MobileNetV4, section 5, equation 2): `heads` query heads over one key
-// and one value head; with kv_stride 2 keys and values are first reduced by a 3x3 depthwise
+// Mobile multi-query attention (MobileNetV4, section 5, equation 2): `heads` query heads over one
+// key and one value head; with kv_stride 2 keys and values are first reduced by a 3x3 depthwise
 // convolution each. Residual; keeps its input's width.
 struct MobileMqa {
   int heads = 4;

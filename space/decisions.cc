@@ -74,7 +74,8 @@ class Decoder {
 
   bool blended(int choice) const { return decisions_[choice] == kBlend; }
 
-  std::vector<Block> stage(size_t s, int input_width, Activation activation, StageBlend& blend) const {
+  std::vector<Block> stage(size_t s, int input_width, Activation activation,
+                           StageBlend& blend) const {
     const StageSpace& stage = space_.stages[s];
     const StageChoices& at = layout_.stages[s];
     const int width = chosen(stage.width, at.width);
@@ -85,7 +86,8 @@ class Decoder {
       if (kind == StageKind::kFusedIb) {
         return {FusedIb{stage.kernel, stage.stride, expanded, width, activation}};
       }
-      return {Conv{stage.kernel, stage.stride, expanded, activation}, Conv{1, 1, width, activation}};
+      return {Conv{stage.kernel, stage.stride, expanded, activation},
+              Conv{1, 1, width, activation}};
     }
     if (blended(at.depth)) blend.depths = stage.depth;
     const int depth = blended(at.depth) ? deepest(stage) : chosen(stage.depth, at.depth);
@@ -101,10 +103,14 @@ class Decoder {
               .stride = b == 0 ? stage.stride : 1,
               .activation = activation};
       BlockBlend& own = blend.blocks.emplace_back();
-      if (blended(choice.kernel1)) own.kernel1 = options.kernel1;
-      else uib.kernel1 = chosen(options.kernel1, choice.kernel1);
-      if (blended(choice.kernel2)) own.kernel2 = options.kernel2;
-      else uib.kernel2 = chosen(options.kernel2, choice.kernel2);
+      if (blended(choice.kernel1))
+        own.kernel1 = options.kernel1;
+      else
+        uib.kernel1 = chosen(options.kernel1, choice.kernel1);
+      if (blended(choice.kernel2))
+        own.kernel2 = options.kernel2;
+      else
+        uib.kernel2 = chosen(options.kernel2, choice.kernel2);
       blocks.push_back(uib);
       if (blended(choice.attention)) {
         own.attention = options.attention;
@@ -138,11 +144,14 @@ class Encoder {
       throw Error(where() + "it has " + std::to_string(a_.stages.size()) +
                   " stages, the space has " + std::to_string(space_.stages.size()));
     }
-    decisions_[layout_.resolution] = member(space_.resolution, a_.resolution, where() + "resolution");
-    decisions_[layout_.activation] = member(space_.activation, a_.activation, where() + "activation");
+    decisions_[layout_.resolution] =
+        member(space_.resolution, a_.resolution, where() + "resolution");
+    decisions_[layout_.activation] =
+        member(space_.activation, a_.activation, where() + "activation");
     decisions_[layout_.layer_scale] =
         member(space_.layer_scale, a_.layer_scale, where() + "layer_scale");
-    decisions_[layout_.stem_width] = member(space_.stem_width, a_.stem.width, where() + "stem.width");
+    decisions_[layout_.stem_width] =
+        member(space_.stem_width, a_.stem.width, where() + "stem.width");
     int width = a_.stem.width;
     for (size_t s = 0; s < a_.stages.size(); ++s) width = stage(s, width);
     // What is left to differ: strides, stem, activations of single blocks, squeeze-and-excitation.
@@ -239,7 +248,8 @@ void deactivate_unused(const SearchSpace& space, const ChoiceLayout& layout, Dec
     const StageSpace& stage = space.stages[s];
     const StageChoices& at = layout.stages[s];
     const int kind = decisions[at.kind];
-    const bool uib = kind >= 0 && kind < std::ssize(stage.kind) && stage.kind[kind] == StageKind::kUib;
+    const bool uib =
+        kind >= 0 && kind < std::ssize(stage.kind) && stage.kind[kind] == StageKind::kUib;
     if (!uib) decisions[at.depth] = kInactive;
     int depth = 0;
     if (decisions[at.depth] == kBlend) {

@@ -10,8 +10,9 @@
 
 namespace ridgewalk {
 
-// One index a choice, in the order of choices(). kInactive where the architecture has no use for the
-// choice (a block beyond the depth); so decode() and encode() are each the inverse of the other.
+// One index a choice, in the order of choices(). kInactive where the architecture has no use for
+// the choice (a block beyond the depth); so decode() and encode() are each the inverse of the
+// other.
 using Decisions = std::vector<int>;
 constexpr int kInactive = -1;
 // Only during op warm-up: every option of the choice runs, and their results are averaged.
@@ -32,7 +33,8 @@ BlendedArchitecture decode_blended(const SearchSpace& space, const Decisions& de
 Decisions encode(const SearchSpace& space, const Architecture& architecture);
 
 // Architectures that together touch every parameter of the space at its largest extent: all filters
-// at their widest, all depths at their largest, and every kind, kernel and attention in one of them.
+// at their widest, all depths at their largest, and every kind, kernel and attention in one of
+// them.
 std::vector<Architecture> covering(const SearchSpace& space);
 
 }  // namespace ridgewalk

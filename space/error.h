@@ -11,8 +11,7 @@ namespace ridgewalk {
 class Error : public std::runtime_error {
  public:
   explicit Error(const std::string& message) : std::runtime_error(message) {}
-  Error(const std::string& file, int line, const std::string& message)
-      : std::runtime_error(file + (line > 0 ? ":" + std::to_string(line) : "") + ": " + message) {}
+  Error(const std::string& file, int line, const std::string& message);
 };
 
 }  // namespace ridgewalk

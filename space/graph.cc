@@ -4,22 +4,38 @@ namespace ridgewalk {
 
 std::string_view to_string(OpKind kind) {
   switch (kind) {
-    case OpKind::kInput: return "input";
-    case OpKind::kConv: return "conv";
-    case OpKind::kDepthwise: return "depthwise";
-    case OpKind::kLinear: return "linear";
-    case OpKind::kAttentionScores: return "attention_scores";
-    case OpKind::kAttentionMix: return "attention_mix";
-    case OpKind::kNorm: return "norm";
-    case OpKind::kActivation: return "activation";
-    case OpKind::kSoftmax: return "softmax";
-    case OpKind::kAdd: return "add";
-    case OpKind::kMean: return "mean";
-    case OpKind::kLayerScale: return "layer_scale";
-    case OpKind::kPool: return "pool";
-    case OpKind::kSigmoid: return "sigmoid";
-    case OpKind::kHardSigmoid: return "hard_sigmoid";
-    case OpKind::kMultiply: return "multiply";
+    case OpKind::kInput:
+      return "input";
+    case OpKind::kConv:
+      return "conv";
+    case OpKind::kDepthwise:
+      return "depthwise";
+    case OpKind::kLinear:
+      return "linear";
+    case OpKind::kAttentionScores:
+      return "attention_scores";
+    case OpKind::kAttentionMix:
+      return "attention_mix";
+    case OpKind::kNorm:
+      return "norm";
+    case OpKind::kActivation:
+      return "activation";
+    case OpKind::kSoftmax:
+      return "softmax";
+    case OpKind::kAdd:
+      return "add";
+    case OpKind::kMean:
+      return "mean";
+    case OpKind::kLayerScale:
+      return "layer_scale";
+    case OpKind::kPool:
+      return "pool";
+    case OpKind::kSigmoid:
+      return "sigmoid";
+    case OpKind::kHardSigmoid:
+      return "hard_sigmoid";
+    case OpKind::kMultiply:
+      return "multiply";
   }
   return "";
 }
@@ -40,17 +56,26 @@ std::vector<Parameter> parameters(const Graph& graph, int index) {
     list.push_back({op.name + suffix, std::move(shape), role});
   };
   switch (op.kind) {
-    case OpKind::kConv: add(".weight", {out, in, k, k}, ParameterRole::kWeight); break;
-    case OpKind::kDepthwise: add(".weight", {out, 1, k, k}, ParameterRole::kWeight); break;
-    case OpKind::kLinear: add(".weight", {out, in}, ParameterRole::kWeight); break;
+    case OpKind::kConv:
+      add(".weight", {out, in, k, k}, ParameterRole::kWeight);
+      break;
+    case OpKind::kDepthwise:
+      add(".weight", {out, 1, k, k}, ParameterRole::kWeight);
+      break;
+    case OpKind::kLinear:
+      add(".weight", {out, in}, ParameterRole::kWeight);
+      break;
     case OpKind::kNorm:
       add(".weight", {out}, ParameterRole::kNormWeight);
       add(".bias", {out}, ParameterRole::kNormBias);
       add(".running_mean", {out}, ParameterRole::kRunningMean);
       add(".running_var", {out}, ParameterRole::kRunningVar);
       break;
-    case OpKind::kLayerScale: add(".gamma", {out}, ParameterRole::kLayerScale); break;
-    default: break;
+    case OpKind::kLayerScale:
+      add(".gamma", {out}, ParameterRole::kLayerScale);
+      break;
+    default:
+      break;
   }
   if (op.bias) add(".bias", {out}, ParameterRole::kBias);
   return list;

@@ -41,7 +41,7 @@ std::string_view to_string(OpKind kind);
 
 struct Op {
   OpKind kind = OpKind::kInput;
-  std::string name;         // of the module in timm's naming; a parameter's name starts with it
+  std::string name;  // of the module in timm's naming; a parameter's name starts with it
   std::vector<int> inputs = {};  // indices of earlier ops
   Shape output;
   int kernel = 1;
@@ -58,7 +58,15 @@ struct Graph {
   std::vector<Op> ops;
 };
 
-enum class ParameterRole { kWeight, kBias, kNormWeight, kNormBias, kRunningMean, kRunningVar, kLayerScale };
+enum class ParameterRole {
+  kWeight,
+  kBias,
+  kNormWeight,
+  kNormBias,
+  kRunningMean,
+  kRunningVar,
+  kLayerScale
+};
 
 // Buffers (running statistics) are kept with the weights but not learned and not counted.
 constexpr bool is_learned(ParameterRole role) {

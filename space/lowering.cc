@@ -93,7 +93,8 @@ class Lowering {
     for (int kernel : kernels) {
       int y = x;
       if (kernel > 0) {
-        const std::string own = naming_ == Naming::kShared ? name + ".k" + std::to_string(kernel) : name;
+        const std::string own =
+            naming_ == Naming::kShared ? name + ".k" + std::to_string(kernel) : name;
         y = norm(own + ".bn", depthwise(own + ".conv", x, kernel, stride));
         y = activation(own + ".act", y, act);
       }
@@ -137,7 +138,8 @@ class Lowering {
     g = conv(prefix + ".conv_reduce", g, gate.squeezed, 1, 1, true);
     g = activation(prefix + ".act", g, gate.activation);
     g = conv(prefix + ".conv_expand", g, channels, 1, 1, true);
-    g = same_shape(gate.hard_sigmoid ? OpKind::kHardSigmoid : OpKind::kSigmoid, prefix + ".gate", {g});
+    g = same_shape(gate.hard_sigmoid ? OpKind::kHardSigmoid : OpKind::kSigmoid, prefix + ".gate",
+                   {g});
     return same_shape(OpKind::kMultiply, prefix + ".multiply", {x, g});
   }
 
@@ -173,7 +175,8 @@ class Lowering {
   }
 
   int pool(const std::string& name, int x) {
-    return add({.kind = OpKind::kPool, .name = name, .inputs = {x}, .output = {shape(x).channels, 1, 1}});
+    return add(
+        {.kind = OpKind::kPool, .name = name, .inputs = {x}, .output = {shape(x).channels, 1, 1}});
   }
 
   int stage(int s, int x) {

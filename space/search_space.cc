@@ -10,20 +10,16 @@ namespace ridgewalk {
 namespace {
 
 constexpr int kDeepestStage = 256;
+constexpr int kLargestWidth = 65536;
 
 std::string text_of(int value) { return std::to_string(value); }
-std::string text_of(double value) {
-  std::ostringstream text;
-  text.precision(17);
-  text << value;
-  return text.str();
-}
+std::string text_of(double value) { return number_text(value); }
 std::string text_of(Activation value) { return std::string(to_string(value)); }
 std::string text_of(StageKind value) { return std::string(to_string(value)); }
 std::string text_of(const std::optional<MobileMqa>& mqa) {
   if (!mqa) return "none";
-  return "mqa " + text_of(mqa->heads) + "x" + text_of(mqa->key_dim) + "x" + text_of(mqa->value_dim) +
-         "/" + text_of(mqa->kv_stride);
+  return "mqa " + text_of(mqa->heads) + "x" + text_of(mqa->key_dim) + "x" +
+         text_of(mqa->value_dim) + "/" + text_of(mqa->kv_stride);
 }
 
 template <class T>
@@ -50,7 +46,7 @@ void check_options(const std::string& name, const std::vector<T>& options, auto 
 }
 
 void check_stage(const std::string& name, const StageSpace& stage) {
-  const auto is_width = [](int width) { return width >= 1 && width <= 65536; };
+  const auto is_width = [](int width) { return width >= 1 && width <= kLargestWidth; };
   const auto is_kernel = [](int kernel) { return kernel % 2 == 1 && kernel > 0 && kernel <= 31; };
   check_options(name + ".block", stage.kind, [](StageKind) { return true; });
   if (stage.stride != 1 && stage.stride != 2) throw Error(name + ".stride must be 1 or 2");
@@ -69,7 +65,8 @@ void check_stage(const std::string& name, const StageSpace& stage) {
     const bool strided = b == 0 && stage.stride == 2;
     check_options(prefix + ".expansion", block.expansion,
                   [](double e) { return e > 0 && e <= 64; });
-    check_options(prefix + ".kernel1", block.kernel1, [&](int k) { return k == 0 || is_kernel(k); });
+    check_options(prefix + ".kernel1", block.kernel1,
+                  [&](int k) { return k == 0 || is_kernel(k); });
     check_options(prefix + ".kernel2", block.kernel2,
                   [&](int k) { return (k == 0 && !strided) || is_kernel(k); });
     check_options(prefix + ".attention", block.attention,
@@ -82,6 +79,10 @@ void check_expansions(const std::string& name, const std::vector<double>& expans
                       const std::vector<int>& input_widths) {
   for (int width : input_widths) {
     for (size_t i = 0; i < expansions.size(); ++i) {
+      if (make_divisible(width * expansions[i]) > kLargestWidth) {
+        throw Error(name + ".expansion: " + text_of(expansions[i]) + " of " + text_of(width) +
+                    " channels is more than " + text_of(kLargestWidth) + "; choose less");
+      }
       for (size_t j = 0; j < i; ++j) {
         if (make_divisible(width * expansions[i]) == make_divisible(width * expansions[j])) {
           throw Error(name + ".expansion: " + text_of(expansions[i]) + " and " +
@@ -95,13 +96,15 @@ void check_expansions(const std::string& name, const std::vector<double>& expans
 
 Activation read_activation(const YamlSource& source, const std::string& name) {
   if (const auto activation = activation_named(name)) return *activation;
-  source.fail("no activation is named '" + name + "'; there are relu, relu6, hard_swish, silu, gelu");
+  source.fail("no activation is named '" + name +
+              "'; there are relu, relu6, hard_swish, silu, gelu");
 }
 
 std::vector<std::optional<MobileMqa>> read_attention(const YamlSource& source) {
   const auto read_one = [&](const YAML::Node& node) -> std::optional<MobileMqa> {
     if (node.IsScalar()) {
-      if (node.Scalar() != "none") YamlSource{node, source.file}.fail("attention is 'none' or {heads: ...}");
+      if (node.Scalar() != "none")
+        YamlSource{node, source.file}.fail("attention is 'none' or {heads: ...}");
       return std::nullopt;
     }
     FieldReader reader({node, source.file});
@@ -234,7 +237,8 @@ SearchSpace frozen_space(const SearchSpace& space, const Architecture& architect
         frozen_blocks.push_back(frozen(double(fused->expanded) / width, Uib{}));
         stage.kind = {StageKind::kFusedIb};
       } else if (const auto* conv = std::get_if<Conv>(&block)) {
-        if (frozen_blocks.empty()) frozen_blocks.push_back(frozen(double(conv->width) / width, Uib{}));
+        if (frozen_blocks.empty())
+          frozen_blocks.push_back(frozen(double(conv->width) / width, Uib{}));
         stage.kind = {StageKind::kConvPair};
       }
       width = output_width(block, width);
@@ -265,7 +269,17 @@ void validate(const SearchSpace& space) {
   check_options(name + "resolution", space.resolution, [](int r) { return r >= 1 && r <= 8192; });
   check_options(name + "activation", space.activation, [](Activation) { return true; });
   check_options(name + "layer_scale", space.layer_scale, [](double v) { return v >= 0 && v <= 1; });
-  check_options(name + "stem.width", space.stem_width, [](int w) { return w >= 1 && w <= 65536; });
+  check_options(name + "stem.width", space.stem_width,
+                [](int w) { return w >= 1 && w <= kLargestWidth; });
+  // What is no choice.
+  validate(Architecture{.name = space.name,
+                        .resolution = space.resolution[0],
+                        .channels = space.channels,
+                        .classes = space.classes,
+                        .stem = {.kernel = space.stem_kernel,
+                                 .stride = space.stem_stride,
+                                 .width = space.stem_width[0]},
+                        .head = space.head});
   if (space.stages.empty()) throw Error(name + "stages is empty; list at least one");
   std::vector<int> input_widths = space.stem_width;
   for (size_t s = 0; s < space.stages.size(); ++s) {
@@ -358,7 +372,7 @@ SearchSpace search_space_from_yaml(const std::string& text, const std::string& f
   try {
     validate(space);
   } catch (const Error& error) {
-    throw Error(file, 0, error.what());
+    reader.source().fail(error.what());
   }
   return space;
 }
@@ -447,12 +461,13 @@ SearchSpace coarse_space(const SearchSpace& space) {
   SearchSpace coarse = space;
   coarse.name = space.name + "-coarse";
   for (StageSpace& stage : coarse.stages) {
+    const bool has_uib =
+        std::find(stage.kind.begin(), stage.kind.end(), StageKind::kUib) != stage.kind.end();
     for (BlockSpace& block : stage.blocks) {
       block.kernel1 = {0};
       block.kernel2 = {3};
       block.attention = {std::nullopt};
-      const bool only_uib = stage.kind == std::vector{StageKind::kUib};
-      if (only_uib) block.expansion = {4};
+      if (has_uib) block.expansion = {4};
     }
   }
   validate(coarse);

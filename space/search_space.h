@@ -25,10 +25,10 @@ struct BlockSpace {
 
 struct StageSpace {
   std::vector<StageKind> kind = {StageKind::kUib};
-  int stride = 2;          // of the stage's first block
-  std::vector<int> width;  // of all blocks of the stage
-  std::vector<int> depth;  // UIBs
-  int kernel = 3;          // of the dense convolution of the other kinds
+  int stride = 2;                  // of the stage's first block
+  std::vector<int> width;          // of all blocks of the stage
+  std::vector<int> depth;          // UIBs
+  int kernel = 3;                  // of the dense convolution of the other kinds
   std::vector<BlockSpace> blocks;  // as many as the largest depth; a stride of 2 needs kernel2 > 0
   bool operator==(const StageSpace&) const = default;
 };

@@ -34,6 +34,9 @@ YamlSource parse_yaml(const std::string& text, const std::string& file);
 // Throws Error when the folder is not writable.
 void write_file(const std::string& path, std::string_view text);
 
+// Shortest text that reads back as the same double.
+std::string number_text(double value);
+
 template <class T>
 constexpr const char* yaml_type_name() {
   if constexpr (std::is_same_v<T, bool>) return "true or false";
@@ -63,13 +66,13 @@ class FieldReader {
   }
 
   bool has(std::string_view name) {
-    known_.emplace_back(name);
+    know(name);
     return bool(find(name));
   }
 
   // The value's node; an error when it is absent.
   YamlSource child(std::string_view name) {
-    known_.emplace_back(name);
+    know(name);
     YAML::Node node = find(name);
     if (!node) source_.fail("missing key '" + std::string(name) + "'");
     return {node, source_.file};
@@ -99,12 +102,16 @@ class FieldReader {
     return values;
   }
 
-  // Throws Error naming the first key that was never asked for, and the keys there are.
+  // Throws Error naming the first key that was never asked for, and the keys there are, or a key
+  // that is given twice.
   void finish() const {
+    std::vector<std::string> seen;
     for (const auto& entry : source_.node) {
       const YamlSource key{entry.first, source_.file};
       const auto name = yaml_value<std::string>(key, "a key");
-      if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
+      if (contains(seen, name)) key.fail("key '" + name + "' is given twice; keep one");
+      seen.push_back(name);
+      if (contains(known_, name)) continue;
       std::ostringstream message;
       message << "unknown key '" << name << "'; known here:";
       for (const std::string& known : known_) message << ' ' << known;
@@ -119,6 +126,14 @@ class FieldReader {
   YAML::Node find(std::string_view name) const {
     const YAML::Node& node = source_.node;
     return node[std::string(name)];
+  }
+
+  static bool contains(const std::vector<std::string>& names, std::string_view name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  }
+
+  void know(std::string_view name) {
+    if (!contains(known_, name)) known_.emplace_back(name);
   }
 
   YamlSource source_;

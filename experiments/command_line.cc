@@ -1,0 +1,117 @@
+#include "experiments/command_line.h"
+
+#include <iostream>
+#include <sstream>
+#include <thread>
+
+#include "roofline/latency.h"
+#include "space/catalog.h"
+#include "space/error.h"
+
+namespace ridgewalk {
+
+namespace po = boost::program_options;
+
+CommandLine::CommandLine(std::string usage, std::string about, const char* positional, int most)
+    : usage_(std::move(usage)), about_(std::move(about)), options_("Options") {
+  add()("help,h", "print this");
+  add()("quiet,q", "no progress, no log on stderr");
+  if (positional != nullptr) {
+    add()(positional, po::value<std::vector<std::string>>()->composing());
+    positional_.add(positional, most);
+  }
+}
+
+void CommandLine::add_input_options() {
+  add()("resolution", po::value<int>(), "input height and width in pixels");
+  add()("classes", po::value<int>(), "classes of the head");
+  add()("channels", po::value<int>(), "channels of the input");
+}
+
+void CommandLine::add_session_options() {
+  add()("threads", po::value<int>(), "CPU threads (default: all cores)");
+  add()("device", po::value<std::string>()->default_value("cpu"), "cpu or cuda");
+  add()("precision", po::value<std::string>(), "auto, fp32 or bf16 (default: auto)");
+}
+
+bool CommandLine::parse(const Arguments& arguments) {
+  try {
+    po::store(po::command_line_parser(arguments).options(options_).positional(positional_).run(),
+              values_);
+    po::notify(values_);
+  } catch (const po::error& error) {
+    throw Error("ridgewalk " + usage_.substr(0, usage_.find(' ')) + ": " + error.what() +
+                "; --help lists the options");
+  }
+  if (!has("help")) return true;
+  std::cout << "Usage: ridgewalk " << usage_ << "\n\n" << about_ << "\n\n" << options_;
+  return false;
+}
+
+std::string CommandLine::required(const char* name) const {
+  if (!has(name)) throw Error(std::string("--") + name + " is missing; usage: ridgewalk " + usage_);
+  return get<std::string>(name);
+}
+
+std::vector<std::string> CommandLine::words() const {
+  const std::string name = positional_.name_for_position(0);
+  if (!has(name.c_str())) throw Error("an argument is missing; usage: ridgewalk " + usage_);
+  return get<std::vector<std::string>>(name.c_str());
+}
+
+Architecture CommandLine::architecture(const std::string& name_or_path) const {
+  Architecture architecture = find_architecture(name_or_path);
+  if (has("resolution")) architecture.resolution = get<int>("resolution");
+  if (has("classes")) architecture.classes = get<int>("classes");
+  if (has("channels")) architecture.channels = get<int>("channels");
+  validate(architecture);
+  return architecture;
+}
+
+Session CommandLine::session(int threads, const std::string& precision) const {
+  if (has("threads")) threads = get<int>("threads");
+  if (threads < 0 || threads > 4096) throw Error("--threads must be from 1 to 4096");
+  if (threads == 0) threads = static_cast<int>(std::thread::hardware_concurrency());
+  at::set_num_threads(std::max(1, threads));
+  Session session{.machine = {}, .quiet = has("quiet")};
+  const auto device = get<std::string>("device");
+  if (device == "cuda") {
+    if (!torch::cuda::is_available()) {
+      throw Error("--device cuda: this LibTorch finds no CUDA device; leave --device out");
+    }
+    session.machine.device = torch::kCUDA;
+  } else if (device != "cpu") {
+    throw Error("--device must be cpu or cuda");
+  }
+  session.machine.precision =
+      precision_named(has("precision") ? get<std::string>("precision") : precision,
+                      session.machine.device);
+  return session;
+}
+
+DataType parse_data_type(const std::string& name) {
+  if (const auto type = data_type_named(name)) return *type;
+  throw Error("--dtype: no data type is named '" + name + "'; there are int8, bf16, fp16, fp32");
+}
+
+std::vector<MacsPerByte> parse_ridge_points(const std::string& text) {
+  const auto number = [&](const std::string& part) {
+    char* end = nullptr;
+    const double value = std::strtod(part.c_str(), &end);
+    if (part.empty() || *end != '\0' || !(value >= 0 && value <= 1e6)) {
+      throw Error("--ridge: '" + part + "' is no ridge point; give a:b or a list like 0,5,31.2");
+    }
+    return value;
+  };
+  const size_t colon = text.find(':');
+  if (colon != std::string::npos) {
+    return ridge_points(number(text.substr(0, colon)), number(text.substr(colon + 1)));
+  }
+  std::vector<MacsPerByte> points;
+  std::istringstream parts(text);
+  for (std::string part; std::getline(parts, part, ',');) points.push_back({number(part)});
+  if (points.empty()) throw Error("--ridge is empty; give a:b or a list like 0,5,31.2");
+  return points;
+}
+
+}  // namespace ridgewalk

@@ -1,0 +1,56 @@
+// What the subcommands' command lines have in common.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <boost/program_options.hpp>
+
+#include "experiments/commands.h"
+#include "experiments/phases.h"
+#include "roofline/cost.h"
+#include "space/architecture.h"
+
+namespace ridgewalk {
+
+// The options of one subcommand. Construct, add() what is its own, then parse().
+class CommandLine {
+ public:
+  // `usage` is the line after "Usage: ridgewalk "; `positional` the name of the words without a
+  // dash, `most` how many there may be (-1 for any).
+  CommandLine(std::string usage, std::string about, const char* positional, int most);
+
+  boost::program_options::options_description_easy_init add() { return options_.add_options(); }
+  void add_input_options();    // --resolution, --classes, --channels
+  void add_session_options();  // --threads, --device, --precision
+
+  // False after --help has been printed. Throws Error on an unknown or malformed option.
+  bool parse(const Arguments& arguments);
+
+  bool has(const char* name) const { return values_.count(name) > 0; }
+  template <class T>
+  T get(const char* name) const {
+    return values_[name].as<T>();
+  }
+  // Throws Error saying that the option is needed.
+  std::string required(const char* name) const;
+  std::vector<std::string> words() const;
+
+  // A catalogue name or file, with --resolution, --classes and --channels applied.
+  Architecture architecture(const std::string& name_or_path) const;
+  // Sets the number of threads (all cores unless --threads says otherwise, or `threads`, if not 0).
+  Session session(int threads = 0, const std::string& precision = "auto") const;
+
+ private:
+  std::string usage_, about_;
+  boost::program_options::options_description options_;
+  boost::program_options::positional_options_description positional_;
+  boost::program_options::variables_map values_;
+};
+
+// "0:500" or "0,5,31.2": ends of a sweep, or the points themselves. Throws Error.
+std::vector<MacsPerByte> parse_ridge_points(const std::string& text);
+// The value of --dtype. Throws Error.
+DataType parse_data_type(const std::string& name);
+
+}  // namespace ridgewalk

@@ -1,0 +1,18 @@
+// The subcommands of the program, one a file: COMMAND_command.cc.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace ridgewalk {
+
+using Arguments = std::vector<std::string>;
+
+// Each returns the exit code and throws Error for what the user can mend.
+int search_command(const Arguments& arguments);
+int sweep_command(const Arguments& arguments);
+int describe_command(const Arguments& arguments);
+int train_command(const Arguments& arguments);
+int evaluate_command(const Arguments& arguments);
+
+}  // namespace ridgewalk

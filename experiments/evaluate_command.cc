@@ -1,0 +1,59 @@
+#include <chrono>
+
+#include <fmt/format.h>
+
+#include "experiments/command_line.h"
+#include "space/error.h"
+#include "space/lowering.h"
+
+namespace ridgewalk {
+
+int evaluate_command(const Arguments& arguments) {
+  namespace po = boost::program_options;
+  CommandLine line("evaluate ARCH --weights W --data D",
+                   "Accuracy of a network with given weights on the data set's test images. D is\n"
+                   "fashion-mnist or idx:DIR.",
+                   "arch", 1);
+  line.add()("weights", po::value<std::string>(), "safetensors file");
+  line.add()("data", po::value<std::string>(), "data set");
+  line.add()("batch-size", po::value<int>()->default_value(500), "images");
+  line.add()("json", "for machines");
+  line.add_input_options();
+  line.add_session_options();
+  if (!line.parse(arguments)) return 0;
+  const Session session = line.session();
+  const int batch_size = line.get<int>("batch-size");
+  if (batch_size < 1) throw Error("--batch-size must be at least 1");
+  const Architecture architecture = line.architecture(line.words()[0]);
+  const Dataset data = load_dataset(line.required("data"), 0, 0);
+  if (architecture.channels != data.channels || architecture.classes != data.classes) {
+    throw Error(fmt::format("'{}' takes {} channels to {} classes; {} has {} and {} (--channels and "
+                            "--classes change them)",
+                            architecture.name, architecture.channels, architecture.classes,
+                            data.name, data.channels, data.classes));
+  }
+  const Graph graph = lower(architecture);
+  ParameterStore parameters(graph, session.machine.device);
+  load_weights(line.required("weights"), parameters);
+  const Executor network(graph, parameters);
+  const auto start = std::chrono::steady_clock::now();
+  const Accuracy accuracy =
+      evaluate(network, data, data.test, NormMode::kRunning, session.machine, batch_size);
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double rate = double(data.test.size()) / seconds;
+  if (line.has("json")) {
+    const Json result = {{"name", architecture.name}, {"data", data.name}, {"split", "test"},
+                         {"top1", accuracy.top1},     {"top5", accuracy.top5},
+                         {"loss", accuracy.loss},     {"images_per_second", rate}};
+    fmt::print("{}\n", result.dump(1));
+  } else {
+    fmt::print("{} on the test images of {}: top-1 {:.2f} %, top-5 {:.2f} %, loss {:.4f}, {:.0f} "
+               "images/s\n",
+               architecture.name, data.name, 100 * accuracy.top1, 100 * accuracy.top5,
+               accuracy.loss, rate);
+  }
+  return 0;
+}
+
+}  // namespace ridgewalk

@@ -1,0 +1,60 @@
+#include <iostream>
+#include <utility>
+
+#include "experiments/commands.h"
+#include "experiments/interrupt.h"
+#include "space/error.h"
+
+namespace {
+
+constexpr const char* kUsage = R"(Usage: ridgewalk COMMAND [--help | ARGUMENTS]
+
+Finds mobile vision networks that are fast on every kind of hardware.
+
+  search    a supernet's coarse, fine and hybrid search under a roofline cost
+  sweep     latency of networks over the ridge point: report.html, sweep.csv, sweep.json
+  describe  every operation of a network: shapes, MACs, parameters, bytes, intensity
+  train     a network from scratch
+  evaluate  a network with given weights
+)";
+
+constexpr std::pair<const char*, int (*)(const ridgewalk::Arguments&)> kCommands[] = {
+    {"search", ridgewalk::search_command},     {"sweep", ridgewalk::sweep_command},
+    {"describe", ridgewalk::describe_command}, {"train", ridgewalk::train_command},
+    {"evaluate", ridgewalk::evaluate_command},
+};
+
+int run(const std::string& name, const ridgewalk::Arguments& arguments) {
+  for (const auto& [known, command] : kCommands) {
+    if (known == name) return command(arguments);
+  }
+  throw ridgewalk::Error("ridgewalk has no command '" + name + "'; ridgewalk --help lists them");
+}
+
+// One line, whatever the message was.
+int fail(const char* what, int code) {
+  std::string line(what);
+  line = line.substr(0, line.find('\n'));
+  std::cerr << "ridgewalk: " << line << '\n';
+  return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const ridgewalk::Arguments words(argv + 1, argv + argc);
+  if (words.empty() || words[0] == "--help" || words[0] == "-h") {
+    (words.empty() ? std::cerr : std::cout) << kUsage;
+    return words.empty() ? 2 : 0;
+  }
+  ridgewalk::catch_interrupts();
+  try {
+    return run(words[0], {words.begin() + 1, words.end()});
+  } catch (const ridgewalk::Error& error) {
+    return fail(error.what(), 2);
+  } catch (const ridgewalk::Interrupted& stop) {
+    return fail(stop.what(), 130);
+  } catch (const std::exception& error) {
+    return fail(error.what(), 1);
+  }
+}

@@ -1,0 +1,221 @@
+#include "experiments/phases.h"
+
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "experiments/interrupt.h"
+#include "experiments/progress.h"
+#include "experiments/supernet_weights.h"
+#include "space/error.h"
+
+namespace ridgewalk {
+namespace {
+
+Json number_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+
+Json latency_json(const Reward& reward, const std::vector<Macs>& latency) {
+  Json list = Json::array();
+  for (size_t i = 0; i < latency.size(); ++i) {
+    const Target& target = reward.targets[i];
+    list.push_back({{"target", target.name},
+                    {"latency_macs", latency[i].value},
+                    {"of_target", latency[i] / target.latency}});
+  }
+  return list;
+}
+
+Json candidate_json(const Candidate& candidate, const Reward& reward) {
+  return {{"decisions", candidate.decisions},
+          {"probability", candidate.probability},
+          {"accuracy", candidate.accuracy},
+          {"split", "search-validation"},
+          {"weights", "shared"},
+          {"reward", candidate.reward},
+          {"latency", latency_json(reward, candidate.latency)}};
+}
+
+Json choices_json(const SearchSpace& space, const Controller& controller, const Decisions& chosen) {
+  const auto probabilities = controller.probabilities();
+  const std::vector<Choice> list = choices(space);
+  Json result = Json::array();
+  for (size_t c = 0; c < list.size(); ++c) {
+    if (list[c].options.size() < 2) continue;
+    result.push_back({{"name", list[c].name},
+                      {"options", list[c].options},
+                      {"probabilities", probabilities[c]},
+                      {"chosen", chosen[c]}});
+  }
+  return result;
+}
+
+Json record_json(const std::string& phase, const StepRecord& record, const Reward& reward) {
+  Json ratios = Json::array();
+  for (size_t i = 0; i < record.latency.size(); ++i) {
+    ratios.push_back(number_or_null(record.latency[i] / reward.targets[i].latency));
+  }
+  return {{"phase", phase},
+          {"step", record.step},
+          {"loss", record.loss},
+          {"accuracy", number_or_null(record.accuracy)},
+          {"reward", number_or_null(record.reward)},
+          {"baseline", number_or_null(record.baseline)},
+          {"latency_of_target", ratios},
+          {"samples", record.samples}};
+}
+
+// Checkpoints at the set interval and when the user interrupts.
+template <class State>
+void checkpoint_if_due(RunFolder& run, const Session& session, int step, State state,
+                       const NamedTensors& tensors) {
+  const bool stop = interrupted();
+  if (stop || step % session.checkpoint_every == 0) run.checkpoint(state(), tensors);
+  if (stop) throw Interrupted();
+}
+
+void say(const Session& session, const std::string& line) {
+  if (!session.quiet) fmt::print(stderr, "{}\n", line);
+}
+
+void warm_start(Supernet& supernet, const SearchSpace& previous_space, const std::string& weights) {
+  ParameterStore previous(previous_space);
+  load_weights(weights, previous);
+  supernet.parameters().copy_common(previous);
+}
+
+}  // namespace
+
+Json search_phase(RunFolder& run, const SearchConfig& config, SearchStage stage,
+                  const std::optional<SearchSpace>& previous_space,
+                  const std::optional<Architecture>& previous, const std::string& weights_folder,
+                  const Dataset& data, const Session& session) {
+  const std::string phase(to_string(stage));
+  if (const Json* result = run.result(phase)) return *result;
+  const StageConfig& stage_config = config.stages.at(stage);
+  const SearchSpace space = stage_space(config.space, stage, previous);
+  Reward reward = config.reward;
+  for (Target& target : reward.targets) target.latency = stage_config.latency_factor * target.latency;
+  TunasOptions tunas = stage_config.tunas;
+  tunas.seed = mix(config.seed, 100 + uint64_t(stage));
+  TunasSearch search(space, reward, tunas);
+
+  SupernetOptions options = config.weights;
+  options.steps = tunas.steps;
+  options.optimizer.learning_rate = stage_config.learning_rate;
+  options.seed = mix(config.seed, 200 + uint64_t(stage));
+  Supernet supernet(space, data, options, session.machine);
+  SupernetWeights weights(supernet);
+  const double common = share_in_common(space);
+  say(session, fmt::format("{}: {:.3g} architectures, {} shared parameters, {:.1f} % of them common to "
+                           "all UIB instantiations",
+                           phase, size(space), supernet.parameters().learned(), 100 * common));
+
+  if (const auto state = run.begin(phase)) {
+    search.restore(state->get<std::string>());
+    run.restore(supernet.state());
+    say(session, fmt::format("{}: resumed at step {}", phase, search.step()));
+  } else if (stage_config.warm_start && previous_space) {
+    const auto before = static_cast<SearchStage>(static_cast<int>(stage) - 1);
+    warm_start(supernet, *previous_space,
+               weights_folder + "/" + std::string(to_string(before)) + "-supernet.safetensors");
+  }
+
+  const int first = search.step();
+  int last_checkpoint = first;
+  const auto start = std::chrono::steady_clock::now();
+  StageResult found;
+  {
+    const double images = double(options.batch_size) * tunas.samples_per_step;
+    Progress progress(phase, first, tunas.steps, images, session.quiet);
+    const auto after_step = [&](const StepRecord& record) {
+      run.log(record_json(phase, record, reward));
+      progress.update(search.step(), fmt::format("loss {:.3f}  reward {:.3f}", record.loss, record.reward));
+      checkpoint_if_due(run, session, search.step(), [&] { return Json(search.state()); },
+                        supernet.state());
+      if (search.step() % session.checkpoint_every == 0) last_checkpoint = search.step();
+    };
+    try {
+      found = run_stage(search, weights, after_step);
+    } catch (const Error&) {
+      throw;
+    } catch (const std::runtime_error& error) {
+      throw std::runtime_error(phase + ": " + error.what() + "; last good checkpoint: " +
+                               run.file("checkpoint.safetensors") + ", step " +
+                               std::to_string(last_checkpoint));
+    }
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const double step_seconds = supernet.step_seconds();
+    say(session,
+        fmt::format("{}: {:.0f} s, {:.0f} training images/s; of the steps' time {:.2f} % is slicing",
+                    phase, seconds, (tunas.steps - first) * images / seconds,
+                    100 * supernet.slicing_seconds() / std::max(1e-9, step_seconds)));
+  }
+  save_weights(run.file(phase + "-supernet.safetensors"), supernet.parameters());
+
+  Architecture architecture = decode(space, found.best.decisions);
+  architecture.name = config.space.name + "-" + phase;
+  Json candidates = Json::array();
+  for (const Candidate& candidate : found.candidates) {
+    candidates.push_back(candidate_json(candidate, reward));
+  }
+  Json targets = Json::array();
+  for (const Target& target : reward.targets) {
+    targets.push_back({{"name", target.name},
+                       {"ridge_point", target.ridge_point.value},
+                       {"latency_macs", target.latency.value}});
+  }
+  const Json result = {
+      {"space", space.name},
+      {"size", size(space)},
+      {"share_in_common", common},
+      {"targets", targets},
+      {"argmax", candidate_json(found.argmax, reward)},
+      {"best", candidate_json(found.best, reward)},
+      {"chosen", found.best.decisions == found.argmax.decisions ? "argmax" : "re-evaluated candidate"},
+      {"candidates", candidates},
+      {"choices", choices_json(space, search.controller(), found.best.decisions)},
+      {"architecture", to_yaml(architecture)}};
+  run.finish(result);
+  return result;
+}
+
+Json training_phase(RunFolder& run, const std::string& name, const Architecture& architecture,
+                    const TrainOptions& options, const Dataset& data, const Session& session) {
+  const std::string phase = "train " + name;
+  if (const Json* result = run.result(phase)) return *result;
+  Trainer trainer(architecture, data, options, session.machine);
+  if (const auto state = run.begin(phase)) {
+    trainer.set_step(state->get<int>());
+    run.restore(trainer.state());
+    say(session, fmt::format("{}: resumed at step {}", phase, trainer.step()));
+  }
+  {
+    Progress progress(phase, trainer.step(), trainer.steps(), options.batch_size, session.quiet);
+    while (trainer.step() < trainer.steps()) {
+      const int step = trainer.step();
+      const double loss = trainer.advance();
+      run.log({{"phase", phase}, {"step", step}, {"loss", loss}});
+      progress.update(trainer.step(), fmt::format("loss {:.3f}", loss));
+      checkpoint_if_due(run, session, trainer.step(), [&] { return Json(trainer.step()); },
+                        trainer.state());
+    }
+  }
+  const auto accuracy = [&](const ImageSet& set) -> Json {
+    if (set.size() == 0) return {};
+    const Accuracy a = trainer.evaluate(set);
+    return {{"top1", a.top1}, {"top5", a.top5}, {"loss", a.loss}};
+  };
+  const Json result = {{"architecture", architecture.name},
+                       {"weights", "from scratch"},
+                       {"epochs", options.epochs},
+                       {"search_validation", accuracy(data.search_validation)},
+                       {"test", accuracy(data.test)}};
+  save_weights(run.file(name + ".safetensors"), trainer.parameters());
+  run.finish(result);
+  say(session, fmt::format("{}: test top-1 {:.2f} % after {} epochs from scratch", phase,
+                           100 * result["test"]["top1"].get<double>(), options.epochs));
+  return result;
+}
+
+}  // namespace ridgewalk

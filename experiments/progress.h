@@ -1,0 +1,33 @@
+// A progress bar on a terminal; elsewhere nothing.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+namespace ridgewalk {
+
+class Progress {
+ public:
+  // `done` of `total` steps are behind us already; a step takes `images_per_step` images.
+  Progress(std::string title, int done, int total, double images_per_step, bool quiet);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  // Draws at most ten times a second: share, images per second, time left, `note`.
+  void update(int done, const std::string& note);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  std::string title_;
+  int first_, total_;
+  double images_per_step_;
+  bool on_terminal_;
+  Clock::time_point start_ = Clock::now();
+  Clock::time_point drawn_;
+};
+
+// "1:05" or "2:03:04".
+std::string duration_text(double seconds);
+
+}  // namespace ridgewalk

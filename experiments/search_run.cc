@@ -1,0 +1,151 @@
+#include "experiments/search_run.h"
+
+#include <cmath>
+#include <filesystem>
+
+#include "space/catalog.h"
+#include "space/yaml.h"
+
+namespace ridgewalk {
+namespace {
+
+// The result of `stage` in another run's result.yaml.
+Architecture earlier_result(const std::string& folder, SearchStage stage) {
+  const std::string path = folder + "/result.yaml";
+  FieldReader reader(parse_yaml(read_file(path), path));
+  const std::string name(to_string(stage));
+  if (!reader.has("stages")) reader.source().fail("holds no search result; give a run's folder");
+  FieldReader stages(reader.child("stages"));
+  if (!stages.has(name)) stages.source().fail("has no result of the " + name + " stage");
+  FieldReader result(stages.child(name));
+  return architecture_from_yaml(result.required<std::string>("architecture"), path);
+}
+
+std::string file_name(const std::string& name, const std::string& extension) { return name + extension; }
+
+void write_results(const RunFolder& run, const std::vector<SearchStage>& stages,
+                   const std::vector<Contender>& contenders) {
+  Json result;
+  for (SearchStage stage : stages) {
+    const std::string name(to_string(stage));
+    result["stages"][name] = *run.result(name);
+  }
+  for (const Contender& contender : contenders) {
+    write_file(run.file(file_name(contender.name, ".yaml")), to_yaml(contender.architecture));
+    result["networks"].push_back({{"name", contender.name},
+                                  {"kind", contender.kind},
+                                  {"architecture", file_name(contender.name, ".yaml")},
+                                  {"weights_file", file_name(contender.name, ".safetensors")},
+                                  {"accuracy_shared_weights", contender.shared},
+                                  {"accuracy_from_scratch", contender.trained}});
+  }
+  write_file(run.file("result.yaml"), yaml_text(result));
+}
+
+Json shared_accuracy(const Json& stage_result) {
+  const Json& best = stage_result["best"];
+  return {{"top1", best["accuracy"]}, {"split", best["split"]}, {"weights", best["weights"]}};
+}
+
+std::vector<Contender> contenders_of(const RunFolder& run, const SearchConfig& config) {
+  const auto found = [&](SearchStage stage, const std::string& name) {
+    const Json& result = *run.result(std::string(to_string(stage)));
+    Contender contender{name, "found", {}, shared_accuracy(result), {}};
+    contender.architecture =
+        architecture_from_yaml(result["architecture"].get<std::string>(), "result");
+    contender.architecture.name = name;
+    return contender;
+  };
+  const Target& target = config.reward.targets[0];
+  std::vector<Contender> list{found(SearchStage::kFine, "found-conv"),
+                              found(SearchStage::kHybrid, "found-hybrid")};
+  const Architecture reference = for_space(find_architecture(config.reference), config.space);
+  list.push_back({"reference", "reference", scale_to_latency(reference, target), {}, {}});
+  list.push_back({"random", "random",
+                  random_architecture(config.space, target, config.random_tolerance,
+                                      mix(config.seed, 300)),
+                  {}, {}});
+  return list;
+}
+
+}  // namespace
+
+void check_search(const SearchConfig& config, const std::vector<SearchStage>& stages) {
+  find_architecture(config.reference);
+  for (SearchStage stage : stages) {
+    // Later spaces are not known before the coarse result; their options are.
+    const SearchSpace space = stage == SearchStage::kCoarse ? coarse_space(config.space) : config.space;
+    TunasSearch(space, config.reward, config.stages.at(stage).tunas);
+  }
+}
+
+SearchOutcome run_search(RunFolder& run, const SearchConfig& config,
+                         const std::vector<SearchStage>& stages, const std::string& from,
+                         const Session& session) {
+  const Dataset data =
+      load_dataset(config.data, config.search_validation, mix(config.seed, 400));
+  std::optional<Architecture> previous;
+  std::optional<SearchSpace> previous_space;
+  std::string weights_folder = run.file(".");
+  if (!from.empty() && stages.front() != SearchStage::kCoarse) {
+    const bool fine_first = stages.front() == SearchStage::kFine;
+    const SearchStage before = fine_first ? SearchStage::kCoarse : SearchStage::kFine;
+    previous = earlier_result(from, before);
+    std::optional<Architecture> before_that;
+    if (!fine_first) before_that = earlier_result(from, SearchStage::kCoarse);
+    previous_space = stage_space(config.space, before, before_that);
+    weights_folder = from;
+  }
+  for (SearchStage stage : stages) {
+    const Json result = search_phase(run, config, stage, previous_space, previous, weights_folder,
+                                     data, session);
+    previous_space = stage_space(config.space, stage, previous);
+    previous = architecture_from_yaml(result["architecture"].get<std::string>(), "result");
+    weights_folder = run.file(".");
+  }
+  SearchOutcome outcome{stages, {}};
+  if (stages.size() == 3) {
+    outcome.contenders = contenders_of(run, config);
+    for (size_t i = 0; i < outcome.contenders.size(); ++i) {
+      Contender& contender = outcome.contenders[i];
+      TrainOptions options = config.train;
+      options.seed = mix(config.seed, 500);
+      contender.trained =
+          training_phase(run, contender.name, contender.architecture, options, data, session);
+    }
+  }
+  write_results(run, stages, outcome.contenders);
+  return outcome;
+}
+
+Architecture scale_to_latency(const Architecture& architecture, const Target& target) {
+  Architecture nearest = architecture;
+  double smallest = INFINITY;
+  for (int hundredths = 5; hundredths <= 400; ++hundredths) {
+    Architecture scaled = scale(architecture, hundredths / 100.0);
+    const double distance =
+        std::abs(latency(lower(scaled), target.ridge_point) / target.latency - 1);
+    if (distance >= smallest) continue;
+    smallest = distance;
+    scaled.name = architecture.name + "@" + std::to_string(hundredths / 100.0).substr(0, 4);
+    nearest = scaled;
+  }
+  return nearest;
+}
+
+Architecture random_architecture(const SearchSpace& space, const Target& target, double tolerance,
+                                 uint64_t seed) {
+  const CostTable table(space, {target.ridge_point});
+  std::mt19937_64 random(seed);
+  for (int tries = 0; tries < 1000000; ++tries) {
+    const Decisions decisions = sample(space, random);
+    if (std::abs(table.price(decisions)[0] / target.latency - 1) > tolerance) continue;
+    Architecture architecture = decode(space, decisions);
+    architecture.name = "random";
+    return architecture;
+  }
+  throw Error("no random architecture of space '" + space.name + "' comes within " +
+              std::to_string(tolerance) + " of the target; raise random_tolerance");
+}
+
+}  // namespace ridgewalk

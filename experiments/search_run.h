@@ -1,0 +1,45 @@
+// The main job: coarse, fine and hybrid search, then the found networks against others of the same
+// latency, trained alike from scratch.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "experiments/phases.h"
+
+namespace ridgewalk {
+
+// A network of the comparison.
+struct Contender {
+  std::string name;
+  std::string kind;  // "found", "reference", "random"
+  Architecture architecture;
+  Json shared;  // accuracy with shared weights, null when no supernet of the run holds it
+  Json trained;
+};
+
+struct SearchOutcome {
+  std::vector<SearchStage> stages;
+  std::vector<Contender> contenders;  // empty unless all stages ran
+};
+
+// Throws Error, before anything is trained or written, for a target that no architecture of the
+// stages' spaces can reach, or options that do not fit together.
+void check_search(const SearchConfig& config, const std::vector<SearchStage>& stages);
+
+// Runs `stages` in their order. `from` is the folder of an earlier run whose result the first stage
+// starts from, empty for none. With all three stages the comparison follows.
+SearchOutcome run_search(RunFolder& run, const SearchConfig& config,
+                         const std::vector<SearchStage>& stages, const std::string& from,
+                         const Session& session);
+
+// `architecture` with the width multiplier (steps of 0.01) that brings its latency nearest to the
+// target's.
+Architecture scale_to_latency(const Architecture& architecture, const Target& target);
+
+// A uniform sample of the space whose latency is within `tolerance` of the target's. Throws Error
+// when a million samples hold none.
+Architecture random_architecture(const SearchSpace& space, const Target& target, double tolerance,
+                                 uint64_t seed);
+
+}  // namespace ridgewalk

@@ -1,0 +1,52 @@
+#include <fmt/format.h>
+
+#include "experiments/command_line.h"
+#include "space/yaml.h"
+
+namespace ridgewalk {
+
+int train_command(const Arguments& arguments) {
+  namespace po = boost::program_options;
+  CommandLine line("train ARCH --data D --out DIR [--config FILE] [--resume]",
+                   "Trains a network from scratch. D is fashion-mnist or idx:DIR.", "arch", 1);
+  line.add()("data", po::value<std::string>(), "data set");
+  line.add()("out", po::value<std::string>(), "the run's folder");
+  line.add()("config", po::value<std::string>(), "YAML of epochs, batch_size, optimizer, ...");
+  line.add()("seed", po::value<uint64_t>(), "of weights, order and augmentation");
+  line.add()("search-validation", po::value<int64_t>()->default_value(0),
+             "training images held out and reported apart");
+  line.add()("checkpoint-every", po::value<int>()->default_value(100), "steps");
+  line.add()("resume", "go on with the run in --out");
+  line.add_input_options();
+  line.add_session_options();
+  if (!line.parse(arguments)) return 0;
+
+  TrainOptions options;
+  if (line.has("config")) options = load_train_options(line.get<std::string>("config"));
+  if (line.has("seed")) options.seed = line.get<uint64_t>("seed");
+  Session session = line.session();
+  session.checkpoint_every = std::max(1, line.get<int>("checkpoint-every"));
+  const auto held_out = line.get<int64_t>("search-validation");
+  const Dataset data = load_dataset(line.required("data"), held_out, mix(options.seed, 400));
+  const Architecture architecture = line.architecture(line.words()[0]);
+  // Refuses a network that does not fit the data before anything is written.
+  const Trainer probe(architecture, data, options, session.machine);
+
+  const std::string config = line.has("config") ? read_file(line.get<std::string>("config")) : "";
+  const std::string fingerprint = fmt::format("{}\n{}\n{} {} {} {}", to_yaml(architecture), config,
+                                              data.name, held_out, options.seed,
+                                              to_string(session.machine.precision));
+  const std::string out = line.required("out");
+  RunFolder run =
+      line.has("resume") ? RunFolder::resume(out, fingerprint) : RunFolder::create(out, fingerprint);
+  write_file(run.file("config.yaml"), config);
+  write_file(run.file("architecture.yaml"), to_yaml(architecture));
+  const Json result = training_phase(run, "weights", architecture, options, data, session);
+  write_file(run.file("result.yaml"), yaml_text(result));
+  fmt::print("{}: test top-1 {:.2f} %, top-5 {:.2f} %; weights in {}\n", architecture.name,
+             100 * result["test"]["top1"].get<double>(), 100 * result["test"]["top5"].get<double>(),
+             run.file("weights.safetensors"));
+  return 0;
+}
+
+}  // namespace ridgewalk

@@ -1,0 +1,42 @@
+#include "roofline/latency.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "space/error.h"
+
+namespace ridgewalk {
+
+Macs op_time(const OpCost& cost, MacsPerByte ridge_point, DataType type) {
+  constexpr double kSteps = 1024;  // in one MAC
+  const Macs time = std::max(cost.macs, ridge_point * bytes(cost, type));
+  return {std::floor(time.value * kSteps + 0.5) / kSteps};
+}
+
+Macs latency(const Graph& graph, MacsPerByte ridge_point, DataType type) {
+  Macs sum;
+  for (const OpCost& cost : op_costs(graph)) sum += op_time(cost, ridge_point, type);
+  return sum;
+}
+
+std::vector<MacsPerByte> ridge_points(double low, double high, int count) {
+  if (!(low >= 0 && low <= high && std::isfinite(high))) {
+    throw Error("ridge points go from low to high, neither below 0; give a range such as 0:500");
+  }
+  if (low == high) return {{low}};
+  if (count < 2) throw Error("a range of ridge points has at least its two ends");
+  std::vector<MacsPerByte> points;
+  double first = low;
+  if (low == 0) {
+    points.push_back({0});
+    first = std::min(0.1, high);
+  }
+  const int rest = count - static_cast<int>(points.size());
+  for (int i = 0; i < rest - 1; ++i) {
+    points.push_back({first * std::pow(high / first, double(i) / (rest - 1))});
+  }
+  points.push_back({high});
+  return points;
+}
+
+}  // namespace ridgewalk

@@ -1,0 +1,27 @@
+#include "search/stages.h"
+
+#include "space/error.h"
+
+namespace ridgewalk {
+
+std::string_view to_string(SearchStage stage) {
+  if (stage == SearchStage::kCoarse) return "coarse";
+  return stage == SearchStage::kFine ? "fine" : "hybrid";
+}
+
+SearchSpace stage_space(const SearchSpace& space, SearchStage stage,
+                        const std::optional<Architecture>& previous) {
+  if (stage == SearchStage::kCoarse) return coarse_space(space);
+  if (!previous) {
+    throw Error("the " + std::string(to_string(stage)) + " stage needs the result of the one before");
+  }
+  return stage == SearchStage::kFine ? fine_space(space, *previous) : hybrid_space(space, *previous);
+}
+
+StageResult run_stage(TunasSearch& search, SharedWeights& weights,
+                      const std::function<void(const StepRecord&)>& after_step) {
+  while (!search.done()) after_step(search.advance(weights));
+  return search.finish(weights);
+}
+
+}  // namespace ridgewalk

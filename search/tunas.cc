@@ -1,0 +1,197 @@
+#include "search/tunas.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <sstream>
+#include <stdexcept>
+
+#include <nlohmann/json.hpp>
+
+#include "space/error.h"
+
+namespace ridgewalk {
+namespace {
+
+using nlohmann::json;
+
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+
+double uniform(std::mt19937_64& random) { return double(random() >> 11) * 0x1p-53; }
+
+double mean(const std::vector<double>& values) {
+  double sum = 0;
+  for (double value : values) sum += value;
+  return sum / double(values.size());
+}
+
+std::vector<MacsPerByte> ridge_points_of(const Reward& reward) {
+  std::vector<MacsPerByte> points;
+  for (const Target& target : reward.targets) points.push_back(target.ridge_point);
+  return points;
+}
+
+void require(bool holds, const std::string& field, double value, const std::string& rule) {
+  if (holds) return;
+  std::ostringstream message;
+  message << "search: " << field << " is " << value << "; it must be " << rule;
+  throw Error(message.str());
+}
+
+void check(const TunasOptions& o) {
+  require(o.steps >= 1, "steps", o.steps, "at least 1");
+  require(o.samples_per_step >= 1, "samples_per_step", o.samples_per_step, "at least 1");
+  require(o.candidates >= 1, "candidates", o.candidates, "at least 1");
+  require(o.controller_delay >= 0 && o.controller_delay <= 1, "controller_delay",
+          o.controller_delay, "from 0 to 1");
+  // The controller must never learn from a sample that a warm-up has replaced.
+  require(o.operation_warmup >= 0 && o.operation_warmup <= o.controller_delay, "operation_warmup",
+          o.operation_warmup, "from 0 to controller_delay");
+  require(o.filter_warmup >= 0 && o.filter_warmup <= o.controller_delay, "filter_warmup",
+          o.filter_warmup, "from 0 to controller_delay");
+}
+
+void check_reachable(const SearchSpace& space, const Reward& reward, const CostTable& table) {
+  const std::vector<CostTable::Range> ranges = table.reachable();
+  for (size_t i = 0; i < reward.targets.size(); ++i) {
+    const Target& target = reward.targets[i];
+    if (target.latency >= ranges[i].lowest && target.latency <= ranges[i].highest) continue;
+    std::ostringstream message;
+    message.precision(4);
+    message << "target '" << target.name << "': no architecture of space '" << space.name
+            << "' has a latency of " << target.latency.value << " MACs; reachable is "
+            << ranges[i].lowest.value << " to " << ranges[i].highest.value;
+    throw Error(message.str());
+  }
+}
+
+// The chance of a warm-up at `step`: from 1 to 0 over the first `share` of the steps.
+double warmup_chance(int step, int steps, double share) {
+  const double length = share * steps;
+  return length > 0 ? std::max(0.0, 1 - step / length) : 0;
+}
+
+// The choices that were open, as "name=option", at most some 600 characters.
+std::string readable(const std::vector<Choice>& list, const Decisions& decisions) {
+  std::string text;
+  for (size_t c = 0; c < list.size() && text.size() < 600; ++c) {
+    if (decisions[c] == kInactive || list[c].options.size() < 2) continue;
+    text += (text.empty() ? "" : " ") + list[c].name + "=" +
+            (decisions[c] == kBlend ? "all" : list[c].options[decisions[c]]);
+  }
+  return text;
+}
+
+}  // namespace
+
+TunasSearch::TunasSearch(const SearchSpace& space, const Reward& reward, const TunasOptions& options)
+    : space_(space),
+      layout_(choice_layout(space)),
+      choices_(choices(space)),
+      reward_(reward),
+      options_(options),
+      cost_table_(space, ridge_points_of(reward)),
+      controller_(space, options.controller),
+      random_(options.seed) {
+  check(options);
+  check_reachable(space, reward, cost_table_);
+}
+
+Decisions TunasSearch::sample() {
+  Decisions decisions = controller_.sample(random_);
+  const double blend = warmup_chance(step_, options_.steps, options_.operation_warmup);
+  const double widen = warmup_chance(step_, options_.steps, options_.filter_warmup);
+  if (blend == 0 && widen == 0) return decisions;
+  for (size_t c = 0; c < choices_.size(); ++c) {
+    if (choices_[c].options.size() < 2) continue;
+    // A blended depth makes blocks active that the sample left out: give every choice a value.
+    if (decisions[c] == kInactive) decisions[c] = static_cast<int>(random_() % choices_[c].options.size());
+    if (choices_[c].kind == ChoiceKind::kOperation && uniform(random_) < blend) decisions[c] = kBlend;
+    if (choices_[c].kind == ChoiceKind::kFilters && uniform(random_) < widen) {
+      decisions[c] = choices_[c].widest;
+    }
+  }
+  for (int& decision : decisions) {
+    if (decision == kInactive) decision = 0;  // a single option
+  }
+  deactivate_unused(space_, layout_, decisions);
+  return decisions;
+}
+
+void TunasSearch::stop(const std::string& what, const std::vector<Decisions>& samples) const {
+  std::string message = what + " is not finite at step " + std::to_string(step_) + "; sampled";
+  for (const Decisions& decisions : samples) message += " [" + readable(choices_, decisions) + "]";
+  throw std::runtime_error(message);
+}
+
+StepRecord TunasSearch::advance(SharedWeights& weights) {
+  StepRecord record{.step = step_, .accuracy = kNone, .reward = kNone, .baseline = kNone};
+  for (int k = 0; k < options_.samples_per_step; ++k) record.samples.push_back(sample());
+  record.loss = weights.train(step_, record.samples);
+  if (!std::isfinite(record.loss)) stop("the loss", record.samples);
+  const double delay = options_.controller_delay * options_.steps;
+  if (step_ >= delay) {
+    const std::vector<double> accuracies = weights.accuracy(step_, record.samples);
+    std::vector<double> rewards;
+    std::vector<Macs> latency(reward_.targets.size());
+    record.latency.resize(latency.size());
+    for (size_t k = 0; k < accuracies.size(); ++k) {
+      cost_table_.price(record.samples[k], latency);
+      rewards.push_back(reward_(accuracies[k], latency));
+      for (size_t t = 0; t < latency.size(); ++t) {
+        record.latency[t] += (1.0 / options_.samples_per_step) * latency[t];
+      }
+    }
+    record.accuracy = mean(accuracies);
+    record.reward = mean(rewards);
+    if (!std::isfinite(record.reward)) stop("the reward", record.samples);
+    controller_.update(record.samples, rewards, (step_ - delay) / std::max(1.0, options_.steps - delay));
+    record.baseline = controller_.baseline();
+  }
+  ++step_;
+  return record;
+}
+
+StageResult TunasSearch::finish(SharedWeights& weights) const {
+  std::vector<Decisions> list = controller_.most_probable(options_.candidates);
+  const Decisions argmax = controller_.most_probable();
+  std::erase(list, argmax);
+  list.insert(list.begin(), argmax);
+  list.resize(std::min(list.size(), size_t(options_.candidates)));
+  StageResult result;
+  for (const Decisions& decisions : list) {
+    Candidate candidate{.decisions = decisions,
+                        .probability = std::exp(controller_.log_probability(decisions)),
+                        .accuracy = weights.validate(decisions),
+                        .reward = 0,
+                        .latency = cost_table_.price(decisions)};
+    candidate.reward = reward_(candidate.accuracy, candidate.latency);
+    result.candidates.push_back(candidate);
+  }
+  result.argmax = result.candidates.front();
+  result.best = *std::max_element(
+      result.candidates.begin(), result.candidates.end(),
+      [](const Candidate& a, const Candidate& b) { return a.reward < b.reward; });
+  return result;
+}
+
+std::string TunasSearch::state() const {
+  std::ostringstream random;
+  random << random_;
+  return json{{"step", step_}, {"random", random.str()}, {"controller", controller_.state()}}.dump();
+}
+
+void TunasSearch::restore(const std::string& state) {
+  try {
+    const json saved = json::parse(state);
+    controller_.restore(saved.at("controller"));
+    std::istringstream random(saved.at("random").get<std::string>());
+    random >> random_;
+    step_ = saved.at("step");
+    if (!random || step_ < 0 || step_ > options_.steps) throw Error("the search's state is damaged");
+  } catch (const json::exception&) {
+    throw Error("the search's state is damaged");
+  }
+}
+
+}  // namespace ridgewalk

@@ -1,0 +1,65 @@
+// Images with labels, their splits, and batches of them that depend on nothing but seed and number.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <torch/torch.h>
+
+namespace ridgewalk {
+
+struct ImageSet {
+  torch::Tensor images;  // uint8 [N, H, W, C]
+  torch::Tensor labels;  // int64 [N]
+  int64_t size() const { return images.size(0); }
+};
+
+// `search_validation` is held out of the training images: a search never sees `test`.
+struct Dataset {
+  std::string name;
+  ImageSet train, search_validation, test;
+  int classes = 0;
+  int channels = 0;
+  int resolution = 0;
+  double mean = 0, deviation = 1;  // of the training pixels, in [0, 1]
+};
+
+// "fashion-mnist" (Debian's package dataset-fashion-mnist) or "idx:DIR", a folder with the four
+// files of MNIST, gzipped or not. The images held out are drawn with `seed`. Throws Error.
+Dataset load_dataset(const std::string& spec, int64_t search_validation, uint64_t seed);
+
+struct Augmentation {
+  int shift = 0;      // moved by up to so many pixels each way, edges filled with the mean
+  bool flip = false;  // mirrored with chance 1/2
+  bool operator==(const Augmentation&) const = default;
+};
+
+struct Batch {
+  torch::Tensor images;  // float [N, C, H, W], channels_last, zero mean and unit deviation
+  torch::Tensor labels;  // int64 [N]
+};
+
+// The order of a set: batch `number` of batches of `size`, each epoch a new permutation, the
+// remainder of an epoch left out.
+class BatchOrder {
+ public:
+  BatchOrder(int64_t set_size, int64_t batch_size, uint64_t seed);
+  std::vector<int64_t> indices(int64_t number);
+  int64_t batches_per_epoch() const { return batches_; }
+
+ private:
+  int64_t set_size_, batch_size_, batches_;
+  uint64_t seed_;
+  int64_t epoch_ = -1;
+  std::vector<int64_t> permutation_;
+};
+
+// `seed` decides shifts and flips.
+Batch make_batch(const Dataset& data, const ImageSet& set, const std::vector<int64_t>& indices,
+                 const Augmentation& augmentation, uint64_t seed);
+
+// A well-mixed seed from two (splitmix64).
+uint64_t mix(uint64_t a, uint64_t b);
+
+}  // namespace ridgewalk

@@ -1,0 +1,41 @@
+#include "supernet/evaluate.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace ridgewalk {
+
+torch::Tensor fit(const torch::Tensor& images, const Graph& graph, torch::Device device) {
+  torch::Tensor x = images.to(device);
+  const Shape& input = graph.ops[0].output;
+  if (x.size(2) == input.height && x.size(3) == input.width) return x;
+  return at::upsample_bilinear2d(x, {input.height, input.width}, false)
+      .contiguous(torch::MemoryFormat::ChannelsLast);
+}
+
+Accuracy evaluate(const Executor& network, const Dataset& data, const ImageSet& set, NormMode mode,
+                  const Machine& machine, int64_t batch_size) {
+  torch::NoGradGuard no_grad;
+  const Autocast autocast(machine.precision, machine.device);
+  const int64_t classes = network.graph().ops.back().output.channels;
+  // Batches as equal as can be: a short last one would have statistics of its own.
+  const int64_t batches = (set.size() + batch_size - 1) / batch_size;
+  Accuracy sum;
+  for (int64_t b = 0; b < batches; ++b) {
+    const int64_t begin = b * set.size() / batches;
+    std::vector<int64_t> indices(size_t((b + 1) * set.size() / batches - begin));
+    std::iota(indices.begin(), indices.end(), begin);
+    const Batch batch = make_batch(data, set, indices, {}, 0);
+    const auto images = fit(batch.images, network.graph(), machine.device);
+    const auto logits = network.forward(images, mode).to(torch::kFloat).cpu();
+    const auto ranked = std::get<1>(logits.topk(std::min<int64_t>(5, classes), 1));
+    const auto hits = ranked.eq(batch.labels.unsqueeze(1));
+    sum.top1 += double(hits.select(1, 0).sum().item<int64_t>());
+    sum.top5 += double(hits.sum().item<int64_t>());
+    sum.loss += torch::cross_entropy_loss(logits, batch.labels, {}, at::Reduction::Sum).item<double>();
+  }
+  const double count = double(set.size());
+  return {sum.top1 / count, sum.top5 / count, sum.loss / count};
+}
+
+}  // namespace ridgewalk

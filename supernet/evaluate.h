@@ -1,0 +1,30 @@
+// Accuracy of a network on a set of images.
+#pragma once
+
+#include "supernet/dataset.h"
+#include "supernet/executor.h"
+#include "supernet/precision.h"
+
+namespace ridgewalk {
+
+struct Accuracy {
+  double top1 = 0;  // in [0, 1]
+  double top5 = 0;
+  double loss = 0;  // mean cross-entropy
+};
+
+// How computations run; everything that takes images takes one.
+struct Machine {
+  torch::Device device = torch::kCPU;
+  Precision precision = Precision::kFp32;
+};
+
+// Images as the network expects them: on the device, resized when the resolutions differ.
+torch::Tensor fit(const torch::Tensor& images, const Graph& graph, torch::Device device);
+
+// Over all images, in order, in batches of at most `batch_size`. With NormMode::kBatch the batch size is
+// part of the answer.
+Accuracy evaluate(const Executor& network, const Dataset& data, const ImageSet& set, NormMode mode,
+                  const Machine& machine, int64_t batch_size);
+
+}  // namespace ridgewalk

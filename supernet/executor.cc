@@ -1,0 +1,107 @@
+#include "supernet/executor.h"
+
+#include <cmath>
+
+namespace ridgewalk {
+namespace {
+
+torch::Tensor activate(const torch::Tensor& x, Activation activation) {
+  switch (activation) {
+    case Activation::kNone: return x;
+    case Activation::kRelu: return torch::relu(x);
+    case Activation::kRelu6: return torch::clamp(x, 0, 6);
+    case Activation::kHardSwish: return torch::hardswish(x);
+    case Activation::kSilu: return torch::silu(x);
+    case Activation::kGelu: return torch::gelu(x);
+  }
+  return x;
+}
+
+// [N, C, H, W] -> [N, H W, C]: a view of a channels_last tensor.
+torch::Tensor positions_first(const torch::Tensor& x) {
+  return x.permute({0, 2, 3, 1}).reshape({x.size(0), x.size(2) * x.size(3), x.size(1)});
+}
+
+// One key head serves all query heads, so queries of every position and head form one matrix
+// [H W heads, key_dim] an image and the scores are a single product (MobileNetV4, appendix G).
+torch::Tensor attention_scores(const torch::Tensor& query, const torch::Tensor& key) {
+  const int64_t key_dim = key.size(1);
+  const auto q = positions_first(query).reshape({query.size(0), -1, key_dim});
+  return torch::bmm(q * (1 / std::sqrt(double(key_dim))), positions_first(key).transpose(1, 2));
+}
+
+torch::Tensor attention_mix(const torch::Tensor& weights, const torch::Tensor& value,
+                            const Shape& output) {
+  const auto mixed = torch::bmm(weights, positions_first(value));
+  return mixed.reshape({mixed.size(0), output.height, output.width, output.channels})
+      .permute({0, 3, 1, 2});
+}
+
+}  // namespace
+
+Executor::Executor(Graph graph, ParameterStore& store) : graph_(std::move(graph)) {
+  const size_t count = graph_.ops.size();
+  std::vector<size_t> last_use(count, count);
+  for (size_t i = 0; i < count; ++i) {
+    auto& own = parameters_.emplace_back();
+    for (const Parameter& parameter : parameters(graph_, int(i))) {
+      own.push_back(store.slice(parameter.name, parameter.shape));
+    }
+    for (int input : graph_.ops[i].inputs) last_use[input] = i;
+  }
+  last_used_by_.resize(count);
+  for (size_t i = 0; i < count; ++i) {
+    if (last_use[i] < count) last_used_by_[last_use[i]].push_back(int(i));
+  }
+}
+
+torch::Tensor Executor::forward(const torch::Tensor& images, NormMode mode) const {
+  std::vector<torch::Tensor> values(graph_.ops.size());
+  values[0] = images;
+  for (size_t i = 1; i < values.size(); ++i) {
+    values[i] = run(i, values, mode);
+    for (int unused : last_used_by_[i]) values[unused].reset();
+  }
+  return values.back();
+}
+
+torch::Tensor Executor::run(size_t index, const std::vector<torch::Tensor>& values,
+                            NormMode mode) const {
+  const Op& op = graph_.ops[index];
+  const auto& own = parameters_[index];
+  const torch::Tensor& x = values[op.inputs[0]];
+  const torch::Tensor none;
+  switch (op.kind) {
+    case OpKind::kInput: break;
+    case OpKind::kConv:
+    case OpKind::kDepthwise: {
+      const int64_t padding = (op.kernel - 1) / 2;
+      const int64_t groups = op.kind == OpKind::kDepthwise ? op.output.channels : 1;
+      return torch::conv2d(x, own[0], op.bias ? own[1] : none, op.stride, padding, 1, groups);
+    }
+    case OpKind::kLinear: return torch::linear(x.flatten(1), own[0], own[1]);
+    case OpKind::kNorm: {
+      const bool keeps = mode == NormMode::kBatch;
+      return torch::batch_norm(x, own[0], own[1], keeps ? none : own[2], keeps ? none : own[3],
+                               mode != NormMode::kRunning, kNormMomentum, kNormEpsilon, false);
+    }
+    case OpKind::kActivation: return activate(x, op.activation);
+    case OpKind::kSoftmax: return torch::softmax(x, -1);
+    case OpKind::kAdd: return x + values[op.inputs[1]];
+    case OpKind::kMean: {
+      torch::Tensor sum = x;
+      for (size_t i = 1; i < op.inputs.size(); ++i) sum = sum + values[op.inputs[i]];
+      return sum * (1.0 / double(op.inputs.size()));
+    }
+    case OpKind::kLayerScale: return x * own[0].view({1, -1, 1, 1});
+    case OpKind::kPool: return x.mean({2, 3}, true);
+    case OpKind::kSigmoid: return torch::sigmoid(x);
+    case OpKind::kHardSigmoid: return torch::hardsigmoid(x);
+    case OpKind::kMultiply: return x * values[op.inputs[1]];
+    case OpKind::kAttentionScores: return attention_scores(x, values[op.inputs[1]]);
+    case OpKind::kAttentionMix: return attention_mix(x, values[op.inputs[1]], op.output);
+  }
+  throw std::logic_error("the executor does not run " + op.name);
+}
+
+}  // namespace ridgewalk

@@ -1,0 +1,47 @@
+// Optimisers over a flat ParameterStore.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "supernet/parameters.h"
+
+namespace ridgewalk {
+
+enum class OptimizerKind { kSgd, kRmsProp, kAdamW };
+// Throws Error for a name other than sgd, rmsprop, adamw.
+OptimizerKind optimizer_named(const std::string& name);
+
+struct OptimizerOptions {
+  OptimizerKind kind = OptimizerKind::kSgd;
+  double learning_rate = 0.1;   // at the peak of the schedule
+  double warmup = 0.025;        // share of the steps over which the rate rises linearly
+  double momentum = 0.9;        // Nesterov's for SGD; beta1 of AdamW
+  double decay = 0.999;         // of the second moment; TuNAS' RMSProp has 0.9
+  double epsilon = 1e-8;        // TuNAS' RMSProp has 1
+  double weight_decay = 0;      // decoupled; norms, biases and layer scales have none
+  bool operator==(const OptimizerOptions&) const = default;
+};
+
+// Linear warm-up, then a cosine to zero, in [0, 1].
+double schedule(int step, int steps, double warmup);
+
+class Optimizer {
+ public:
+  Optimizer(ParameterStore& store, const OptimizerOptions& options);
+
+  // One update of the store's learned values from its gradients, which are then zero. `step` counts
+  // from 0 to `steps`.
+  void step(int step, int steps);
+
+  // The moments, to be saved and restored in place: name and tensor.
+  std::vector<std::pair<std::string, torch::Tensor>> state() const;
+
+ private:
+  ParameterStore& store_;
+  OptimizerOptions options_;
+  torch::Tensor first_moment_, second_moment_;
+};
+
+}  // namespace ridgewalk

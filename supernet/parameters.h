@@ -1,0 +1,74 @@
+// The weights of a network or of a whole search space, and the slices of them that networks read.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <torch/torch.h>
+
+#include "space/decisions.h"
+#include "space/graph.h"
+
+namespace ridgewalk {
+
+// All parameters stand in one flat tensor, all gradients in another:
+//
+//   values  [ conv and linear weights | norms, biases, layer scales | running statistics ]
+//   grads   [ conv and linear weights | norms, biases, layer scales ]
+//             0 .. decayed()            .. learned()                  .. values().numel()
+//
+// so an optimiser is a few passes over memory, weight decay is a range, and a checkpoint is a few
+// tensors. A network reads prefix slices of it: the first channels of the full shape.
+class ParameterStore {
+ public:
+  // Exactly the parameters of one network.
+  explicit ParameterStore(const Graph& graph, torch::Device device = torch::kCPU);
+  // One tensor a name, as large as any architecture of the space needs it (shared naming).
+  explicit ParameterStore(const SearchSpace& space, torch::Device device = torch::kCPU);
+
+  // Initialises as timm does: convolutions N(0, sqrt(2 / fan_out)), attention's uniform by Xavier,
+  // the classifier uniform within 1 / sqrt(classes), norms 1 and 0, layer scales as the graph says.
+  // Each tensor has a random stream of its own, so shared and stand-alone weights of a name agree.
+  void initialize(uint64_t seed);
+
+  // The first shape[i] entries of each dimension: a view of values() and a leaf of autograd. Throws
+  // std::out_of_range for a name that is not there or a larger shape.
+  torch::Tensor slice(const std::string& name, const std::vector<int64_t>& shape);
+  // Adds what backward passes left in the slices to grads().
+  void collect_gradients();
+
+  torch::Tensor values() const { return values_; }
+  torch::Tensor grads() const { return grads_; }
+  int64_t decayed() const { return decayed_; }
+  int64_t learned() const { return learned_; }
+
+  // Full tensors in the order of the graph, as views.
+  const std::vector<Parameter>& parameters() const { return parameters_; }
+  torch::Tensor full(const std::string& name) const;
+
+  // Copies what both have under one name, the common prefix of each dimension.
+  void copy_common(const ParameterStore& other);
+
+ private:
+  void allocate(torch::Device device);
+
+  struct Place {
+    int64_t offset = 0;
+    size_t index = 0;  // in parameters_
+    std::vector<std::pair<std::vector<int64_t>, torch::Tensor>> slices;
+  };
+  std::vector<Parameter> parameters_;
+  std::map<std::string, double> layer_scales_;
+  std::map<std::string, Place> places_;
+  torch::Tensor values_, grads_;
+  int64_t decayed_ = 0, learned_ = 0;
+};
+
+// Share of the learned parameters of a space that every UIB instantiation has in common: all but the
+// depthwise convolutions and their norms (MobileNetV4, section 4: "more than 95 %").
+double share_in_common(const SearchSpace& space);
+
+}  // namespace ridgewalk

@@ -1,0 +1,214 @@
+#include "supernet/safetensors.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <stdexcept>
+
+#include <nlohmann/json.hpp>
+
+#include "space/error.h"
+
+namespace ridgewalk {
+namespace {
+
+using nlohmann::json;
+
+constexpr uint64_t kLargestHeader = uint64_t{100} << 20;  // the format's own limit
+
+const char* type_name(torch::ScalarType type) {
+  if (type == torch::kFloat) return "F32";
+  if (type == torch::kLong) return "I64";
+  throw std::invalid_argument("safetensors: only float32 and int64 tensors are written");
+}
+
+// Length of the header as 8 bytes, least significant first.
+std::string little_endian(uint64_t value) {
+  std::string bytes(8, '\0');
+  for (int i = 0; i < 8; ++i) bytes[size_t(i)] = char(value >> (8 * i) & 0xff);
+  return bytes;
+}
+
+void write_all(int descriptor, const char* data, size_t size, const std::string& path) {
+  while (size > 0) {
+    const ssize_t written = ::write(descriptor, data, size);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) throw Error(path, 0, std::string("cannot be written: ") + std::strerror(errno));
+    data += written;
+    size -= size_t(written);
+  }
+}
+
+struct Entry {
+  std::string name;
+  torch::ScalarType type;
+  std::vector<int64_t> shape;
+  uint64_t begin, end;
+};
+
+Entry parse_entry(const std::string& path, const std::string& name, const json& value) {
+  const auto fail = [&](const std::string& what) {
+    throw Error(path, 0, "tensor '" + name + "' " + what + "; the file is damaged, write it again");
+  };
+  Entry entry{.name = name, .type = torch::kFloat, .shape = {}, .begin = 0, .end = 0};
+  if (!value.is_object() || !value.contains("dtype") || !value.contains("shape") ||
+      !value.contains("data_offsets")) {
+    fail("lacks dtype, shape or data_offsets");
+  }
+  if (value["dtype"] == "I64") {
+    entry.type = torch::kLong;
+  } else if (value["dtype"] != "F32") {
+    fail("is neither F32 nor I64");
+  }
+  const json& offsets = value["data_offsets"];
+  const auto is_size = [](const json& number) { return number.is_number_unsigned(); };
+  if (!offsets.is_array() || offsets.size() != 2 || !is_size(offsets[0]) || !is_size(offsets[1])) {
+    fail("has no pair of offsets");
+  }
+  entry.begin = offsets[0];
+  entry.end = offsets[1];
+  if (!value["shape"].is_array() || value["shape"].size() > 8) fail("has no shape");
+  uint64_t bytes = entry.type == torch::kFloat ? 4 : 8;
+  for (const json& length : value["shape"]) {
+    if (!is_size(length)) fail("has no shape");
+    const auto size = length.get<uint64_t>();
+    if (size > (uint64_t{1} << 40) || (size > 0 && bytes > (uint64_t{1} << 50) / size)) {
+      fail("is larger than any file");
+    }
+    bytes *= size;
+    entry.shape.push_back(int64_t(size));
+  }
+  if (entry.begin > entry.end || entry.end - entry.begin != bytes) fail("does not fill its range");
+  return entry;
+}
+
+// Refuses a name that comes twice, which a JSON parser would silently merge.
+json parse_header(const std::string& path, const std::string& text) {
+  std::vector<std::set<std::string>> keys;
+  std::string twice;
+  const auto watch = [&](int depth, json::parse_event_t event, json& parsed) {
+    if (depth > 8) throw Error(path, 0, "header is nested too deeply");
+    if (event == json::parse_event_t::object_start) keys.emplace_back();
+    if (event == json::parse_event_t::object_end) keys.pop_back();
+    if (event == json::parse_event_t::key && !keys.empty()) {
+      const auto& name = parsed.get_ref<const std::string&>();
+      if (!keys.back().insert(name).second) twice = name;
+    }
+    return true;
+  };
+  try {
+    json header = json::parse(text, watch);
+    if (!twice.empty()) throw Error(path, 0, "names '" + twice + "' twice");
+    if (!header.is_object()) throw Error(path, 0, "header is not an object; not a safetensors file");
+    return header;
+  } catch (const json::exception&) {
+    throw Error(path, 0, "header is damaged; not a safetensors file");
+  }
+}
+
+}  // namespace
+
+const torch::Tensor& TensorFile::at(const std::string& name) const {
+  for (const auto& [known, tensor] : tensors) {
+    if (known == name) return tensor;
+  }
+  throw std::out_of_range("no tensor is named " + name);
+}
+
+void write_safetensors(const std::string& path, const TensorFile& file) {
+  nlohmann::ordered_json header;
+  if (!file.metadata.empty()) header["__metadata__"] = file.metadata;
+  uint64_t offset = 0;
+  std::vector<torch::Tensor> kept;
+  for (const auto& [name, tensor] : file.tensors) {
+    kept.push_back(tensor.detach().cpu().contiguous());
+    const uint64_t end = offset + kept.back().nbytes();
+    header[name] = {{"dtype", type_name(tensor.scalar_type())},
+                    {"shape", tensor.sizes().vec()},
+                    {"data_offsets", {offset, end}}};
+    offset = end;
+  }
+  std::string text = header.dump();
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  const std::string beside = path + ".partial-" + std::to_string(getpid());
+  const int descriptor = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (descriptor < 0) {
+    throw Error(path, 0, std::string("cannot be written (") + std::strerror(errno) +
+                             "); choose a folder you may write to");
+  }
+  try {
+    const std::string length = little_endian(text.size());
+    write_all(descriptor, length.data(), length.size(), path);
+    write_all(descriptor, text.data(), text.size(), path);
+    for (const torch::Tensor& tensor : kept) {
+      write_all(descriptor, static_cast<const char*>(tensor.data_ptr()), tensor.nbytes(), path);
+    }
+    if (::fsync(descriptor) != 0) throw Error(path, 0, "cannot be written to the disk");
+  } catch (...) {
+    ::close(descriptor);
+    ::unlink(beside.c_str());
+    throw;
+  }
+  ::close(descriptor);
+  std::filesystem::rename(beside, path);
+}
+
+TensorFile read_safetensors(const std::string& path) {
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream || std::filesystem::is_directory(path)) {
+    throw Error(path, 0, "cannot be read; give a safetensors file that exists");
+  }
+  const uint64_t size = std::filesystem::file_size(path);
+  std::string length(8, '\0');
+  if (size < 8 || !stream.read(length.data(), 8)) throw Error(path, 0, "is too short to be safetensors");
+  uint64_t header_size = 0;
+  for (int i = 7; i >= 0; --i) header_size = header_size << 8 | uint8_t(length[size_t(i)]);
+  if (header_size > kLargestHeader || header_size > size - 8) {
+    throw Error(path, 0, "is cut off or not a safetensors file");
+  }
+  std::string text(header_size, '\0');
+  stream.read(text.data(), std::streamsize(header_size));
+  const json header = parse_header(path, text);
+
+  TensorFile file;
+  std::vector<Entry> entries;
+  for (const auto& [name, value] : header.items()) {
+    if (name != "__metadata__") {
+      entries.push_back(parse_entry(path, name, value));
+      continue;
+    }
+    if (!value.is_object()) throw Error(path, 0, "metadata is not an object");
+    for (const auto& [key, item] : value.items()) {
+      if (!item.is_string()) throw Error(path, 0, "metadata '" + key + "' is not a text");
+      file.metadata[key] = item;
+    }
+  }
+  std::sort(entries.begin(), entries.end(),
+            [](const Entry& a, const Entry& b) { return std::tie(a.begin, a.end) < std::tie(b.begin, b.end); });
+  uint64_t offset = 0;
+  for (const Entry& entry : entries) {
+    if (entry.begin != offset) {
+      throw Error(path, 0, "tensor '" + entry.name + "' overlaps another or leaves a gap");
+    }
+    offset = entry.end;
+  }
+  if (offset != size - 8 - header_size) {
+    throw Error(path, 0, "is cut off: its tensors need " + std::to_string(offset) + " bytes, it has " +
+                             std::to_string(size - 8 - header_size));
+  }
+  for (const Entry& entry : entries) {
+    torch::Tensor tensor = torch::empty(entry.shape, entry.type);
+    stream.read(static_cast<char*>(tensor.data_ptr()), std::streamsize(entry.end - entry.begin));
+    if (!stream) throw Error(path, 0, "tensor '" + entry.name + "' cannot be read");
+    file.tensors.emplace_back(entry.name, std::move(tensor));
+  }
+  return file;
+}
+
+}  // namespace ridgewalk

@@ -1,0 +1,30 @@
+// The safetensors format: a length, a JSON header, raw tensors (huggingface/safetensors, README).
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <torch/torch.h>
+
+namespace ridgewalk {
+
+struct TensorFile {
+  std::map<std::string, std::string> metadata;
+  std::vector<std::pair<std::string, torch::Tensor>> tensors;  // in the order of the file
+
+  // Throws std::out_of_range when absent.
+  const torch::Tensor& at(const std::string& name) const;
+};
+
+// Writes beside and renames: a reader sees the old file or the whole new one, even after a power
+// cut. Tensors are float32 or int64. Throws Error when the folder is not writable.
+void write_safetensors(const std::string& path, const TensorFile& file);
+
+// Throws Error naming the file, and the tensor where it is one, when the header is damaged, a type is
+// not F32 or I64, a range does not fit its shape, overlaps another or leaves a gap, or a name comes
+// twice.
+TensorFile read_safetensors(const std::string& path);
+
+}  // namespace ridgewalk

@@ -1,0 +1,100 @@
+#include "supernet/supernet.h"
+
+#include <chrono>
+#include <cmath>
+
+#include "space/lowering.h"
+
+namespace ridgewalk {
+namespace {
+
+// Adds the time it lives to a sum.
+class Stopwatch {
+ public:
+  explicit Stopwatch(double& seconds) : seconds_(seconds) {}
+  ~Stopwatch() {
+    seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+ private:
+  double& seconds_;
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace
+
+Supernet::Supernet(const SearchSpace& space, const Dataset& data, const SupernetOptions& options,
+                   const Machine& machine)
+    : space_(space),
+      data_(data),
+      options_(options),
+      machine_(machine),
+      parameters_(space, machine.device),
+      optimizer_(parameters_, options.optimizer),
+      train_order_(data.train.size(), options.batch_size, mix(options.seed, 11)),
+      validation_order_(data.search_validation.size(), options.validation_batch_size,
+                        mix(options.seed, 12)) {
+  parameters_.initialize(mix(options.seed, 13));
+}
+
+Executor Supernet::bind(const Decisions& sample) {
+  const Stopwatch watch(slicing_seconds_);
+  return Executor(lower(decode_blended(space_, sample)), parameters_);
+}
+
+double Supernet::train(int step, std::span<const Decisions> samples) {
+  const Stopwatch watch(step_seconds_);
+  double sum = 0;
+  for (size_t k = 0; k < samples.size(); ++k) {
+    const Executor network = bind(samples[k]);
+    const int64_t number = int64_t(step) * int64_t(samples.size()) + int64_t(k);
+    const Batch batch = make_batch(data_, data_.train, train_order_.indices(number),
+                                   options_.augmentation,
+                                   mix(mix(options_.seed, 14), uint64_t(number)));
+    torch::Tensor loss;
+    {
+      const Autocast autocast(machine_.precision, machine_.device);
+      const auto images = fit(batch.images, network.graph(), machine_.device);
+      const auto logits = network.forward(images, NormMode::kBatch).to(torch::kFloat);
+      loss = torch::cross_entropy_loss(logits, batch.labels.to(machine_.device), {},
+                                       at::Reduction::Mean, -100, options_.label_smoothing);
+    }
+    const double value = loss.item<double>();
+    if (!std::isfinite(value)) return value;
+    sum += value;
+    (loss * (1.0 / double(samples.size()))).backward();
+  }
+  optimizer_.step(step, options_.steps);
+  return sum / double(samples.size());
+}
+
+std::vector<double> Supernet::accuracy(int step, std::span<const Decisions> samples) {
+  const Stopwatch watch(step_seconds_);
+  torch::NoGradGuard no_grad;
+  const Batch batch =
+      make_batch(data_, data_.search_validation, validation_order_.indices(step), {}, 0);
+  const auto labels = batch.labels.to(machine_.device);
+  std::vector<double> accuracies;
+  for (const Decisions& sample : samples) {
+    const Executor network = bind(sample);
+    const Autocast autocast(machine_.precision, machine_.device);
+    const auto images = fit(batch.images, network.graph(), machine_.device);
+    const auto hits = network.forward(images, NormMode::kBatch).argmax(1).eq(labels);
+    accuracies.push_back(double(hits.sum().item<int64_t>()) / double(labels.size(0)));
+  }
+  return accuracies;
+}
+
+double Supernet::validate(const Decisions& sample) {
+  return evaluate(bind(sample), data_, data_.search_validation, NormMode::kBatch, machine_,
+                  options_.validation_batch_size)
+      .top1;
+}
+
+NamedTensors Supernet::state() const {
+  NamedTensors state{{"values", parameters_.values()}};
+  for (auto& moment : optimizer_.state()) state.push_back(std::move(moment));
+  return state;
+}
+
+}  // namespace ridgewalk

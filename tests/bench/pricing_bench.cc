@@ -1,0 +1,68 @@
+// Architectures priced per second: by the table and by lowering each of them.
+#include <benchmark/benchmark.h>
+
+#include "roofline/cost_table.h"
+
+namespace ridgewalk {
+namespace {
+
+const std::vector<MacsPerByte> kSevenRidgePoints = {{0},     {5},     {31.2}, {100},
+                                                    {347.3}, {433.8}, {500}};
+
+std::vector<MacsPerByte> first_ridge_points(int64_t count) {
+  return {kSevenRidgePoints.begin(), kSevenRidgePoints.begin() + count};
+}
+
+std::vector<Decisions> samples(const SearchSpace& space, int count) {
+  std::mt19937_64 random(1);
+  std::vector<Decisions> list;
+  for (int i = 0; i < count; ++i) list.push_back(sample(space, random));
+  return list;
+}
+
+void price_by_table(benchmark::State& state, const char* name) {
+  const SearchSpace space = load_search_space(name);
+  const CostTable table(space, first_ridge_points(state.range(0)));
+  const std::vector<Decisions> list = samples(space, 4096);
+  std::vector<Macs> latency(table.ridge_points().size());
+  size_t next = 0;
+  for (auto _ : state) {
+    table.price(list[next++ % list.size()], latency);
+    benchmark::DoNotOptimize(latency.data());
+    benchmark::ClobberMemory();
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+
+void price_by_lowering(benchmark::State& state, const char* name) {
+  const SearchSpace space = load_search_space(name);
+  const std::vector<MacsPerByte> points = first_ridge_points(state.range(0));
+  const std::vector<Decisions> list = samples(space, 256);
+  size_t next = 0;
+  for (auto _ : state) {
+    const Graph graph = lower(decode(space, list[next++ % list.size()]));
+    for (MacsPerByte point : points) benchmark::DoNotOptimize(latency(graph, point));
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+
+void build_table(benchmark::State& state, const char* name) {
+  const SearchSpace space = load_search_space(name);
+  for (auto _ : state) {
+    const CostTable table(space, first_ridge_points(state.range(0)));
+    state.counters["entries"] = double(table.entries());
+  }
+}
+
+// The argument is the number of ridge points.
+BENCHMARK_CAPTURE(price_by_table, mobile, "mobile")->Arg(1)->Arg(7);
+BENCHMARK_CAPTURE(price_by_table, fashion_mnist, "fashion-mnist")->Arg(1)->Arg(7);
+BENCHMARK_CAPTURE(price_by_lowering, mobile, "mobile")->Arg(1)->Arg(7);
+BENCHMARK_CAPTURE(price_by_lowering, fashion_mnist, "fashion-mnist")->Arg(1)->Arg(7);
+BENCHMARK_CAPTURE(build_table, mobile, "mobile")->Arg(7)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(build_table, fashion_mnist, "fashion-mnist")
+    ->Arg(7)
+    ->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace ridgewalk

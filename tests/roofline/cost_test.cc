@@ -1,0 +1,153 @@
+#include "roofline/cost.h"
+
+#include <map>
+
+#include "space/catalog.h"
+#include "space/lowering.h"
+#include "tests/helpers.h"
+
+namespace ridgewalk {
+namespace {
+
+struct Published {
+  const char* name;
+  int64_t parameters;
+  double macs;
+  double attention_macs;
+};
+
+// Counted on the released networks (timm 1.0.15) at their own resolutions.
+TEST(NetworkCost, IsThePublishedOne) {
+  const std::vector<Published> networks = {
+      {"mnv4-conv-small", 3774024, 186005568, 0},
+      {"mnv4-conv-medium", 9715512, 1080244224, 0},
+      {"mnv4-conv-large", 32590864, 6376220672, 0},
+      {"mnv4-hybrid-medium", 11074648, 1271183360, 41943040},
+      {"mnv4-hybrid-large", 37764624, 7711877120, 339738624},
+      {"mnv4-conv-small@0.5", 2238952, 64741408, 0},
+  };
+  for (const Published& network : networks) {
+    const NetworkCost cost = network_cost(lower(find_architecture(network.name)));
+    EXPECT_EQ(cost.parameters, network.parameters) << network.name;
+    EXPECT_EQ(cost.macs.value, network.macs) << network.name;
+    EXPECT_EQ(cost.attention_macs.value, network.attention_macs) << network.name;
+  }
+}
+
+class Layers : public testing::TestWithParam<std::pair<const char*, const char*>> {};
+
+TEST_P(Layers, HaveTimmsMacsAndParameters) {
+  const auto [name, file] = GetParam();
+  const Graph graph = lower(find_architecture(name));
+  const std::vector<OpCost> costs = op_costs(graph);
+  std::map<std::string, size_t> ops;
+  for (size_t i = 0; i < graph.ops.size(); ++i) ops[graph.ops[i].name] = i;
+  size_t counted = 0;
+  for (const CsvRow& row : read_csv(file)) {
+    std::string layer = at(row, "name");
+    std::replace(layer.begin(), layer.end(), ':', '.');
+    if (layer.ends_with(".qk")) layer = layer.substr(0, layer.size() - 2) + "scores";
+    if (layer.ends_with(".av")) layer = layer.substr(0, layer.size() - 2) + "mix";
+    ASSERT_TRUE(ops.contains(layer)) << layer;
+    const OpCost& cost = costs[ops[layer]];
+    EXPECT_EQ(cost.macs.value, std::stod(at(row, "macs"))) << layer;
+    EXPECT_EQ(cost.parameters, std::stoll(at(row, "weight_params"))) << layer;
+    counted += cost.macs.value > 0;
+  }
+  const auto priced = std::count_if(costs.begin(), costs.end(),
+                                    [](const OpCost& cost) { return cost.macs.value > 0; });
+  EXPECT_EQ(counted, static_cast<size_t>(priced));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Timm, Layers,
+    testing::Values(
+        std::pair("mnv4-conv-small", "tests/data/layers_mobilenetv4_conv_small_r224.csv"),
+        std::pair("mnv4-hybrid-medium", "tests/data/layers_mobilenetv4_hybrid_medium_r256.csv")),
+    [](const auto& test) { return test.index == 0 ? "ConvSmall" : "HybridMedium"; });
+
+OpCost cost_of(const Architecture& a, const std::string& name) {
+  const Graph graph = lower(a);
+  for (size_t i = 0; i < graph.ops.size(); ++i) {
+    if (graph.ops[i].name == name) return op_costs(graph)[i];
+  }
+  ADD_FAILURE() << name;
+  return {};
+}
+
+// 8x8 pixels, 4 channels after the stem; keys and values on 4x4 positions.
+Architecture small_network() {
+  Architecture a{.name = "small", .resolution = 8, .channels = 3, .classes = 10};
+  a.stem = {.kernel = 3, .stride = 1, .width = 4};
+  a.layer_scale = 0.5;
+  a.stages = {{Uib{.kernel1 = 5,
+                   .kernel2 = 3,
+                   .expanded = 16,
+                   .width = 4,
+                   .squeeze_excite = SqueezeExcite{.squeezed = 2}},
+               MobileMqa{.heads = 2, .key_dim = 6, .value_dim = 5, .kv_stride = 2}}};
+  a.head = {.width = 12, .features = 20};
+  return a;
+}
+
+void expect_cost(const OpCost& cost, double macs, int64_t weights, int64_t activations,
+                 int64_t parameters) {
+  EXPECT_EQ(cost.macs.value, macs);
+  EXPECT_EQ(cost.weight_elements, weights);
+  EXPECT_EQ(cost.activation_elements, activations);
+  EXPECT_EQ(cost.parameters, parameters);
+}
+
+TEST(OpCosts, AreCountedByHand) {
+  const Architecture a = small_network();
+  const auto check = [&](const char* name, double macs, int64_t weights, int64_t activations,
+                         int64_t parameters) {
+    SCOPED_TRACE(name);
+    expect_cost(cost_of(a, name), macs, weights, activations, parameters);
+  };
+  check("input", 0, 0, 0, 0);
+  check("conv_stem", 64 * 4 * 3 * 9, 4 * 3 * 9, 64 * (3 + 4), 4 * 3 * 9);
+  check("bn1", 0, 0, 0, 2 * 4);
+  check("blocks.0.0.dw_start.conv", 64 * 4 * 25, 4 * 25, 64 * (4 + 4), 4 * 25);
+  check("blocks.0.0.se.conv_reduce", 16 * 2, 16 * 2 + 2, 16 + 2, 16 * 2 + 2);
+  check("blocks.0.0.se.multiply", 0, 0, 0, 0);
+  check("blocks.0.0.layer_scale", 0, 0, 0, 4);
+  check("blocks.0.0.add", 0, 0, 0, 0);
+  // 2 heads x 64 queries x 16 keys.
+  check("blocks.0.1.attn.scores", 2 * 64 * 16 * 6, 0, 2 * 6 * 64 + 6 * 16 + 2 * 64 * 16, 0);
+  check("blocks.0.1.attn.mix", 2 * 64 * 16 * 5, 0, 2 * 64 * 16 + 5 * 16 + 2 * 5 * 64, 0);
+  check("blocks.0.1.attn.softmax", 0, 0, 0, 0);
+  check("classifier", 20 * 10, 20 * 10 + 10, 20 + 10, 20 * 10 + 10);
+}
+
+TEST(OpCosts, HaveTheParametersOfTheGraph) {
+  std::mt19937_64 random(1);
+  for (const std::string& name : built_in_spaces()) {
+    const SearchSpace space = load_search_space(name);
+    for (int i = 0; i < 100; ++i) {
+      const Graph graph = lower(decode(space, sample(space, random)));
+      EXPECT_EQ(network_cost(graph).parameters, parameter_count(graph));
+    }
+  }
+}
+
+TEST(Bytes, FollowTheDataType) {
+  const OpCost cost{.macs = {1200}, .weight_elements = 10, .activation_elements = 50};
+  EXPECT_EQ(bytes(cost, DataType::kInt8).value, 60);
+  EXPECT_EQ(bytes(cost, DataType::kBf16).value, 120);
+  EXPECT_EQ(bytes(cost, DataType::kFp16).value, 120);
+  EXPECT_EQ(bytes(cost, DataType::kFp32).value, 240);
+  EXPECT_EQ(operational_intensity(cost, DataType::kInt8).value, 20);
+  EXPECT_EQ(operational_intensity(cost, DataType::kFp32).value, 5);
+  EXPECT_EQ(operational_intensity(OpCost{}, DataType::kInt8).value, 0);
+}
+
+TEST(DataTypeNames, GoBothWays) {
+  for (const char* name : {"int8", "bf16", "fp16", "fp32"}) {
+    EXPECT_EQ(to_string(data_type_named(name).value()), name);
+  }
+  EXPECT_FALSE(data_type_named("int4"));
+}
+
+}  // namespace
+}  // namespace ridgewalk

@@ -1,0 +1,82 @@
+#include "space/architecture.h"
+
+#include "space/catalog.h"
+#include "tests/helpers.h"
+
+namespace ridgewalk {
+namespace {
+
+using testing::HasSubstr;
+
+Architecture every_block() {
+  Architecture a;
+  a.name = "every: [block] 'quoted'";
+  a.resolution = 33;
+  a.channels = 1;
+  a.classes = 7;
+  a.activation = Activation::kHardSwish;
+  a.layer_scale = 0.1 + 0.2;  // not a short decimal
+  a.stem = {.kernel = 5, .stride = 1, .width = 12, .activation = Activation::kGelu};
+  const SqueezeExcite gate{.squeezed = 16, .activation = Activation::kSilu, .hard_sigmoid = false};
+  a.stages = {{Conv{.kernel = 1, .width = 9, .activation = Activation::kNone}},
+              {FusedIb{.kernel = 7, .stride = 2, .expanded = 20, .width = 10}},
+              {Uib{.kernel1 = 3,
+                   .kernel2 = 0,
+                   .expanded = 40,
+                   .width = 11,
+                   .stride = 2,
+                   .squeeze_excite = gate},
+               MobileMqa{.heads = 2, .key_dim = 6, .value_dim = 5, .kv_stride = 2}}};
+  a.head = {.width = 24, .features = 31};
+  return a;
+}
+
+TEST(ArchitectureYaml, IsExactForEveryFieldOfEveryBlock) {
+  const Architecture a = every_block();
+  EXPECT_EQ(architecture_from_yaml(to_yaml(a), "a.yaml"), a) << to_yaml(a);
+}
+
+TEST(ArchitectureYaml, IsExactForTheCatalogue) {
+  for (const std::string& name : catalog_names()) {
+    const Architecture a = find_architecture(name);
+    EXPECT_EQ(architecture_from_yaml(to_yaml(a), name), a);
+  }
+}
+
+TEST(ArchitectureYaml, IsExactForRandomMembersOfTheBuiltInSpaces) {
+  std::mt19937_64 random(1);
+  for (const std::string& name : built_in_spaces()) {
+    const SearchSpace space = load_search_space(name);
+    for (int i = 0; i < 600; ++i) {
+      const Architecture a = decode(space, sample(space, random));
+      ASSERT_EQ(architecture_from_yaml(to_yaml(a), name), a) << to_yaml(a);
+    }
+  }
+}
+
+TEST(Scale, KeepsStemAndFeaturesBelowOne) {
+  const Architecture half = find_architecture("mnv4-conv-small@0.5");
+  EXPECT_EQ(half.stem.width, 32);
+  EXPECT_EQ(half.head.width, 480);
+  EXPECT_EQ(half.head.features, 1280);
+  EXPECT_EQ(half.name, "mnv4-conv-small@0.5");
+  EXPECT_EQ(scale(half, 1).stages, half.stages);
+}
+
+TEST(Scale, RefusesWhatCannotBeBuilt) {
+  Architecture a = every_block();
+  EXPECT_THAT(error_of([&] { scale(a, 0); }), HasSubstr("must be in (0, 64]"));
+  a.stages[2][0] = Uib{.expanded = 65536, .width = 65536};
+  EXPECT_THAT(error_of([&] { scale(a, 64); }), HasSubstr("it must be from 1 to 65536"));
+}
+
+TEST(Catalogue, NamesWhatItHas) {
+  EXPECT_THAT(error_of([] { find_architecture("mnv9"); }),
+              testing::AllOf(HasSubstr("mnv9"), HasSubstr("mnv4-conv-small"),
+                             HasSubstr("mnv4-hybrid-large")));
+  EXPECT_THAT(error_of([] { find_architecture("mnv4-conv-small@wide"); }), HasSubstr("number"));
+  EXPECT_THAT(error_of([] { find_architecture("mnv4-conv-small@nan"); }), HasSubstr("(0, 64]"));
+}
+
+}  // namespace
+}  // namespace ridgewalk

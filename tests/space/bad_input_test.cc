@@ -1,0 +1,181 @@
+// What a user can get wrong in a file: each answered with file, line and what to do.
+#include "space/embedded.h"
+#include "tests/helpers.h"
+
+namespace ridgewalk {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+const std::string kArchitecture = R"(name: small
+resolution: 32
+activation: relu
+stem: {block: conv, kernel: 3, stride: 2, width: 16}
+stages:
+  - - {block: uib, kernel1: 0, kernel2: 3, stride: 2, expanded: 64, width: 24}
+    - {block: mqa, heads: 2, key_dim: 8, value_dim: 8, kv_stride: 1}
+head: {width: 32, features: 40}
+)";
+
+struct Mistake {
+  std::string from, to;
+  int line;
+  std::string remedy;
+};
+
+TEST(BadArchitecture, IsRefusedWithFileLineAndRemedy) {
+  ASSERT_NO_THROW(architecture_from_yaml(kArchitecture, "a.yaml"));
+  const std::vector<Mistake> mistakes = {
+      {"resolution:", "resolutoin:", 1, "missing key 'resolution'"},
+      {"features", "featurs", 8, "unknown key 'featurs'; known here: width features"},
+      {"expanded: 64", "expanded: 64, expand: 4", 6, "unknown key 'expand'; known here: block"},
+      {"expanded: 64, ", "", 6, "missing key 'expanded'"},
+      {"resolution: 32", "resolution: large", 2, "'resolution' must be a whole number"},
+      {"resolution: 32", "resolution: 32.5", 2, "'resolution' must be a whole number"},
+      {"resolution: 32", "resolution: [32]", 2, "'resolution' must be a whole number"},
+      {"resolution: 32", "resolution: 0", 1, "resolution is 0; it must be from 1 to 8192"},
+      {"resolution: 32", "resolution: 99999999999", 2, "'resolution' must be a whole number"},
+      {"resolution: 32", "resolution: 32\nresolution: 64", 3, "'resolution' is given twice"},
+      {"activation: relu", "activation: swish", 3, "there are none, relu, relu6"},
+      {"activation: relu", "layer_scale: .nan", 1, "layer_scale must be from 0 to 1"},
+      {"block: uib", "block: ibu", 6, "there are conv, fused_ib, uib, mqa"},
+      {"kernel2: 3", "kernel2: 0", 6, "neither depthwise convolution is there"},
+      {"kernel2: 3", "kernel2: 4", 6, "kernel2 is 4; it must be odd"},
+      {"stride: 2, expanded", "stride: 3, expanded", 6, "stride is 3; it must be from 1 to 2"},
+      {"width: 24", "width: -1", 6, "width is -1; it must be from 1 to 65536"},
+      {"width: 24", "width: 24, squeeze_excite: {squeezed: 8, gate: tanh}", 6,
+       "must be hard_sigmoid"},
+      {"heads: 2", "heads: 0", 7, "heads is 0; it must be from 1 to 256"},
+      {"block: conv, kernel: 3, stride: 2",
+       "block: mqa, heads: 1, key_dim: 1, value_dim: 1, kv_stride: 1", 4, "unknown key 'width'"},
+      {"{width: 32, features: 40}", "[32, 40]", 8, "expected a mapping"},
+      {"  - - {block: uib", "  - {block: uib", 7, "not YAML"},
+      {"features: 40}", "features: 40", 9, "not YAML"},
+  };
+  for (const Mistake& mistake : mistakes) {
+    const std::string text = replaced(kArchitecture, mistake.from, mistake.to);
+    EXPECT_THAT(error_of([&] { architecture_from_yaml(text, "a.yaml"); }),
+                AllOf(StartsWith("a.yaml:" + std::to_string(mistake.line) + ": "),
+                      HasSubstr(mistake.remedy)))
+        << text;
+  }
+}
+
+const std::string kSpace = R"(name: small
+resolution: [16, 32]
+stem: {kernel: 3, stride: 2, width: [16]}
+stages:
+  - {block: uib, stride: 2, width: [24, 32], depth: [1, 2],
+     expansion: [2, 4], kernel1: [0, 3], kernel2: [0, 3],
+     attention: [none, {heads: 2, key_dim: 8, value_dim: 8, kv_stride: 1}]}
+  - stride: 2
+    width: [40]
+    depth: 1
+    blocks:
+      - {kernel1: [0, 3], kernel2: [3]}
+head: {width: 32, features: 40}
+)";
+
+TEST(BadSearchSpace, IsRefusedWithFileLineAndRemedy) {
+  ASSERT_NO_THROW(search_space_from_yaml(kSpace, "s.yaml"));
+  const std::vector<Mistake> mistakes = {
+      {"resolution: [16, 32]", "resolutions: [16, 32]", 1, "missing key 'resolution'"},
+      {"head:", "classses: 10\nhead:", 13, "unknown key 'classses'; known here: name resolution"},
+      {"width: [16]", "widht: [16]", 3, "missing key 'width'"},
+      {"resolution: [16, 32]", "resolution: []", 2, "'resolution' is an empty choice"},
+      {"resolution: [16, 32]", "resolution: [16, 16]", 1, "lists 16 twice"},
+      {"resolution: [16, 32]", "resolution: [16, x]", 2, "must be a whole number"},
+      {"resolution: [16, 32]", "resolution: 16\nactivation: [relu, lu]", 3,
+       "there are relu, relu6"},
+      {"resolution: [16, 32]", "resolution: 16\nchannels: 0", 1, "channels is 0"},
+      {"resolution: [16, 32]", "resolution: 16\nlayer_scale: [0, 2]", 1, "layer_scale cannot be 2"},
+      {"kernel: 3, stride: 2", "kernel: 2, stride: 2", 1, "kernel is 2; it must be odd"},
+      {"kernel: 3, stride: 2", "kernel: 3, stride: 5", 1, "stride is 5; it must be from 1 to 2"},
+      {"block: uib", "block: [uib, uib]", 5, "lists uib twice"},
+      {"block: uib", "block: mqa", 5, "uib, fused_ib, conv_pair"},
+      {"kernel2: [0, 3]", "kernel2: [0]", 5, "kernel2 cannot be 0"},
+      {"kernel2: [3]", "kernel2: [0, 3]", 8, "stages.1.0.kernel2 cannot be 0"},
+      {"kernel2: [3]", "kernel3: [3]", 12, "unknown key 'kernel3'; known here: expansion kernel1"},
+      {"kernel1: [0, 3], kernel2: [0, 3]", "kernel1: [0, 2]", 5, "kernel1 cannot be 2"},
+      {"depth: [1, 2]", "depth: [1, 2, 2]", 5, "lists 2 twice"},
+      {"depth: [1, 2]", "depth: [0, 2]", 5, "depth cannot be 0"},
+      {"depth: [1, 2]", "depth: [1000000000]", 5, "'depth' must be from 1 to 256"},
+      {"depth: 1\n", "depth: 2\n", 12, "as many blocks as the largest depth"},
+      {"expansion: [2, 4]", "expansion: [2, 2.1]", 1, "round to the same channels"},
+      {"expansion: [2, 4]", "expansion: [2, .inf]", 5, "expansion cannot be inf"},
+      {"expansion: [2, 4]", "expansion: []", 6, "'expansion' is an empty choice"},
+      {"width: [24, 32]", "width: [60000]", 1, "choose less"},
+      {"width: [24, 32]", "width: []", 5, "'width' is an empty choice"},
+      {"[none, {heads: 2", "[some, {heads: 2", 7, "attention is 'none' or {heads: ...}"},
+      {"heads: 2", "head: 2", 7, "missing key 'heads'"},
+      {"heads: 2", "heads: 2000", 5, "attention cannot be"},
+      {"width: 32, features", "width: 0, features", 1, "head.width is 0; it must be"},
+  };
+  for (const Mistake& mistake : mistakes) {
+    const std::string text = replaced(kSpace, mistake.from, mistake.to);
+    EXPECT_THAT(error_of([&] { search_space_from_yaml(text, "s.yaml"); }),
+                AllOf(StartsWith("s.yaml:" + std::to_string(mistake.line) + ": "),
+                      HasSubstr(mistake.remedy)))
+        << text;
+  }
+}
+
+TEST(BadFile, IsNamed) {
+  EXPECT_THAT(
+      error_of([] { load_architecture("no/such.yaml"); }),
+      AllOf(StartsWith("no/such.yaml: "), HasSubstr("give the name of a file that exists")));
+  EXPECT_THAT(error_of([] { load_search_space("tests"); }), StartsWith("tests: cannot be read"));
+}
+
+std::string repeated(const std::string& part, int count) {
+  std::string text;
+  for (int i = 0; i < count; ++i) text += part;
+  return text;
+}
+
+// Recursion of the parser must not end the program.
+TEST(NestingBomb, IsRefused) {
+  std::string aliases = "a0: &a0 [x, x]\n";
+  for (int i = 1; i < 60; ++i) {
+    const std::string before = "*a" + std::to_string(i - 1);
+    aliases +=
+        "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [" + before + "," + before + "]\n";
+  }
+  const std::vector<std::string> bombs = {
+      repeated("[", 100000),      repeated("{a: ", 100000),
+      repeated("- ", 20000),      repeated("? ", 20000),
+      repeated("[ #]\n", 100000), "#" + repeated("]", 1000) + "\n" + repeated("[", 100000),
+      repeated("&a [", 50000),    "&a [*a]",
+      "name: &a {x: *a}",         aliases,
+  };
+  for (const std::string& bomb : bombs) {
+    EXPECT_THAT(error_of([&] { architecture_from_yaml(bomb, "bomb"); }), StartsWith("bomb:"));
+    EXPECT_THAT(error_of([&] { search_space_from_yaml(bomb, "bomb"); }), StartsWith("bomb:"));
+    const std::string inside = "name: x\nresolution: 8\nstages:\n  - " + bomb;
+    EXPECT_THAT(error_of([&] { architecture_from_yaml(inside, "bomb"); }), StartsWith("bomb:"));
+  }
+}
+
+TEST(BrokenFile, OfTheCatalogueParsesOrIsRefused) {
+  for (const EmbeddedFile& file : embedded_catalog()) {
+    expect_parses_or_refuses(std::string(file.text), 500, [](const auto& text, const auto& name) {
+      const Architecture a = architecture_from_yaml(text, name);
+      EXPECT_EQ(architecture_from_yaml(to_yaml(a), name), a) << text;
+    });
+  }
+}
+
+TEST(BrokenFile, OfTheSpacesParsesOrIsRefused) {
+  for (const EmbeddedFile& file : embedded_search_spaces()) {
+    expect_parses_or_refuses(std::string(file.text), 1000, [](const auto& text, const auto& name) {
+      const SearchSpace space = search_space_from_yaml(text, name);
+      EXPECT_EQ(search_space_from_yaml(to_yaml(space), name), space) << text;
+      EXPECT_GE(size(space), 1);
+    });
+  }
+}
+
+}  // namespace
+}  // namespace ridgewalk

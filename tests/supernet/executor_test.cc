@@ -1,0 +1,126 @@
+#include "supernet/executor.h"
+
+#include <gtest/gtest.h>
+
+#include "space/decisions.h"
+#include "space/lowering.h"
+
+namespace ridgewalk {
+namespace {
+
+SearchSpace one_block_space() {
+  return search_space_from_yaml(R"(
+name: one
+resolution: 8
+channels: 1
+classes: 3
+stem: {kernel: 3, stride: 1, width: 8}
+stages:
+  - {block: uib, stride: 1, width: 8, depth: 1, expansion: 2, kernel1: [0, 3, 5], kernel2: 3}
+head: {width: 8, features: 8}
+)", "one");
+}
+
+// Op warm-up runs every option of a choice and averages them; the mean enters the expansion.
+TEST(Executor, ABlendIsTheAverageOfItsOptions) {
+  torch::NoGradGuard no_grad;
+  const SearchSpace space = one_block_space();
+  ParameterStore store(space);
+  store.initialize(1);
+  const auto images = torch::rand({2, 1, 8, 8});
+  Decisions decisions(choice_layout(space).count, 0);
+  decisions[choice_layout(space).stages[0].blocks[0].kernel1] = kBlend;
+  const Graph blended = lower(decode_blended(space, decisions));
+
+  // The same by hand: cut each option's graph after its depthwise part.
+  const auto part = [&](int option) {
+    Decisions own = decisions;
+    own[choice_layout(space).stages[0].blocks[0].kernel1] = option;
+    Graph graph = lower(decode(space, own), Naming::kShared);
+    size_t end = 0;
+    while (graph.ops[end].name != "blocks.0.0.pw_exp.conv") ++end;
+    graph.ops.resize(end);
+    return Executor(graph, store).forward(images, NormMode::kBatch);
+  };
+  Graph cut = blended;
+  size_t end = 0;
+  while (cut.ops[end].name != "blocks.0.0.pw_exp.conv") ++end;
+  EXPECT_EQ(cut.ops[end - 1].kind, OpKind::kMean);
+  cut.ops.resize(end);
+  const auto mean = Executor(cut, store).forward(images, NormMode::kBatch);
+  EXPECT_TRUE(torch::allclose(mean, (part(0) + part(1) + part(2)) / 3, 1e-5, 1e-6));
+}
+
+TEST(Executor, EveryOptionOfABlendGetsAGradient) {
+  const SearchSpace space = load_search_space("fashion-mnist");
+  ParameterStore store(space);
+  store.initialize(1);
+  Decisions decisions;
+  for (const Choice& choice : choices(space)) {
+    const bool blend = choice.kind == ChoiceKind::kOperation && choice.options.size() > 1;
+    decisions.push_back(blend ? kBlend : choice.widest);
+  }
+  deactivate_unused(space, choice_layout(space), decisions);
+  const Executor network(lower(decode_blended(space, decisions)), store);
+  network.forward(torch::rand({4, 1, 28, 28}), NormMode::kBatch).square().sum().backward();
+  store.collect_gradients();
+  torch::NoGradGuard no_grad;
+  ParameterStore gradients(space);
+  gradients.values().narrow(0, 0, gradients.learned()).copy_(store.grads());
+  for (const Parameter& parameter : gradients.parameters()) {
+    if (parameter.role != ParameterRole::kWeight) continue;
+    EXPECT_GT(gradients.full(parameter.name).abs().sum().item<double>(), 0) << parameter.name;
+  }
+}
+
+TEST(Executor, TrainingUpdatesRunningStatisticsAndSearchDoesNot) {
+  const SearchSpace space = one_block_space();
+  const Graph graph = lower(decode(space, Decisions(choice_layout(space).count, 0)));
+  ParameterStore store(graph);
+  store.initialize(1);
+  const Executor network(graph, store);
+  const auto images = torch::rand({8, 1, 8, 8});
+  const auto before = store.values().narrow(0, store.learned(), store.values().numel() - store.learned()).clone();
+  network.forward(images, NormMode::kBatch);
+  const auto buffers = store.values().narrow(0, store.learned(), store.values().numel() - store.learned());
+  EXPECT_TRUE(torch::equal(before, buffers));
+  network.forward(images, NormMode::kTraining);
+  EXPECT_FALSE(torch::equal(before, buffers));
+}
+
+// Attention against its definition, softmax(Q K^T / sqrt(d)) V, one head at a time.
+TEST(Executor, AttentionIsMultiQuery) {
+  torch::NoGradGuard no_grad;
+  Architecture architecture;
+  architecture.resolution = 4;
+  architecture.channels = 1;
+  architecture.classes = 2;
+  architecture.stem = {.kernel = 3, .stride = 1, .width = 8};
+  architecture.stages = {{MobileMqa{.heads = 2, .key_dim = 3, .value_dim = 5, .kv_stride = 1}}};
+  architecture.head = {8, 8};
+  Graph graph = lower(architecture);
+  ParameterStore store(graph);
+  store.initialize(4);
+  const auto find = [&](const std::string& name) {
+    for (size_t i = 0; i < graph.ops.size(); ++i) {
+      if (graph.ops[i].name == name) return i;
+    }
+    throw std::out_of_range(name);
+  };
+  const auto until = [&](const std::string& name) {
+    Graph part = graph;
+    part.ops.resize(find(name) + 1);
+    return Executor(part, store).forward(torch::ones({1, 1, 4, 4}).cumsum(2), NormMode::kRunning);
+  };
+  const auto q = until("blocks.0.0.attn.query.proj").reshape({2, 3, 16});
+  const auto k = until("blocks.0.0.attn.key.proj").reshape({3, 16});
+  const auto v = until("blocks.0.0.attn.value.proj").reshape({5, 16});
+  const auto mixed = until("blocks.0.0.attn.mix").reshape({2, 5, 16});
+  for (int head = 0; head < 2; ++head) {
+    const auto weights = torch::softmax(torch::mm(q[head].t(), k) / std::sqrt(3.0), 1);
+    EXPECT_TRUE(torch::allclose(mixed[head], torch::mm(weights, v.t()).t(), 1e-4, 1e-5)) << head;
+  }
+}
+
+}  // namespace
+}  // namespace ridgewalk
