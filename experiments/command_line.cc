@@ -83,9 +83,8 @@ Session CommandLine::session(int threads, const std::string& precision) const {
   } else if (device != "cpu") {
     throw Error("--device must be cpu or cuda");
   }
-  session.machine.precision =
-      precision_named(has("precision") ? get<std::string>("precision") : precision,
-                      session.machine.device);
+  session.machine.precision = precision_named(
+      has("precision") ? get<std::string>("precision") : precision, session.machine.device);
   return session;
 }
 

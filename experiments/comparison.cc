@@ -47,8 +47,12 @@ Json blocks_json(const Architecture& architecture) {
 
 // The curves of a stage from the run's log.
 Json curves(const RunFolder& run, const std::string& phase, size_t targets) {
-  Json result = {{"name", phase},       {"steps", Json::array()},    {"loss", Json::array()},
-                 {"reward", Json::array()}, {"accuracy", Json::array()}, {"baseline", Json::array()},
+  Json result = {{"name", phase},
+                 {"steps", Json::array()},
+                 {"loss", Json::array()},
+                 {"reward", Json::array()},
+                 {"accuracy", Json::array()},
+                 {"baseline", Json::array()},
                  {"latency_ratio", Json::array()}};
   for (size_t t = 0; t < targets; ++t) result["latency_ratio"].push_back(Json::array());
   std::ifstream log(run.file("log.jsonl"));
@@ -85,7 +89,8 @@ Json networks_json(const std::vector<Contender>& contenders,
     for (MacsPerByte ridge_point : ridge_points) {
       relative.push_back(latency(graphs[i], ridge_point) / latency(graphs[reference], ridge_point));
     }
-    const std::string name = contender.kind == "reference" ? contender.architecture.name : contender.name;
+    const std::string name =
+        contender.kind == "reference" ? contender.architecture.name : contender.name;
     list.push_back({{"name", name},
                     {"kind", contender.kind},
                     {"parameters", cost.parameters},
@@ -93,9 +98,8 @@ Json networks_json(const std::vector<Contender>& contenders,
                     {"relative_latency", relative},
                     {"shared_accuracy", percent_or_dash(contender.shared)},
                     {"shared_split", "search-validation"},
-                    {"test_accuracy", contender.trained.is_object()
-                                          ? contender.trained["test"]["top1"]
-                                          : Json()},
+                    {"test_accuracy",
+                     contender.trained.is_object() ? contender.trained["test"]["top1"] : Json()},
                     {"blocks", blocks_json(contender.architecture)}});
   }
   return list;
@@ -143,7 +147,8 @@ Json search_report(const RunFolder& run, const SearchConfig& config, const Searc
                                  {"ridge_point", target.ridge_point.value},
                                  {"latency_macs", target.latency.value}});
   }
-  for (MacsPerByte point : config.report_ridge_points) report["ridge_points"].push_back(point.value);
+  for (MacsPerByte point : config.report_ridge_points)
+    report["ridge_points"].push_back(point.value);
   for (SearchStage stage : outcome.stages) {
     const std::string phase(to_string(stage));
     const Json& result = *run.result(phase);
@@ -174,7 +179,8 @@ Json search_report(const RunFolder& run, const SearchConfig& config, const Searc
 
 std::string comparison_table(const Json& networks, const std::vector<MacsPerByte>& ridge_points) {
   std::string text = fmt::format("{:<22} {:>10} {:>11}", "network", "parameters", "MACs");
-  for (MacsPerByte point : ridge_points) text += fmt::format(" {:>7}", fmt::format("@{:g}", point.value));
+  for (MacsPerByte point : ridge_points)
+    text += fmt::format(" {:>7}", fmt::format("@{:g}", point.value));
   text += fmt::format(" {:>8} {:>8}\n", "shared", "test");
   const auto percent = [](const Json& accuracy) {
     return accuracy.is_number() ? fmt::format("{:.2f} %", 100 * accuracy.get<double>()) : "-";

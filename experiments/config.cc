@@ -87,7 +87,8 @@ StageConfig read_stage(const YamlSource& source, const SupernetOptions& weights)
   bounded(reader, "filter_warmup", tunas.filter_warmup, 0, 1);
   bounded(reader, "candidates", tunas.candidates, 1, 10000);
   bounded(reader, "controller_learning_rate", tunas.controller.learning_rate, 0, 100);
-  bounded(reader, "controller_learning_rate_growth", tunas.controller.learning_rate_growth, 1e-6, 1e6);
+  bounded(reader, "controller_learning_rate_growth", tunas.controller.learning_rate_growth, 1e-6,
+          1e6);
   bounded(reader, "baseline_momentum", tunas.controller.baseline_momentum, 0, 0.9999);
   bounded(reader, "learning_rate", stage.learning_rate, 0, 100);
   bounded(reader, "latency_factor", stage.latency_factor, 0.01, 100);
@@ -190,7 +191,7 @@ SearchConfig load_search_config(const std::string& path, const ConfigOverrides& 
   SearchConfig config;
   config.space = read_space(reader);
   config.data = reader.required<std::string>("data");
-  bounded(reader, "search_validation", config.search_validation, 1, 1e9);
+  bounded(reader, "search_validation", config.search_validation, 16, 1e9);
   bounded(reader, "seed", config.seed, 0, 1e18);
   bounded(reader, "threads", config.threads, 0, 4096);
   reader.optional("precision", config.precision);

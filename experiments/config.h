@@ -17,7 +17,7 @@ struct StageConfig {
   TunasOptions tunas;
   double learning_rate = 0;   // of the shared weights at the peak
   double latency_factor = 1;  // on every target: a hybrid stage may pay for its attention
-  bool warm_start = false;    // from the weights of the stage before, where names and prefixes agree
+  bool warm_start = false;  // from the weights of the stage before, where names and prefixes agree
 };
 
 struct SearchConfig {
@@ -30,9 +30,10 @@ struct SearchConfig {
   Reward reward;
   SupernetOptions weights;
   std::map<SearchStage, StageConfig> stages;
-  TrainOptions train;                     // of the found networks, from scratch
-  std::string reference = "mnv4-conv-small";  // scaled to the first target's latency, for comparison
-  double random_tolerance = 0.05;         // relative distance of a random network from the target
+  TrainOptions train;  // of the found networks, from scratch
+  std::string reference =
+      "mnv4-conv-small";           // scaled to the first target's latency, for comparison
+  double random_tolerance = 0.05;  // relative distance of a random network from the target
   std::vector<MacsPerByte> report_ridge_points;
   int checkpoint_every = 100;  // steps
 

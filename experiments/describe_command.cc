@@ -55,9 +55,10 @@ void print(const Graph& graph, const Architecture& architecture, DataType type) 
                operational_intensity(cost, type).value);
   }
   const NetworkCost total = network_cost(graph);
-  const double moved = double(bytes_per_element(type)) *
-                       double(total.weight_elements + total.activation_elements);
-  fmt::print("\n{} at {} pixels, {}\n", architecture.name, architecture.resolution, to_string(type));
+  const double moved =
+      double(bytes_per_element(type)) * double(total.weight_elements + total.activation_elements);
+  fmt::print("\n{} at {} pixels, {}\n", architecture.name, architecture.resolution,
+             to_string(type));
   fmt::print("  parameters      {}\n", total.parameters);
   fmt::print("  MACs            {:.0f} ({:.4f} G), of them {:.0f} attention products\n",
              total.macs.value, total.macs.value / 1e9, total.attention_macs.value);

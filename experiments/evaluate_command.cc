@@ -27,10 +27,11 @@ int evaluate_command(const Arguments& arguments) {
   const Architecture architecture = line.architecture(line.words()[0]);
   const Dataset data = load_dataset(line.required("data"), 0, 0);
   if (architecture.channels != data.channels || architecture.classes != data.classes) {
-    throw Error(fmt::format("'{}' takes {} channels to {} classes; {} has {} and {} (--channels and "
-                            "--classes change them)",
-                            architecture.name, architecture.channels, architecture.classes,
-                            data.name, data.channels, data.classes));
+    throw Error(
+        fmt::format("'{}' takes {} channels to {} classes; {} has {} and {} (--channels and "
+                    "--classes change them)",
+                    architecture.name, architecture.channels, architecture.classes, data.name,
+                    data.channels, data.classes));
   }
   const Graph graph = lower(architecture);
   ParameterStore parameters(graph, session.machine.device);
@@ -43,15 +44,17 @@ int evaluate_command(const Arguments& arguments) {
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const double rate = double(data.test.size()) / seconds;
   if (line.has("json")) {
-    const Json result = {{"name", architecture.name}, {"data", data.name}, {"split", "test"},
-                         {"top1", accuracy.top1},     {"top5", accuracy.top5},
-                         {"loss", accuracy.loss},     {"images_per_second", rate}};
+    const Json result = {{"name", architecture.name}, {"data", data.name},
+                         {"split", "test"},           {"top1", accuracy.top1},
+                         {"top5", accuracy.top5},     {"loss", accuracy.loss},
+                         {"images_per_second", rate}};
     fmt::print("{}\n", result.dump(1));
   } else {
-    fmt::print("{} on the test images of {}: top-1 {:.2f} %, top-5 {:.2f} %, loss {:.4f}, {:.0f} "
-               "images/s\n",
-               architecture.name, data.name, 100 * accuracy.top1, 100 * accuracy.top5,
-               accuracy.loss, rate);
+    fmt::print(
+        "{} on the test images of {}: top-1 {:.2f} %, top-5 {:.2f} %, loss {:.4f}, {:.0f} "
+        "images/s\n",
+        architecture.name, data.name, 100 * accuracy.top1, 100 * accuracy.top5, accuracy.loss,
+        rate);
   }
   return 0;
 }

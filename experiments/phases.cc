@@ -85,6 +85,15 @@ void warm_start(Supernet& supernet, const SearchSpace& previous_space, const std
 
 }  // namespace
 
+Reward scaled_targets(Reward reward, double factor) {
+  for (Target& target : reward.targets) target.latency = factor * target.latency;
+  return reward;
+}
+
+std::string supernet_file(const std::string& folder, SearchStage stage) {
+  return folder + "/" + std::string(to_string(stage)) + "-supernet.safetensors";
+}
+
 Json search_phase(RunFolder& run, const SearchConfig& config, SearchStage stage,
                   const std::optional<SearchSpace>& previous_space,
                   const std::optional<Architecture>& previous, const std::string& weights_folder,
@@ -93,8 +102,7 @@ Json search_phase(RunFolder& run, const SearchConfig& config, SearchStage stage,
   if (const Json* result = run.result(phase)) return *result;
   const StageConfig& stage_config = config.stages.at(stage);
   const SearchSpace space = stage_space(config.space, stage, previous);
-  Reward reward = config.reward;
-  for (Target& target : reward.targets) target.latency = stage_config.latency_factor * target.latency;
+  const Reward reward = scaled_targets(config.reward, stage_config.latency_factor);
   TunasOptions tunas = stage_config.tunas;
   tunas.seed = mix(config.seed, 100 + uint64_t(stage));
   TunasSearch search(space, reward, tunas);
@@ -106,9 +114,10 @@ Json search_phase(RunFolder& run, const SearchConfig& config, SearchStage stage,
   Supernet supernet(space, data, options, session.machine);
   SupernetWeights weights(supernet);
   const double common = share_in_common(space);
-  say(session, fmt::format("{}: {:.3g} architectures, {} shared parameters, {:.1f} % of them common to "
-                           "all UIB instantiations",
-                           phase, size(space), supernet.parameters().learned(), 100 * common));
+  say(session,
+      fmt::format("{}: {:.3g} architectures, {} shared parameters, {:.1f} % of them common to "
+                  "all UIB instantiations",
+                  phase, size(space), supernet.parameters().learned(), 100 * common));
 
   if (const auto state = run.begin(phase)) {
     search.restore(state->get<std::string>());
@@ -116,8 +125,7 @@ Json search_phase(RunFolder& run, const SearchConfig& config, SearchStage stage,
     say(session, fmt::format("{}: resumed at step {}", phase, search.step()));
   } else if (stage_config.warm_start && previous_space) {
     const auto before = static_cast<SearchStage>(static_cast<int>(stage) - 1);
-    warm_start(supernet, *previous_space,
-               weights_folder + "/" + std::string(to_string(before)) + "-supernet.safetensors");
+    warm_start(supernet, *previous_space, supernet_file(weights_folder, before));
   }
 
   const int first = search.step();
@@ -129,9 +137,10 @@ Json search_phase(RunFolder& run, const SearchConfig& config, SearchStage stage,
     Progress progress(phase, first, tunas.steps, images, session.quiet);
     const auto after_step = [&](const StepRecord& record) {
       run.log(record_json(phase, record, reward));
-      progress.update(search.step(), fmt::format("loss {:.3f}  reward {:.3f}", record.loss, record.reward));
-      checkpoint_if_due(run, session, search.step(), [&] { return Json(search.state()); },
-                        supernet.state());
+      progress.update(search.step(),
+                      fmt::format("loss {:.3f}  reward {:.3f}", record.loss, record.reward));
+      checkpoint_if_due(
+          run, session, search.step(), [&] { return Json(search.state()); }, supernet.state());
       if (search.step() % session.checkpoint_every == 0) last_checkpoint = search.step();
     };
     try {
@@ -139,19 +148,20 @@ Json search_phase(RunFolder& run, const SearchConfig& config, SearchStage stage,
     } catch (const Error&) {
       throw;
     } catch (const std::runtime_error& error) {
-      throw std::runtime_error(phase + ": " + error.what() + "; last good checkpoint: " +
-                               run.file("checkpoint.safetensors") + ", step " +
-                               std::to_string(last_checkpoint));
+      throw std::runtime_error(phase + ": " + error.what() +
+                               "; last good checkpoint: " + run.file("checkpoint.safetensors") +
+                               ", step " + std::to_string(last_checkpoint));
     }
     const double seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     const double step_seconds = supernet.step_seconds();
     say(session,
-        fmt::format("{}: {:.0f} s, {:.0f} training images/s; of the steps' time {:.2f} % is slicing",
-                    phase, seconds, (tunas.steps - first) * images / seconds,
-                    100 * supernet.slicing_seconds() / std::max(1e-9, step_seconds)));
+        fmt::format(
+            "{}: {:.0f} s, {:.0f} training images/s; of the steps' time {:.2f} % is slicing", phase,
+            seconds, (tunas.steps - first) * images / seconds,
+            100 * supernet.slicing_seconds() / std::max(1e-9, step_seconds)));
   }
-  save_weights(run.file(phase + "-supernet.safetensors"), supernet.parameters());
+  save_weights(supernet_file(run.file("."), stage), supernet.parameters());
 
   Architecture architecture = decode(space, found.best.decisions);
   architecture.name = config.space.name + "-" + phase;
@@ -172,7 +182,8 @@ Json search_phase(RunFolder& run, const SearchConfig& config, SearchStage stage,
       {"targets", targets},
       {"argmax", candidate_json(found.argmax, reward)},
       {"best", candidate_json(found.best, reward)},
-      {"chosen", found.best.decisions == found.argmax.decisions ? "argmax" : "re-evaluated candidate"},
+      {"chosen",
+       found.best.decisions == found.argmax.decisions ? "argmax" : "re-evaluated candidate"},
       {"candidates", candidates},
       {"choices", choices_json(space, search.controller(), found.best.decisions)},
       {"architecture", to_yaml(architecture)}};
@@ -197,8 +208,8 @@ Json training_phase(RunFolder& run, const std::string& name, const Architecture&
       const double loss = trainer.advance();
       run.log({{"phase", phase}, {"step", step}, {"loss", loss}});
       progress.update(trainer.step(), fmt::format("loss {:.3f}", loss));
-      checkpoint_if_due(run, session, trainer.step(), [&] { return Json(trainer.step()); },
-                        trainer.state());
+      checkpoint_if_due(
+          run, session, trainer.step(), [&] { return Json(trainer.step()); }, trainer.state());
     }
   }
   const auto accuracy = [&](const ImageSet& set) -> Json {

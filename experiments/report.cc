@@ -18,8 +18,8 @@ void fill(std::string& page, std::string_view placeholder, std::string_view text
   page.replace(at, placeholder.size(), text);
 }
 
-// JSON inside a script element: neither "</script" nor "<!--" in a text may act on the page. Outside
-// texts JSON has no "<". Bytes that are not UTF-8 become U+FFFD.
+// JSON inside a script element: neither "</script" nor "<!--" in a text may act on the page.
+// Outside texts JSON has no "<". Bytes that are not UTF-8 become U+FFFD.
 std::string script_safe(const nlohmann::ordered_json& data) {
   using Handler = nlohmann::ordered_json::error_handler_t;
   std::string safe;

@@ -15,8 +15,8 @@ constexpr const char* kCheckpoint = "checkpoint.safetensors";
 constexpr const char* kLog = "log.jsonl";
 
 void emit(YAML::Emitter& out, const Json& data) {
-  const bool flat = std::none_of(data.begin(), data.end(),
-                                 [](const Json& item) { return item.is_structured(); });
+  const bool flat =
+      std::none_of(data.begin(), data.end(), [](const Json& item) { return item.is_structured(); });
   if (data.is_object()) {
     out << YAML::BeginMap;
     for (const auto& [key, value] : data.items()) {
@@ -51,7 +51,8 @@ RunFolder RunFolder::create(const std::string& path, const std::string& fingerpr
   }
   std::error_code failed;
   fs::create_directories(path, failed);
-  if (failed) throw Error(path, 0, "cannot be made (" + failed.message() + "); choose another --out");
+  if (failed)
+    throw Error(path, 0, "cannot be made (" + failed.message() + "); choose another --out");
   RunFolder run(path, fingerprint);
   run.write({}, {});
   run.log_.open(run.file(kLog), std::ios::trunc);
@@ -135,9 +136,9 @@ void RunFolder::write(const Json& current, const NamedTensors& tensors) {
                       {"seconds", seconds_},
                       {"current", current},
                       {"log_bytes", log_bytes}};
-  write_safetensors(file(kCheckpoint),
-                    {.metadata = {{"run", state.dump()}, {"fingerprint", fingerprint_}},
-                     .tensors = tensors});
+  write_safetensors(
+      file(kCheckpoint),
+      {.metadata = {{"run", state.dump()}, {"fingerprint", fingerprint_}}, .tensors = tensors});
 }
 
 std::string yaml_text(const Json& data) {

@@ -33,10 +33,10 @@ void print_outcome(const RunFolder& run, const SearchConfig& config, const Searc
   for (SearchStage stage : outcome.stages) {
     const Json& result = *run.result(std::string(to_string(stage)));
     const Json& best = result["best"];
-    fmt::print("{}: {} of {} architectures, accuracy {:.2f} % with shared weights on search-validation",
-               to_string(stage), result["chosen"].get<std::string>(),
-               fmt::format("{:.3g}", result["size"].get<double>()),
-               100 * best["accuracy"].get<double>());
+    fmt::print(
+        "{}: {} of {} architectures, accuracy {:.2f} % with shared weights on search-validation",
+        to_string(stage), result["chosen"].get<std::string>(),
+        fmt::format("{:.3g}", result["size"].get<double>()), 100 * best["accuracy"].get<double>());
     for (const Json& latency : best["latency"]) {
       fmt::print(", {:.3f} of target {}", latency["of_target"].get<double>(),
                  latency["target"].get<std::string>());
@@ -44,21 +44,23 @@ void print_outcome(const RunFolder& run, const SearchConfig& config, const Searc
     fmt::print("\n");
   }
   if (outcome.contenders.empty()) return;
-  fmt::print("\nLatency at each ridge point (MACs/byte) relative to {}; accuracy with shared weights on "
-             "search-validation,\ntest accuracy after {} epochs from scratch\n\n{}\n",
-             report["reference"].get<std::string>(), config.train.epochs,
-             comparison_table(report["networks"], config.report_ridge_points));
+  fmt::print(
+      "\nLatency at each ridge point (MACs/byte) relative to {}; accuracy with shared weights on "
+      "search-validation,\ntest accuracy after {} epochs from scratch\n\n{}\n",
+      report["reference"].get<std::string>(), config.train.epochs,
+      comparison_table(report["networks"], config.report_ridge_points));
 }
 
 }  // namespace
 
 int search_command(const Arguments& arguments) {
   namespace po = boost::program_options;
-  CommandLine line("search [coarse|fine|hybrid|all] --config FILE --out DIR",
-                   "Trains a supernet and searches it under a roofline cost. `all` (the default)\n"
-                   "searches coarse, fine and hybrid and compares what it found with other networks\n"
-                   "of the same latency, trained from scratch.",
-                   "stage", 1);
+  CommandLine line(
+      "search [coarse|fine|hybrid|all] --config FILE --out DIR",
+      "Trains a supernet and searches it under a roofline cost. `all` (the default)\n"
+      "searches coarse, fine and hybrid and compares what it found with other networks\n"
+      "of the same latency, trained from scratch.",
+      "stage", 1);
   line.add()("config", po::value<std::string>(), "YAML of the experiment (experiments/configs)");
   line.add()("out", po::value<std::string>(), "the run's folder");
   line.add()("from", po::value<std::string>(), "folder of the run that fine or hybrid starts from");
@@ -67,8 +69,7 @@ int search_command(const Arguments& arguments) {
   line.add_session_options();
   if (!line.parse(arguments)) return 0;
 
-  const std::vector<SearchStage> stages =
-      parse_stages(line.has("stage") ? line.words()[0] : "all");
+  const std::vector<SearchStage> stages = parse_stages(line.has("stage") ? line.words()[0] : "all");
   ConfigOverrides overrides;
   if (line.has("seed")) overrides.seed = line.get<uint64_t>("seed");
   const std::string out = line.required("out");
@@ -86,24 +87,27 @@ int search_command(const Arguments& arguments) {
   }
   Session session = line.session(config.threads, config.precision);
   session.checkpoint_every = config.checkpoint_every;
-  check_search(config, stages);
+  const Dataset data = load_dataset(config.data, config.search_validation, mix(config.seed, 400));
+  const StartingPoint start = check_search(config, stages, from, data);
 
   const std::string machine =
       fmt::format("{}, {} threads, {}, LibTorch {}", cpu_name(), at::get_num_threads(),
                   to_string(session.machine.precision), TORCH_VERSION);
   std::string fingerprint = config.resolved + to_yaml(config.space) +
                             std::string(to_string(session.machine.precision)) + " stages";
-  for (SearchStage stage : stages) fingerprint += " " + std::string(to_string(stage));
+  for (SearchStage stage : stages) fingerprint.append(" ").append(to_string(stage));
+  fingerprint += fmt::format(" threads {}", at::get_num_threads());
+  if (start.architecture) fingerprint += "\nfrom\n" + to_yaml(*start.architecture);
   for (const Target& target : config.reward.targets) {
     fingerprint += fmt::format(" {}={}", target.ridge_point.value, target.latency.value);
   }
-  RunFolder run =
-      line.has("resume") ? RunFolder::resume(out, fingerprint) : RunFolder::create(out, fingerprint);
-  write_file(run.file("config.yaml"), fmt::format("# ridgewalk {} on {}\n{}", RIDGEWALK_VERSION,
-                                                  machine, config.resolved));
-  const SearchOutcome outcome = run_search(run, config, stages, from, session);
+  RunFolder run = line.has("resume") ? RunFolder::resume(out, fingerprint)
+                                     : RunFolder::create(out, fingerprint);
+  write_file(run.file("config.yaml"),
+             fmt::format("# ridgewalk {} on {}\n{}", RIDGEWALK_VERSION, machine, config.resolved));
+  const SearchOutcome outcome = run_search(run, config, stages, start, data, session);
   std::string command = "ridgewalk search";
-  for (const std::string& word : arguments) command += " " + word;
+  for (const std::string& word : arguments) command.append(" ").append(word);
   const Json report = search_report(run, config, outcome, command, machine);
   write_file(run.file("report.html"), report_html(report));
   print_outcome(run, config, outcome, report);

@@ -21,8 +21,6 @@ Architecture earlier_result(const std::string& folder, SearchStage stage) {
   return architecture_from_yaml(result.required<std::string>("architecture"), path);
 }
 
-std::string file_name(const std::string& name, const std::string& extension) { return name + extension; }
-
 void write_results(const RunFolder& run, const std::vector<SearchStage>& stages,
                    const std::vector<Contender>& contenders) {
   Json result;
@@ -31,11 +29,11 @@ void write_results(const RunFolder& run, const std::vector<SearchStage>& stages,
     result["stages"][name] = *run.result(name);
   }
   for (const Contender& contender : contenders) {
-    write_file(run.file(file_name(contender.name, ".yaml")), to_yaml(contender.architecture));
+    write_file(run.file(contender.name + ".yaml"), to_yaml(contender.architecture));
     result["networks"].push_back({{"name", contender.name},
                                   {"kind", contender.kind},
-                                  {"architecture", file_name(contender.name, ".yaml")},
-                                  {"weights_file", file_name(contender.name, ".safetensors")},
+                                  {"architecture", contender.name + ".yaml"},
+                                  {"weights_file", contender.name + ".safetensors"},
                                   {"accuracy_shared_weights", contender.shared},
                                   {"accuracy_from_scratch", contender.trained}});
   }
@@ -61,44 +59,59 @@ std::vector<Contender> contenders_of(const RunFolder& run, const SearchConfig& c
                               found(SearchStage::kHybrid, "found-hybrid")};
   const Architecture reference = for_space(find_architecture(config.reference), config.space);
   list.push_back({"reference", "reference", scale_to_latency(reference, target), {}, {}});
-  list.push_back({"random", "random",
-                  random_architecture(config.space, target, config.random_tolerance,
-                                      mix(config.seed, 300)),
-                  {}, {}});
+  list.push_back(
+      {"random",
+       "random",
+       random_architecture(config.space, target, config.random_tolerance, mix(config.seed, 300)),
+       {},
+       {}});
   return list;
 }
 
 }  // namespace
 
-void check_search(const SearchConfig& config, const std::vector<SearchStage>& stages) {
+StartingPoint check_search(const SearchConfig& config, const std::vector<SearchStage>& stages,
+                           const std::string& from, const Dataset& data) {
   find_architecture(config.reference);
-  for (SearchStage stage : stages) {
-    // Later spaces are not known before the coarse result; their options are.
-    const SearchSpace space = stage == SearchStage::kCoarse ? coarse_space(config.space) : config.space;
-    TunasSearch(space, config.reward, config.stages.at(stage).tunas);
+  if (config.space.channels != data.channels || config.space.classes != data.classes) {
+    throw Error("space '" + config.space.name + "' takes " + std::to_string(config.space.channels) +
+                " channels to " + std::to_string(config.space.classes) + " classes; " + data.name +
+                " has " + std::to_string(data.channels) + " and " + std::to_string(data.classes));
   }
+  StartingPoint start;
+  if (stages.front() != SearchStage::kCoarse) {
+    const bool fine_first = stages.front() == SearchStage::kFine;
+    const SearchStage before = fine_first ? SearchStage::kCoarse : SearchStage::kFine;
+    const Architecture result = earlier_result(from, before);
+    // The fine space depends on widths, depths and expansions alone, which its result still has.
+    start = {result, stage_space(config.space, before, result), from};
+    const std::string weights = supernet_file(from, before);
+    if (config.stages.at(stages.front()).warm_start && !std::filesystem::exists(weights)) {
+      throw Error(weights, 0, "is not there; the warm start needs it (or set warm_start: false)");
+    }
+  }
+  for (SearchStage stage : stages) {
+    // The spaces of later stages are not known before the results of earlier ones; their options
+    // are.
+    const bool known = stage == stages.front();
+    const SearchSpace space =
+        known ? stage_space(config.space, stage, start.architecture) : config.space;
+    const StageConfig& stage_config = config.stages.at(stage);
+    const Reward reward = scaled_targets(config.reward, stage_config.latency_factor);
+    TunasSearch(space, reward, stage_config.tunas);
+  }
+  return start;
 }
 
 SearchOutcome run_search(RunFolder& run, const SearchConfig& config,
-                         const std::vector<SearchStage>& stages, const std::string& from,
-                         const Session& session) {
-  const Dataset data =
-      load_dataset(config.data, config.search_validation, mix(config.seed, 400));
-  std::optional<Architecture> previous;
-  std::optional<SearchSpace> previous_space;
-  std::string weights_folder = run.file(".");
-  if (!from.empty() && stages.front() != SearchStage::kCoarse) {
-    const bool fine_first = stages.front() == SearchStage::kFine;
-    const SearchStage before = fine_first ? SearchStage::kCoarse : SearchStage::kFine;
-    previous = earlier_result(from, before);
-    std::optional<Architecture> before_that;
-    if (!fine_first) before_that = earlier_result(from, SearchStage::kCoarse);
-    previous_space = stage_space(config.space, before, before_that);
-    weights_folder = from;
-  }
+                         const std::vector<SearchStage>& stages, const StartingPoint& start,
+                         const Dataset& data, const Session& session) {
+  std::optional<Architecture> previous = start.architecture;
+  std::optional<SearchSpace> previous_space = start.space;
+  std::string weights_folder = start.weights_folder;
   for (SearchStage stage : stages) {
-    const Json result = search_phase(run, config, stage, previous_space, previous, weights_folder,
-                                     data, session);
+    const Json result =
+        search_phase(run, config, stage, previous_space, previous, weights_folder, data, session);
     previous_space = stage_space(config.space, stage, previous);
     previous = architecture_from_yaml(result["architecture"].get<std::string>(), "result");
     weights_folder = run.file(".");

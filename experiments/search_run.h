@@ -23,15 +23,24 @@ struct SearchOutcome {
   std::vector<Contender> contenders;  // empty unless all stages ran
 };
 
-// Throws Error, before anything is trained or written, for a target that no architecture of the
-// stages' spaces can reach, or options that do not fit together.
-void check_search(const SearchConfig& config, const std::vector<SearchStage>& stages);
+// What the first stage of a run starts from: nothing for coarse, else an earlier run.
+struct StartingPoint {
+  std::optional<Architecture> architecture;
+  std::optional<SearchSpace> space;  // of the stage before
+  std::string weights_folder;        // where that stage left its supernet
+};
 
-// Runs `stages` in their order. `from` is the folder of an earlier run whose result the first stage
-// starts from, empty for none. With all three stages the comparison follows.
+// Everything that can be refused before anything is trained or written: a target that no
+// architecture of the stages' spaces can reach, options that do not fit together, data that do not
+// fit the space, an earlier run in `from` (empty for none) that lacks what the first stage needs.
+// Throws Error.
+StartingPoint check_search(const SearchConfig& config, const std::vector<SearchStage>& stages,
+                           const std::string& from, const Dataset& data);
+
+// Runs `stages` in their order. With all three the comparison follows.
 SearchOutcome run_search(RunFolder& run, const SearchConfig& config,
-                         const std::vector<SearchStage>& stages, const std::string& from,
-                         const Session& session);
+                         const std::vector<SearchStage>& stages, const StartingPoint& start,
+                         const Dataset& data, const Session& session);
 
 // `architecture` with the width multiplier (steps of 0.01) that brings its latency nearest to the
 // target's.

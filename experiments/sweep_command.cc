@@ -34,11 +34,12 @@ std::string sweep_csv(const Json& sweep) {
 
 int sweep_command(const Arguments& arguments) {
   namespace po = boost::program_options;
-  CommandLine line("sweep ARCH... --out DIR",
-                   "Latency of networks over the ridge point, in units of one MAC at peak: the sum over\n"
-                   "operations of max(MACs, ridge point * bytes). Writes sweep.csv, sweep.json and\n"
-                   "report.html.",
-                   "arch", -1);
+  CommandLine line(
+      "sweep ARCH... --out DIR",
+      "Latency of networks over the ridge point, in units of one MAC at peak: the sum over\n"
+      "operations of max(MACs, ridge point * bytes). Writes sweep.csv, sweep.json and\n"
+      "report.html.",
+      "arch", -1);
   line.add()("ridge", po::value<std::string>()->default_value("0:500"), "a:b or a list 0,5,31.2");
   line.add()("profile", po::value<std::vector<std::string>>()->composing(),
              "hardware profile whose ridge point is added (may be repeated)");
@@ -67,7 +68,8 @@ int sweep_command(const Arguments& arguments) {
   const std::string out = line.required("out");
   std::error_code failed;
   std::filesystem::create_directories(out, failed);
-  if (failed) throw Error(out, 0, "cannot be made (" + failed.message() + "); choose another --out");
+  if (failed)
+    throw Error(out, 0, "cannot be made (" + failed.message() + "); choose another --out");
 
   const Json sweep = sweep_json(architectures, points, type);
   const std::vector<MacsPerByte> shown = {{0}, {5}, {31.2}, {100}, {347.3}, {500}};
@@ -83,8 +85,9 @@ int sweep_command(const Arguments& arguments) {
   write_file(out + "/sweep.json", sweep.dump(1) + "\n");
   write_file(out + "/report.html", report_html(report));
   if (!line.has("quiet")) {
-    fmt::print("Latency at each ridge point (MACs/byte) relative to {}\n\n{}\nreport: {}/report.html\n",
-               architectures[0].name, comparison_table(report["networks"], shown), out);
+    fmt::print(
+        "Latency at each ridge point (MACs/byte) relative to {}\n\n{}\nreport: {}/report.html\n",
+        architectures[0].name, comparison_table(report["networks"], shown), out);
   }
   return 0;
 }

@@ -33,12 +33,12 @@ int train_command(const Arguments& arguments) {
   const Trainer probe(architecture, data, options, session.machine);
 
   const std::string config = line.has("config") ? read_file(line.get<std::string>("config")) : "";
-  const std::string fingerprint = fmt::format("{}\n{}\n{} {} {} {}", to_yaml(architecture), config,
-                                              data.name, held_out, options.seed,
-                                              to_string(session.machine.precision));
+  const std::string fingerprint =
+      fmt::format("{}\n{}\n{} {} {} {}", to_yaml(architecture), config, data.name, held_out,
+                  options.seed, to_string(session.machine.precision));
   const std::string out = line.required("out");
-  RunFolder run =
-      line.has("resume") ? RunFolder::resume(out, fingerprint) : RunFolder::create(out, fingerprint);
+  RunFolder run = line.has("resume") ? RunFolder::resume(out, fingerprint)
+                                     : RunFolder::create(out, fingerprint);
   write_file(run.file("config.yaml"), config);
   write_file(run.file("architecture.yaml"), to_yaml(architecture));
   const Json result = training_phase(run, "weights", architecture, options, data, session);

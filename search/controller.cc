@@ -112,8 +112,7 @@ void Controller::update(std::span<const Decisions> samples, std::span<const doub
   ++updates_;
   second_moment_ = options_.beta2 * second_moment_ + (1 - options_.beta2) * square_mean;
   const double bias = 1 - std::pow(options_.beta2, double(updates_));
-  const double rate =
-      options_.learning_rate * std::pow(options_.learning_rate_growth, progress);
+  const double rate = options_.learning_rate * std::pow(options_.learning_rate_growth, progress);
   logits_ -= rate * gradient_mean / ((second_moment_ / bias).sqrt() + options_.epsilon);
 }
 
@@ -125,8 +124,9 @@ Decisions Controller::most_probable() const {
 }
 
 std::vector<Decisions> Controller::most_probable(int count) const {
-  // Best first over ranks: rank r of a choice is its r-th most probable option. A state's successors
-  // demote one choice by one rank, none before the last one demoted, so each is reached once.
+  // Best first over ranks: rank r of a choice is its r-th most probable option. A state's
+  // successors demote one choice by one rank, none before the last one demoted, so each is reached
+  // once.
   std::vector<std::vector<int>> order(layout_.count);
   std::vector<Eigen::ArrayXd> log_p(layout_.count);
   for (int c = 0; c < layout_.count; ++c) {

@@ -32,10 +32,10 @@ class Controller {
   double log_probability(const Decisions& decisions) const;
   std::vector<std::vector<double>> probabilities() const;  // [choice][option]
 
-  // REINFORCE: the gradient of -(reward - baseline) * log p, averaged over the samples. The baseline
-  // is a zero-debiased moving average into which this step's mean reward goes first. Adam without
-  // first moment, whose second moment averages the squares of the samples' gradients (TuNAS squares
-  // first and averages after). `progress` in [0, 1] scales the learning rate.
+  // REINFORCE: the gradient of -(reward - baseline) * log p, averaged over the samples. The
+  // baseline is a zero-debiased moving average into which this step's mean reward goes first. Adam
+  // without first moment, whose second moment averages the squares of the samples' gradients (TuNAS
+  // squares first and averages after). `progress` in [0, 1] scales the learning rate.
   void update(std::span<const Decisions> samples, std::span<const double> rewards, double progress);
   // Only the moving baseline, while the logits still wait.
   void observe(std::span<const double> rewards);

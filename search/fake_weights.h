@@ -1,4 +1,5 @@
-// Shared weights whose best architecture is known: a whole search in milliseconds, without LibTorch.
+// Shared weights whose best architecture is known: a whole search in milliseconds, without
+// LibTorch.
 #pragma once
 
 #include <cstdint>
@@ -14,9 +15,9 @@ namespace ridgewalk {
 // reward:
 //
 //   FakeWeights weights(space, optimum, {.noise = 0.01});
-//   Reward reward{.targets = {{"planted", {31.2}, latency(lower(decode(space, optimum)), {31.2})}}};
-//   TunasSearch search(space, reward, options);
-//   run_stage(search, weights, [](const StepRecord&) {}).best.decisions == optimum
+//   Reward reward{.targets = {{"planted", {31.2}, latency(lower(decode(space, optimum)),
+//   {31.2})}}}; TunasSearch search(space, reward, options); run_stage(search, weights, [](const
+//   StepRecord&) {}).best.decisions == optimum
 struct FakeOptions {
   double penalty = 0.05;
   double noise = 0;

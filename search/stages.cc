@@ -13,9 +13,11 @@ SearchSpace stage_space(const SearchSpace& space, SearchStage stage,
                         const std::optional<Architecture>& previous) {
   if (stage == SearchStage::kCoarse) return coarse_space(space);
   if (!previous) {
-    throw Error("the " + std::string(to_string(stage)) + " stage needs the result of the one before");
+    throw Error("the " + std::string(to_string(stage)) +
+                " stage needs the result of the one before");
   }
-  return stage == SearchStage::kFine ? fine_space(space, *previous) : hybrid_space(space, *previous);
+  return stage == SearchStage::kFine ? fine_space(space, *previous)
+                                     : hybrid_space(space, *previous);
 }
 
 StageResult run_stage(TunasSearch& search, SharedWeights& weights,

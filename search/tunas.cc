@@ -84,7 +84,8 @@ std::string readable(const std::vector<Choice>& list, const Decisions& decisions
 
 }  // namespace
 
-TunasSearch::TunasSearch(const SearchSpace& space, const Reward& reward, const TunasOptions& options)
+TunasSearch::TunasSearch(const SearchSpace& space, const Reward& reward,
+                         const TunasOptions& options)
     : space_(space),
       layout_(choice_layout(space)),
       choices_(choices(space)),
@@ -105,8 +106,10 @@ Decisions TunasSearch::sample() {
   for (size_t c = 0; c < choices_.size(); ++c) {
     if (choices_[c].options.size() < 2) continue;
     // A blended depth makes blocks active that the sample left out: give every choice a value.
-    if (decisions[c] == kInactive) decisions[c] = static_cast<int>(random_() % choices_[c].options.size());
-    if (choices_[c].kind == ChoiceKind::kOperation && uniform(random_) < blend) decisions[c] = kBlend;
+    if (decisions[c] == kInactive)
+      decisions[c] = static_cast<int>(random_() % choices_[c].options.size());
+    if (choices_[c].kind == ChoiceKind::kOperation && uniform(random_) < blend)
+      decisions[c] = kBlend;
     if (choices_[c].kind == ChoiceKind::kFilters && uniform(random_) < widen) {
       decisions[c] = choices_[c].widest;
     }
@@ -145,7 +148,8 @@ StepRecord TunasSearch::advance(SharedWeights& weights) {
     record.accuracy = mean(accuracies);
     record.reward = mean(rewards);
     if (!std::isfinite(record.reward)) stop("the reward", record.samples);
-    controller_.update(record.samples, rewards, (step_ - delay) / std::max(1.0, options_.steps - delay));
+    controller_.update(record.samples, rewards,
+                       (step_ - delay) / std::max(1.0, options_.steps - delay));
     record.baseline = controller_.baseline();
   }
   ++step_;
@@ -169,16 +173,17 @@ StageResult TunasSearch::finish(SharedWeights& weights) const {
     result.candidates.push_back(candidate);
   }
   result.argmax = result.candidates.front();
-  result.best = *std::max_element(
-      result.candidates.begin(), result.candidates.end(),
-      [](const Candidate& a, const Candidate& b) { return a.reward < b.reward; });
+  result.best =
+      *std::max_element(result.candidates.begin(), result.candidates.end(),
+                        [](const Candidate& a, const Candidate& b) { return a.reward < b.reward; });
   return result;
 }
 
 std::string TunasSearch::state() const {
   std::ostringstream random;
   random << random_;
-  return json{{"step", step_}, {"random", random.str()}, {"controller", controller_.state()}}.dump();
+  return json{{"step", step_}, {"random", random.str()}, {"controller", controller_.state()}}
+      .dump();
 }
 
 void TunasSearch::restore(const std::string& state) {
@@ -188,7 +193,8 @@ void TunasSearch::restore(const std::string& state) {
     std::istringstream random(saved.at("random").get<std::string>());
     random >> random_;
     step_ = saved.at("step");
-    if (!random || step_ < 0 || step_ > options_.steps) throw Error("the search's state is damaged");
+    if (!random || step_ < 0 || step_ > options_.steps)
+      throw Error("the search's state is damaged");
   } catch (const json::exception&) {
     throw Error("the search's state is damaged");
   }

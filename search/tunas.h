@@ -14,12 +14,12 @@ namespace ridgewalk {
 
 struct TunasOptions {
   int steps = 1000;
-  int samples_per_step = 4;           // architectures
-  double controller_delay = 0.25;     // share of the steps before the controller learns
-  double operation_warmup = 0.25;     // share over which the chance of a blend falls from 1 to 0
-  double filter_warmup = 0.25;        // the same for the widest filters
-  int candidates = 8;                 // most probable architectures evaluated at the end
-  ControllerOptions controller;
+  int samples_per_step = 4;        // architectures
+  double controller_delay = 0.25;  // share of the steps before the controller learns
+  double operation_warmup = 0.25;  // share over which the chance of a blend falls from 1 to 0
+  double filter_warmup = 0.25;     // the same for the widest filters
+  int candidates = 8;              // most probable architectures evaluated at the end
+  ControllerOptions controller = {};
   uint64_t seed = 0;
   bool operator==(const TunasOptions&) const = default;
 };

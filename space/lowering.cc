@@ -209,7 +209,9 @@ class Lowering {
       } else if (const auto* conv = std::get_if<Conv>(&b)) {
         x = block(stage_prefix + std::to_string(index), x, *conv);
       } else {
-        x = block(stage_prefix + std::to_string(index), x, std::get<FusedIb>(b));
+        // A name of its own: a conv pair may stand at the same place of a space.
+        const std::string own = stage_prefix + std::to_string(index) + (shared ? ".fused" : "");
+        x = block(own, x, std::get<FusedIb>(b));
       }
       ++index;
     }

@@ -30,8 +30,9 @@ ImageSet read_set(const std::string& folder, const std::string& part) {
   const IdxArray images = read_idx(images_path, 3);
   const IdxArray labels = read_idx(labels_path, 1);
   if (images.shape[0] != labels.shape[0]) {
-    throw Error(labels_path, 0, "has " + std::to_string(labels.shape[0]) + " labels for " +
-                                    std::to_string(images.shape[0]) + " images");
+    throw Error(labels_path, 0,
+                "has " + std::to_string(labels.shape[0]) + " labels for " +
+                    std::to_string(images.shape[0]) + " images");
   }
   if (images.shape[1] != images.shape[2]) throw Error(images_path, 0, "images must be square");
   ImageSet set;
@@ -73,17 +74,19 @@ Dataset load_dataset(const std::string& spec, int64_t search_validation, uint64_
     throw Error(spec, 0, "is no data set; give fashion-mnist or idx:DIR");
   }
   const ImageSet all = read_set(folder, "train");
-  Dataset data{.name = spec, .train = {}, .search_validation = {}, .test = read_set(folder, "t10k")};
+  Dataset data{
+      .name = spec, .train = {}, .search_validation = {}, .test = read_set(folder, "t10k")};
   if (search_validation < 0 || search_validation >= all.size()) {
-    throw Error(spec, 0, "has " + std::to_string(all.size()) + " training images; " +
-                             std::to_string(search_validation) +
-                             " cannot be held out for search validation");
+    throw Error(spec, 0,
+                "has " + std::to_string(all.size()) + " training images; " +
+                    std::to_string(search_validation) +
+                    " cannot be held out for search validation");
   }
   std::vector<int64_t> order = permutation(all.size(), seed);
   data.search_validation = subset(all, {order.begin(), order.begin() + search_validation});
   data.train = subset(all, {order.begin() + search_validation, order.end()});
-  data.classes = int(std::max(all.labels.max().item<int64_t>(),
-                              data.test.labels.max().item<int64_t>())) + 1;
+  data.classes =
+      int(std::max(all.labels.max().item<int64_t>(), data.test.labels.max().item<int64_t>())) + 1;
   data.channels = int(all.images.size(3));
   data.resolution = int(all.images.size(1));
   if (data.test.images.size(1) != data.resolution) {

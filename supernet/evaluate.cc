@@ -32,7 +32,8 @@ Accuracy evaluate(const Executor& network, const Dataset& data, const ImageSet& 
     const auto hits = ranked.eq(batch.labels.unsqueeze(1));
     sum.top1 += double(hits.select(1, 0).sum().item<int64_t>());
     sum.top5 += double(hits.sum().item<int64_t>());
-    sum.loss += torch::cross_entropy_loss(logits, batch.labels, {}, at::Reduction::Sum).item<double>();
+    sum.loss +=
+        torch::cross_entropy_loss(logits, batch.labels, {}, at::Reduction::Sum).item<double>();
   }
   const double count = double(set.size());
   return {sum.top1 / count, sum.top5 / count, sum.loss / count};

@@ -22,8 +22,8 @@ struct Machine {
 // Images as the network expects them: on the device, resized when the resolutions differ.
 torch::Tensor fit(const torch::Tensor& images, const Graph& graph, torch::Device device);
 
-// Over all images, in order, in batches of at most `batch_size`. With NormMode::kBatch the batch size is
-// part of the answer.
+// Over all images, in order, in batches of at most `batch_size`. With NormMode::kBatch the batch
+// size is part of the answer.
 Accuracy evaluate(const Executor& network, const Dataset& data, const ImageSet& set, NormMode mode,
                   const Machine& machine, int64_t batch_size);
 

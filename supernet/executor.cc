@@ -7,12 +7,18 @@ namespace {
 
 torch::Tensor activate(const torch::Tensor& x, Activation activation) {
   switch (activation) {
-    case Activation::kNone: return x;
-    case Activation::kRelu: return torch::relu(x);
-    case Activation::kRelu6: return torch::clamp(x, 0, 6);
-    case Activation::kHardSwish: return torch::hardswish(x);
-    case Activation::kSilu: return torch::silu(x);
-    case Activation::kGelu: return torch::gelu(x);
+    case Activation::kNone:
+      return x;
+    case Activation::kRelu:
+      return torch::relu(x);
+    case Activation::kRelu6:
+      return torch::clamp(x, 0, 6);
+    case Activation::kHardSwish:
+      return torch::hardswish(x);
+    case Activation::kSilu:
+      return torch::silu(x);
+    case Activation::kGelu:
+      return torch::gelu(x);
   }
   return x;
 }
@@ -72,34 +78,46 @@ torch::Tensor Executor::run(size_t index, const std::vector<torch::Tensor>& valu
   const torch::Tensor& x = values[op.inputs[0]];
   const torch::Tensor none;
   switch (op.kind) {
-    case OpKind::kInput: break;
+    case OpKind::kInput:
+      break;
     case OpKind::kConv:
     case OpKind::kDepthwise: {
       const int64_t padding = (op.kernel - 1) / 2;
       const int64_t groups = op.kind == OpKind::kDepthwise ? op.output.channels : 1;
       return torch::conv2d(x, own[0], op.bias ? own[1] : none, op.stride, padding, 1, groups);
     }
-    case OpKind::kLinear: return torch::linear(x.flatten(1), own[0], own[1]);
+    case OpKind::kLinear:
+      return torch::linear(x.flatten(1), own[0], own[1]);
     case OpKind::kNorm: {
       const bool keeps = mode == NormMode::kBatch;
       return torch::batch_norm(x, own[0], own[1], keeps ? none : own[2], keeps ? none : own[3],
                                mode != NormMode::kRunning, kNormMomentum, kNormEpsilon, false);
     }
-    case OpKind::kActivation: return activate(x, op.activation);
-    case OpKind::kSoftmax: return torch::softmax(x, -1);
-    case OpKind::kAdd: return x + values[op.inputs[1]];
+    case OpKind::kActivation:
+      return activate(x, op.activation);
+    case OpKind::kSoftmax:
+      return torch::softmax(x, -1);
+    case OpKind::kAdd:
+      return x + values[op.inputs[1]];
     case OpKind::kMean: {
       torch::Tensor sum = x;
       for (size_t i = 1; i < op.inputs.size(); ++i) sum = sum + values[op.inputs[i]];
       return sum * (1.0 / double(op.inputs.size()));
     }
-    case OpKind::kLayerScale: return x * own[0].view({1, -1, 1, 1});
-    case OpKind::kPool: return x.mean({2, 3}, true);
-    case OpKind::kSigmoid: return torch::sigmoid(x);
-    case OpKind::kHardSigmoid: return torch::hardsigmoid(x);
-    case OpKind::kMultiply: return x * values[op.inputs[1]];
-    case OpKind::kAttentionScores: return attention_scores(x, values[op.inputs[1]]);
-    case OpKind::kAttentionMix: return attention_mix(x, values[op.inputs[1]], op.output);
+    case OpKind::kLayerScale:
+      return x * own[0].view({1, -1, 1, 1});
+    case OpKind::kPool:
+      return x.mean({2, 3}, true);
+    case OpKind::kSigmoid:
+      return torch::sigmoid(x);
+    case OpKind::kHardSigmoid:
+      return torch::hardsigmoid(x);
+    case OpKind::kMultiply:
+      return x * values[op.inputs[1]];
+    case OpKind::kAttentionScores:
+      return attention_scores(x, values[op.inputs[1]]);
+    case OpKind::kAttentionMix:
+      return attention_mix(x, values[op.inputs[1]], op.output);
   }
   throw std::logic_error("the executor does not run " + op.name);
 }

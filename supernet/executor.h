@@ -39,7 +39,7 @@ class Executor {
 
   Graph graph_;
   std::vector<std::vector<torch::Tensor>> parameters_;  // one list an op
-  std::vector<std::vector<int>> last_used_by_;  // values that no later op reads
+  std::vector<std::vector<int>> last_used_by_;          // values that no later op reads
 };
 
 }  // namespace ridgewalk

@@ -40,8 +40,9 @@ IdxArray read_idx(const std::string& path, int dimensions) {
     throw Error(path, 0, "is not an IDX file of unsigned bytes (it must start with 00 00 08)");
   }
   if (magic[3] != dimensions) {
-    throw Error(path, 0, "has " + std::to_string(magic[3]) + " dimensions; expected " +
-                             std::to_string(dimensions));
+    throw Error(
+        path, 0,
+        "has " + std::to_string(magic[3]) + " dimensions; expected " + std::to_string(dimensions));
   }
   IdxArray array;
   int64_t size = 1;

@@ -60,7 +60,8 @@ void Optimizer::step(int step, int steps) {
 }
 
 std::vector<std::pair<std::string, torch::Tensor>> Optimizer::state() const {
-  std::vector<std::pair<std::string, torch::Tensor>> state{{"optimizer.first_moment", first_moment_}};
+  std::vector<std::pair<std::string, torch::Tensor>> state{
+      {"optimizer.first_moment", first_moment_}};
   if (second_moment_.defined()) state.emplace_back("optimizer.second_moment", second_moment_);
   return state;
 }

@@ -15,12 +15,12 @@ OptimizerKind optimizer_named(const std::string& name);
 
 struct OptimizerOptions {
   OptimizerKind kind = OptimizerKind::kSgd;
-  double learning_rate = 0.1;   // at the peak of the schedule
-  double warmup = 0.025;        // share of the steps over which the rate rises linearly
-  double momentum = 0.9;        // Nesterov's for SGD; beta1 of AdamW
-  double decay = 0.999;         // of the second moment; TuNAS' RMSProp has 0.9
-  double epsilon = 1e-8;        // TuNAS' RMSProp has 1
-  double weight_decay = 0;      // decoupled; norms, biases and layer scales have none
+  double learning_rate = 0.1;  // at the peak of the schedule
+  double warmup = 0.025;       // share of the steps over which the rate rises linearly
+  double momentum = 0.9;       // Nesterov's for SGD; beta1 of AdamW
+  double decay = 0.999;        // of the second moment; TuNAS' RMSProp has 0.9
+  double epsilon = 1e-8;       // TuNAS' RMSProp has 1
+  double weight_decay = 0;     // decoupled; norms, biases and layer scales have none
   bool operator==(const OptimizerOptions&) const = default;
 };
 

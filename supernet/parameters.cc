@@ -115,11 +115,16 @@ void ParameterStore::initialize(uint64_t seed) {
         break;
       }
       case ParameterRole::kNormWeight:
-      case ParameterRole::kRunningVar: value.fill_(1); break;
-      case ParameterRole::kLayerScale: value.fill_(layer_scales_.at(parameter.name)); break;
+      case ParameterRole::kRunningVar:
+        value.fill_(1);
+        break;
+      case ParameterRole::kLayerScale:
+        value.fill_(layer_scales_.at(parameter.name));
+        break;
       case ParameterRole::kBias:
       case ParameterRole::kNormBias:
-      case ParameterRole::kRunningMean: break;
+      case ParameterRole::kRunningMean:
+        break;
     }
     full(parameter.name).copy_(value);
   }

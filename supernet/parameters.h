@@ -67,8 +67,8 @@ class ParameterStore {
   int64_t decayed_ = 0, learned_ = 0;
 };
 
-// Share of the learned parameters of a space that every UIB instantiation has in common: all but the
-// depthwise convolutions and their norms (MobileNetV4, section 4: "more than 95 %").
+// Share of the learned parameters of a space that every UIB instantiation has in common: all but
+// the depthwise convolutions and their norms (MobileNetV4, section 4: "more than 95 %").
 double share_in_common(const SearchSpace& space);
 
 }  // namespace ridgewalk

@@ -39,7 +39,8 @@ void write_all(int descriptor, const char* data, size_t size, const std::string&
   while (size > 0) {
     const ssize_t written = ::write(descriptor, data, size);
     if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) throw Error(path, 0, std::string("cannot be written: ") + std::strerror(errno));
+    if (written <= 0)
+      throw Error(path, 0, std::string("cannot be written: ") + std::strerror(errno));
     data += written;
     size -= size_t(written);
   }
@@ -105,7 +106,8 @@ json parse_header(const std::string& path, const std::string& text) {
   try {
     json header = json::parse(text, watch);
     if (!twice.empty()) throw Error(path, 0, "names '" + twice + "' twice");
-    if (!header.is_object()) throw Error(path, 0, "header is not an object; not a safetensors file");
+    if (!header.is_object())
+      throw Error(path, 0, "header is not an object; not a safetensors file");
     return header;
   } catch (const json::exception&) {
     throw Error(path, 0, "header is damaged; not a safetensors file");
@@ -139,8 +141,9 @@ void write_safetensors(const std::string& path, const TensorFile& file) {
   const std::string beside = path + ".partial-" + std::to_string(getpid());
   const int descriptor = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (descriptor < 0) {
-    throw Error(path, 0, std::string("cannot be written (") + std::strerror(errno) +
-                             "); choose a folder you may write to");
+    throw Error(path, 0,
+                std::string("cannot be written (") + std::strerror(errno) +
+                    "); choose a folder you may write to");
   }
   try {
     const std::string length = little_endian(text.size());
@@ -166,7 +169,8 @@ TensorFile read_safetensors(const std::string& path) {
   }
   const uint64_t size = std::filesystem::file_size(path);
   std::string length(8, '\0');
-  if (size < 8 || !stream.read(length.data(), 8)) throw Error(path, 0, "is too short to be safetensors");
+  if (size < 8 || !stream.read(length.data(), 8))
+    throw Error(path, 0, "is too short to be safetensors");
   uint64_t header_size = 0;
   for (int i = 7; i >= 0; --i) header_size = header_size << 8 | uint8_t(length[size_t(i)]);
   if (header_size > kLargestHeader || header_size > size - 8) {
@@ -189,8 +193,9 @@ TensorFile read_safetensors(const std::string& path) {
       file.metadata[key] = item;
     }
   }
-  std::sort(entries.begin(), entries.end(),
-            [](const Entry& a, const Entry& b) { return std::tie(a.begin, a.end) < std::tie(b.begin, b.end); });
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    return std::tie(a.begin, a.end) < std::tie(b.begin, b.end);
+  });
   uint64_t offset = 0;
   for (const Entry& entry : entries) {
     if (entry.begin != offset) {
@@ -199,8 +204,9 @@ TensorFile read_safetensors(const std::string& path) {
     offset = entry.end;
   }
   if (offset != size - 8 - header_size) {
-    throw Error(path, 0, "is cut off: its tensors need " + std::to_string(offset) + " bytes, it has " +
-                             std::to_string(size - 8 - header_size));
+    throw Error(path, 0,
+                "is cut off: its tensors need " + std::to_string(offset) + " bytes, it has " +
+                    std::to_string(size - 8 - header_size));
   }
   for (const Entry& entry : entries) {
     torch::Tensor tensor = torch::empty(entry.shape, entry.type);

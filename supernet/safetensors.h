@@ -22,9 +22,9 @@ struct TensorFile {
 // cut. Tensors are float32 or int64. Throws Error when the folder is not writable.
 void write_safetensors(const std::string& path, const TensorFile& file);
 
-// Throws Error naming the file, and the tensor where it is one, when the header is damaged, a type is
-// not F32 or I64, a range does not fit its shape, overlaps another or leaves a gap, or a name comes
-// twice.
+// Throws Error naming the file, and the tensor where it is one, when the header is damaged, a type
+// is not F32 or I64, a range does not fit its shape, overlaps another or leaves a gap, or a name
+// comes twice.
 TensorFile read_safetensors(const std::string& path);
 
 }  // namespace ridgewalk

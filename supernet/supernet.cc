@@ -48,9 +48,9 @@ double Supernet::train(int step, std::span<const Decisions> samples) {
   for (size_t k = 0; k < samples.size(); ++k) {
     const Executor network = bind(samples[k]);
     const int64_t number = int64_t(step) * int64_t(samples.size()) + int64_t(k);
-    const Batch batch = make_batch(data_, data_.train, train_order_.indices(number),
-                                   options_.augmentation,
-                                   mix(mix(options_.seed, 14), uint64_t(number)));
+    const Batch batch =
+        make_batch(data_, data_.train, train_order_.indices(number), options_.augmentation,
+                   mix(mix(options_.seed, 14), uint64_t(number)));
     torch::Tensor loss;
     {
       const Autocast autocast(machine_.precision, machine_.device);

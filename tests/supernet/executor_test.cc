@@ -18,7 +18,8 @@ stem: {kernel: 3, stride: 1, width: 8}
 stages:
   - {block: uib, stride: 1, width: 8, depth: 1, expansion: 2, kernel1: [0, 3, 5], kernel2: 3}
 head: {width: 8, features: 8}
-)", "one");
+)",
+                                "one");
 }
 
 // Op warm-up runs every option of a choice and averages them; the mean enters the expansion.
@@ -80,9 +81,11 @@ TEST(Executor, TrainingUpdatesRunningStatisticsAndSearchDoesNot) {
   store.initialize(1);
   const Executor network(graph, store);
   const auto images = torch::rand({8, 1, 8, 8});
-  const auto before = store.values().narrow(0, store.learned(), store.values().numel() - store.learned()).clone();
+  const auto before =
+      store.values().narrow(0, store.learned(), store.values().numel() - store.learned()).clone();
   network.forward(images, NormMode::kBatch);
-  const auto buffers = store.values().narrow(0, store.learned(), store.values().numel() - store.learned());
+  const auto buffers =
+      store.values().narrow(0, store.learned(), store.values().numel() - store.learned());
   EXPECT_TRUE(torch::equal(before, buffers));
   network.forward(images, NormMode::kTraining);
   EXPECT_FALSE(torch::equal(before, buffers));

@@ -58,7 +58,10 @@ using Idx = Files;
 using Safetensors = Files;
 
 // Two images of 2 x 3.
-const std::string kImages("\0\0\x08\x03\0\0\0\x02\0\0\0\x02\0\0\0\x03" "abcdefghijkl", 28);
+const std::string kImages(
+    "\0\0\x08\x03\0\0\0\x02\0\0\0\x02\0\0\0\x03"
+    "abcdefghijkl",
+    28);
 
 TEST_F(Idx, ReadsPlainAndGzippedFiles) {
   for (const std::string& path : {write("a", kImages), write_gzip("b.gz", kImages)}) {
@@ -88,7 +91,8 @@ TEST_F(Idx, SaysWhatIsWrong) {
   const std::string longer = write("longer", kImages + "x");
   expect_error([&] { read_idx(longer, 3); }, longer, "goes on");
   // A header that promises 2^96 bytes must not be believed.
-  const std::string huge = write("huge", std::string("\0\0\x08\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 16));
+  const std::string huge = write(
+      "huge", std::string("\0\0\x08\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 16));
   expect_error([&] { read_idx(huge, 3); }, huge, "cannot be");
 }
 
@@ -126,8 +130,8 @@ TEST_F(Safetensors, SurvivesARoundTrip) {
 // The layout that Python's safetensors writes: 8 bytes of length, header, data.
 TEST_F(Safetensors, ReadsWhatTheFormatPrescribes) {
   const std::string header = R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
-  const std::string path = write(
-      "py", std::string(1, char(header.size())) + std::string(7, '\0') + header + std::string("\0\0\x80?\0\0\0@", 8));
+  const std::string path = write("py", std::string(1, char(header.size())) + std::string(7, '\0') +
+                                           header + std::string("\0\0\x80?\0\0\0@", 8));
   const TensorFile file = read_safetensors(path);
   EXPECT_EQ(file.at("x")[0].item<float>(), 1);
   EXPECT_EQ(file.at("x")[1].item<float>(), 2);
@@ -144,7 +148,8 @@ TEST_F(Safetensors, RefusesEveryTruncation) {
 
 TEST_F(Safetensors, SaysWhatIsWrong) {
   const auto file = [&](const std::string& header, size_t data) {
-    return write("bad", std::string(1, char(header.size())) + std::string(7, '\0') + header + std::string(data, 'x'));
+    return write("bad", std::string(1, char(header.size())) + std::string(7, '\0') + header +
+                            std::string(data, 'x'));
   };
   const auto refused = [&](const std::string& header, size_t data, const std::string& says) {
     const std::string path = file(header, data);
@@ -153,11 +158,14 @@ TEST_F(Safetensors, SaysWhatIsWrong) {
   refused(R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", 4, "'x' does not fill");
   refused(R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 4, "cut off");
   refused(R"({"x":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}})", 8, "neither F32");
-  refused(R"({"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"y":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}})",
-          6, "overlaps");
-  refused(R"({"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"x":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
-          8, "'x' twice");
-  refused(R"({"x":{"dtype":"F32","shape":[99999999999999,99999999999],"data_offsets":[0,4]}})", 4, "larger");
+  refused(
+      R"({"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"y":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}})",
+      6, "overlaps");
+  refused(
+      R"({"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"x":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
+      8, "'x' twice");
+  refused(R"({"x":{"dtype":"F32","shape":[99999999999999,99999999999],"data_offsets":[0,4]}})", 4,
+          "larger");
   refused("[1,2]", 0, "not a safetensors file");
   refused("{{{{", 0, "damaged");
 }

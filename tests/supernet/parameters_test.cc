@@ -98,15 +98,16 @@ TEST(ParameterStore, WarmStartCopiesTheCommonPrefix) {
   EXPECT_TRUE(torch::equal(to, from.narrow(0, 0, to.size(0)).narrow(1, 0, to.size(1))));
 }
 
-// MobileNetV4, section 4: the instantiations share more than 95 % of the parameters. Reported for the
-// fine stage of the published-scale space from its largest coarse result.
+// MobileNetV4, section 4: the instantiations share more than 95 % of the parameters. Reported for
+// the fine stage of the published-scale space from its largest coarse result.
 TEST(ShareInCommon, ExceedsNinetyFivePercentInTheFineStageAtPublishedScale) {
   const SearchSpace mobile = load_search_space("mobile");
   const SearchSpace coarse = coarse_space(mobile);
   EXPECT_GT(share_in_common(fine_space(mobile, covering(coarse)[0])), 0.95);
 }
 
-// One block counted by hand: 3x3 and 5x5 depthwise before (8 channels) and after (32) the expansion.
+// One block counted by hand: 3x3 and 5x5 depthwise before (8 channels) and after (32) the
+// expansion.
 TEST(ShareInCommon, CountsDepthwiseConvolutionsAndTheirNormsAsOptions) {
   const SearchSpace tiny = search_space_from_yaml(R"(
 name: tiny
@@ -117,7 +118,8 @@ stem: {kernel: 3, stride: 1, width: 8}
 stages:
   - {block: uib, stride: 1, width: 8, depth: 1, expansion: 4, kernel1: [0, 3, 5], kernel2: [0, 3, 5]}
 head: {width: 16, features: 16}
-)", "tiny");
+)",
+                                                  "tiny");
   const double options = (9 + 25) * 8 + 2 * 2 * 8 + (9 + 25) * 32 + 2 * 2 * 32;
   const double stem = 9 * 8 + 2 * 8;
   const double pointwise = 8 * 32 + 2 * 32 + 32 * 8 + 2 * 8;

@@ -1,4 +1,5 @@
-// Logits of timm 1.0.15 (executed) for weights and images that a formula gives: tests/data/parity.json.
+// Logits of timm 1.0.15 (executed) for weights and images that a formula gives:
+// tests/data/parity.json.
 #include <cmath>
 #include <fstream>
 
@@ -35,13 +36,21 @@ void fill(ParameterStore& store) {
     torch::Tensor u = uniform(k++, parameter.shape);
     const double fan_in = double(parameter.elements()) / double(parameter.shape[0]);
     switch (parameter.role) {
-      case ParameterRole::kWeight: u = (u.to(torch::kDouble) * std::sqrt(3 / fan_in)).to(torch::kFloat); break;
+      case ParameterRole::kWeight:
+        u = (u.to(torch::kDouble) * std::sqrt(3 / fan_in)).to(torch::kFloat);
+        break;
       case ParameterRole::kNormWeight:
-      case ParameterRole::kRunningVar: u = 1 + 0.2 * u; break;
-      case ParameterRole::kLayerScale: u = 0.5 + 0.2 * u; break;
+      case ParameterRole::kRunningVar:
+        u = 1 + 0.2 * u;
+        break;
+      case ParameterRole::kLayerScale:
+        u = 0.5 + 0.2 * u;
+        break;
       case ParameterRole::kBias:
       case ParameterRole::kNormBias:
-      case ParameterRole::kRunningMean: u = 0.1 * u; break;
+      case ParameterRole::kRunningMean:
+        u = 0.1 * u;
+        break;
     }
     store.full(parameter.name).copy_(u);
   }
@@ -71,10 +80,12 @@ TEST_P(Parity, LogitsAreTimms) {
     const auto logits = network.forward(image, NormMode::kRunning);
     const double tolerance = 1e-4 * expected.at("std").get<double>();
     for (int64_t i = 0; i < 8; ++i) {
-      EXPECT_NEAR(logits[0][i].item<double>(), expected.at("first8")[size_t(i)].get<double>(), tolerance);
+      EXPECT_NEAR(logits[0][i].item<double>(), expected.at("first8")[size_t(i)].get<double>(),
+                  tolerance);
     }
     EXPECT_NEAR(logits.mean().item<double>(), expected.at("mean").get<double>(), tolerance);
-    EXPECT_NEAR(logits.abs().mean().item<double>(), expected.at("abs_mean").get<double>(), tolerance);
+    EXPECT_NEAR(logits.abs().mean().item<double>(), expected.at("abs_mean").get<double>(),
+                tolerance);
     EXPECT_EQ(logits.argmax().item<int64_t>(), expected.at("argmax").get<int64_t>());
   }
 }
@@ -84,8 +95,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Case{"mobilenetv4_conv_small@224", "mnv4-conv-small", 224},
                     Case{"mobilenetv4_hybrid_medium@224", "mnv4-hybrid-medium", 224},
                     Case{"mobilenetv4_hybrid_medium@256", "mnv4-hybrid-medium", 256}),
-    [](const auto& info) {
-      std::string name = info.param.key;
+    [](const auto& test) {
+      std::string name = test.param.key;
       std::replace(name.begin(), name.end(), '@', '_');
       return name;
     });

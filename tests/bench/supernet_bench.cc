@@ -1,0 +1,113 @@
+// The supernet's step: narrow against wide samples, fp32 against bf16, and what of a search step is
+// not training: slicing, controller and cost table.
+#include <benchmark/benchmark.h>
+
+#include "experiments/supernet_weights.h"
+#include "search/tunas.h"
+#include "space/catalog.h"
+
+namespace ridgewalk {
+namespace {
+
+constexpr int kThreads = 2;
+constexpr int kBatch = 64;
+
+const SearchSpace& space() {
+  static const SearchSpace space = load_search_space("fashion-mnist");
+  return space;
+}
+
+// Random pixels: a step's time does not depend on what they show.
+const Dataset& images() {
+  static const Dataset data = [] {
+    at::set_num_threads(kThreads);
+    const auto set = [](int64_t count) {
+      return ImageSet{torch::randint(256, {count, 28, 28, 1}, torch::kUInt8),
+                      torch::randint(10, {count}, torch::kLong)};
+    };
+    return Dataset{.name = "random",
+                   .train = set(4096),
+                   .search_validation = set(1024),
+                   .test = set(16),
+                   .classes = 10,
+                   .channels = 1,
+                   .resolution = 28};
+  }();
+  return data;
+}
+
+Supernet supernet(Precision precision) {
+  const SupernetOptions options{.steps = 1 << 20,
+                                .batch_size = kBatch,
+                                .validation_batch_size = 250,
+                                .optimizer = {.learning_rate = 1e-4},
+                                .augmentation = {}};
+  return Supernet(space(), images(), options, {.precision = precision});
+}
+
+Decisions extreme(bool widest) {
+  Decisions decisions;
+  for (const Choice& choice : choices(space())) {
+    const bool filters = choice.kind == ChoiceKind::kFilters;
+    decisions.push_back(filters && widest ? choice.widest : 0);
+  }
+  const ChoiceLayout layout = choice_layout(space());
+  for (const StageChoices& stage : layout.stages)
+    decisions[stage.depth] = choices(space())[stage.depth].widest;
+  deactivate_unused(space(), layout, decisions);
+  return decisions;
+}
+
+void train_sample(benchmark::State& state, bool widest, Precision precision) {
+  Supernet net = supernet(precision);
+  const std::vector<Decisions> sample{extreme(widest)};
+  int step = 0;
+  for (auto _ : state) benchmark::DoNotOptimize(net.train(step++, sample));
+  state.counters["images/s"] =
+      benchmark::Counter(double(kBatch), benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["slicing %"] = 100 * net.slicing_seconds() / net.step_seconds();
+}
+BENCHMARK_CAPTURE(train_sample, narrowest_fp32, false, Precision::kFp32)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(train_sample, widest_fp32, true, Precision::kFp32)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(train_sample, narrowest_bf16, false, Precision::kBf16)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(train_sample, widest_bf16, true, Precision::kBf16)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
+
+// A whole step of search after the controller's delay: four architectures, one price each, one
+// update.
+void search_step(benchmark::State& state) {
+  Supernet net = supernet(precision_named("auto", torch::kCPU));
+  SupernetWeights weights(net);
+  Reward reward;
+  const CostTable table(space(), {{31.2}});
+  reward.targets.push_back({"pixel6-cpu", {31.2}, {1.2e7}});
+  TunasOptions options{.steps = 1 << 20,
+                       .samples_per_step = 4,
+                       .controller_delay = 0,
+                       .operation_warmup = 0,
+                       .filter_warmup = 0};
+  TunasSearch search(space(), reward, options);
+  double seconds = 0;
+  for (auto _ : state) {
+    const auto start = std::chrono::steady_clock::now();
+    benchmark::DoNotOptimize(search.advance(weights));
+    seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+  state.counters["images/s"] =
+      benchmark::Counter(4.0 * kBatch, benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["slicing %"] = 100 * net.slicing_seconds() / seconds;
+  state.counters["controller+table %"] = 100 * (seconds - net.step_seconds()) / seconds;
+}
+BENCHMARK(search_step)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace ridgewalk
+
+BENCHMARK_MAIN();

@@ -1,0 +1,177 @@
+#include "search/tunas.h"
+
+#include <cmath>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "search/fake_weights.h"
+#include "search/stages.h"
+#include "space/error.h"
+#include "tests/search/tiny_space.h"
+
+namespace ridgewalk {
+namespace {
+
+Reward reward_at(const SearchSpace& space, const Decisions& optimum,
+                 std::vector<double> ridge_points = {31.2}, Combine combine = Combine::kSum) {
+  Reward reward{.beta = -0.3, .combine = combine, .targets = {}};
+  for (double ridge_point : ridge_points) {
+    reward.targets.push_back({std::to_string(ridge_point),
+                              {ridge_point},
+                              latency(lower(decode(space, optimum)), {ridge_point})});
+  }
+  return reward;
+}
+
+TunasOptions options_of(int steps, uint64_t seed) {
+  TunasOptions options{.steps = steps, .samples_per_step = 8};
+  options.controller.learning_rate = 0.1;
+  options.controller.learning_rate_growth = 3;
+  options.seed = seed;
+  return options;
+}
+
+bool has_blend(const Decisions& decisions) {
+  return std::find(decisions.begin(), decisions.end(), kBlend) != decisions.end();
+}
+
+TEST(Tunas, WarmUpsFadeOverTheFirstQuarterAndNeverReachTheController) {
+  const SearchSpace space = load_search_space("fashion-mnist");
+  std::mt19937_64 random(1);
+  const Decisions optimum = sample(space, random);
+  FakeWeights weights(space, optimum);
+  TunasSearch search(space, reward_at(space, optimum), options_of(400, 2));
+  int blended_early = 0, blended_late = 0, open = 0;
+  const auto list = choices(space);
+  while (!search.done()) {
+    const StepRecord record = search.advance(weights);
+    for (const Decisions& decisions : record.samples) {
+      EXPECT_NO_THROW(decode_blended(space, decisions));
+      const auto blends = std::count(decisions.begin(), decisions.end(), kBlend);
+      if (record.step < 10) {
+        blended_early += int(blends);
+        for (size_t c = 0; c < list.size(); ++c) {
+          open += list[c].kind == ChoiceKind::kOperation && list[c].options.size() > 1 &&
+                  decisions[c] != kInactive;
+        }
+      }
+      if (record.step >= 80 && record.step < 100) blended_late += int(blends);
+      EXPECT_TRUE(record.step < 100 || !has_blend(decisions)) << record.step;
+    }
+    EXPECT_EQ(std::isfinite(record.reward), record.step >= 100) << record.step;
+  }
+  EXPECT_GT(blended_early, 0.9 * open);  // chance 1 to 0.91 of being replaced
+  EXPECT_LT(blended_late, blended_early);
+  EXPECT_EQ(weights.first_accuracy_step, 100);
+  EXPECT_EQ(weights.train_calls, 400);
+}
+
+TEST(Tunas, FilterWarmUpTakesTheWidest) {
+  const SearchSpace space = load_search_space("fashion-mnist");
+  FakeWeights weights(space, Decisions(choice_layout(space).count, 0));
+  Reward accuracy_alone;
+  TunasSearch search(space, accuracy_alone, options_of(4000, 2));
+  const auto list = choices(space);
+  const StepRecord record = search.advance(weights);
+  for (const Decisions& decisions : record.samples) {
+    for (size_t c = 0; c < list.size(); ++c) {
+      if (list[c].kind != ChoiceKind::kFilters || decisions[c] == kInactive) continue;
+      EXPECT_EQ(decisions[c], list[c].widest) << list[c].name;
+    }
+  }
+}
+
+TEST(Tunas, GoesOnFromItsStateBitForBit) {
+  const SearchSpace space = load_search_space("fashion-mnist");
+  std::mt19937_64 random(1);
+  const Decisions optimum = sample(space, random);
+  const Reward reward = reward_at(space, optimum);
+  FakeWeights weights(space, optimum, {.noise = 0.02});
+  TunasSearch whole(space, reward, options_of(120, 7));
+  while (!whole.done()) whole.advance(weights);
+  for (int stop : {1, 29, 30, 77}) {
+    TunasSearch first(space, reward, options_of(120, 7));
+    while (first.step() < stop) first.advance(weights);
+    TunasSearch second(space, reward, options_of(120, 7));
+    second.restore(first.state());
+    while (!second.done()) second.advance(weights);
+    EXPECT_EQ(whole.state(), second.state()) << stop;
+  }
+}
+
+TEST(Tunas, StopsOnALossThatIsNotFiniteNamingStepAndSample) {
+  const SearchSpace space = tiny_space();
+  FakeWeights weights(space, Decisions(choice_layout(space).count, 0), {.not_finite_at = 5});
+  TunasSearch search(space, Reward{}, options_of(20, 1));
+  try {
+    while (!search.done()) search.advance(weights);
+    FAIL() << "went on";
+  } catch (const std::runtime_error& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("step 5"));
+    EXPECT_THAT(error.what(), testing::HasSubstr("stages.0.width="));
+  }
+}
+
+TEST(Tunas, RefusesATargetOutOfReachSayingWhatIsInReach) {
+  const SearchSpace space = tiny_space();
+  const CostTable table(space, {{31.2}});
+  Reward reward{.targets = {{"pixel6-cpu", {31.2}, {1}}}};
+  try {
+    TunasSearch search(space, reward, options_of(20, 1));
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    std::ostringstream lowest;
+    lowest.precision(4);
+    lowest << table.reachable()[0].lowest.value;
+    EXPECT_THAT(error.what(), testing::HasSubstr("pixel6-cpu"));
+    EXPECT_THAT(error.what(), testing::HasSubstr("reachable is " + lowest.str()));
+  }
+}
+
+TEST(Tunas, RefusesAWarmUpThatOutlastsTheControllersDelay) {
+  TunasOptions options = options_of(20, 1);
+  options.operation_warmup = 0.5;
+  EXPECT_THROW(TunasSearch(tiny_space(), Reward{}, options), Error);
+}
+
+// Coarse, fine and hybrid on the fake: each stage finds the planted optimum of its own space.
+class WholeSearch : public testing::TestWithParam<int> {};
+
+TEST_P(WholeSearch, FindsThePlantedOptimumInEveryStage) {
+  const SearchSpace space = load_search_space("fashion-mnist");
+  std::mt19937_64 random(uint64_t(GetParam()) + 100);
+  std::optional<Architecture> previous;
+  for (SearchStage stage : {SearchStage::kCoarse, SearchStage::kFine, SearchStage::kHybrid}) {
+    const SearchSpace own = stage_space(space, stage, previous);
+    const Decisions optimum = sample(own, random);
+    FakeWeights weights(own, optimum, {.noise = 0.01, .seed = uint64_t(GetParam())});
+    TunasSearch search(own, reward_at(own, optimum), options_of(500, uint64_t(GetParam())));
+    const StageResult result = run_stage(search, weights, [](const StepRecord&) {});
+    EXPECT_EQ(result.best.decisions, optimum) << to_string(stage);
+    EXPECT_GE(result.best.reward, result.argmax.reward);
+    EXPECT_LE(result.candidates.size(), 8u);
+    previous = decode(own, optimum);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, WholeSearch, testing::Range(0, 5));
+
+TEST(WholeSearch, FindsTheOptimumUnderTwoTargetsByTheWorst) {
+  const SearchSpace space = coarse_space(load_search_space("fashion-mnist"));
+  std::mt19937_64 random(3);
+  const Decisions optimum = sample(space, random);
+  FakeWeights weights(space, optimum, {.noise = 0.01});
+  TunasSearch search(space, reward_at(space, optimum, {0, 433.8}, Combine::kWorst),
+                     options_of(500, 1));
+  EXPECT_EQ(run_stage(search, weights, [](const StepRecord&) {}).best.decisions, optimum);
+}
+
+TEST(Stages, LaterStagesNeedTheResultBeforeThem) {
+  const SearchSpace space = load_search_space("fashion-mnist");
+  EXPECT_THROW(stage_space(space, SearchStage::kFine, std::nullopt), Error);
+  EXPECT_THROW(stage_space(space, SearchStage::kHybrid, std::nullopt), Error);
+}
+
+}  // namespace
+}  // namespace ridgewalk
