@@ -57,7 +57,10 @@ IdxArray read_idx(const std::string& path, int dimensions) {
   }
   array.bytes = read_bytes(file.get(), static_cast<size_t>(size), path);
   uint8_t extra = 0;
-  if (gzread(file.get(), &extra, 1) != 0) {
+  int state = Z_OK;
+  const int left = gzread(file.get(), &extra, 1);
+  gzerror(file.get(), &state);  // the checksum stands at the end
+  if (left != 0 || state != Z_OK) {
     throw Error(path, 0, "goes on after its last image or is damaged; fetch the file again");
   }
   return array;

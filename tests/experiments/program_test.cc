@@ -52,10 +52,10 @@ precision: fp32
 targets:
   - {profile: pixel6-cpu, relative_to: mnv4-conv-small, )" +
            target + R"(}
-reward: {form: absolute, beta: -0.2}
+reward: {form: absolute, beta: -2}
 weights: {batch_size: 16, validation_batch_size: 50, optimizer: adamw, learning_rate: 0.002, flip: true}
-coarse: {steps: 12, samples_per_step: 2, controller_learning_rate: 0.1}
-fine: {steps: 12, samples_per_step: 2, controller_learning_rate: 0.1, warm_start: true}
+coarse: {steps: 12, samples_per_step: 2, controller_learning_rate: 0.1, candidates: 40}
+fine: {steps: 12, samples_per_step: 2, controller_learning_rate: 0.1, candidates: 40, warm_start: true}
 hybrid: {steps: 8, samples_per_step: 2, controller_learning_rate: 0.1, warm_start: true, latency_factor: 1.2}
 train: {epochs: 1, batch_size: 50, optimizer: adamw, learning_rate: 0.005}
 report_ridge_points: [0, 31.2, 500]
@@ -188,7 +188,7 @@ stages: [[{block: uib, kernel1: 3, kernel2: 3, stride: 2, expanded: 32, width: 1
 head: {width: 32, features: 32}
 )";
   std::ofstream(folder_ + "/train.yaml")
-      << "{epochs: 40, batch_size: 50, optimizer: adamw, learning_rate: 0.005, flip: true}\n";
+      << "{epochs: 30, batch_size: 50, optimizer: adamw, learning_rate: 0.005, flip: true}\n";
   const auto with = [&](const std::string& to, bool resume) {
     auto words = common;
     words.insert(words.end(), {"--out", to});
@@ -214,7 +214,7 @@ head: {width: 32, features: 32}
       run({"evaluate", folder_ + "/net.yaml", "--weights", out + "/weights.safetensors", "--data",
            "idx:" + images_, "--json", "--precision", "fp32"});
   ASSERT_EQ(evaluated.exit_code, 0) << evaluated.err;
-  EXPECT_GT(nlohmann::json::parse(evaluated.out)["top1"].get<double>(), 0.9);
+  EXPECT_GT(nlohmann::json::parse(evaluated.out)["top1"].get<double>(), 0.5);
 }
 
 TEST_F(Program, DescribesACatalogueNetwork) {
@@ -288,7 +288,7 @@ TEST_F(Program, RefusesBadInputInOneLineAndExits2) {
 
   const std::string cut = folder_ + "/cut";
   fs::create_directories(cut);
-  fs::copy(images_, cut, fs::copy_options::overwrite_existing);
+  fs::copy(images_, cut);  // its files, not its folders
   fs::resize_file(cut + "/train-images-idx3-ubyte", 1000);
   std::string with_cut = config();
   with_cut.replace(with_cut.find("idx:" + images_), 4 + images_.size(), "idx:" + cut);

@@ -37,7 +37,8 @@ TEST(Controller, TheStepsOwnRewardIsInTheBaseline) {
   const std::vector<Decisions> samples{controller.most_probable()};
   controller.update(samples, std::vector<double>{1.0}, 0);
   EXPECT_DOUBLE_EQ(controller.baseline(), 1);
-  for (double p : controller.probabilities()[depth_choice(space)]) EXPECT_DOUBLE_EQ(p, 0.5);
+  const std::vector<double> depth = controller.probabilities()[depth_choice(space)];
+  for (double p : depth) EXPECT_DOUBLE_EQ(p, 0.5);
   // Second reward 0: sum = 0.5 * 0.5 = 0.25, weight = 0.75, baseline 1/3.
   controller.update(samples, std::vector<double>{0.0}, 0);
   EXPECT_NEAR(controller.baseline(), 1.0 / 3, 1e-15);
@@ -86,9 +87,8 @@ TEST(Controller, UnusedChoicesGetNoGradient) {
   const std::vector<Decisions> samples{decode_depth(space, 0), decode_depth(space, 0)};
   controller.update(samples, std::vector<double>{1.0, 0.0}, 0);
   const auto layout = choice_layout(space);
-  for (double p : controller.probabilities()[layout.stages[0].blocks[1].kernel1]) {
-    EXPECT_DOUBLE_EQ(p, 1.0 / 3);
-  }
+  const auto kernel1 = controller.probabilities()[layout.stages[0].blocks[1].kernel1];
+  for (double p : kernel1) EXPECT_DOUBLE_EQ(p, 1.0 / 3);
 }
 
 TEST(Controller, GradientIsThatOfTheLogProbability) {
