@@ -1,14 +1,10 @@
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "experiments/command_line.h"
 #include "space/lowering.h"
 
 namespace ridgewalk {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 Json shape_json(const Shape& shape) { return {shape.channels, shape.height, shape.width}; }
 
@@ -77,6 +73,7 @@ int describe_command(const Arguments& arguments) {
   line.add()("dtype", boost::program_options::value<std::string>()->default_value("int8"),
              "width of weights and activations: int8, bf16, fp16, fp32");
   line.add_input_options();
+  line.add_session_options();
   if (!line.parse(arguments)) return 0;
   const DataType type = parse_data_type(line.get<std::string>("dtype"));
   const Architecture architecture = line.architecture(line.words()[0]);

@@ -1,6 +1,9 @@
 #include "experiments/run_folder.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -45,6 +48,17 @@ void emit(YAML::Emitter& out, const Json& data) {
 RunFolder::RunFolder(std::string path, std::string fingerprint)
     : path_(std::move(path)), fingerprint_(std::move(fingerprint)) {}
 
+void RunFolder::lock() {
+  const int descriptor = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0)
+    throw Error(path_, 0, "is not a folder that can be read; choose another --out");
+  lock_ = {nullptr, [descriptor](void*) { ::close(descriptor); }};
+  if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
+    throw Error(path_, 0,
+                "another ridgewalk is running there; wait for it, or choose another --out");
+  }
+}
+
 RunFolder RunFolder::create(const std::string& path, const std::string& fingerprint) {
   if (fs::exists(path + "/" + kCheckpoint)) {
     throw Error(path, 0, "holds a run already; give --resume to go on with it, or another --out");
@@ -54,6 +68,7 @@ RunFolder RunFolder::create(const std::string& path, const std::string& fingerpr
   if (failed)
     throw Error(path, 0, "cannot be made (" + failed.message() + "); choose another --out");
   RunFolder run(path, fingerprint);
+  run.lock();
   run.write({}, {});
   run.log_.open(run.file(kLog), std::ios::trunc);
   return run;
@@ -63,6 +78,7 @@ RunFolder RunFolder::resume(const std::string& path, const std::string& fingerpr
   RunFolder run(path, fingerprint);
   const std::string file = run.file(kCheckpoint);
   if (!fs::exists(file)) throw Error(path, 0, "holds no run to resume; leave --resume out");
+  run.lock();
   run.resumed_ = read_safetensors(file);
   const auto& metadata = run.resumed_.metadata;
   Json state;

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <fstream>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -21,7 +22,7 @@ using Json = nlohmann::ordered_json;
 class RunFolder {
  public:
   // A new run; `fingerprint` is all that its results depend on. Throws Error when the folder cannot
-  // be written or holds a run already.
+  // be written, holds a run already, or another process runs in it.
   static RunFolder create(const std::string& path, const std::string& fingerprint);
   // Throws Error when the folder holds no run, or one of another fingerprint.
   static RunFolder resume(const std::string& path, const std::string& fingerprint);
@@ -45,10 +46,12 @@ class RunFolder {
 
  private:
   RunFolder(std::string path, std::string fingerprint);
+  void lock();
   void write(const Json& state, const NamedTensors& tensors);
 
   std::string path_;
   std::string fingerprint_;
+  std::shared_ptr<void> lock_;  // on the folder, for as long as this process runs in it
   std::ofstream log_;
   std::string phase_;
   Json finished_ = Json::object();

@@ -49,6 +49,11 @@ void print_outcome(const RunFolder& run, const SearchConfig& config, const Searc
       "search-validation,\ntest accuracy after {} epochs from scratch\n\n{}\n",
       report["reference"].get<std::string>(), config.train.epochs,
       comparison_table(report["networks"], config.report_ridge_points));
+  for (const Json& phase : report["timing"]) {
+    fmt::print("{:<20} {:>5.0f} s\n", phase["phase"].get<std::string>(),
+               phase["seconds"].get<double>());
+  }
+  fmt::print("{:<20} {:>5.0f} MiB\n\n", "peak memory", report["peak_memory_mib"].get<double>());
 }
 
 }  // namespace

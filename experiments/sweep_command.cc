@@ -47,6 +47,7 @@ int sweep_command(const Arguments& arguments) {
              "width of weights and activations: int8, bf16, fp16, fp32");
   line.add()("out", po::value<std::string>(), "folder");
   line.add_input_options();
+  line.add_session_options();
   if (!line.parse(arguments)) return 0;
 
   std::vector<MacsPerByte> points = parse_ridge_points(line.get<std::string>("ridge"));

@@ -4,11 +4,11 @@
 #include <cmath>
 #include <numeric>
 #include <queue>
-#include <set>
 #include <sstream>
 
 #include <nlohmann/json.hpp>
 
+#include "search/random.h"
 #include "space/error.h"
 
 namespace ridgewalk {
@@ -23,9 +23,6 @@ std::vector<double> to_vector(const Eigen::ArrayXd& array) {
 double mean(std::span<const double> values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / double(values.size());
 }
-
-// Uniform in [0, 1) from 53 bits: the same on every platform.
-double uniform(std::mt19937_64& random) { return double(random() >> 11) * 0x1p-53; }
 
 }  // namespace
 
@@ -124,18 +121,42 @@ Decisions Controller::most_probable() const {
 }
 
 std::vector<Decisions> Controller::most_probable(int count) const {
-  // Best first over ranks: rank r of a choice is its r-th most probable option. A state's
-  // successors demote one choice by one rank, none before the last one demoted, so each is reached
-  // once.
+  // Best first over ranks: rank r of a choice is its r-th most probable option. Kinds and depths,
+  // which decide what else is in use, are enumerated; from each combination of them, demoting one
+  // used choice by one rank, none before the last one demoted, reaches every architecture once and
+  // never raises the probability.
   std::vector<std::vector<int>> order(layout_.count);
-  std::vector<Eigen::ArrayXd> log_p(layout_.count);
   for (int c = 0; c < layout_.count; ++c) {
-    log_p[c] = log_softmax(c);
-    order[c].resize(log_p[c].size());
+    const auto logits = logits_of(c);
+    order[c].resize(logits.size());
     std::iota(order[c].begin(), order[c].end(), 0);
     std::stable_sort(order[c].begin(), order[c].end(),
-                     [&](int a, int b) { return log_p[c][a] > log_p[c][b]; });
+                     [&](int x, int y) { return logits[x] > logits[y]; });
   }
+  const auto decisions_of = [&](const std::vector<int>& ranks) {
+    Decisions decisions(layout_.count);
+    for (int c = 0; c < layout_.count; ++c) decisions[c] = order[c][ranks[c]];
+    deactivate_unused(space_, layout_, decisions);
+    return decisions;
+  };
+
+  std::vector<bool> structural(layout_.count);
+  std::vector<std::vector<int>> seeds{std::vector<int>(layout_.count, 0)};
+  for (const StageChoices& stage : layout_.stages) {
+    for (int c : {stage.kind, stage.depth}) {
+      structural[c] = true;
+      std::vector<std::vector<int>> expanded;
+      for (const std::vector<int>& ranks : seeds) {
+        const bool used = decisions_of(ranks)[c] != kInactive;
+        for (int rank = 0; rank < (used ? std::ssize(order[c]) : 1); ++rank) {
+          expanded.push_back(ranks);
+          expanded.back()[c] = rank;
+        }
+      }
+      seeds = std::move(expanded);
+    }
+  }
+
   struct State {
     double log_probability;
     std::vector<int> ranks;
@@ -144,36 +165,25 @@ std::vector<Decisions> Controller::most_probable(int count) const {
       return std::tie(log_probability, other.ranks) < std::tie(other.log_probability, ranks);
     }
   };
-  const auto full_log_probability = [&](const std::vector<int>& ranks) {
-    double sum = 0;
-    for (int c = 0; c < layout_.count; ++c) sum += log_p[c][order[c][ranks[c]]];
-    return sum;
-  };
   std::priority_queue<State> queue;
-  const std::vector<int> top(layout_.count, 0);
-  queue.push({full_log_probability(top), top, 0});
-  std::set<Decisions> seen;
+  for (std::vector<int>& ranks : seeds) {
+    const double log_p = log_probability(decisions_of(ranks));
+    queue.push({log_p, std::move(ranks), 0});
+  }
   std::vector<Decisions> found;
-  // Choices without use make many states one architecture; the bound keeps a flat controller from
-  // wandering among them.
-  for (int pops = 0; !queue.empty() && std::ssize(found) < count && pops < 20000; ++pops) {
+  while (!queue.empty() && std::ssize(found) < count) {
     const State state = queue.top();
     queue.pop();
-    Decisions decisions(layout_.count);
-    for (int c = 0; c < layout_.count; ++c) decisions[c] = order[c][state.ranks[c]];
-    deactivate_unused(space_, layout_, decisions);
-    if (seen.insert(decisions).second) found.push_back(decisions);
+    found.push_back(decisions_of(state.ranks));
     for (int c = state.last; c < layout_.count; ++c) {
+      if (structural[c] || found.back()[c] == kInactive) continue;
       if (state.ranks[c] + 1 == std::ssize(order[c])) continue;
       State next{0, state.ranks, c};
       ++next.ranks[c];
-      next.log_probability = full_log_probability(next.ranks);
+      next.log_probability = log_probability(decisions_of(next.ranks));
       queue.push(std::move(next));
     }
   }
-  std::stable_sort(found.begin(), found.end(), [&](const Decisions& a, const Decisions& b) {
-    return log_probability(a) > log_probability(b);
-  });
   return found;
 }
 

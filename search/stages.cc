@@ -1,5 +1,6 @@
 #include "search/stages.h"
 
+#include "space/derived_spaces.h"
 #include "space/error.h"
 
 namespace ridgewalk {

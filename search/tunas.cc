@@ -8,6 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "search/random.h"
 #include "space/error.h"
 
 namespace ridgewalk {
@@ -16,8 +17,6 @@ namespace {
 using nlohmann::json;
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-
-double uniform(std::mt19937_64& random) { return double(random() >> 11) * 0x1p-53; }
 
 double mean(const std::vector<double>& values) {
   double sum = 0;

@@ -1,7 +1,5 @@
 #include "space/yaml.h"
 
-#include <unistd.h>
-
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -29,7 +27,7 @@ std::string read_file(const std::string& path) {
 }
 
 void write_file(const std::string& path, std::string_view text) {
-  const std::string beside = path + ".partial-" + std::to_string(getpid());
+  const std::string beside = path + ".partial";
   {
     std::ofstream stream(beside, std::ios::binary);
     stream.write(text.data(), static_cast<std::streamsize>(text.size()));

@@ -138,7 +138,7 @@ void write_safetensors(const std::string& path, const TensorFile& file) {
   }
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');
-  const std::string beside = path + ".partial-" + std::to_string(getpid());
+  const std::string beside = path + ".partial";
   const int descriptor = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (descriptor < 0) {
     throw Error(path, 0,

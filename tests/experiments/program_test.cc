@@ -303,6 +303,7 @@ TEST_F(Program, RefusesTheCheckpointOfAnotherConfiguration) {
   const pid_t child = start(search(out), "other");
   while (!fs::exists(out + "/checkpoint.safetensors"))
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  expect_refused(search(out, true), {"another ridgewalk is running"});
   kill(child, SIGKILL);
   wait_for(child, "other");
   auto other_seed = search(out, true);

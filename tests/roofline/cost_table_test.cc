@@ -1,6 +1,7 @@
 #include "roofline/cost_table.h"
 
 #include "space/catalog.h"
+#include "space/derived_spaces.h"
 #include "tests/helpers.h"
 
 namespace ridgewalk {

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <map>
+#include <set>
 
 #include <gtest/gtest.h>
 
@@ -156,10 +157,13 @@ TEST(Controller, MostProbableAgreesWithEnumeration) {
   std::vector<double> best;
   for (const auto& [decisions, log_probability] : all) best.push_back(log_probability);
   std::sort(best.rbegin(), best.rend());
-  const auto found = controller.most_probable(int(all.size()));
-  ASSERT_EQ(found.size(), all.size());
-  for (size_t i = 0; i < found.size(); ++i) {
-    EXPECT_NEAR(controller.log_probability(found[i]), best[i], 1e-9) << i;
+  for (size_t count : {size_t{1}, size_t{8}, all.size()}) {
+    const auto found = controller.most_probable(int(count));
+    ASSERT_EQ(found.size(), count);
+    EXPECT_EQ(std::set<Decisions>(found.begin(), found.end()).size(), count);
+    for (size_t i = 0; i < count; ++i) {
+      EXPECT_NEAR(controller.log_probability(found[i]), best[i], 1e-9) << i;
+    }
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include "search/fake_weights.h"
 #include "search/stages.h"
+#include "space/derived_spaces.h"
 #include "space/error.h"
 #include "tests/search/tiny_space.h"
 

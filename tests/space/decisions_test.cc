@@ -1,4 +1,5 @@
 #include "space/decisions.h"
+#include "space/derived_spaces.h"
 
 #include <map>
 #include <set>

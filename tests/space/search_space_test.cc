@@ -1,4 +1,5 @@
 #include "space/search_space.h"
+#include "space/derived_spaces.h"
 
 #include "space/catalog.h"
 #include "tests/helpers.h"

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "space/derived_spaces.h"
 #include "space/lowering.h"
 #include "supernet/executor.h"
 
