@@ -120,7 +120,7 @@ Json search_phase(RunFolder& run, const SearchConfig& config, SearchStage stage,
                   phase, size(space), supernet.parameters().learned(), 100 * common));
 
   if (const auto state = run.begin(phase)) {
-    search.restore(state->get<std::string>());
+    search.restore(state->is_string() ? state->get<std::string>() : "");
     run.restore(supernet.state());
     say(session, fmt::format("{}: resumed at step {}", phase, search.step()));
   } else if (stage_config.warm_start && previous_space) {
@@ -197,7 +197,12 @@ Json training_phase(RunFolder& run, const std::string& name, const Architecture&
   if (const Json* result = run.result(phase)) return *result;
   Trainer trainer(architecture, data, options, session.machine);
   if (const auto state = run.begin(phase)) {
-    trainer.set_step(state->get<int>());
+    const int step = state->is_number_integer() ? state->get<int>() : -1;
+    if (step < 0 || step > trainer.steps()) {
+      throw Error(run.file("checkpoint.safetensors"), 0,
+                  "is damaged; start anew with another --out");
+    }
+    trainer.set_step(step);
     run.restore(trainer.state());
     say(session, fmt::format("{}: resumed at step {}", phase, trainer.step()));
   }

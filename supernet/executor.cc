@@ -89,9 +89,10 @@ torch::Tensor Executor::run(size_t index, const std::vector<torch::Tensor>& valu
     case OpKind::kLinear:
       return torch::linear(x.flatten(1), own[0], own[1]);
     case OpKind::kNorm: {
-      const bool keeps = mode == NormMode::kBatch;
-      return torch::batch_norm(x, own[0], own[1], keeps ? none : own[2], keeps ? none : own[3],
-                               mode != NormMode::kRunning, kNormMomentum, kNormEpsilon, false);
+      const bool stateless = mode == NormMode::kBatch;
+      return torch::batch_norm(x, own[0], own[1], stateless ? none : own[2],
+                               stateless ? none : own[3], mode != NormMode::kRunning, kNormMomentum,
+                               kNormEpsilon, false);
     }
     case OpKind::kActivation:
       return activate(x, op.activation);
