@@ -5,6 +5,7 @@
 #include <limits>
 #include <sstream>
 #include <stdexcept>
+#include <tuple>
 
 #include <nlohmann/json.hpp>
 
@@ -37,7 +38,7 @@ void require(bool holds, const std::string& field, double value, const std::stri
   throw Error(message.str());
 }
 
-void check(const TunasOptions& o) {
+const TunasOptions& checked(const TunasOptions& o) {
   require(o.steps >= 1, "steps", o.steps, "at least 1");
   require(o.samples_per_step >= 1, "samples_per_step", o.samples_per_step, "at least 1");
   require(o.candidates >= 1, "candidates", o.candidates, "at least 1");
@@ -48,6 +49,29 @@ void check(const TunasOptions& o) {
           o.operation_warmup, "from 0 to controller_delay");
   require(o.filter_warmup >= 0 && o.filter_warmup <= o.controller_delay, "filter_warmup",
           o.filter_warmup, "from 0 to controller_delay");
+  const ControllerOptions& c = o.controller;
+  require(std::isfinite(c.learning_rate) && c.learning_rate >= 0, "controller.learning_rate",
+          c.learning_rate, "a finite number, at least 0");
+  require(std::isfinite(c.learning_rate_growth) && c.learning_rate_growth > 0,
+          "controller.learning_rate_growth", c.learning_rate_growth, "a finite number above 0");
+  require(c.baseline_momentum >= 0 && c.baseline_momentum < 1, "controller.baseline_momentum",
+          c.baseline_momentum, "at least 0 and below 1");
+  require(c.beta2 >= 0 && c.beta2 < 1, "controller.beta2", c.beta2, "at least 0 and below 1");
+  // A choice without use has neither gradient nor second moment: 0 / 0 without it.
+  require(std::isfinite(c.epsilon) && c.epsilon > 0, "controller.epsilon", c.epsilon,
+          "a finite number above 0");
+  return o;
+}
+
+const Reward& checked(const Reward& reward) {
+  require(std::isfinite(reward.beta), "reward.beta", reward.beta, "a finite number");
+  for (const Target& target : reward.targets) {
+    const double ridge_point = target.ridge_point.value;
+    require(std::isfinite(ridge_point) && ridge_point >= 0,
+            "the ridge point of target '" + target.name + "'", ridge_point,
+            "a finite number, at least 0");
+  }
+  return reward;
 }
 
 void check_reachable(const SearchSpace& space, const Reward& reward, const CostTable& table) {
@@ -56,7 +80,7 @@ void check_reachable(const SearchSpace& space, const Reward& reward, const CostT
     const Target& target = reward.targets[i];
     if (target.latency >= ranges[i].lowest && target.latency <= ranges[i].highest) continue;
     std::ostringstream message;
-    message.precision(4);
+    message.precision(10);  // a target may be out of reach by a single MAC
     message << "target '" << target.name << "': no architecture of space '" << space.name
             << "' has a latency of " << target.latency.value << " MACs; reachable is "
             << ranges[i].lowest.value << " to " << ranges[i].highest.value;
@@ -88,12 +112,11 @@ TunasSearch::TunasSearch(const SearchSpace& space, const Reward& reward,
     : space_(space),
       layout_(choice_layout(space)),
       choices_(choices(space)),
-      reward_(reward),
-      options_(options),
+      reward_(checked(reward)),
+      options_(checked(options)),
       cost_table_(space, ridge_points_of(reward)),
       controller_(space, options.controller),
       random_(options.seed) {
-  check(options);
   check_reachable(space, reward, cost_table_);
 }
 
@@ -140,13 +163,13 @@ StepRecord TunasSearch::advance(SharedWeights& weights) {
     for (size_t k = 0; k < accuracies.size(); ++k) {
       cost_table_.price(record.samples[k], latency);
       rewards.push_back(reward_(accuracies[k], latency));
+      if (!std::isfinite(rewards.back())) stop("the reward", {record.samples[k]});
       for (size_t t = 0; t < latency.size(); ++t) {
         record.latency[t] += (1.0 / options_.samples_per_step) * latency[t];
       }
     }
     record.accuracy = mean(accuracies);
     record.reward = mean(rewards);
-    if (!std::isfinite(record.reward)) stop("the reward", record.samples);
     controller_.update(record.samples, rewards,
                        (step_ - delay) / std::max(1.0, options_.steps - delay));
     record.baseline = controller_.baseline();
@@ -169,12 +192,15 @@ StageResult TunasSearch::finish(SharedWeights& weights) const {
                         .reward = 0,
                         .latency = cost_table_.price(decisions)};
     candidate.reward = reward_(candidate.accuracy, candidate.latency);
+    if (!std::isfinite(candidate.reward)) stop("a candidate's reward", {decisions});
     result.candidates.push_back(candidate);
   }
   result.argmax = result.candidates.front();
-  result.best =
-      *std::max_element(result.candidates.begin(), result.candidates.end(),
-                        [](const Candidate& a, const Candidate& b) { return a.reward < b.reward; });
+  result.best = *std::max_element(result.candidates.begin(), result.candidates.end(),
+                                  [](const Candidate& a, const Candidate& b) {
+                                    return std::tie(a.reward, a.probability) <
+                                           std::tie(b.reward, b.probability);
+                                  });
   return result;
 }
 

@@ -46,8 +46,8 @@ struct Candidate {
 
 struct StageResult {
   Candidate argmax;                   // the most probable option of every choice
-  std::vector<Candidate> candidates;  // most probable first; the argmax is among them
-  Candidate best;                     // of the candidates, by reward
+  std::vector<Candidate> candidates;  // the argmax, then the most probable first
+  Candidate best;                     // of the candidates, by reward; the more probable of equals
 };
 
 class TunasSearch {

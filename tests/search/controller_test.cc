@@ -92,25 +92,38 @@ TEST(Controller, UnusedChoicesGetNoGradient) {
   for (double p : kernel1) EXPECT_DOUBLE_EQ(p, 1.0 / 3);
 }
 
-TEST(Controller, GradientIsThatOfTheLogProbability) {
-  // d log p / d logits by central differences of log_probability, through restored states.
+// With one sample and beta2 = 0 the second moment is the squared gradient of this update alone, so
+// it and the step give the gradient back: -advantage * log p by central differences, in all logits.
+TEST(Controller, UpdateTakesTheGradientOfTheLogProbability) {
   const SearchSpace space = tiny_space();
-  Controller controller(space, {.learning_rate = 0.3, .learning_rate_growth = 1});
+  const double rate = 0.3;
+  Controller controller(space, {.learning_rate = rate, .learning_rate_growth = 1, .beta2 = 0});
   std::mt19937_64 random(1);
   for (int i = 0; i < 5; ++i) {
     controller.update(std::vector<Decisions>{controller.sample(random), controller.sample(random)},
                       std::vector<double>{1.0, 0.0}, 0);
   }
-  const Decisions sample = controller.sample(random);
-  const auto probabilities = controller.probabilities();
-  const int choice = depth_choice(space);
-  for (int option = 0; option < 2; ++option) {
-    const auto shifted = [&](double by) {
-      return log_probability_with(controller, space, sample, choice, option, by);
-    };
-    const double numeric = (shifted(1e-5) - shifted(-1e-5)) / 2e-5;
-    const double analytic = (sample[choice] == option) - probabilities[choice][option];
-    EXPECT_NEAR(numeric, analytic, 1e-8);
+  const std::vector<Choice> list = choices(space);
+  for (int depth : {0, 1}) {
+    const Decisions sample = decode_depth(space, depth);
+    const Controller before = controller;
+    controller.update(std::vector<Decisions>{sample}, std::vector<double>{2.0}, 0);
+    const double advantage = 2.0 - controller.baseline();
+    const auto old_state = nlohmann::json::parse(before.state());
+    const auto state = nlohmann::json::parse(controller.state());
+    size_t logit = 0;
+    for (size_t c = 0; c < list.size(); ++c) {
+      for (size_t option = 0; option < list[c].options.size(); ++option, ++logit) {
+        const double step =
+            state["logits"][logit].get<double>() - old_state["logits"][logit].get<double>();
+        const double root = std::sqrt(state["second_moment"][logit].get<double>());
+        const auto shifted = [&](double by) {
+          return log_probability_with(before, space, sample, int(c), int(option), by);
+        };
+        const double numeric = -advantage * (shifted(1e-5) - shifted(-1e-5)) / 2e-5;
+        EXPECT_NEAR(-step / rate * (root + 1e-8), numeric, 1e-7) << list[c].name << ' ' << option;
+      }
+    }
   }
 }
 

@@ -83,6 +83,49 @@ TEST(Tunas, FilterWarmUpTakesTheWidest) {
   }
 }
 
+// At step 0 the chance of every warm-up is 1.
+TEST(Tunas, ABlendedDepthKeepsEveryBlockActive) {
+  const SearchSpace space = load_search_space("fashion-mnist");
+  FakeWeights weights(space, Decisions(choice_layout(space).count, 0));
+  TunasSearch search(space, Reward{}, options_of(400, 3));
+  const ChoiceLayout layout = choice_layout(space);
+  for (const Decisions& decisions : search.advance(weights).samples) {
+    for (int s : {1, 2}) {
+      EXPECT_EQ(decisions[layout.stages[s].depth], kBlend);
+      for (const BlockChoices& block : layout.stages[s].blocks) {
+        EXPECT_GE(decisions[block.expansion], 0);
+        EXPECT_EQ(decisions[block.kernel2], kBlend);
+        EXPECT_EQ(decisions[block.attention], kBlend);
+      }
+    }
+  }
+}
+
+// Depths (4 options) and widths (3 and 4) of the UIB stages are always in use, so their replacement
+// is a plain coin. 4000 flips a quarter of the warm-up; the mean chance falls by 0.25 each.
+TEST(Tunas, WarmUpChancesFallLinearly) {
+  const SearchSpace space = load_search_space("fashion-mnist");
+  const ChoiceLayout layout = choice_layout(space);
+  const std::vector<Choice> list = choices(space);
+  FakeWeights weights(space, Decisions(layout.count, 0));
+  TunasSearch search(space, Reward{}, options_of(4000, 5));
+  for (int quarter = 0; quarter < 4; ++quarter) {
+    double blended = 0, widest = 0;
+    for (int step = 0; step < 250; ++step) {
+      for (const Decisions& decisions : search.advance(weights).samples) {
+        for (int s : {1, 2}) {
+          const int width = layout.stages[s].width;
+          blended += decisions[layout.stages[s].depth] == kBlend;
+          widest += decisions[width] == list[width].widest;
+        }
+      }
+    }
+    const double chance = 0.875 - 0.25 * quarter;
+    EXPECT_NEAR(blended / 4000, chance, 0.03);
+    EXPECT_NEAR(widest / 4000, chance + (1 - chance) * (1.0 / 3 + 1.0 / 4) / 2, 0.03);
+  }
+}
+
 TEST(Tunas, GoesOnFromItsStateBitForBit) {
   const SearchSpace space = load_search_space("fashion-mnist");
   std::mt19937_64 random(1);
@@ -114,6 +157,48 @@ TEST(Tunas, StopsOnALossThatIsNotFiniteNamingStepAndSample) {
   }
 }
 
+// Accuracy, then the final evaluation, is not a number for one architecture.
+class NotANumber : public FakeWeights {
+ public:
+  NotANumber(const SearchSpace& space, bool in_accuracy)
+      : FakeWeights(space, Decisions(choice_layout(space).count, 0)), in_accuracy_(in_accuracy) {}
+
+  std::vector<double> accuracy(int step, std::span<const Decisions> samples) override {
+    std::vector<double> accuracies = FakeWeights::accuracy(step, samples);
+    if (in_accuracy_) accuracies[1] = std::nan("");
+    return accuracies;
+  }
+  double validate(const Decisions& sample) override {
+    return in_accuracy_ ? FakeWeights::validate(sample) : std::nan("");
+  }
+
+ private:
+  bool in_accuracy_;
+};
+
+TEST(Tunas, StopsOnARewardThatIsNotFiniteNamingItsSampleAlone) {
+  const SearchSpace space = load_search_space("fashion-mnist");
+  NotANumber weights(space, true);
+  TunasSearch search(space, Reward{}, options_of(20, 1));
+  try {
+    while (!search.done()) search.advance(weights);
+    FAIL() << "went on";
+  } catch (const std::runtime_error& error) {
+    EXPECT_THAT(error.what(), testing::StartsWith("the reward is not finite at step 5; sampled ["));
+    EXPECT_THAT(error.what(), testing::HasSubstr("stages.1.width="));
+    EXPECT_LT(std::string(error.what()).size(), 700u);
+  }
+}
+
+TEST(Tunas, StopsOnACandidateWhoseRewardIsNotFinite) {
+  const SearchSpace space = tiny_space();
+  NotANumber weights(space, false);
+  FakeWeights finite(space, Decisions(choice_layout(space).count, 0));
+  TunasSearch search(space, Reward{}, options_of(20, 1));
+  while (!search.done()) search.advance(finite);
+  EXPECT_THROW(search.finish(weights), std::runtime_error);
+}
+
 TEST(Tunas, RefusesATargetOutOfReachSayingWhatIsInReach) {
   const SearchSpace space = tiny_space();
   const CostTable table(space, {{31.2}});
@@ -123,11 +208,45 @@ TEST(Tunas, RefusesATargetOutOfReachSayingWhatIsInReach) {
     FAIL() << "accepted";
   } catch (const Error& error) {
     std::ostringstream lowest;
-    lowest.precision(4);
+    lowest.precision(10);
     lowest << table.reachable()[0].lowest.value;
     EXPECT_THAT(error.what(), testing::HasSubstr("pixel6-cpu"));
     EXPECT_THAT(error.what(), testing::HasSubstr("reachable is " + lowest.str()));
   }
+}
+
+TEST(Tunas, RefusesOptionsNamingFieldValueAndRule) {
+  const auto expect_refused = [](const auto& spoil, const std::string& message) {
+    TunasOptions options = options_of(20, 1);
+    Reward reward;
+    spoil(options, reward);
+    try {
+      TunasSearch search(tiny_space(), reward, options);
+      ADD_FAILURE() << "accepted; expected " << message;
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), testing::HasSubstr(message));
+    }
+  };
+  const double nan = std::nan("");
+  expect_refused([](auto& o, auto&) { o.steps = 0; }, "steps is 0; it must be at least 1");
+  expect_refused([](auto& o, auto&) { o.samples_per_step = 0; }, "samples_per_step is 0");
+  expect_refused([](auto& o, auto&) { o.candidates = 0; }, "candidates is 0");
+  expect_refused([](auto& o, auto&) { o.controller_delay = 1.5; }, "controller_delay is 1.5");
+  expect_refused([&](auto& o, auto&) { o.filter_warmup = nan; }, "filter_warmup is nan");
+  expect_refused([&](auto& o, auto&) { o.controller.learning_rate = nan; },
+                 "controller.learning_rate is nan; it must be a finite number, at least 0");
+  expect_refused([](auto& o, auto&) { o.controller.learning_rate_growth = 0; },
+                 "controller.learning_rate_growth is 0");
+  expect_refused([](auto& o, auto&) { o.controller.baseline_momentum = 1; },
+                 "controller.baseline_momentum is 1");
+  expect_refused([](auto& o, auto&) { o.controller.beta2 = 1; }, "controller.beta2 is 1");
+  expect_refused([](auto& o, auto&) { o.controller.epsilon = 0; }, "controller.epsilon is 0");
+  expect_refused([&](auto&, auto& reward) { reward.beta = nan; }, "reward.beta is nan");
+  expect_refused(
+      [&](auto&, auto& reward) {
+        reward.targets = {{"npu", {nan}, {1e6}}};
+      },
+      "the ridge point of target 'npu' is nan");
 }
 
 TEST(Tunas, RefusesAWarmUpThatOutlastsTheControllersDelay) {
