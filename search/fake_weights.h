@@ -15,9 +15,8 @@ namespace ridgewalk {
 // reward:
 //
 //   FakeWeights weights(space, optimum, {.noise = 0.01});
-//   Reward reward{.targets = {{"planted", {31.2}, latency(lower(decode(space, optimum)),
-//   {31.2})}}}; TunasSearch search(space, reward, options); run_stage(search, weights, [](const
-//   StepRecord&) {}).best.decisions == optimum
+//   TunasSearch search(space, reward_at_the_latency_of(optimum), options);
+//   run_stage(search, weights, after_step).best.decisions == optimum
 struct FakeOptions {
   double penalty = 0.05;
   double noise = 0;

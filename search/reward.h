@@ -11,9 +11,9 @@
 
 namespace ridgewalk {
 
-// absolute:  accuracy + beta * |latency / target - 1|                (TuNAS, equation 3)
-// mnas_soft: accuracy * (latency / target)^beta                      (MnasNet, equation 2, alpha =
-// beta) mnas_hard: accuracy * (latency / target)^beta where above the target (MnasNet, alpha = 0)
+// absolute:  accuracy + beta * |latency / target - 1|  (TuNAS, equation 3)
+// mnas_soft: accuracy * (latency / target)^beta  (MnasNet, equation 2, alpha = beta)
+// mnas_hard: the same where above the target, accuracy below it  (MnasNet, alpha = 0)
 enum class RewardForm { kAbsolute, kMnasSoft, kMnasHard };
 std::optional<RewardForm> reward_form_named(std::string_view name);
 
