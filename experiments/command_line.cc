@@ -6,11 +6,34 @@
 
 #include "roofline/latency.h"
 #include "space/catalog.h"
+#include "space/compact.h"
 #include "space/error.h"
 
 namespace ridgewalk {
 
 namespace po = boost::program_options;
+
+namespace {
+
+struct PlanOption {
+  const char* name;
+  int CompactPlan::*field;
+  const char* about;
+};
+constexpr PlanOption kPlanOptions[] = {
+    {"base", &CompactPlan::base, "channels of every block"},
+    {"expanded", &CompactPlan::expanded, "channels within a block"},
+    {"squeezed", &CompactPlan::squeezed, "channels within a gate (default: base / 4)"},
+    {"n1", &CompactPlan::n1, "stride-2 convolution pairs"},
+    {"n2", &CompactPlan::n2, "pairs of ConvNext and ExtraDW"},
+    {"n3", &CompactPlan::n3, "pairs of gate and ConvNext"},
+    {"n4", &CompactPlan::n4, "pairs of gate and attention"},
+    {"heads", &CompactPlan::heads, "query heads; they divide base"},
+    {"kv-stride", &CompactPlan::kv_stride, "of the attention's keys and values, 1 or 2"},
+    {"hidden", &CompactPlan::hidden, "features before the classifier"},
+};
+
+}  // namespace
 
 CommandLine::CommandLine(std::string usage, std::string about, const char* positional, int most)
     : usage_(std::move(usage)), about_(std::move(about)), options_("Options") {
@@ -26,6 +49,13 @@ void CommandLine::add_input_options() {
   add()("resolution", po::value<int>(), "input height and width in pixels");
   add()("classes", po::value<int>(), "classes of the head");
   add()("channels", po::value<int>(), "channels of the input");
+  po::options_description custom("The network `custom` (space/compact.h)");
+  for (const PlanOption& option : kPlanOptions) {
+    custom.add_options()(option.name, po::value<int>(), option.about);
+  }
+  custom.add_options()("squeeze-ratio", po::value<double>(), "squeezed / base");
+  custom.add_options()("dropout", po::value<double>(), "before the classifier");
+  options_.add(custom);
 }
 
 void CommandLine::add_session_options() {
@@ -59,8 +89,30 @@ std::vector<std::string> CommandLine::words() const {
   return get<std::vector<std::string>>(name.c_str());
 }
 
+Architecture CommandLine::custom_architecture() const {
+  CompactPlan plan;
+  for (const PlanOption& option : kPlanOptions) {
+    if (has(option.name)) plan.*option.field = get<int>(option.name);
+  }
+  if (!has("squeezed")) {
+    const double ratio = has("squeeze-ratio") ? get<double>("squeeze-ratio") : 0.25;
+    if (!(ratio > 0 && ratio <= 16)) throw Error("--squeeze-ratio must be above 0 and at most 16");
+    plan.squeezed = make_divisible(plan.base * ratio, 1);
+  }
+  if (has("dropout")) plan.dropout = get<double>("dropout");
+  Architecture architecture{.name = "custom", .resolution = 32};
+  apply(plan, architecture);
+  return architecture;
+}
+
 Architecture CommandLine::architecture(const std::string& name_or_path) const {
-  Architecture architecture = find_architecture(name_or_path);
+  const bool is_custom = name_or_path == "custom";
+  for (const PlanOption& option : kPlanOptions) {
+    if (!is_custom && has(option.name)) {
+      throw Error(std::string("--") + option.name + " is for the network `custom` alone");
+    }
+  }
+  Architecture architecture = is_custom ? custom_architecture() : find_architecture(name_or_path);
   if (has("resolution")) architecture.resolution = get<int>("resolution");
   if (has("classes")) architecture.classes = get<int>("classes");
   if (has("channels")) architecture.channels = get<int>("channels");

@@ -21,7 +21,7 @@ class CommandLine {
   CommandLine(std::string usage, std::string about, const char* positional, int most);
 
   boost::program_options::options_description_easy_init add() { return options_.add_options(); }
-  void add_input_options();    // --resolution, --classes, --channels
+  void add_input_options();    // --resolution, --classes, --channels, the arguments of `custom`
   void add_session_options();  // --threads, --device, --precision
 
   // False after --help has been printed. Throws Error on an unknown or malformed option.
@@ -36,12 +36,14 @@ class CommandLine {
   std::string required(const char* name) const;
   std::vector<std::string> words() const;
 
-  // A catalogue name or file, with --resolution, --classes and --channels applied.
+  // A catalogue name, a file or `custom`, with --resolution, --classes and --channels applied.
   Architecture architecture(const std::string& name_or_path) const;
   // Sets the number of threads (all cores unless --threads says otherwise, or `threads`, if not 0).
   Session session(int threads = 0, const std::string& precision = "auto") const;
 
  private:
+  Architecture custom_architecture() const;
+
   std::string usage_, about_;
   boost::program_options::options_description options_;
   boost::program_options::positional_options_description positional_;

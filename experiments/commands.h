@@ -14,5 +14,6 @@ int sweep_command(const Arguments& arguments);
 int describe_command(const Arguments& arguments);
 int train_command(const Arguments& arguments);
 int evaluate_command(const Arguments& arguments);
+int export_command(const Arguments& arguments);
 
 }  // namespace ridgewalk

@@ -30,6 +30,13 @@ struct BlockText {
   std::string operator()(const MobileMqa& b) const {
     return fmt::format("MQA {}x{}x{}/{}", b.heads, b.key_dim, b.value_dim, b.kv_stride);
   }
+  std::string operator()(const DepthwiseSeparable& b) const {
+    return fmt::format("DwSep {0}x{0} w{1}", b.kernel, b.width);
+  }
+  std::string operator()(const InvertedResidual& b) const {
+    return fmt::format("IR {0}x{0} e{1} w{2}", b.kernel, b.expanded, b.width);
+  }
+  std::string operator()(const SqueezeExcite& b) const { return fmt::format("SE x{}", b.ratio); }
 };
 
 Json blocks_json(const Architecture& architecture) {
@@ -40,8 +47,11 @@ Json blocks_json(const Architecture& architecture) {
     for (const Block& block : stage) blocks.push_back(std::visit(BlockText{}, block));
     stages.push_back(blocks);
   }
-  stages.push_back({fmt::format("Conv 1x1 w{}", architecture.head.width),
-                    fmt::format("Conv 1x1 w{}", architecture.head.features)});
+  Json head = Json::array();
+  for (int width : {architecture.head.width, architecture.head.features}) {
+    if (width > 0) head.push_back(fmt::format("Conv 1x1 w{}", width));
+  }
+  if (!head.empty()) stages.push_back(head);
   return stages;
 }
 

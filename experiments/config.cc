@@ -58,6 +58,19 @@ TrainOptions read_train(const YamlSource& source, const TrainOptions& defaults) 
   bounded(reader, "batch_size", options.batch_size, 2, 65536);
   bounded(reader, "label_smoothing", options.label_smoothing, 0, 0.99);
   bounded(reader, "seed", options.seed, 0, 1e18);
+  for (auto [key, value] :
+       {std::pair("drop_path", &options.drop_path), std::pair("dropout", &options.dropout)}) {
+    if (!reader.has(key)) continue;
+    value->emplace();
+    bounded(reader, key, **value, 0, 0.99);
+  }
+  std::string initialization = "residual";
+  reader.optional("initialization", initialization);
+  if (initialization == "released") {
+    options.initialization = Initialization::kReleased;
+  } else if (initialization != "residual") {
+    reader.child("initialization").fail("'initialization' must be residual or released");
+  }
   read_optimizer(reader, options.optimizer);
   read_augmentation(reader, options.augmentation);
   reader.finish();

@@ -58,8 +58,14 @@ void print(const Graph& graph, const Architecture& architecture, DataType type) 
   fmt::print("  parameters      {}\n", total.parameters);
   fmt::print("  MACs            {:.0f} ({:.4f} G), of them {:.0f} attention products\n",
              total.macs.value, total.macs.value / 1e9, total.attention_macs.value);
+  const Regularization& r = architecture.regularization;
+  const std::string training =
+      fmt::format("norm epsilon {}, momentum {}; layer scale {}; drop path {}{}; dropout {}",
+                  architecture.norm.epsilon, architecture.norm.momentum, architecture.layer_scale,
+                  r.drop_path, r.flat_drop_path ? " in every block" : "", r.dropout);
   fmt::print("  bytes           {:.0f}\n", moved);
   fmt::print("  MACs/byte       {:.2f}\n", total.macs.value / moved);
+  fmt::print("  training        {}\n", training);
 }
 
 }  // namespace
@@ -67,7 +73,8 @@ void print(const Graph& graph, const Architecture& architecture, DataType type) 
 int describe_command(const Arguments& arguments) {
   CommandLine line("describe ARCH [--json]",
                    "Prints every operation of a network. ARCH is a catalogue name, a name with a\n"
-                   "width multiplier (mnv4-conv-small@0.5) or a YAML file.",
+                   "width multiplier (mnv4-conv-small-050, mobilenet-v2@1.3), a YAML file, or\n"
+                   "`custom` with the arguments below.",
                    "arch", 1);
   line.add()("json", "for machines");
   line.add()("dtype", boost::program_options::value<std::string>()->default_value("int8"),

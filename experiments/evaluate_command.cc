@@ -5,16 +5,19 @@
 #include "experiments/command_line.h"
 #include "space/error.h"
 #include "space/lowering.h"
+#include "supernet/weights.h"
 
 namespace ridgewalk {
 
 int evaluate_command(const Arguments& arguments) {
   namespace po = boost::program_options;
-  CommandLine line("evaluate ARCH --weights W --data D",
-                   "Accuracy of a network with given weights on the data set's test images. D is\n"
-                   "fashion-mnist or idx:DIR.",
-                   "arch", 1);
-  line.add()("weights", po::value<std::string>(), "safetensors file");
+  CommandLine line(
+      "evaluate ARCH --weights W --data D",
+      "Accuracy of a network on the data set's test images, and images per second. W is\n"
+      "a safetensors file or what `ridgewalk export --format onnx` wrote of the network:\n"
+      "its weights then run in this program. D is fashion-mnist or idx:DIR.",
+      "arch", 1);
+  line.add()("weights", po::value<std::string>(), "safetensors or ONNX file");
   line.add()("data", po::value<std::string>(), "data set");
   line.add()("batch-size", po::value<int>()->default_value(500), "images");
   line.add()("json", "for machines");
@@ -33,10 +36,9 @@ int evaluate_command(const Arguments& arguments) {
                     architecture.name, architecture.channels, architecture.classes, data.name,
                     data.channels, data.classes));
   }
-  const Graph graph = lower(architecture);
-  ParameterStore parameters(graph, session.machine.device);
-  load_weights(line.required("weights"), parameters);
-  const Executor network(graph, parameters);
+  Network weights =
+      load_network(line.required("weights"), lower(architecture), session.machine.device);
+  const Executor network(weights.graph, weights.parameters);
   const auto start = std::chrono::steady_clock::now();
   const Accuracy accuracy =
       evaluate(network, data, data.test, NormMode::kRunning, session.machine, batch_size);

@@ -16,12 +16,13 @@ Finds mobile vision networks that are fast on every kind of hardware.
   describe  every operation of a network: shapes, MACs, parameters, bytes, intensity
   train     a network from scratch
   evaluate  a network with given weights
+  export    a network as ONNX or safetensors
 )";
 
 constexpr std::pair<const char*, int (*)(const ridgewalk::Arguments&)> kCommands[] = {
     {"search", ridgewalk::search_command},     {"sweep", ridgewalk::sweep_command},
     {"describe", ridgewalk::describe_command}, {"train", ridgewalk::train_command},
-    {"evaluate", ridgewalk::evaluate_command},
+    {"evaluate", ridgewalk::evaluate_command}, {"export", ridgewalk::export_command},
 };
 
 int run(const std::string& name, const ridgewalk::Arguments& arguments) {

@@ -8,6 +8,7 @@
 #include "experiments/progress.h"
 #include "experiments/supernet_weights.h"
 #include "space/error.h"
+#include "supernet/weights.h"
 
 namespace ridgewalk {
 namespace {
@@ -222,15 +223,17 @@ Json training_phase(RunFolder& run, const std::string& name, const Architecture&
     const Accuracy a = trainer.evaluate(set);
     return {{"top1", a.top1}, {"top5", a.top5}, {"loss", a.loss}};
   };
+  const std::string start =
+      options.initial_weights.empty() ? "from scratch" : "from " + options.initial_weights;
   const Json result = {{"architecture", architecture.name},
-                       {"weights", "from scratch"},
+                       {"weights", start},
                        {"epochs", options.epochs},
                        {"search_validation", accuracy(data.search_validation)},
                        {"test", accuracy(data.test)}};
   save_weights(run.file(name + ".safetensors"), trainer.parameters());
   run.finish(result);
-  say(session, fmt::format("{}: test top-1 {:.2f} % after {} epochs from scratch", phase,
-                           100 * result["test"]["top1"].get<double>(), options.epochs));
+  say(session, fmt::format("{}: test top-1 {:.2f} % after {} epochs {}", phase,
+                           100 * result["test"]["top1"].get<double>(), options.epochs, start));
   return result;
 }
 

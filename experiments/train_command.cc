@@ -1,17 +1,22 @@
 #include <fmt/format.h>
 
 #include "experiments/command_line.h"
+#include "space/error.h"
 #include "space/yaml.h"
 
 namespace ridgewalk {
 
 int train_command(const Arguments& arguments) {
   namespace po = boost::program_options;
-  CommandLine line("train ARCH --data D --out DIR [--config FILE] [--resume]",
-                   "Trains a network from scratch. D is fashion-mnist or idx:DIR.", "arch", 1);
+  CommandLine line("train ARCH --data D --out DIR [--weights W] [--config FILE] [--resume]",
+                   "Trains a network from scratch, or from given weights. D is fashion-mnist or\n"
+                   "idx:DIR.",
+                   "arch", 1);
   line.add()("data", po::value<std::string>(), "data set");
   line.add()("out", po::value<std::string>(), "the run's folder");
   line.add()("config", po::value<std::string>(), "YAML of epochs, batch_size, optimizer, ...");
+  line.add()("weights", po::value<std::string>(), "safetensors file to start from");
+  line.add()("reset-head", "start the classifier anew where the classes differ");
   line.add()("seed", po::value<uint64_t>(), "of weights, order and augmentation");
   line.add()("search-validation", po::value<int64_t>()->default_value(0),
              "training images held out and reported apart");
@@ -23,6 +28,11 @@ int train_command(const Arguments& arguments) {
 
   TrainOptions options;
   if (line.has("config")) options = load_train_options(line.get<std::string>("config"));
+  if (line.has("weights")) options.initial_weights = line.get<std::string>("weights");
+  options.reset_head = line.has("reset-head");
+  if (options.reset_head && options.initial_weights.empty()) {
+    throw Error("--reset-head needs --weights");
+  }
   if (line.has("seed")) options.seed = line.get<uint64_t>("seed");
   Session session = line.session();
   session.checkpoint_every = std::max(1, line.get<int>("checkpoint-every"));
@@ -34,8 +44,8 @@ int train_command(const Arguments& arguments) {
 
   const std::string config = line.has("config") ? read_file(line.get<std::string>("config")) : "";
   const std::string fingerprint =
-      fmt::format("{}\n{}\n{} {} {} {}", to_yaml(architecture), config, data.name, held_out,
-                  options.seed, to_string(session.machine.precision));
+      fmt::format("{}\n{}\n{} {} {} {} {}", to_yaml(architecture), config, data.name, held_out,
+                  options.seed, to_string(session.machine.precision), options.initial_weights);
   const std::string out = line.required("out");
   RunFolder run = line.has("resume") ? RunFolder::resume(out, fingerprint)
                                      : RunFolder::create(out, fingerprint);

@@ -37,6 +37,12 @@ std::string width_violation(std::string_view field, int width) {
   return range_violation(field, width, 1, kLargestWidth);
 }
 
+std::string gate_violation(const std::optional<SqueezeExcite>& gate) {
+  if (!gate) return "";
+  if (!(gate->ratio > 0 && gate->ratio <= 16)) return "ratio must be above 0 and at most 16";
+  return range_violation("divisor", gate->divisor, 1, kLargestWidth);
+}
+
 template <class... Texts>
 std::string first_of(const Texts&... texts) {
   std::string found;
@@ -61,7 +67,6 @@ struct Violation {
     return first_of(kernel_violation("kernel1", b.kernel1, true),
                     kernel_violation("kernel2", b.kernel2, true), stride_violation(b.stride),
                     width_violation("expanded", b.expanded), width_violation("width", b.width),
-                    b.squeeze_excite ? width_violation("squeezed", b.squeeze_excite->squeezed) : "",
                     strided);
   }
   std::string operator()(const MobileMqa& b) const {
@@ -70,6 +75,16 @@ struct Violation {
                     range_violation("value_dim", b.value_dim, 1, 4096),
                     range_violation("kv_stride", b.kv_stride, 1, 2));
   }
+  std::string operator()(const DepthwiseSeparable& b) const {
+    return first_of(kernel_violation("kernel", b.kernel, false), stride_violation(b.stride),
+                    width_violation("width", b.width), gate_violation(b.squeeze_excite));
+  }
+  std::string operator()(const InvertedResidual& b) const {
+    return first_of(kernel_violation("kernel", b.kernel, false), stride_violation(b.stride),
+                    width_violation("expanded", b.expanded), width_violation("width", b.width),
+                    gate_violation(b.squeeze_excite));
+  }
+  std::string operator()(const SqueezeExcite& b) const { return gate_violation(b); }
 };
 
 }  // namespace
@@ -97,6 +112,10 @@ int make_divisible(double value, int divisor) {
 std::string_view instantiation(const Uib& block) {
   if (block.kernel1 > 0) return block.kernel2 > 0 ? "ExtraDW" : "ConvNext";
   return block.kernel2 > 0 ? "IB" : "FFN";
+}
+
+int squeezed(const SqueezeExcite& gate, int channels) {
+  return make_divisible(channels * gate.ratio, gate.divisor);
 }
 
 std::string violation(const Block& block) { return std::visit(Violation{}, block); }

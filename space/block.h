@@ -19,6 +19,13 @@ std::optional<Activation> activation_named(std::string_view name);
 // round_channels).
 int make_divisible(double value, int divisor = 8);
 
+// Of every batch norm, in PyTorch's sense: running = (1 - momentum) running + momentum batch.
+struct NormConstants {
+  double epsilon = 1e-5;
+  double momentum = 0.1;
+  bool operator==(const NormConstants&) const = default;
+};
+
 // conv kernel x kernel -> norm -> activation.
 struct Conv {
   int kernel = 3;
@@ -39,18 +46,50 @@ struct FusedIb {
   bool operator==(const FusedIb&) const = default;
 };
 
-// Channel gate after the middle depthwise convolution: pool -> 1x1 conv to `squeezed` -> activation
-// -> 1x1 conv back -> hard sigmoid (MobileNetV3, section 5.3) or sigmoid.
+// Channel gate: pool -> 1x1 conv to the squeezed channels -> activation -> 1x1 conv back -> hard
+// sigmoid (MobileNetV3, section 5.3) or sigmoid, times the features. A block of its own, or within
+// one of the two below.
 struct SqueezeExcite {
-  int squeezed = 0;
+  double ratio = 0.25;  // of the squeezed channels to the gated ones
+  int divisor = 8;      // to which the squeezed channels are rounded
   Activation activation = Activation::kRelu;
   bool hard_sigmoid = true;
   bool operator==(const SqueezeExcite&) const = default;
 };
+int squeezed(const SqueezeExcite& gate, int channels);
+
+// dw kernel x kernel -> norm -> act -> [squeeze-excite] -> 1x1 conv to `width` -> norm
+// (MobileNetV1). Linear: nothing follows, and the input is added when the stride is 1 and the
+// widths agree, as in the first block of MobileNetV2 and V3; else an activation follows and nothing
+// is added.
+struct DepthwiseSeparable {
+  int kernel = 3;
+  int stride = 1;
+  int width = 0;
+  bool linear = true;
+  Activation activation = Activation::kRelu;
+  std::optional<SqueezeExcite> squeeze_excite = {};
+  bool operator==(const DepthwiseSeparable&) const = default;
+};
+
+// Inverted bottleneck of MobileNetV2 and V3:
+//   1x1 conv to `expanded` -> norm -> act -> dw kernel x kernel -> norm -> act -> [squeeze-excite]
+//   -> 1x1 conv to `width` -> norm
+// The input is added when the stride is 1 and the widths agree. A UIB without the first depthwise
+// convolution computes the same; this one has the gate, and the names that timm gives V2 and V3.
+struct InvertedResidual {
+  int kernel = 3;
+  int stride = 1;
+  int expanded = 0;
+  int width = 0;
+  Activation activation = Activation::kRelu;
+  std::optional<SqueezeExcite> squeeze_excite = {};
+  bool operator==(const InvertedResidual&) const = default;
+};
 
 // Universal inverted bottleneck (MobileNetV4, section 4):
 //   [dw kernel1 -> norm] -> 1x1 conv to `expanded` -> norm -> act
-//   -> [dw kernel2 -> norm -> act] -> [squeeze-excite] -> 1x1 conv to `width` -> norm
+//   -> [dw kernel2 -> norm -> act] -> 1x1 conv to `width` -> norm
 // A kernel of 0 leaves that depthwise convolution out. A stride of 2 is taken by the second
 // depthwise convolution, by the first where there is no second. The input is added when the stride
 // is 1 and the widths agree.
@@ -61,7 +100,6 @@ struct Uib {
   int width = 0;
   int stride = 1;
   Activation activation = Activation::kRelu;
-  std::optional<SqueezeExcite> squeeze_excite = {};
   bool operator==(const Uib&) const = default;
 };
 
@@ -79,7 +117,8 @@ struct MobileMqa {
   bool operator==(const MobileMqa&) const = default;
 };
 
-using Block = std::variant<Conv, FusedIb, Uib, MobileMqa>;
+using Block = std::variant<Conv, FusedIb, Uib, MobileMqa, DepthwiseSeparable, InvertedResidual,
+                           SqueezeExcite>;
 
 // Empty when the block can be built, else what is wrong with it, naming field, value and rule.
 std::string violation(const Block& block);

@@ -8,11 +8,13 @@
 
 namespace ridgewalk {
 
-// "mnv4-conv-small", ... (space/catalog/*.yaml).
+// "mnv4-conv-small", ...: space/catalog/*.yaml and the width multipliers of them that were
+// published
+// ("mnv4-conv-small-050").
 std::vector<std::string> catalog_names();
 
-// A catalogue name, a name with a width multiplier ("mnv4-conv-small@0.5"), or a YAML file. Throws
-// Error listing the names that exist.
+// A catalogue name, one with any width multiplier in hundredths or after an @ ("mobilenet-v2-075",
+// "mnv4-conv-small@0.21"), or a YAML file. Throws Error listing the names that exist.
 Architecture find_architecture(const std::string& name_or_path);
 
 }  // namespace ridgewalk

@@ -154,10 +154,12 @@ class Encoder {
         member(space_.stem_width, a_.stem.width, where() + "stem.width");
     int width = a_.stem.width;
     for (size_t s = 0; s < a_.stages.size(); ++s) width = stage(s, width);
-    // What is left to differ: strides, stem, activations of single blocks, squeeze-and-excitation.
+    // What is left to differ: strides, stem, norm constants, activations of single blocks. How the
+    // network is regularised in training is not the space's business.
     Architecture decoded = decode(space_, decisions_);
     decoded.name = a_.name;
-    if (decoded != a_) throw Error(where() + "a stride, activation or gate is not the space's");
+    decoded.regularization = a_.regularization;
+    if (decoded != a_) throw Error(where() + "a stride, activation or norm is not the space's");
     return decisions_;
   }
 
@@ -226,7 +228,7 @@ class Encoder {
         decisions_[at.blocks[depth - 1].attention] =
             member(options.attention, std::optional(*mqa), where(s, b) + "attention");
       } else {
-        throw Error(where(s, b) + "a convolution among UIBs");
+        throw Error(where(s, b) + "a block that is no UIB stands among UIBs");
       }
     }
     for (int b = 0; b < depth; ++b) {

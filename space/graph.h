@@ -50,11 +50,15 @@ struct Op {
   bool bias = false;
   Activation activation = Activation::kNone;
   double layer_scale = 0;  // initial value
+  // In training, the chance that an image loses an add's branch or a feature of a linear layer's
+  // input is zeroed; what is left is scaled to keep its mean.
+  double drop = 0;
 };
 
 // ops[0] is the input, the last op gives the logits; each op follows its inputs.
 struct Graph {
   std::string name;
+  NormConstants norm = {};
   std::vector<Op> ops;
 };
 

@@ -17,6 +17,9 @@ class Lowering {
   Graph run() {
     const Architecture& a = architecture_;
     graph_.name = a.name;
+    graph_.norm = a.norm;
+    block_count_ = a.head.width > 0 && a.head.features > 0 ? 1 : 0;
+    for (const auto& stage : a.stages) block_count_ += std::ssize(stage);
     int x = add({.kind = OpKind::kInput,
                  .name = "input",
                  .output = {a.channels, a.resolution, a.resolution}});
@@ -79,7 +82,12 @@ class Lowering {
 
   int residual(const std::string& prefix, int branch, int skip) {
     if (shape(branch) != shape(skip)) return branch;
-    return same_shape(OpKind::kAdd, prefix + ".add", {branch, skip});
+    const int index = same_shape(OpKind::kAdd, prefix + ".add", {branch, skip});
+    const Regularization& r = architecture_.regularization;
+    // timm's rule: block i of n, the head's first convolution counted.
+    graph_.ops[index].drop =
+        r.drop_path * (r.flat_drop_path ? 1 : double(block_index_) / double(block_count_));
+    return index;
   }
 
   int mean(const std::string& name, const std::vector<int>& options) {
@@ -126,16 +134,34 @@ class Lowering {
     y = activation(prefix + ".pw_exp.act", y, b.activation);
     y = depthwise_options(prefix + ".dw_mid", y, kernels(blend.kernel2, b.kernel2),
                           stride_on_first ? 1 : b.stride, b.activation);
-    if (b.squeeze_excite) y = squeeze_excite(prefix + ".se", y, *b.squeeze_excite);
     y = norm(prefix + ".pw_proj.bn", conv(prefix + ".pw_proj.conv", y, b.width));
     y = layer_scale(prefix, y);
     return b.stride == 1 ? residual(prefix, y, x) : y;
   }
 
-  int squeeze_excite(const std::string& prefix, int x, const SqueezeExcite& gate) {
+  int block(const std::string& prefix, int x, const DepthwiseSeparable& b) {
+    int y = norm(prefix + ".bn1", depthwise(prefix + ".conv_dw", x, b.kernel, b.stride));
+    y = activation(prefix + ".act1", y, b.activation);
+    if (b.squeeze_excite) y = block(prefix + ".se", y, *b.squeeze_excite);
+    y = norm(prefix + ".bn2", conv(prefix + ".conv_pw", y, b.width));
+    if (!b.linear) return activation(prefix + ".act2", y, b.activation);
+    return b.stride == 1 ? residual(prefix, y, x) : y;
+  }
+
+  int block(const std::string& prefix, int x, const InvertedResidual& b) {
+    int y = norm(prefix + ".bn1", conv(prefix + ".conv_pw", x, b.expanded));
+    y = activation(prefix + ".act1", y, b.activation);
+    y = norm(prefix + ".bn2", depthwise(prefix + ".conv_dw", y, b.kernel, b.stride));
+    y = activation(prefix + ".act2", y, b.activation);
+    if (b.squeeze_excite) y = block(prefix + ".se", y, *b.squeeze_excite);
+    y = norm(prefix + ".bn3", conv(prefix + ".conv_pwl", y, b.width));
+    return b.stride == 1 ? residual(prefix, y, x) : y;
+  }
+
+  int block(const std::string& prefix, int x, const SqueezeExcite& gate) {
     const int channels = shape(x).channels;
     int g = pool(prefix + ".pool", x);
-    g = conv(prefix + ".conv_reduce", g, gate.squeezed, 1, 1, true);
+    g = conv(prefix + ".conv_reduce", g, squeezed(gate, channels), 1, 1, true);
     g = activation(prefix + ".act", g, gate.activation);
     g = conv(prefix + ".conv_expand", g, channels, 1, 1, true);
     g = same_shape(gate.hard_sigmoid ? OpKind::kHardSigmoid : OpKind::kSigmoid, prefix + ".gate",
@@ -174,6 +200,13 @@ class Lowering {
     return residual(prefix, layer_scale(prefix, out), x);
   }
 
+  int attention_options(const std::string& prefix, int x,
+                        const std::vector<std::optional<MobileMqa>>& attention) {
+    std::vector<int> options;
+    for (const auto& mqa : attention) options.push_back(mqa ? block(prefix + ".mqa", x, *mqa) : x);
+    return mean(prefix + ".mqa.mean", options);
+  }
+
   int pool(const std::string& name, int x) {
     return add(
         {.kind = OpKind::kPool, .name = name, .inputs = {x}, .output = {shape(x).channels, 1, 1}});
@@ -189,47 +222,52 @@ class Lowering {
     for (const Block& b : architecture_.stages[s]) {
       const bool shared = naming_ == Naming::kShared;
       const std::string prefix = stage_prefix + std::to_string(shared ? uibs : index);
+      const std::string own = stage_prefix + std::to_string(index);
       if (const auto* uib = std::get_if<Uib>(&b)) {
         static const BlockBlend kNone;
-        const BlockBlend& own = uibs < std::ssize(blend.blocks) ? blend.blocks[uibs] : kNone;
-        x = block(prefix, x, *uib, own);
+        const BlockBlend& options = uibs < std::ssize(blend.blocks) ? blend.blocks[uibs] : kNone;
+        x = block(prefix, x, *uib, options);
         ++uibs;
-        if (!own.attention.empty()) {
-          std::vector<int> options;
-          for (const auto& mqa : own.attention) {
-            options.push_back(mqa ? block(prefix + ".mqa", x, *mqa) : x);
-          }
-          x = mean(prefix + ".mqa.mean", options);
-        }
+        if (!options.attention.empty()) x = attention_options(prefix, x, options.attention);
         if (std::find(blend.depths.begin(), blend.depths.end(), uibs) != blend.depths.end()) {
           outputs.push_back(x);
         }
       } else if (const auto* mqa = std::get_if<MobileMqa>(&b)) {
         x = block(shared ? stage_prefix + std::to_string(uibs - 1) + ".mqa" : prefix, x, *mqa);
-      } else if (const auto* conv = std::get_if<Conv>(&b)) {
-        x = block(stage_prefix + std::to_string(index), x, *conv);
-      } else {
+      } else if (const auto* fused = std::get_if<FusedIb>(&b)) {
         // A name of its own: a conv pair may stand at the same place of a space.
-        const std::string own = stage_prefix + std::to_string(index) + (shared ? ".fused" : "");
-        x = block(own, x, std::get<FusedIb>(b));
+        x = block(shared ? own + ".fused" : own, x, *fused);
+      } else {
+        std::visit([&](const auto& other) { x = block(own, x, other); }, b);
       }
       ++index;
+      ++block_index_;
     }
     return outputs.empty() ? x : mean(stage_prefix + "mean", outputs);
   }
 
+  // In timm the convolution before the pool is a block after the last stage where another follows
+  // the pool (MobileNetV3 and V4), else conv_head (V2).
   Graph head(int x) {
     const Architecture& a = architecture_;
-    const std::string prefix = "blocks." + std::to_string(a.stages.size()) + ".0";
-    x = block(prefix, x, Conv{.kernel = 1, .width = a.head.width, .activation = a.activation});
+    if (a.head.width > 0 && a.head.features > 0) {
+      const std::string prefix = "blocks." + std::to_string(a.stages.size()) + ".0";
+      x = block(prefix, x, Conv{.kernel = 1, .width = a.head.width, .activation = a.activation});
+    } else if (a.head.width > 0) {
+      x = activation("act2", norm("bn2", conv("conv_head", x, a.head.width)), a.activation);
+    }
     x = pool("global_pool", x);
-    x = norm("norm_head", conv("conv_head", x, a.head.features));
-    x = activation("act2", x, a.activation);
+    if (a.head.features > 0) {
+      x = conv("conv_head", x, a.head.features, 1, 1, !a.head.features_norm);
+      if (a.head.features_norm) x = norm("norm_head", x);
+      x = activation("act2", x, a.activation);
+    }
     add({.kind = OpKind::kLinear,
          .name = "classifier",
          .inputs = {x},
          .output = {a.classes, 1, 1},
-         .bias = true});
+         .bias = true,
+         .drop = a.regularization.dropout});
     return std::move(graph_);
   }
 
@@ -237,6 +275,8 @@ class Lowering {
   const Naming naming_;
   const std::vector<StageBlend>& blends_;
   Graph graph_;
+  int64_t block_index_ = 0;
+  int64_t block_count_ = 0;
 };
 
 }  // namespace

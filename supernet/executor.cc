@@ -1,5 +1,7 @@
 #include "supernet/executor.h"
 
+#include <ATen/CPUGeneratorImpl.h>
+
 #include <cmath>
 
 namespace ridgewalk {
@@ -21,6 +23,16 @@ torch::Tensor activate(const torch::Tensor& x, Activation activation) {
       return torch::gelu(x);
   }
   return x;
+}
+
+// Whole images of an add's branch, single features of a linear layer's input.
+torch::Tensor dropped(const torch::Tensor& x, const Op& op, uint64_t seed) {
+  std::vector<int64_t> shape(size_t(x.dim()), 1);
+  shape[0] = x.size(0);
+  if (op.kind == OpKind::kLinear) shape[1] = x.size(1);
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(seed * 0x9e3779b97f4a7c15ull);
+  const auto kept = torch::empty(shape).bernoulli_(1 - op.drop, generator) / (1 - op.drop);
+  return x * kept.to(x.device(), x.scalar_type());
 }
 
 // [N, C, H, W] -> [N, H W, C]: a view of a channels_last tensor.
@@ -61,21 +73,25 @@ Executor::Executor(Graph graph, ParameterStore& store) : graph_(std::move(graph)
   }
 }
 
-torch::Tensor Executor::forward(const torch::Tensor& images, NormMode mode) const {
+torch::Tensor Executor::forward(const torch::Tensor& images, NormMode mode,
+                                uint64_t drop_seed) const {
   std::vector<torch::Tensor> values(graph_.ops.size());
   values[0] = images;
   for (size_t i = 1; i < values.size(); ++i) {
-    values[i] = run(i, values, mode);
+    values[i] = run(i, values, mode, mode == NormMode::kTraining ? drop_seed : 0);
+    if (observer_) observer_(graph_.ops[i], values[i]);
     for (int unused : last_used_by_[i]) values[unused].reset();
   }
   return values.back();
 }
 
-torch::Tensor Executor::run(size_t index, const std::vector<torch::Tensor>& values,
-                            NormMode mode) const {
+torch::Tensor Executor::run(size_t index, const std::vector<torch::Tensor>& values, NormMode mode,
+                            uint64_t drop_seed) const {
   const Op& op = graph_.ops[index];
   const auto& own = parameters_[index];
-  const torch::Tensor& x = values[op.inputs[0]];
+  const torch::Tensor& input = values[op.inputs[0]];
+  const torch::Tensor x =
+      op.drop > 0 && drop_seed != 0 ? dropped(input, op, drop_seed + index) : input;
   const torch::Tensor none;
   switch (op.kind) {
     case OpKind::kInput:
@@ -91,8 +107,8 @@ torch::Tensor Executor::run(size_t index, const std::vector<torch::Tensor>& valu
     case OpKind::kNorm: {
       const bool stateless = mode == NormMode::kBatch;
       return torch::batch_norm(x, own[0], own[1], stateless ? none : own[2],
-                               stateless ? none : own[3], mode != NormMode::kRunning, kNormMomentum,
-                               kNormEpsilon, false);
+                               stateless ? none : own[3], mode != NormMode::kRunning,
+                               graph_.norm.momentum, graph_.norm.epsilon, false);
     }
     case OpKind::kActivation:
       return activate(x, op.activation);

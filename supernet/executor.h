@@ -1,6 +1,8 @@
 // Runs a graph over parameters: with slices of shared weights or with weights of its own.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <vector>
 
 #include <torch/torch.h>
@@ -18,9 +20,6 @@ enum class NormMode {
   kRunning,   // running statistics: inference
 };
 
-constexpr double kNormEpsilon = 1e-5;  // timm's, for all MobileNetV4
-constexpr double kNormMomentum = 0.1;
-
 // A graph bound to slices of a store: every parameter is looked up once, here.
 class Executor {
  public:
@@ -29,17 +28,23 @@ class Executor {
   Executor(Graph graph, ParameterStore& store);
 
   // images [N, C, H, W] -> logits [N, classes]. Runs in the images' memory format (channels_last is
-  // the fast one).
-  torch::Tensor forward(const torch::Tensor& images, NormMode mode) const;
+  // the fast one). `drop_seed` draws what kTraining drops (Op::drop); 0 drops nothing.
+  torch::Tensor forward(const torch::Tensor& images, NormMode mode, uint64_t drop_seed = 0) const;
+
+  // Called with each op's output as a forward pass makes it.
+  using Observer = std::function<void(const Op&, const torch::Tensor&)>;
+  void observe(Observer observer) { observer_ = std::move(observer); }
 
   const Graph& graph() const { return graph_; }
 
  private:
-  torch::Tensor run(size_t op, const std::vector<torch::Tensor>& values, NormMode mode) const;
+  torch::Tensor run(size_t op, const std::vector<torch::Tensor>& values, NormMode mode,
+                    uint64_t drop_seed) const;
 
   Graph graph_;
   std::vector<std::vector<torch::Tensor>> parameters_;  // one list an op
   std::vector<std::vector<int>> last_used_by_;          // values that no later op reads
+  Observer observer_;
 };
 
 }  // namespace ridgewalk

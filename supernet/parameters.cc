@@ -38,11 +38,9 @@ ParameterStore::ParameterStore(const Graph& graph, torch::Device device) {
   for (size_t i = 0; i < graph.ops.size(); ++i) {
     for (const Parameter& parameter : ridgewalk::parameters(graph, int(i))) {
       parameters_.push_back(parameter);
-      if (parameter.role == ParameterRole::kLayerScale) {
-        layer_scales_[parameter.name] = graph.ops[i].layer_scale;
-      }
     }
   }
+  note_layer_scales(graph);
   allocate(device);
 }
 
@@ -50,11 +48,9 @@ ParameterStore::ParameterStore(const SearchSpace& space, torch::Device device) {
   std::map<std::string, size_t> index;
   for (const Architecture& architecture : covering(space)) {
     const Graph graph = lower(architecture, Naming::kShared);
+    note_layer_scales(graph);
     for (size_t i = 0; i < graph.ops.size(); ++i) {
       for (const Parameter& parameter : ridgewalk::parameters(graph, int(i))) {
-        if (parameter.role == ParameterRole::kLayerScale) {
-          layer_scales_[parameter.name] = graph.ops[i].layer_scale;
-        }
         const auto [place, is_new] = index.try_emplace(parameter.name, parameters_.size());
         if (is_new) {
           parameters_.push_back(parameter);
@@ -66,6 +62,18 @@ ParameterStore::ParameterStore(const SearchSpace& space, torch::Device device) {
     }
   }
   allocate(device);
+}
+
+void ParameterStore::note_layer_scales(const Graph& graph) {
+  for (const Op& op : graph.ops) {
+    if (op.kind == OpKind::kLayerScale) layer_scales_[op.name + ".gamma"].value = op.layer_scale;
+  }
+  for (const Op& op : graph.ops) {
+    if (op.kind != OpKind::kAdd) continue;
+    const Op& branch = graph.ops[op.inputs[0]];
+    if (branch.kind == OpKind::kLayerScale)
+      layer_scales_[branch.name + ".gamma"].is_residual = true;
+  }
 }
 
 void ParameterStore::allocate(torch::Device device) {
@@ -90,7 +98,7 @@ torch::Tensor ParameterStore::full(const std::string& name) const {
   return values_.narrow(0, place.offset, parameter.elements()).view(parameter.shape);
 }
 
-void ParameterStore::initialize(uint64_t seed) {
+void ParameterStore::initialize(uint64_t seed, Initialization initialization) {
   torch::NoGradGuard no_grad;
   for (const Parameter& parameter : parameters_) {
     auto generator = at::make_generator<at::CPUGeneratorImpl>(seed ^ hash_of(parameter.name));
@@ -118,9 +126,12 @@ void ParameterStore::initialize(uint64_t seed) {
       case ParameterRole::kRunningVar:
         value.fill_(1);
         break;
-      case ParameterRole::kLayerScale:
-        value.fill_(layer_scales_.at(parameter.name));
+      case ParameterRole::kLayerScale: {
+        const LayerScale& scale = layer_scales_.at(parameter.name);
+        const bool starts_small = scale.is_residual || initialization == Initialization::kReleased;
+        value.fill_(starts_small ? scale.value : 1);
         break;
+      }
       case ParameterRole::kBias:
       case ParameterRole::kNormBias:
       case ParameterRole::kRunningMean:

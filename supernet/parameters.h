@@ -14,6 +14,15 @@
 
 namespace ridgewalk {
 
+// Where layer scales start; all else is timm's.
+//   kResidual: at the architecture's value where the branch is added to a skip, at 1 elsewhere. A
+//     layer scale is made to start a residual block near the identity (arXiv 2103.17239, section
+//     2); without a skip it starts the network near zero.
+//   kReleased: at the architecture's value everywhere, as timm and TF-models do. Freshly
+//   initialised
+//     hybrids are then numerically dead in evaluation mode (experiments/results/hybrid-init.md).
+enum class Initialization { kResidual, kReleased };
+
 // All parameters stand in one flat tensor, all gradients in another:
 //
 //   values  [ conv and linear weights | norms, biases, layer scales | running statistics ]
@@ -30,9 +39,9 @@ class ParameterStore {
   explicit ParameterStore(const SearchSpace& space, torch::Device device = torch::kCPU);
 
   // Initialises as timm does: convolutions N(0, sqrt(2 / fan_out)), attention's uniform by Xavier,
-  // the classifier uniform within 1 / sqrt(classes), norms 1 and 0, layer scales as the graph says.
-  // Each tensor has a random stream of its own, so shared and stand-alone weights of a name agree.
-  void initialize(uint64_t seed);
+  // the classifier uniform within 1 / sqrt(classes), norms 1 and 0. Each tensor has a random stream
+  // of its own, so shared and stand-alone weights of a name agree.
+  void initialize(uint64_t seed, Initialization initialization = Initialization::kResidual);
 
   // The first shape[i] entries of each dimension: a view of values() and a leaf of autograd. Throws
   // std::out_of_range for a name that is not there or a larger shape.
@@ -54,14 +63,19 @@ class ParameterStore {
 
  private:
   void allocate(torch::Device device);
+  void note_layer_scales(const Graph& graph);
 
+  struct LayerScale {
+    double value = 0;
+    bool is_residual = false;
+  };
   struct Place {
     int64_t offset = 0;
     size_t index = 0;  // in parameters_
     std::vector<std::pair<std::vector<int64_t>, torch::Tensor>> slices;
   };
   std::vector<Parameter> parameters_;
-  std::map<std::string, double> layer_scales_;
+  std::map<std::string, LayerScale> layer_scales_;
   std::map<std::string, Place> places_;
   torch::Tensor values_, grads_;
   int64_t decayed_ = 0, learned_ = 0;

@@ -1,13 +1,16 @@
 #include "supernet/safetensors.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
+#include <memory>
 #include <set>
 #include <stdexcept>
 
@@ -22,10 +25,18 @@ using nlohmann::json;
 
 constexpr uint64_t kLargestHeader = uint64_t{100} << 20;  // the format's own limit
 
+constexpr std::array<std::pair<torch::ScalarType, const char*>, 4> kTypes = {{
+    {torch::kFloat, "F32"},
+    {torch::kHalf, "F16"},
+    {torch::kBFloat16, "BF16"},
+    {torch::kLong, "I64"},
+}};
+
 const char* type_name(torch::ScalarType type) {
-  if (type == torch::kFloat) return "F32";
-  if (type == torch::kLong) return "I64";
-  throw std::invalid_argument("safetensors: only float32 and int64 tensors are written");
+  for (const auto& [known, name] : kTypes) {
+    if (known == type) return name;
+  }
+  throw std::invalid_argument("safetensors: only float32, float16, bfloat16 and int64 are written");
 }
 
 // Length of the header as 8 bytes, least significant first.
@@ -46,6 +57,34 @@ void write_all(int descriptor, const char* data, size_t size, const std::string&
   }
 }
 
+// A whole file in memory, copied where it is written to.
+struct Mapping {
+  explicit Mapping(const std::string& path) {
+    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    struct stat status {};
+    const bool is_file =
+        descriptor >= 0 && ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
+    void* start = nullptr;
+    if (is_file && status.st_size > 0) {
+      size = uint64_t(status.st_size);
+      start = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, descriptor, 0);
+    }
+    if (descriptor >= 0) ::close(descriptor);
+    if (!is_file || start == MAP_FAILED) {
+      throw Error(path, 0, "cannot be read; give a safetensors file that exists");
+    }
+    data = static_cast<char*>(start);
+  }
+  ~Mapping() {
+    if (data != nullptr) ::munmap(data, size);
+  }
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+
+  char* data = nullptr;
+  uint64_t size = 0;
+};
+
 struct Entry {
   std::string name;
   torch::ScalarType type;
@@ -62,11 +101,12 @@ Entry parse_entry(const std::string& path, const std::string& name, const json& 
       !value.contains("data_offsets")) {
     fail("lacks dtype, shape or data_offsets");
   }
-  if (value["dtype"] == "I64") {
-    entry.type = torch::kLong;
-  } else if (value["dtype"] != "F32") {
-    fail("is neither F32 nor I64");
+  const auto type = std::find_if(kTypes.begin(), kTypes.end(),
+                                 [&](const auto& known) { return value["dtype"] == known.second; });
+  if (type == kTypes.end()) {
+    throw Error(path, 0, "tensor '" + name + "' is none of F32, F16, BF16, I64; convert it");
   }
+  entry.type = type->first;
   const json& offsets = value["data_offsets"];
   const auto is_size = [](const json& number) { return number.is_number_unsigned(); };
   if (!offsets.is_array() || offsets.size() != 2 || !is_size(offsets[0]) || !is_size(offsets[1])) {
@@ -75,7 +115,7 @@ Entry parse_entry(const std::string& path, const std::string& name, const json& 
   entry.begin = offsets[0];
   entry.end = offsets[1];
   if (!value["shape"].is_array() || value["shape"].size() > 8) fail("has no shape");
-  uint64_t bytes = entry.type == torch::kFloat ? 4 : 8;
+  uint64_t bytes = c10::elementSize(entry.type);
   for (const json& length : value["shape"]) {
     if (!is_size(length)) fail("has no shape");
     const auto size = length.get<uint64_t>();
@@ -163,21 +203,15 @@ void write_safetensors(const std::string& path, const TensorFile& file) {
 }
 
 TensorFile read_safetensors(const std::string& path) {
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream || std::filesystem::is_directory(path)) {
-    throw Error(path, 0, "cannot be read; give a safetensors file that exists");
-  }
-  const uint64_t size = std::filesystem::file_size(path);
-  std::string length(8, '\0');
-  if (size < 8 || !stream.read(length.data(), 8))
-    throw Error(path, 0, "is too short to be safetensors");
+  const auto map = std::make_shared<const Mapping>(path);
+  const uint64_t size = map->size;
+  if (size < 8) throw Error(path, 0, "is too short to be safetensors");
   uint64_t header_size = 0;
-  for (int i = 7; i >= 0; --i) header_size = header_size << 8 | uint8_t(length[size_t(i)]);
+  for (int i = 7; i >= 0; --i) header_size = header_size << 8 | uint8_t(map->data[i]);
   if (header_size > kLargestHeader || header_size > size - 8) {
     throw Error(path, 0, "is cut off or not a safetensors file");
   }
-  std::string text(header_size, '\0');
-  stream.read(text.data(), std::streamsize(header_size));
+  const std::string text(map->data + 8, header_size);
   const json header = parse_header(path, text);
 
   TensorFile file;
@@ -209,9 +243,14 @@ TensorFile read_safetensors(const std::string& path) {
                     std::to_string(size - 8 - header_size));
   }
   for (const Entry& entry : entries) {
-    torch::Tensor tensor = torch::empty(entry.shape, entry.type);
-    stream.read(static_cast<char*>(tensor.data_ptr()), std::streamsize(entry.end - entry.begin));
-    if (!stream) throw Error(path, 0, "tensor '" + entry.name + "' cannot be read");
+    char* data = map->data + 8 + header_size + entry.begin;
+    torch::Tensor tensor = torch::from_blob(
+        data, entry.shape, [map](void*) {}, entry.type);
+    if (reinterpret_cast<uintptr_t>(data) % c10::elementSize(entry.type) != 0) {
+      torch::Tensor aligned = torch::empty(entry.shape, entry.type);
+      std::memcpy(aligned.data_ptr(), data, entry.end - entry.begin);
+      tensor = aligned;
+    }
     file.tensors.emplace_back(entry.name, std::move(tensor));
   }
   return file;

@@ -13,7 +13,10 @@ namespace {
 
 constexpr int64_t kEvaluationBatch = 500;
 
-Graph graph_for(const Architecture& architecture, const Dataset& data) {
+Graph graph_for(Architecture architecture, const Dataset& data, const TrainOptions& options) {
+  Regularization& regularization = architecture.regularization;
+  regularization.drop_path = options.drop_path.value_or(regularization.drop_path);
+  regularization.dropout = options.dropout.value_or(regularization.dropout);
   if (architecture.channels != data.channels || architecture.classes != data.classes) {
     throw Error("architecture '" + architecture.name + "' takes " +
                 std::to_string(architecture.channels) + " channels to " +
@@ -51,12 +54,15 @@ Trainer::Trainer(const Architecture& architecture, const Dataset& data, const Tr
     : data_(data),
       options_(options),
       machine_(machine),
-      parameters_(graph_for(architecture, data), machine.device),
-      network_(lower(architecture), parameters_),
+      parameters_(graph_for(architecture, data, options), machine.device),
+      network_(graph_for(architecture, data, options), parameters_),
       optimizer_(parameters_, options.optimizer),
       order_(data.train.size(), options.batch_size, mix(options.seed, 1)),
       steps_(int(order_.batches_per_epoch()) * options.epochs) {
-  parameters_.initialize(mix(options.seed, 2));
+  parameters_.initialize(mix(options.seed, 2), options.initialization);
+  if (!options.initial_weights.empty()) {
+    load_weights(options.initial_weights, parameters_, options.reset_head);
+  }
 }
 
 double Trainer::advance() {
@@ -66,7 +72,9 @@ double Trainer::advance() {
   {
     const Autocast autocast(machine_.precision, machine_.device);
     const auto images = fit(batch.images, network_.graph(), machine_.device);
-    const auto logits = network_.forward(images, NormMode::kTraining).to(torch::kFloat);
+    const auto logits =
+        network_.forward(images, NormMode::kTraining, mix(mix(options_.seed, 4), uint64_t(step_)))
+            .to(torch::kFloat);
     loss = torch::cross_entropy_loss(logits, batch.labels.to(machine_.device), {},
                                      at::Reduction::Mean, -100, options_.label_smoothing);
   }
@@ -89,32 +97,6 @@ NamedTensors Trainer::state() const {
   NamedTensors state{{"values", parameters_.values()}};
   for (auto& moment : optimizer_.state()) state.push_back(std::move(moment));
   return state;
-}
-
-void save_weights(const std::string& path, const ParameterStore& parameters) {
-  TensorFile file{.metadata = {{"format", "pt"}}, .tensors = {}};
-  for (const Parameter& parameter : parameters.parameters()) {
-    file.tensors.emplace_back(parameter.name, parameters.full(parameter.name));
-    if (parameter.role == ParameterRole::kRunningVar) {
-      const std::string module = parameter.name.substr(0, parameter.name.rfind('.'));
-      file.tensors.emplace_back(module + ".num_batches_tracked", torch::zeros({}, torch::kLong));
-    }
-  }
-  write_safetensors(path, file);
-}
-
-void load_weights(const std::string& path, ParameterStore& parameters) {
-  const TensorFile file = read_safetensors(path);
-  std::set<std::string> known;
-  for (const Parameter& parameter : parameters.parameters()) known.insert(parameter.name);
-  for (const auto& [name, tensor] : file.tensors) {
-    if (!known.contains(name) && !name.ends_with(".num_batches_tracked")) {
-      throw Error(path, 0, "tensor '" + name + "' is not of this network");
-    }
-  }
-  for (const Parameter& parameter : parameters.parameters()) {
-    copy_into(parameters.full(parameter.name), parameter.name, file, path);
-  }
 }
 
 }  // namespace ridgewalk

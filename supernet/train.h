@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "supernet/evaluate.h"
 #include "supernet/optimizer.h"
 #include "supernet/safetensors.h"
+#include "supernet/weights.h"
 
 namespace ridgewalk {
 
@@ -19,6 +21,11 @@ struct TrainOptions {
   int batch_size = 128;
   OptimizerOptions optimizer;
   double label_smoothing = 0.1;
+  Initialization initialization = Initialization::kResidual;
+  std::optional<double> drop_path, dropout;  // in place of the architecture's
+  // A safetensors file to start from, if not empty; its head anew where the classes differ.
+  std::string initial_weights;
+  bool reset_head = false;
   Augmentation augmentation;
   uint64_t seed = 0;
 };
@@ -30,7 +37,8 @@ void restore(const NamedTensors& state, const TensorFile& file, const std::strin
 
 class Trainer {
  public:
-  // Throws Error when the architecture's channels or classes are not the data's.
+  // Throws Error when the architecture's channels or classes are not the data's, or the initial
+  // weights are not the architecture's.
   Trainer(const Architecture& architecture, const Dataset& data, const TrainOptions& options,
           const Machine& machine);
 
@@ -57,10 +65,5 @@ class Trainer {
   int step_ = 0;
   int steps_ = 0;
 };
-
-// Weights by timm's state-dict names, running statistics included.
-void save_weights(const std::string& path, const ParameterStore& parameters);
-// Throws Error naming the tensor that is missing, unknown or of another shape.
-void load_weights(const std::string& path, ParameterStore& parameters);
 
 }  // namespace ridgewalk

@@ -24,7 +24,8 @@ TEST(NetworkCost, IsThePublishedOne) {
       {"mnv4-conv-large", 32590864, 6376220672, 0},
       {"mnv4-hybrid-medium", 11074648, 1271183360, 41943040},
       {"mnv4-hybrid-large", 37764624, 7711877120, 339738624},
-      {"mnv4-conv-small@0.5", 2238952, 64741408, 0},
+      {"mnv4-hybrid-medium-paper", 11170008, 1296988160, 41943040},
+      {"mnv4-conv-small-050", 2238952, 64741408, 0},
   };
   for (const Published& network : networks) {
     const NetworkCost cost = network_cost(lower(find_architecture(network.name)));
@@ -80,12 +81,9 @@ Architecture small_network() {
   Architecture a{.name = "small", .resolution = 8, .channels = 3, .classes = 10};
   a.stem = {.kernel = 3, .stride = 1, .width = 4};
   a.layer_scale = 0.5;
-  a.stages = {{Uib{.kernel1 = 5,
-                   .kernel2 = 3,
-                   .expanded = 16,
-                   .width = 4,
-                   .squeeze_excite = SqueezeExcite{.squeezed = 2}},
-               MobileMqa{.heads = 2, .key_dim = 6, .value_dim = 5, .kv_stride = 2}}};
+  a.stages = {{Uib{.kernel1 = 5, .kernel2 = 3, .expanded = 16, .width = 4},
+               MobileMqa{.heads = 2, .key_dim = 6, .value_dim = 5, .kv_stride = 2},
+               SqueezeExcite{.ratio = 0.5, .divisor = 1}}};
   a.head = {.width = 12, .features = 20};
   return a;
 }
@@ -109,8 +107,8 @@ TEST(OpCosts, AreCountedByHand) {
   check("conv_stem", 64 * 4 * 3 * 9, 4 * 3 * 9, 64 * (3 + 4), 4 * 3 * 9);
   check("bn1", 0, 0, 0, 2 * 4);
   check("blocks.0.0.dw_start.conv", 64 * 4 * 25, 4 * 25, 64 * (4 + 4), 4 * 25);
-  check("blocks.0.0.se.conv_reduce", 16 * 2, 16 * 2 + 2, 16 + 2, 16 * 2 + 2);
-  check("blocks.0.0.se.multiply", 0, 0, 0, 0);
+  check("blocks.0.2.conv_reduce", 4 * 2, 4 * 2 + 2, 4 + 2, 4 * 2 + 2);
+  check("blocks.0.2.multiply", 0, 0, 0, 0);
   check("blocks.0.0.layer_scale", 0, 0, 0, 4);
   check("blocks.0.0.add", 0, 0, 0, 0);
   // 2 heads x 64 queries x 16 keys.

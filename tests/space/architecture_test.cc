@@ -17,17 +17,21 @@ Architecture every_block() {
   a.activation = Activation::kHardSwish;
   a.layer_scale = 0.1 + 0.2;  // not a short decimal
   a.stem = {.kernel = 5, .stride = 1, .width = 12, .activation = Activation::kGelu};
-  const SqueezeExcite gate{.squeezed = 16, .activation = Activation::kSilu, .hard_sigmoid = false};
+  a.norm = {.epsilon = 0.003, .momentum = 0.2};
+  a.regularization = {.drop_path = 0.1, .flat_drop_path = true, .dropout = 0.3};
+  a.fixed_stem_below = 0.75;
+  const SqueezeExcite gate{
+      .ratio = 1.0 / 3, .divisor = 5, .activation = Activation::kSilu, .hard_sigmoid = false};
   a.stages = {{Conv{.kernel = 1, .width = 9, .activation = Activation::kNone}},
               {FusedIb{.kernel = 7, .stride = 2, .expanded = 20, .width = 10}},
-              {Uib{.kernel1 = 3,
-                   .kernel2 = 0,
-                   .expanded = 40,
-                   .width = 11,
-                   .stride = 2,
-                   .squeeze_excite = gate},
-               MobileMqa{.heads = 2, .key_dim = 6, .value_dim = 5, .kv_stride = 2}}};
-  a.head = {.width = 24, .features = 31};
+              {Uib{.kernel1 = 3, .kernel2 = 0, .expanded = 40, .width = 11, .stride = 2},
+               MobileMqa{.heads = 2, .key_dim = 6, .value_dim = 5, .kv_stride = 2}},
+              {DepthwiseSeparable{.kernel = 5, .stride = 2, .width = 13, .linear = false},
+               DepthwiseSeparable{.width = 13, .squeeze_excite = gate},
+               InvertedResidual{
+                   .kernel = 7, .stride = 2, .expanded = 29, .width = 14, .squeeze_excite = gate},
+               gate}};
+  a.head = {.width = 24, .features = 31, .features_norm = false};
   return a;
 }
 

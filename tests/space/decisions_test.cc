@@ -52,6 +52,7 @@ TEST(Decisions, ThePublishedNetworksAreMembersOfMobile) {
     const Architecture network = find_architecture(name);
     Architecture again = decode(mobile, encode(mobile, network));
     again.name = name;
+    again.regularization = network.regularization;
     EXPECT_EQ(again, network);
   }
 }
@@ -163,9 +164,10 @@ TEST(Encode, SaysWhatTheSpaceLacks) {
       HasSubstr("attention must follow a UIB"));
   EXPECT_THAT(refusal([](Architecture& a) { a.stem.stride = 1; }), HasSubstr("stride"));
   EXPECT_THAT(refusal([](Architecture& a) {
-                std::get<Uib>(a.stages[3][2]).squeeze_excite = SqueezeExcite{.squeezed = 8};
+                a.stages[3][2] = InvertedResidual{.expanded = 1024, .width = 256};
               }),
-              HasSubstr("gate"));
+              HasSubstr("stage 3, block 2: a block that is no UIB"));
+  EXPECT_THAT(refusal([](Architecture& a) { a.norm.epsilon = 1e-3; }), HasSubstr("norm"));
 }
 
 }  // namespace

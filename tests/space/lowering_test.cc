@@ -108,7 +108,8 @@ TEST(SharedNaming, KeepsOneTensorPerKernelAndNumbersTheUibsAlone) {
 TEST(Lowering, HasSqueezeExciteWithBiases) {
   Architecture a{.name = "gate", .resolution = 8};
   a.stem.width = 8;
-  a.stages = {{Uib{.expanded = 16, .width = 8, .squeeze_excite = SqueezeExcite{.squeezed = 4}}}};
+  a.stages = {{InvertedResidual{
+      .expanded = 16, .width = 8, .squeeze_excite = SqueezeExcite{.ratio = 0.25, .divisor = 4}}}};
   const Graph graph = lower(a);
   std::map<std::string, std::vector<int64_t>> shapes;
   for (int i = 0; i < std::ssize(graph.ops); ++i) {

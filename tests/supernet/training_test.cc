@@ -9,6 +9,7 @@
 
 #include "space/error.h"
 #include "supernet/supernet.h"
+#include "supernet/weights.h"
 #include "tests/tiny_images.h"
 
 namespace ridgewalk {
