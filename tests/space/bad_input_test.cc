@@ -45,9 +45,15 @@ TEST(BadArchitecture, IsRefusedWithFileLineAndRemedy) {
       {"kernel2: 3", "kernel2: 4", 6, "kernel2 is 4; it must be odd"},
       {"stride: 2, expanded", "stride: 3, expanded", 6, "stride is 3; it must be from 1 to 2"},
       {"width: 24", "width: -1", 6, "width is -1; it must be from 1 to 65536"},
-      {"kernel1: 0, kernel2: 3, stride: 2, expanded: 64, width: 24",
-       "stride: 2, expanded: 64, width: 24, squeeze_excite: {gate: tanh}", 6,
-       "must be hard_sigmoid"},
+      {"block: uib, kernel1: 0, kernel2: 3,",
+       "block: inverted_residual, squeeze_excite: {gate: tanh},", 6, "must be hard_sigmoid"},
+      {"block: uib, kernel1: 0, kernel2: 3,",
+       "block: inverted_residual, squeeze_excite: {ratio: 0},", 6, "ratio must be above 0"},
+      {"width: 24}", "width: 24}\n    - {block: squeeze_excite, divisor: 0}", 7, "divisor is 0"},
+      {"activation: relu", "norm: {epsilon: -1}", 1, "norm.epsilon must be from 0 to 1"},
+      {"activation: relu", "norm: {eps: 1}", 3, "unknown key 'eps'"},
+      {"activation: relu", "regularization: {dropout: 1}", 1, "dropout must be from 0 to 0.99"},
+      {"activation: relu", "compact: {base: 24, expanded: 64}", 4, "unknown key 'stem'"},
       {"heads: 2", "heads: 0", 7, "heads is 0; it must be from 1 to 256"},
       {"block: conv, kernel: 3, stride: 2",
        "block: mqa, heads: 1, key_dim: 1, value_dim: 1, kv_stride: 1", 4, "unknown key 'width'"},
@@ -78,6 +84,21 @@ stages:
       - {kernel1: [0, 3], kernel2: [3]}
 head: {width: 32, features: 40}
 )";
+
+TEST(BadCompactPlan, IsRefusedNamingTheArgument) {
+  const auto refusal = [](const std::string& plan) {
+    return error_of([&] {
+      architecture_from_yaml("name: c\nresolution: 28\ncompact: {" + plan + "}\n", "c.yaml");
+    });
+  };
+  EXPECT_THAT(refusal("base: 24"), AllOf(StartsWith("c.yaml:3: "), HasSubstr("'expanded'")));
+  EXPECT_THAT(refusal("base: 24, expanded: 64, heads: 5"),
+              AllOf(StartsWith("c.yaml:1: "), HasSubstr("5 heads do not divide base 24")));
+  EXPECT_THAT(refusal("base: 0, expanded: 64"), HasSubstr("base is 0; it must be from 1"));
+  EXPECT_THAT(refusal("base: 24, expanded: 64, n1: 99"), HasSubstr("n1 is 99"));
+  EXPECT_THAT(refusal("base: 24, expanded: 64, dropout: 2"), HasSubstr("dropout must be"));
+  EXPECT_THAT(refusal("base: 24, expanded: 64, depth: 2"), HasSubstr("unknown key 'depth'"));
+}
 
 TEST(BadSearchSpace, IsRefusedWithFileLineAndRemedy) {
   ASSERT_NO_THROW(search_space_from_yaml(kSpace, "s.yaml"));
@@ -112,7 +133,7 @@ TEST(BadSearchSpace, IsRefusedWithFileLineAndRemedy) {
       {"[none, {heads: 2", "[some, {heads: 2", 7, "attention is 'none' or {heads: ...}"},
       {"heads: 2", "head: 2", 7, "missing key 'heads'"},
       {"heads: 2", "heads: 2000", 5, "attention cannot be"},
-      {"width: 32, features", "width: 0, features", 1, "head.width is 0; it must be"},
+      {"width: 32, features", "width: -1, features", 1, "head.width is -1; it must be"},
   };
   for (const Mistake& mistake : mistakes) {
     const std::string text = replaced(kSpace, mistake.from, mistake.to);

@@ -186,18 +186,26 @@ TEST_F(Training, RefusesANetworkOfOtherChannelsOrClasses) {
   EXPECT_THROW(Trainer(architecture, data_, options(), {}), Error);
 }
 
-TEST_F(Training, WeightsSurviveTheFileAndOtherNetworksAreRefused) {
+TEST_F(Training, StartsFromGivenWeights) {
   Trainer trainer(network(), data_, options(), {});
   trainer.advance();
-  const std::string path = folder_ + "/weights.safetensors";
-  save_weights(path, trainer.parameters());
-  ParameterStore again(lower(network()));
-  load_weights(path, again);
-  EXPECT_TRUE(torch::equal(again.values(), trainer.parameters().values()));
-  Architecture wider = network();
-  wider.head.features += 8;
-  ParameterStore other{lower(wider)};
-  EXPECT_THROW(load_weights(path, other), Error);
+  TrainOptions from = options();
+  from.initial_weights = folder_ + "/weights.safetensors";
+  save_weights(from.initial_weights, trainer.parameters());
+  const Trainer tuned(network(), data_, from, {});
+  EXPECT_TRUE(torch::equal(tuned.state()[0].second, trainer.parameters().values()));
+}
+
+TEST_F(Training, DropsAsTheArchitectureSaysUnlessTold) {
+  Architecture architecture = network();
+  architecture.regularization = {.drop_path = 0.5, .dropout = 0.5};
+  TrainOptions plain = options();
+  plain.drop_path = plain.dropout = 0;
+  const double undropped = Trainer(network(), data_, options(), {}).advance();
+  EXPECT_EQ(Trainer(architecture, data_, plain, {}).advance(), undropped);
+  const double dropped = Trainer(architecture, data_, options(), {}).advance();
+  EXPECT_NE(dropped, undropped);
+  EXPECT_EQ(Trainer(architecture, data_, options(), {}).advance(), dropped);
 }
 
 TEST_F(Supernets, TrainsSamplesOfEveryKindAndRepeatsItself) {
