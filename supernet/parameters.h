@@ -18,9 +18,8 @@ namespace ridgewalk {
 //   kResidual: at the architecture's value where the branch is added to a skip, at 1 elsewhere. A
 //     layer scale is made to start a residual block near the identity (arXiv 2103.17239, section
 //     2); without a skip it starts the network near zero.
-//   kReleased: at the architecture's value everywhere, as timm and TF-models do. Freshly
-//   initialised
-//     hybrids are then numerically dead in evaluation mode (experiments/results/hybrid-init.md).
+//   kReleased: at the architecture's value everywhere, as timm and TF-models do. A fresh hybrid is
+//     then numerically dead in evaluation mode (experiments/results/hybrid-init.md).
 enum class Initialization { kResidual, kReleased };
 
 // All parameters stand in one flat tensor, all gradients in another:

@@ -297,6 +297,76 @@ TEST_F(Program, RefusesBadInputInOneLineAndExits2) {
   EXPECT_FALSE(fs::exists(folder_ + "/never"));
 }
 
+// A network leaves for other tools and comes back: train, export both ways, evaluate both,
+// fine-tune.
+TEST_F(Program, ANetworkLeavesAndComesBack) {
+  const std::string data = "idx:" + images_;
+  const auto with = [&](std::vector<std::string> words, std::vector<std::string> more) {
+    words.insert(words.end(), {"custom", "--base", "8", "--expanded", "16", "--n3", "1", "--hidden",
+                               "32", "--resolution", "28", "--channels", "1"});
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  };
+  const auto path = [&](const std::string& name) { return folder_ + "/" + name; };
+  const auto accuracy = [&](const std::string& weights) {
+    const Outcome outcome =
+        run(with({"evaluate"}, {"--classes", "10", "--weights", weights, "--data", data, "--json",
+                                "--precision", "fp32"}));
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    const auto json = nlohmann::json::parse(outcome.out);
+    EXPECT_EQ(json.at("split"), "test");
+    EXPECT_GT(json.at("images_per_second").get<double>(), 0);
+    EXPECT_GE(json.at("top5").get<double>(), json.at("top1").get<double>());
+    return json.at("loss").get<double>();
+  };
+  std::ofstream(path("short.yaml")) << "epochs: 2\nbatch_size: 50\noptimizer: adamw\n"
+                                       "learning_rate: 0.01\n";
+  ASSERT_EQ(run(with({"train"}, {"--classes", "10", "--data", data, "--config", path("short.yaml"),
+                                 "--out", path("leaves")}))
+                .exit_code,
+            0);
+  const std::string weights = path("leaves/weights.safetensors");
+  for (const auto& [format, file, option] :
+       {std::tuple("onnx", "net.onnx", "--quiet"), std::tuple("onnx", "kept.onnx", "--no-fold"),
+        std::tuple("safetensors", "net.safetensors", "--quiet")}) {
+    const Outcome outcome =
+        run(with({"export"}, {"--classes", "10", "--weights", weights, "--format", format, "--out",
+                              path(file), option}));
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_NEAR(accuracy(path(file)), accuracy(weights), 1e-4) << file;
+  }
+  expect_refused(with({"evaluate"}, {"--classes", "7", "--weights", weights, "--data", data}),
+                 {"--classes"});
+  expect_refused(with({"export"}, {"--classes", "7", "--weights", weights, "--format", "onnx",
+                                   "--out", path("never.onnx")}),
+                 {"classifier.weight", "--reset-head"});
+  expect_refused(with({"export"}, {"--format", "onnx", "--out", path("none/never.onnx")}),
+                 {"none/never.onnx"});
+  expect_refused(with({"export"}, {"--format", "tflite", "--out", path("never")}),
+                 {"--format must be"});
+  EXPECT_FALSE(fs::exists(path("never.onnx")));
+}
+
+TEST_F(Program, DescribesAnyNetwork) {
+  const auto described = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), "describe");
+    words.push_back("--json");
+    const Outcome outcome = run(words);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return nlohmann::json::parse(outcome.out);
+  };
+  EXPECT_EQ(described({"mnv4-hybrid-medium-paper"}).at("macs"), 1296988160);
+  EXPECT_EQ(described({"mobilenet-v1", "--classes", "10", "--channels", "1"}).at("parameters"),
+            4231976 - 990 * 1025 - 2 * 9 * 32);
+  const auto nano = described({"compact-nano"});
+  const auto custom = described({"custom", "--base", "24", "--expanded", "64"});
+  EXPECT_EQ(custom.at("parameters"), nano.at("parameters"));
+  EXPECT_EQ(custom.at("ops"), nano.at("ops"));
+  expect_refused({"describe", "custom", "--base", "24", "--heads", "5"}, {"5 heads"});
+  expect_refused({"describe", "mobilenet-v2", "--base", "24"}, {"--base", "custom"});
+  expect_refused({"describe", "mobilenet-v2-000"}, {"multiplier"});
+}
+
 TEST_F(Program, RefusesTheCheckpointOfAnotherConfiguration) {
   const std::string out = folder_ + "/other";
   std::string words = config();
