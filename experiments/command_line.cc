@@ -107,11 +107,13 @@ Architecture CommandLine::custom_architecture() const {
 
 Architecture CommandLine::architecture(const std::string& name_or_path) const {
   const bool is_custom = name_or_path == "custom";
-  for (const PlanOption& option : kPlanOptions) {
-    if (!is_custom && has(option.name)) {
-      throw Error(std::string("--") + option.name + " is for the network `custom` alone");
-    }
-  }
+  const auto refuse_unless_custom = [&](const char* option) {
+    if (is_custom || !has(option)) return;
+    throw Error(std::string("--") + option + " is for the network `custom` alone");
+  };
+  for (const PlanOption& option : kPlanOptions) refuse_unless_custom(option.name);
+  refuse_unless_custom("squeeze-ratio");
+  refuse_unless_custom("dropout");
   Architecture architecture = is_custom ? custom_architecture() : find_architecture(name_or_path);
   if (has("resolution")) architecture.resolution = get<int>("resolution");
   if (has("classes")) architecture.classes = get<int>("classes");

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "experiments/command_line.h"
+#include "space/catalog.h"
 #include "space/lowering.h"
 
 namespace ridgewalk {
@@ -12,16 +13,38 @@ std::string shape_text(const Shape& shape) {
   return fmt::format("{}x{}x{}", shape.channels, shape.height, shape.width);
 }
 
+double total_bytes(const NetworkCost& total, DataType type) {
+  return double(bytes_per_element(type)) *
+         double(total.weight_elements + total.activation_elements);
+}
+
+Json totals(const Graph& graph, const Architecture& architecture, DataType type) {
+  const NetworkCost total = network_cost(graph);
+  const double moved = total_bytes(total, type);
+  const Regularization& r = architecture.regularization;
+  return {{"name", architecture.name},
+          {"resolution", architecture.resolution},
+          {"channels", architecture.channels},
+          {"classes", architecture.classes},
+          {"parameters", total.parameters},
+          {"macs", static_cast<int64_t>(total.macs.value)},
+          {"attention_macs", static_cast<int64_t>(total.attention_macs.value)},
+          {"data_type", to_string(type)},
+          {"bytes", static_cast<int64_t>(moved)},
+          {"operational_intensity", total.macs.value / moved},
+          {"training",
+           {{"norm_epsilon", architecture.norm.epsilon},
+            {"norm_momentum", architecture.norm.momentum},
+            {"layer_scale", architecture.layer_scale},
+            {"drop_path", r.drop_path},
+            {"flat_drop_path", r.flat_drop_path},
+            {"dropout", r.dropout}}}};
+}
+
 Json description(const Graph& graph, const Architecture& architecture, DataType type) {
   const std::vector<OpCost> costs = op_costs(graph);
-  const NetworkCost total = network_cost(graph);
-  Json result = {{"name", architecture.name},
-                 {"resolution", architecture.resolution},
-                 {"parameters", total.parameters},
-                 {"macs", static_cast<int64_t>(total.macs.value)},
-                 {"attention_macs", static_cast<int64_t>(total.attention_macs.value)},
-                 {"data_type", to_string(type)},
-                 {"ops", Json::array()}};
+  Json result = totals(graph, architecture, type);
+  result["ops"] = Json::array();
   for (size_t i = 1; i < graph.ops.size(); ++i) {
     const Op& op = graph.ops[i];
     const OpCost& cost = costs[i];
@@ -33,6 +56,7 @@ Json description(const Graph& graph, const Architecture& architecture, DataType 
                              {"parameters", cost.parameters},
                              {"weight_elements", cost.weight_elements},
                              {"activation_elements", cost.activation_elements},
+                             {"bytes", static_cast<int64_t>(bytes(cost, type).value)},
                              {"operational_intensity", operational_intensity(cost, type).value}});
   }
   return result;
@@ -51,8 +75,7 @@ void print(const Graph& graph, const Architecture& architecture, DataType type) 
                operational_intensity(cost, type).value);
   }
   const NetworkCost total = network_cost(graph);
-  const double moved =
-      double(bytes_per_element(type)) * double(total.weight_elements + total.activation_elements);
+  const double moved = total_bytes(total, type);
   fmt::print("\n{} at {} pixels, {}\n", architecture.name, architecture.resolution,
              to_string(type));
   fmt::print("  parameters      {}\n", total.parameters);
@@ -68,14 +91,27 @@ void print(const Graph& graph, const Architecture& architecture, DataType type) 
   fmt::print("  training        {}\n", training);
 }
 
+// One line a network.
+void print_totals(const Json& networks) {
+  fmt::print("{:<28} {:>6} {:>12} {:>14} {:>14} {:>9}\n", "network", "pixels", "parameters", "MACs",
+             "attention MACs", "MACs/byte");
+  for (const Json& network : networks) {
+    fmt::print("{:<28} {:>6} {:>12} {:>14} {:>14} {:>9.2f}\n", network["name"].get<std::string>(),
+               network["resolution"].get<int>(), network["parameters"].get<int64_t>(),
+               network["macs"].get<int64_t>(), network["attention_macs"].get<int64_t>(),
+               network["operational_intensity"].get<double>());
+  }
+}
+
 }  // namespace
 
 int describe_command(const Arguments& arguments) {
-  CommandLine line("describe ARCH [--json]",
-                   "Prints every operation of a network. ARCH is a catalogue name, a name with a\n"
-                   "width multiplier (mnv4-conv-small-050, mobilenet-v2@1.3), a YAML file, or\n"
-                   "`custom` with the arguments below.",
-                   "arch", 1);
+  CommandLine line("describe ARCH... [--json]",
+                   "Prints every operation of a network, or the totals of several. ARCH is a\n"
+                   "catalogue name, a name with a width multiplier (mnv4-conv-small-050,\n"
+                   "mobilenet-v2@1.3), a YAML file, or `custom` with the arguments below.",
+                   "arch", -1);
+  line.add()("catalog", "the totals of every network of the catalogue");
   line.add()("json", "for machines");
   line.add()("dtype", boost::program_options::value<std::string>()->default_value("int8"),
              "width of weights and activations: int8, bf16, fp16, fp32");
@@ -83,7 +119,21 @@ int describe_command(const Arguments& arguments) {
   line.add_session_options();
   if (!line.parse(arguments)) return 0;
   const DataType type = parse_data_type(line.get<std::string>("dtype"));
-  const Architecture architecture = line.architecture(line.words()[0]);
+  const std::vector<std::string> names = line.has("catalog") ? catalog_names() : line.words();
+  if (names.size() > 1) {
+    Json networks = Json::array();
+    for (const std::string& name : names) {
+      const Architecture architecture = line.architecture(name);
+      networks.push_back(totals(lower(architecture), architecture, type));
+    }
+    if (line.has("json")) {
+      fmt::print("{}\n", networks.dump(1));
+    } else {
+      print_totals(networks);
+    }
+    return 0;
+  }
+  const Architecture architecture = line.architecture(names[0]);
   const Graph graph = lower(architecture);
   if (line.has("json")) {
     fmt::print("{}\n", description(graph, architecture, type).dump(1));

@@ -8,9 +8,8 @@
 
 namespace ridgewalk {
 
-// 1x1 conv to `width` -> norm -> act -> global average pool -> 1x1 conv to `features` -> norm ->
-// act
-// -> dropout -> linear to the classes. A width or features of 0 leaves that convolution out:
+// 1x1 conv to `width` -> norm -> act -> average pool -> 1x1 conv to `features` -> norm -> act ->
+// dropout -> linear to the classes. A width or features of 0 leaves that convolution out:
 // MobileNetV1 has neither, V2 the first alone; V3's second has a bias in place of the norm.
 struct Head {
   int width = 960;
