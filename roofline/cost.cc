@@ -3,6 +3,8 @@
 #include <array>
 #include <utility>
 
+#include "space/error.h"
+
 namespace ridgewalk {
 namespace {
 
@@ -18,16 +20,16 @@ bool is_attention(OpKind kind) {
 }
 
 // Multiply-accumulates that one element of the output takes; 0 for what is free.
-int64_t macs_per_output(const Graph& graph, const Op& op) {
+double macs_per_output(const Graph& graph, const Op& op) {
   const auto input = [&](int index) { return graph.ops[op.inputs[index]].output; };
-  const int64_t window = int64_t{op.kernel} * op.kernel;
+  const double window = double(op.kernel) * op.kernel;
   switch (op.kind) {
     case OpKind::kConv:
       return window * input(0).channels;
     case OpKind::kDepthwise:
       return window;
     case OpKind::kLinear:
-      return input(0).elements();
+      return double(input(0).elements());
     case OpKind::kAttentionScores:
       return input(0).channels / op.heads;  // key_dim
     case OpKind::kAttentionMix:
@@ -85,9 +87,9 @@ std::vector<OpCost> op_costs(const Graph& graph) {
     for (const Parameter& parameter : parameters(graph, static_cast<int>(i))) {
       if (is_learned(parameter.role)) cost.parameters += parameter.elements();
     }
-    const int64_t macs = macs_per_output(graph, op);
+    const double macs = macs_per_output(graph, op);
     if (macs == 0) continue;
-    cost.macs = {double(macs * op.output.elements())};
+    cost.macs = {macs * double(op.output.elements())};
     cost.weight_elements = cost.parameters;
     cost.activation_elements = op.output.elements();
     for (int input : op.inputs) cost.activation_elements += graph.ops[input].output.elements();
@@ -104,6 +106,10 @@ NetworkCost network_cost(const Graph& graph) {
     total.parameters += costs[i].parameters;
     total.weight_elements += costs[i].weight_elements;
     total.activation_elements += costs[i].activation_elements;
+  }
+  constexpr double kLargest = 9007199254740992.0;  // 2^53: whole numbers beyond it have gaps
+  if (total.macs.value > kLargest) {
+    throw Error("'" + graph.name + "' has more than 2^53 MACs; make it smaller");
   }
   return total;
 }
