@@ -32,7 +32,9 @@ function duration(seconds) {
 
 function make(tag, attributes, ...children) {
   const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes || {})) element.setAttribute(name, value);
+  for (const [name, value] of Object.entries(attributes || {})) {
+    if (value != null) element.setAttribute(name, value);
+  }
   element.append(...children.flat().filter((child) => child != null));
   return element;
 }
@@ -77,5 +79,7 @@ function axis(title, more) {
 }
 
 function legend(more) {
-  return { labels: { usePointStyle: true, pointStyle: "line", boxWidth: 28, ...more } };
+  const generateLabels = (chart) => Chart.defaults.plugins.legend.labels.generateLabels(chart)
+    .map((item) => ({ ...item, lineDash: chart.data.datasets[item.datasetIndex].borderDash || [] }));
+  return { labels: { usePointStyle: true, pointStyle: "line", boxWidth: 28, generateLabels, ...more } };
 }

@@ -1,6 +1,8 @@
 // ---- Latency against accuracy, and the Pareto front at the ridge point of the slider
 
-const rated = swept.map((network, index) => ({ ...network, index })).filter((network) => network.accuracy);
+const indexed = swept.map((network, index) => ({ ...network, index }));
+const rated = indexed.filter((network) => network.accuracy).sort((a, b) => a.accuracy.top1 - b.accuracy.top1);
+const unrated = indexed.filter((network) => !network.accuracy);
 const kShapes = ["circle", "triangle", "rect", "rectRot", "star"];
 const shapeOf = (index) => kShapes[Math.floor(index / 7) % kShapes.length];
 
@@ -42,14 +44,17 @@ function frontChart() {
   const configure = () => {
     const placed = frontAt(current);
     const images = [...new Set(placed.map((one) => one.network.accuracy.images))];
-    const latencies = placed.map((one) => one.latency);
+    const latencies = indexed.map((network) => latencyOf(network, current));
     const accuracies = placed.map((one) => 100 * one.top1);
+    const floor = Math.floor(Math.min(...accuracies) - 1);
     return {
       data: { datasets: [
         ...placed.map(({ network, latency, top1, onFront }) => ({ type: "scatter", label: network.name, named: true,
           data: [{ x: latency, y: 100 * top1 }], borderColor: css(`--c${network.index % 7}`), borderWidth: 2,
           backgroundColor: onFront ? css(`--c${network.index % 7}`) : css("--bg"), pointRadius: onFront ? 6 : 5,
           pointHoverRadius: 8, pointStyle: shapeOf(network.index), onFront })),
+        ...unrated.map((network) => ({ type: "scatter", label: network.name, named: true, clip: false, pointStyle: "crossRot",
+          data: [{ x: latencyOf(network, current), y: floor }], borderColor: css(`--c${network.index % 7}`), borderWidth: 2, pointRadius: 6 })),
         ...images.map((group) => line(`front, ${group}`,
           placed.filter((one) => one.onFront && one.network.accuracy.images === group).map((one) => ({ x: one.latency, y: 100 * one.top1 })),
           css("--soft"), { stepped: true, borderWidth: 1.5, borderDash: [5, 3], pointHitRadius: 0 })),
@@ -58,12 +63,12 @@ function frontChart() {
         scales: {
           x: axis("latency (in times of one MAC at peak)", { type: "logarithmic", min: 0.75 * Math.min(...latencies), max: 1.6 * Math.max(...latencies),
             ticks: { maxRotation: 0, callback: (value) => (/^[125]e/.test(value.toExponential()) ? compact(value) : "") } }),
-          y: axis("top-1 accuracy (%)", { min: Math.floor(Math.min(...accuracies) - 1), max: Math.ceil(Math.max(...accuracies) + 1) }),
+          y: axis("top-1 accuracy (%)", { min: floor, max: Math.ceil(Math.max(...accuracies) + 1) }),
         },
         plugins: {
           legend: { display: false },
           tooltip: { filter: (item) => item.dataset.named, callbacks: {
-            label: (item) => ` ${item.dataset.label}: ${item.parsed.y.toFixed(2)} %, ${compact(item.parsed.x)}${item.dataset.onFront ? ", on the front" : ""}`,
+            label: (item) => ` ${item.dataset.label}: ${item.dataset.pointStyle === "crossRot" ? "accuracy not known" : `${item.parsed.y.toFixed(2)} %`}, ${compact(item.parsed.x)}${item.dataset.onFront ? ", on the front" : ""}`,
           } },
         },
       },
@@ -121,12 +126,11 @@ function frontSection() {
   followers.push(show);
   show();
   const images = [...new Set(rated.map((network) => network.accuracy.images))];
-  const missing = swept.length - rated.length;
   return [
     make("h2", {}, "Latency against accuracy"),
     soft(`Top-1 on ${images.join("; ")}. Filled, on the dashed line: the Pareto front, where no other network is as fast and as accurate.`
       + (images.length > 1 ? " Networks are held against those rated on the same images." : "")
-      + (missing ? ` Without a known accuracy, and so not shown here: ${missing} network${missing > 1 ? "s" : ""}.` : "")),
+      + (unrated.length ? " Crosses on the axis: latencies of networks whose accuracy is not known." : "")),
     now, frontChart(),
     make("h3", {}, "Ridge points at which each network is on the front"),
     make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Ridge points on the front" }, make("table", { id: "fronts" },

@@ -18,7 +18,7 @@ function costRow(column, at, shown) {
     const memory = network().ops.reduce((sum, op, i) => sum + (computeBound(op, at()) ? 0 : shares[i]), 0);
     name.textContent = `${shown()}: ${memory.toFixed(0)} % bound by memory`;
     const most = Math.max(...network().ops.map((op) => Math.max(...[...list(data.ridge_points), current].map((point) => 100 * opTime(op, point) / latencyOf(network(), point)))));
-    const edge = Math.min(100, 5 * Math.ceil(1.05 * most / 5));
+    const edge = Math.min(100, 2 * Math.ceil(most / 2));
     return {
       type: "bar",
       data: { labels: network().ops.map((op) => op.name), datasets: [{

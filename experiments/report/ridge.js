@@ -12,11 +12,12 @@ const latencyOf = (network, at) => network.ops.reduce((sum, op) => sum + opTime(
 let current = (marks.find((mark) => mark.name === "pixel6-cpu") || { ridge_point: 31.2 }).ridge_point;
 const followers = [];  // called when `current` has changed
 
-// The slider's way is logarithmic from kFirst on; 0 is its left end.
-const kSteps = 1000;
-const kFirst = 0.1;
-const stepOf = (value) => (value < kFirst ? 0 : 1 + (kSteps - 1) * Math.log(value / kFirst) / Math.log(lastRidge / kFirst));
-const valueAt = (step) => (step < 1 ? 0 : Number((kFirst * (lastRidge / kFirst) ** ((step - 1) / (kSteps - 1))).toPrecision(4)));
+// The slider's way: from 0 to kFirst linear, in its first steps, and logarithmic from there on.
+const [kSteps, kLinearSteps, kFirst] = [1000, 40, 0.1];
+const stepOf = (value) => (value < kFirst ? kLinearSteps * value / kFirst
+  : kLinearSteps + (kSteps - kLinearSteps) * Math.log(value / kFirst) / Math.log(lastRidge / kFirst));
+const valueAt = (step) => Number((step < kLinearSteps ? kFirst * step / kLinearSteps
+  : kFirst * (lastRidge / kFirst) ** ((step - kLinearSteps) / (kSteps - kLinearSteps))).toPrecision(4));
 const shareOf = (value) => stepOf(value) / kSteps;
 
 let waiting = false;
@@ -45,13 +46,20 @@ function placeNames(names) {
   const ends = [0, 0, 0];
   for (const name of names.children) {
     name.hidden = false;
-    const [left, width] = [name.offsetLeft, name.offsetWidth];
-    const row = ends.findIndex((end) => left >= end && left + width <= names.clientWidth);
+    name.className = "";
+    const width = name.offsetWidth;
+    let left = name.offsetLeft;
+    if (left + width > names.clientWidth) {
+      name.className = "left";
+      left -= width;
+    }
+    const row = ends.findIndex((end) => left >= end);
     name.hidden = row < 0;
     if (row < 0) continue;
     ends[row] = left + width + 8;
-    name.style.top = `${1.05 * row}rem`;
+    name.style.top = `${1.05 * row + 0.1}rem`;
   }
+  names.style.height = `${1.05 * ends.filter((end) => end > 0).length + 0.1}rem`;
 }
 
 function slider() {
@@ -187,6 +195,8 @@ function sweepSection() {
     || curves.find((curve) => curve.kind === "reference") || curves[0];
   const dash = (curve) => kDashes[curve.kind] || [[], [7, 3], [2, 3], [9, 3, 2, 3]][Math.floor(curve.color / 7) % 4];
   const all = curves.flatMap((curve) => curve.latency).filter((latency) => latency > 0);
+  const ratios = curves.flatMap((curve) => curve.latency.map((latency, i) => latency / reference.latency[i]));
+  const spread = Math.max(...ratios) / Math.min(...ratios);
   const across = ridgeAxis(points);
   let relative = true;
   const configure = () => ({
@@ -197,7 +207,8 @@ function sweepSection() {
       interaction: { mode: "index", intersect: false },
       scales: {
         x: across.scale,
-        y: relative ? axis(`latency / latency of ${reference.name}`)
+        y: relative ? axis(`latency / latency of ${reference.name}`, spread > 4 ? { type: "logarithmic",
+          ticks: { callback: (value) => (/^[125]e/.test(value.toExponential()) ? String(+value.toPrecision(3)) : "") } } : {})
           : axis("latency (in times of one MAC at peak)", { type: "logarithmic", min: 0.7 * Math.min(...all), max: 1.2 * Math.max(...all),
             ticks: { callback: (value) => (/^[125]e/.test(value.toExponential()) ? compact(value) : "") } }),
       },

@@ -142,8 +142,8 @@ function drawings() {
   const blocks = drawn.flatMap((network) => network.blocks.flat());
   const widest = Math.max(1, ...blocks.map(widthOf));
   const present = kKinds.map((_, kind) => kind).filter((kind) => blocks.some((block) => kindOf(block) === kind));
-  return [
-    make("h2", {}, "What the networks look like"),
+  return [make("details", { open: drawn.length <= 4 || null },
+    make("summary", {}, make("h2", {}, "What the networks look like")),
     make("div", { class: "kinds soft" }, present.map((kind) =>
       make("span", {}, swatch(kindColor(kind)), make("b", {}, kKinds[kind][0]), ` ${kKinds[kind][1]}`))),
     soft("A row a stage. Kernels (a/b: first and second depthwise, 0 for none), e: expanded width, w: width, also the bar; "
@@ -153,5 +153,5 @@ function drawings() {
       network.blocks.map((stage, index) => make("div", { class: "stage" },
         make("span", {}, stageName(network.blocks, index)),
         make("div", { class: "tiles" }, list(stage).map((block) => tile(block, widest)))))))),
-  ];
+  )];
 }

@@ -36,15 +36,15 @@ function networkColumns() {
   const reference = networks.findIndex((network) => network.name === data.reference);
   const liveRatio = (i) => (same && reference >= 0 ? latencyOf(swept[i], current) / latencyOf(swept[reference], current) : undefined);
   return [
-    { title: "Resolution", value: ofSweep("resolution"), format: String },
+    { title: "Pixels", value: ofSweep("resolution"), format: String },
     { title: "Parameters", value: of("parameters"), format: compact },
     { title: "MACs", value: of("macs"), format: compact },
     { title: "Bytes", value: ofSweep("bytes"), format: compact },
     { title: "MACs/byte", value: (i) => (same ? swept[i].macs / swept[i].bytes : undefined), format: fixed(1) },
+    { title: "Top-1,\npublished", value: (i) => (same && /^ImageNet/.test((swept[i].accuracy || {}).images) ? swept[i].accuracy.top1 : undefined), format: percent },
     { title: "Latency\nat the slider", value: (i) => (same ? latencyOf(swept[i], current) : undefined), format: compact, live: true },
     { title: "slider", value: liveRatio, format: fixed(3), relative: true, live: true },
     ...points.map((point, at) => ({ title: ridge(point), value: (i) => list(networks[i].relative_latency)[at], format: fixed(3), relative: true })),
-    { title: "Accuracy, published", value: (i) => (same && /^ImageNet/.test((swept[i].accuracy || {}).images) ? swept[i].accuracy.top1 : undefined), format: percent },
     { title: "Accuracy, shared weights" + (splits.length ? `\n(${splits.join(", ")})` : ""), value: of("shared_accuracy"), format: percent },
     { title: "Accuracy, from scratch\n(test)", value: (i) => networks[i].test_accuracy
       ?? (same && !/^ImageNet/.test((swept[i].accuracy || { images: "ImageNet" }).images) ? swept[i].accuracy.top1 : undefined), format: percent },

@@ -66,7 +66,7 @@ export async function open(url, { width = 1280, height = 900, dark = false, phon
     press: async (key) => {
       for (const type of ['keyDown', 'keyUp']) await send('Input.dispatchKeyEvent', { type, key, code: key, windowsVirtualKeyCode: { ArrowRight: 39, ArrowLeft: 37, Home: 36, End: 35, Enter: 13, Tab: 9 }[key], text: key === 'Enter' && type === 'keyDown' ? '\r' : undefined });
     },
-    screenshot: async () => Buffer.from((await send('Page.captureScreenshot', { captureBeyondViewport: true })).data, 'base64'),
+    screenshot: async (clip) => Buffer.from((await send('Page.captureScreenshot', { captureBeyondViewport: true, clip })).data, 'base64'),
     close: async () => {
       const gone = new Promise((resolve) => browser.once('exit', resolve));
       send('Browser.close').catch(() => {});
