@@ -63,7 +63,7 @@ function frontChart() {
         scales: {
           x: axis("latency (in times of one MAC at peak)", { type: "logarithmic", min: 0.75 * Math.min(...latencies), max: 1.6 * Math.max(...latencies),
             ticks: { maxRotation: 0, callback: (value) => (/^[125]e/.test(value.toExponential()) ? compact(value) : "") } }),
-          y: axis("top-1 accuracy (%)", { min: floor, max: Math.ceil(Math.max(...accuracies) + 1) }),
+          y: axis("top-1 accuracy (%)", { min: floor, max: Math.ceil(Math.max(...accuracies) + 1), ticks: { includeBounds: false } }),
         },
         plugins: {
           legend: { display: false },

@@ -207,7 +207,7 @@ function sweepSection() {
       interaction: { mode: "index", intersect: false },
       scales: {
         x: across.scale,
-        y: relative ? axis(`latency / latency of ${reference.name}`, spread > 4 ? { type: "logarithmic",
+        y: relative ? axis(`latency / latency of ${reference.name}`, spread > 4 ? { type: "logarithmic", min: 0.9 * Math.min(...ratios), max: 1.2 * Math.max(...ratios),
           ticks: { callback: (value) => (/^[125]e/.test(value.toExponential()) ? String(+value.toPrecision(3)) : "") } } : {})
           : axis("latency (in times of one MAC at peak)", { type: "logarithmic", min: 0.7 * Math.min(...all), max: 1.2 * Math.max(...all),
             ticks: { callback: (value) => (/^[125]e/.test(value.toExponential()) ? compact(value) : "") } }),
