@@ -25,6 +25,10 @@ std::vector<SweepNetwork> networks_of(const CommandLine& line) {
     const bool is_run = std::filesystem::is_directory(word);
     std::vector<SweepNetwork> given;
     if (is_run) {
+      for (const char* option : {"resolution", "classes", "channels"}) {
+        if (!line.has(option)) continue;
+        throw Error(word, 0, std::string("is swept as the run left it; leave out --") + option);
+      }
       given = networks_of_run(word);
     } else {
       const Architecture architecture = line.architecture(word);
@@ -41,6 +45,7 @@ std::vector<SweepNetwork> networks_of(const CommandLine& line) {
 }
 
 void print_fronts(const Json& sweep) {
+  std::string rows;
   for (const Json& network : sweep["networks"]) {
     if (network["accuracy"].is_null()) continue;
     std::string ranges;
@@ -48,9 +53,13 @@ void print_fronts(const Json& sweep) {
       ranges += fmt::format("{}{:.4g} to {:.4g}", ranges.empty() ? "" : ", ",
                             range[0].get<double>(), range[1].get<double>());
     }
-    fmt::print("{:<22} {:>6.2f} %  {}\n", network["name"].get<std::string>(),
-               100 * network["accuracy"]["top1"].get<double>(), ranges.empty() ? "never" : ranges);
+    rows += fmt::format("{:<22} {:>6.2f} %  {}\n", network["name"].get<std::string>(),
+                        100 * network["accuracy"]["top1"].get<double>(),
+                        ranges.empty() ? "never" : ranges);
   }
+  if (rows.empty()) return;
+  fmt::print("Ridge points at which a network is on the front of latency and accuracy\n\n{}\n",
+             rows);
 }
 
 }  // namespace
@@ -113,10 +122,8 @@ int sweep_command(const Arguments& arguments) {
   if (!line.has("quiet")) {
     fmt::print("Latency at each ridge point (MACs/byte) relative to {}\n\n{}\n",
                networks[0].architecture.name, comparison_table(report["networks"], shown));
-    fmt::print(
-        "Ridge points at which a network is on the Pareto front of latency and accuracy\n\n");
     print_fronts(sweep);
-    fmt::print("\nreport: {}/report.html\n", out);
+    fmt::print("report: {}/report.html\n", out);
   }
   return 0;
 }

@@ -120,10 +120,11 @@ function ridgeAxis(points) {
   return { place, min, max, scale };
 }
 
-// Dotted verticals at the known devices, their names along them.
+// Dotted verticals at the known devices, their names along them; of many devices, at those whose ridge
+// point was fitted to measurements, and short ones at the rest.
 function deviceMarks(axisOfRidge, below) {
   const shown = marks
-    .map((mark) => ({ label: `${mark.name} ${ridge(mark.ridge_point)}`, x: axisOfRidge.place(mark.ridge_point) }))
+    .map((mark) => ({ label: `${mark.name} ${ridge(mark.ridge_point)}`, x: axisOfRidge.place(mark.ridge_point), full: mark.fitted !== false || marks.length <= 12 }))
     .filter((mark) => mark.x >= axisOfRidge.min && mark.x <= axisOfRidge.max);
   return {
     id: "marks",
@@ -134,7 +135,7 @@ function deviceMarks(axisOfRidge, below) {
       for (const mark of shown) {
         const x = scales.x.getPixelForValue(mark.x);
         ctx.beginPath();
-        ctx.moveTo(x, chartArea.top);
+        ctx.moveTo(x, mark.full ? chartArea.top : chartArea.bottom - 12);
         ctx.lineTo(x, chartArea.bottom);
         ctx.stroke();
       }
@@ -145,7 +146,7 @@ function deviceMarks(axisOfRidge, below) {
       Object.assign(ctx, { font: "11px system-ui, sans-serif", textAlign: below ? "left" : "right", textBaseline: "bottom",
         fillStyle: css("--fg"), strokeStyle: css("--bg"), lineWidth: 3, lineJoin: "round" });
       let next = -Infinity;
-      for (const mark of shown) {
+      for (const mark of shown.filter((one) => one.full)) {
         const x = Math.max(scales.x.getPixelForValue(mark.x) - 2, next);
         if (x > scales.x.getPixelForValue(mark.x) + 24) continue;
         next = x + 13;

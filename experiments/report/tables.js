@@ -32,7 +32,8 @@ function networkColumns() {
   const of = (field) => (i) => networks[i][field];
   const ofSweep = (field) => (i) => (same ? swept[i][field] : undefined);
   const splits = [...new Set(networks.map((network) => network.shared_split).filter(Boolean))];
-  const points = list(data.ridge_points);
+  const trained = networks.some((network) => known(network.test_accuracy));
+  const images = [...new Set(rated.map((network) => network.accuracy.images))].filter((_, i, all) => all.length === 1);
   const reference = networks.findIndex((network) => network.name === data.reference);
   const liveRatio = (i) => (same && reference >= 0 ? latencyOf(swept[i], current) / latencyOf(swept[reference], current) : undefined);
   return [
@@ -41,13 +42,12 @@ function networkColumns() {
     { title: "MACs", value: of("macs"), format: compact },
     { title: "Bytes", value: ofSweep("bytes"), format: compact },
     { title: "MACs/byte", value: (i) => (same ? swept[i].macs / swept[i].bytes : undefined), format: fixed(1) },
-    { title: "Top-1,\npublished", value: (i) => (same && /^ImageNet/.test((swept[i].accuracy || {}).images) ? swept[i].accuracy.top1 : undefined), format: percent },
+    { title: ["Top-1", ...images].join(",\n"), value: (i) => (rated.length && !trained ? (swept[i].accuracy || {}).top1 : undefined), format: percent },
     { title: "Latency\nat the slider", value: (i) => (same ? latencyOf(swept[i], current) : undefined), format: compact, live: true },
     { title: "slider", value: liveRatio, format: fixed(3), relative: true, live: true },
-    ...points.map((point, at) => ({ title: ridge(point), value: (i) => list(networks[i].relative_latency)[at], format: fixed(3), relative: true })),
+    ...list(data.ridge_points).map((point, at) => ({ title: ridge(point), value: (i) => list(networks[i].relative_latency)[at], format: fixed(3), relative: true })),
     { title: "Accuracy, shared weights" + (splits.length ? `\n(${splits.join(", ")})` : ""), value: of("shared_accuracy"), format: percent },
-    { title: "Accuracy, from scratch\n(test)", value: (i) => networks[i].test_accuracy
-      ?? (same && !/^ImageNet/.test((swept[i].accuracy || { images: "ImageNet" }).images) ? swept[i].accuracy.top1 : undefined), format: percent },
+    { title: "Accuracy, from scratch\n(test)", value: of("test_accuracy"), format: percent },
   ].filter(({ value }) => networks.some((_, i) => known(value(i))));
 }
 
