@@ -3,6 +3,7 @@ const data = JSON.parse(document.getElementById("data").textContent) || {};
 const list = (value) => (Array.isArray(value) ? value : []);
 const known = (value) => typeof value === "number" && Number.isFinite(value);
 const networks = list(data.networks);
+const isSearch = list(data.stages).length > 0;
 
 // ---- Numbers for people
 

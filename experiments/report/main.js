@@ -31,7 +31,6 @@ function terms() {
 }
 
 // A search's report begins with its outcome.
-const isSearch = list(data.stages).length > 0;
 const sections = [heading, ...(isSearch ? [networkTable] : []), slider, frontSection, sweepSection, costSection, rooflineSection,
   ...(isSearch ? [] : [networkTable]), ...list(data.stages).map((stage) => () => stageSection(stage)), drawings, timing, terms];
 for (const section of sections) {

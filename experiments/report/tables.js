@@ -30,7 +30,7 @@ const better = (ratio) => (known(ratio) && ratio < 0.9995 ? tint("var(--c0)", 12
 function networkColumns() {
   const same = swept.length === networks.length;
   const of = (field) => (i) => networks[i][field];
-  const ofSweep = (field) => (i) => (same ? swept[i][field] : undefined);
+  const ofSweep = (field) => (i) => (same && !isSearch ? swept[i][field] : undefined);
   const splits = [...new Set(networks.map((network) => network.shared_split).filter(Boolean))];
   const trained = networks.some((network) => known(network.test_accuracy));
   const images = [...new Set(rated.map((network) => network.accuracy.images))].filter((_, i, all) => all.length === 1);
@@ -41,7 +41,7 @@ function networkColumns() {
     { title: "Parameters", value: of("parameters"), format: compact },
     { title: "MACs", value: of("macs"), format: compact },
     { title: "Bytes", value: ofSweep("bytes"), format: compact },
-    { title: "MACs/byte", value: (i) => (same ? swept[i].macs / swept[i].bytes : undefined), format: fixed(1) },
+    { title: "MACs/byte", value: (i) => ofSweep("macs")(i) / ofSweep("bytes")(i), format: fixed(1) },
     { title: ["Top-1", ...images].join(",\n"), value: (i) => (rated.length && !trained ? (swept[i].accuracy || {}).top1 : undefined), format: percent },
     { title: "Latency\nat the slider", value: (i) => (same ? latencyOf(swept[i], current) : undefined), format: compact, live: true },
     { title: "slider", value: liveRatio, format: fixed(3), relative: true, live: true },

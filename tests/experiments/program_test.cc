@@ -1,137 +1,16 @@
 // The program as a user runs it: kills, resumes, bad input.
-#include <fcntl.h>
+#include "tests/experiments/program.h"
+
 #include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <chrono>
-#include <filesystem>
-#include <fstream>
 #include <random>
 #include <thread>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
-
-#include "tests/tiny_images.h"
-
-#ifndef RIDGEWALK_PROGRAM
-#error "the build defines RIDGEWALK_PROGRAM"
-#endif
 
 namespace ridgewalk {
 namespace {
 
-namespace fs = std::filesystem;
 using testing::HasSubstr;
-
-struct Outcome {
-  int exit_code;  // -1 when killed by a signal
-  std::string out, err;
-};
-
-class Program : public testing::Test {
- protected:
-  static void SetUpTestSuite() {
-    images_ = write_tiny_images(600, 200);
-    folder_ = images_ + "/work";
-    fs::create_directories(folder_);
-    std::ofstream(folder_ + "/config.yaml") << config();
-  }
-  static void TearDownTestSuite() { fs::remove_all(images_); }
-
-  // A whole search in seconds.
-  static std::string config(const std::string& target = "factor: 0.15",
-                            const std::string& extra = "") {
-    return "space: fashion-mnist\ndata: idx:" + images_ + R"(
-search_validation: 100
-seed: 3
-threads: 2
-precision: fp32
-targets:
-  - {profile: pixel6-cpu, relative_to: mnv4-conv-small, )" +
-           target + R"(}
-reward: {form: absolute, beta: -2}
-weights: {batch_size: 16, validation_batch_size: 50, optimizer: adamw, learning_rate: 0.002, flip: true}
-coarse: {steps: 12, samples_per_step: 2, controller_learning_rate: 0.1, candidates: 40}
-fine: {steps: 12, samples_per_step: 2, controller_learning_rate: 0.1, candidates: 40, warm_start: true}
-hybrid: {steps: 8, samples_per_step: 2, controller_learning_rate: 0.1, warm_start: true, latency_factor: 1.2}
-train: {epochs: 1, batch_size: 50, optimizer: adamw, learning_rate: 0.005}
-report_ridge_points: [0, 31.2, 500]
-checkpoint_every: 2
-)" + extra;
-  }
-
-  static pid_t start(const std::vector<std::string>& arguments, const std::string& name) {
-    const pid_t child = fork();
-    if (child != 0) return child;
-    const auto redirect = [&](int descriptor, const std::string& file) {
-      const int opened = open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-      dup2(opened, descriptor);
-    };
-    redirect(STDOUT_FILENO, folder_ + "/" + name + ".out");
-    redirect(STDERR_FILENO, folder_ + "/" + name + ".err");
-    std::vector<char*> words{const_cast<char*>(RIDGEWALK_PROGRAM)};
-    for (const std::string& argument : arguments)
-      words.push_back(const_cast<char*>(argument.c_str()));
-    words.push_back(nullptr);
-    execv(RIDGEWALK_PROGRAM, words.data());
-    _exit(127);
-  }
-
-  static Outcome wait_for(pid_t child, const std::string& name) {
-    int status = 0;
-    waitpid(child, &status, 0);
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read(folder_ + "/" + name + ".out"),
-            read(folder_ + "/" + name + ".err")};
-  }
-
-  static Outcome run(const std::vector<std::string>& arguments) {
-    return wait_for(start(arguments, "command"), "command");
-  }
-
-  static std::string read(const std::string& path) {
-    std::ifstream stream(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(stream), {}};
-  }
-
-  static std::vector<std::string> search(const std::string& out, bool resume = false) {
-    std::vector<std::string> words{"search", "all", "--config", folder_ + "/config.yaml",
-                                   "--out",  out};
-    if (resume) words.push_back("--resume");
-    return words;
-  }
-
-  static void expect_refused(const std::vector<std::string>& arguments,
-                             const std::vector<std::string>& says) {
-    const Outcome outcome = run(arguments);
-    EXPECT_EQ(outcome.exit_code, 2) << outcome.err;
-    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
-    for (const std::string& text : says) EXPECT_THAT(outcome.err, HasSubstr(text));
-  }
-
-  // Everything that a run leaves but its checkpoint and report, which hold wall times.
-  static std::map<std::string, std::string> results(const std::string& out) {
-    std::map<std::string, std::string> files;
-    for (const auto& entry : fs::directory_iterator(out)) {
-      const std::string name = entry.path().filename();
-      if (name != "checkpoint.safetensors" && name != "report.html")
-        files[name] = read(entry.path());
-    }
-    return files;
-  }
-
-  static void expect_same(const std::string& a, const std::string& b) {
-    const auto left = results(a);
-    const auto right = results(b);
-    EXPECT_GE(left.size(), 13u);
-    ASSERT_EQ(left.size(), right.size());
-    for (const auto& [name, bytes] : left) EXPECT_TRUE(right.at(name) == bytes) << name;
-  }
-
-  static inline std::string images_, folder_;
-};
 
 TEST_F(Program, ARunKilledAtAnyMomentEndsAsOneLeftAlone) {
   const std::string whole = folder_ + "/whole";
@@ -234,95 +113,6 @@ TEST_F(Program, DescribesACatalogueNetwork) {
   EXPECT_EQ(description["attention_macs"], 0);
   EXPECT_EQ(description["ops"][0]["name"], "conv_stem");
   EXPECT_THAT(run({"describe", "mnv4-hybrid-medium"}).out, HasSubstr("1271183360"));
-}
-
-TEST_F(Program, SweepsTheRidgePoint) {
-  const std::string out = folder_ + "/sweep";
-  ASSERT_EQ(run({"sweep", "mnv4-conv-small", "mnv4-conv-medium", "--out", out}).exit_code, 0);
-  const std::string csv = read(out + "/sweep.csv");
-  EXPECT_THAT(csv, HasSubstr("network,ridge_point,latency_macs\nmnv4-conv-small,0,186005568\n"));
-  EXPECT_THAT(csv, HasSubstr("mnv4-conv-medium,500,"));
-  EXPECT_EQ(nlohmann::json::parse(read(out + "/sweep.json"))["networks"].size(), 2u);
-  const std::string html = read(out + "/report.html");
-  EXPECT_GT(html.size(), 200000u);
-  EXPECT_EQ(html.find("src=\"http"), std::string::npos);
-}
-
-TEST_F(Program, SweepsWithAccuracies) {
-  const std::string out = folder_ + "/rated";
-  const Outcome outcome = run({"sweep", "mobilenet-v1", "mobilenet-v2", "mobilenet-v1-150", "--out",
-                               out, "--points", "11", "--ridge", "0:1000"});
-  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
-  EXPECT_THAT(outcome.out, HasSubstr("mobilenet-v2            73.40 %  0 to 61.03\n"));
-  const auto sweep = nlohmann::json::parse(read(out + "/sweep.json"));
-  EXPECT_EQ(sweep["ridge_points"].size(), 11u);
-  EXPECT_EQ(sweep["range"], nlohmann::json::parse("[0.0, 1000.0]"));
-  EXPECT_EQ(sweep["networks"][0]["front"], nlohmann::json::parse("[[0.0, 1000.0]]"));
-  EXPECT_TRUE(sweep["networks"][2]["accuracy"].is_null());
-  EXPECT_TRUE(sweep["networks"][2]["front"].empty());
-  ASSERT_EQ(sweep["swaps"].size(), 1u);
-  EXPECT_EQ(sweep["swaps"][0]["faster_above"], "mobilenet-v1");
-  EXPECT_EQ(sweep["swaps"][0]["ridge_point"], sweep["networks"][1]["front"][0][1]);
-  EXPECT_THAT(read(out + "/report.html"),
-              HasSubstr("ridgewalk sweep mobilenet-v1 mobilenet-v2 mobilenet-v1-150 --out "));
-  // The figure is for 224 pixels.
-  ASSERT_EQ(run({"sweep", "mobilenet-v1", "--resolution", "192", "--out", out}).exit_code, 0);
-  EXPECT_TRUE(
-      nlohmann::json::parse(read(out + "/sweep.json"))["networks"][0]["accuracy"].is_null());
-}
-
-// Two runs of search whose networks have one name, one of a single stage, one of train.
-TEST_F(Program, SweepsRunFolders) {
-  const auto path = [](const std::string& name) { return folder_ + "/" + name; };
-  const auto write = [&](const std::string& run, const std::string& name, const std::string& text) {
-    fs::create_directories(path(run));
-    std::ofstream(path(run + "/" + name)) << text;
-  };
-  const std::string network =
-      "{name: net, resolution: 28, channels: 1, classes: 10, stem: {block: conv, kernel: 3, "
-      "stride: 2, width: 8}, stages: [], head: {width: 32, features: 32}}";
-  for (const char* run : {"a", "b"}) {
-    write(run, "found-conv.yaml", network);
-    write(run, "result.yaml", R"(networks:
-  - name: found-conv
-    kind: found
-    architecture: found-conv.yaml
-    accuracy_from_scratch: {weights: from scratch, data: shirts, test: {top1: 0.9}}
-)");
-  }
-  write("stage", "result.yaml",
-        "stages:\n  coarse:\n    architecture: \"" + network +
-            "\"\n    best: {accuracy: 0.8, split: search-validation, weights: shared}\n");
-  write("trained", "architecture.yaml", network);
-  write("trained", "result.yaml", "{architecture: net, weights: from scratch, test: {top1: 0.7}}");
-  const Outcome outcome = run(
-      {"sweep", path("a"), path("b"), path("stage"), path("trained"), "--out", path("runs-swept")});
-  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
-  std::vector<std::string> names, images;
-  const auto sweep = nlohmann::json::parse(read(path("runs-swept/sweep.json")));
-  for (const auto& one : sweep["networks"]) {
-    names.push_back(one["name"]);
-    images.push_back(one["accuracy"]["images"]);
-    EXPECT_EQ(one["front"], nlohmann::json::parse("[[0.0, 500.0]]"));
-  }
-  EXPECT_THAT(names,
-              testing::ElementsAre("found-conv", path("b") + "/found-conv", "coarse", "net"));
-  EXPECT_THAT(images, testing::ElementsAre("shirts test", "shirts test",
-                                           "search-validation, shared weights of the coarse stage",
-                                           "the run's data test"));
-
-  write("empty", "log.jsonl", "");
-  write("broken", "result.yaml", "networks:\n  - {name: x, kind: found}\n");
-  const auto refused = [&](std::vector<std::string> words, const std::vector<std::string>& says) {
-    words.insert(words.begin(), {"sweep", "--out", path("never-swept")});
-    expect_refused(words, says);
-  };
-  refused({path("empty")}, {path("empty"), "finished run"});
-  refused({path("broken")}, {"broken/result.yaml:2", "'architecture'"});
-  refused({path("a"), "--resolution", "32"}, {path("a"), "--resolution"});
-  refused({"mobilenet-v1", "mobilenet-v1"}, {"given twice"});
-  refused({"mobilenet-v1", "--points", "1"}, {"two ends"});
-  EXPECT_FALSE(fs::exists(path("never-swept")));
 }
 
 TEST_F(Program, RefusesBadInputInOneLineAndExits2) {
