@@ -8,6 +8,17 @@ const boundText = (op, at) => (computeBound(op, at) ? "bound by computing" : "bo
 const opText = (op, at, total) => [op.name, `${op.kind}, ${boundText(op, at)}`, `${(100 * opTime(op, at) / total).toFixed(1)} % of the latency`,
   `${compact(op.macs)} MACs, ${compact(op.bytes)} bytes, ${ridge(intensity(op))} MACs/byte`];
 
+// The largest share of the latency that an operation has at any ridge point, as a round percentage.
+const edges = new Map();
+function edgeOf(network) {
+  if (!edges.has(network)) {
+    const shares = [0, ...Array.from({ length: 60 }, (_, i) => valueAt(kLinearSteps + (kSteps - kLinearSteps) * i / 59))].map((point) =>
+      Math.max(...network.ops.map((op) => opTime(op, point))) / latencyOf(network, point));
+    edges.set(network, 2 * Math.ceil(50 * Math.max(...shares)));
+  }
+  return edges.get(network);
+}
+
 // One row: bars along the network, upwards where computing bounds the operation, downwards where memory does.
 function costRow(column, at, shown) {
   const network = () => swept[chosen[column]];
@@ -17,8 +28,7 @@ function costRow(column, at, shown) {
     const shares = network().ops.map((op) => 100 * opTime(op, at()) / total);
     const memory = network().ops.reduce((sum, op, i) => sum + (computeBound(op, at()) ? 0 : shares[i]), 0);
     name.textContent = `${shown()}: ${memory.toFixed(0)} % bound by memory`;
-    const most = Math.max(...network().ops.map((op) => Math.max(...[...list(data.ridge_points), current].map((point) => 100 * opTime(op, point) / latencyOf(network(), point)))));
-    const edge = Math.min(100, 2 * Math.ceil(most / 2));
+    const edge = edgeOf(network());
     return {
       type: "bar",
       data: { labels: network().ops.map((op) => op.name), datasets: [{
