@@ -148,7 +148,7 @@ Json search_report(const RunFolder& run, const SearchConfig& config, const Searc
     report["stages"].push_back(entry);
     report["timing"].push_back({{"phase", phase + " search"}, {"seconds", run.seconds(phase)}});
   }
-  std::vector<SweepNetwork> networks;
+  std::vector<RatedNetwork> networks;
   size_t reference = 0;
   for (size_t i = 0; i < outcome.contenders.size(); ++i) {
     const Contender& contender = outcome.contenders[i];

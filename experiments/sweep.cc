@@ -1,55 +1,18 @@
 #include "experiments/sweep.h"
 
 #include <algorithm>
-#include <filesystem>
+#include <map>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "roofline/latency.h"
 #include "roofline/latency_curve.h"
+#include "roofline/profile.h"
 #include "space/lowering.h"
-#include "space/published.h"
-#include "space/yaml.h"
 
 namespace ridgewalk {
 namespace {
-
-std::optional<RatedAccuracy> trained_accuracy(const YamlSource& source) {
-  if (source.node.IsNull()) return std::nullopt;
-  FieldReader result(source);
-  std::string data = "the run's data";
-  result.optional("data", data);
-  return RatedAccuracy{
-      .top1 = FieldReader(result.child("test")).required<double>("top1"),
-      .images = data + " test",
-      .source = "trained " + result.required<std::string>("weights") + ", " + source.file};
-}
-
-SweepNetwork emitted_network(const YamlSource& source, const std::string& folder) {
-  FieldReader network(source);
-  SweepNetwork result;
-  result.architecture =
-      load_architecture(folder + "/" + network.required<std::string>("architecture"));
-  if (network.required<std::string>("kind") != "reference") {
-    result.architecture.name = network.required<std::string>("name");
-  }
-  result.accuracy = trained_accuracy(network.child("accuracy_from_scratch"));
-  return result;
-}
-
-SweepNetwork stage_result(const YamlSource& source, const std::string& stage) {
-  FieldReader result(source);
-  SweepNetwork network;
-  network.architecture =
-      architecture_from_yaml(result.required<std::string>("architecture"), source.file);
-  network.architecture.name = stage;
-  FieldReader best(result.child("best"));
-  network.accuracy = {
-      .top1 = best.required<double>("accuracy"),
-      .images = best.required<std::string>("split") + ", shared weights of the " + stage + " stage",
-      .source = source.file};
-  return network;
-}
 
 Json accuracy_json(const std::optional<RatedAccuracy>& accuracy) {
   if (!accuracy) return {};
@@ -69,7 +32,7 @@ Json ops_json(const Graph& graph, const std::vector<OpCost>& costs, DataType typ
 }
 
 // Which ridge points each network is on the front at, held against those rated on the same images.
-std::vector<std::vector<RidgeRange>> fronts(const std::vector<SweepNetwork>& networks,
+std::vector<std::vector<RidgeRange>> fronts(const std::vector<RatedNetwork>& networks,
                                             const std::vector<LatencyCurve>& curves,
                                             RidgeRange range) {
   std::map<std::string, std::vector<size_t>> groups;
@@ -86,28 +49,23 @@ std::vector<std::vector<RidgeRange>> fronts(const std::vector<SweepNetwork>& net
   return result;
 }
 
-Json swaps_json(const std::vector<SweepNetwork>& networks, const std::vector<LatencyCurve>& curves,
+Json swaps_json(const std::vector<RatedNetwork>& networks, const std::vector<LatencyCurve>& curves,
                 RidgeRange range) {
-  Json swaps = Json::array();
+  Json list = Json::array();
   for (size_t a = 0; a < curves.size(); ++a) {
     for (size_t b = a + 1; b < curves.size(); ++b) {
-      int leader = 0;
-      for (const Lead& lead : leads(curves[a], curves[b], range)) {
-        if (lead.faster == 0) continue;
-        if (leader == -lead.faster) {
-          const auto& [slower, faster] = lead.faster < 0 ? std::pair(b, a) : std::pair(a, b);
-          swaps.push_back({{"ridge_point", lead.from.value},
-                           {"faster_below", networks[slower].architecture.name},
-                           {"faster_above", networks[faster].architecture.name}});
-        }
-        leader = lead.faster;
+      for (const Lead& swap : swaps(curves[a], curves[b], range)) {
+        const auto [below, above] = swap.faster > 0 ? std::pair(a, b) : std::pair(b, a);
+        list.push_back({{"ridge_point", swap.from.value},
+                        {"faster_below", networks[below].architecture.name},
+                        {"faster_above", networks[above].architecture.name}});
       }
     }
   }
-  std::stable_sort(swaps.begin(), swaps.end(), [](const Json& x, const Json& y) {
+  std::stable_sort(list.begin(), list.end(), [](const Json& x, const Json& y) {
     return x["ridge_point"].get<double>() < y["ridge_point"].get<double>();
   });
-  return swaps;
+  return list;
 }
 
 std::string quoted(const std::string& text) {
@@ -119,43 +77,7 @@ std::string quoted(const std::string& text) {
 
 }  // namespace
 
-std::optional<RatedAccuracy> published_for(const std::string& name,
-                                           const Architecture& architecture) {
-  const auto published = published_accuracy(name);
-  if (!published || architecture.resolution != published->resolution ||
-      architecture.channels != 3 || architecture.classes != 1000) {
-    return std::nullopt;
-  }
-  return RatedAccuracy{published->top1, "ImageNet-1k validation", published->source};
-}
-
-std::optional<RatedAccuracy> trained_accuracy(const Json& result) {
-  return trained_accuracy(parse_yaml(result.dump(), "this run"));
-}
-
-std::vector<SweepNetwork> networks_of_run(const std::string& folder) {
-  const std::string path = folder + "/result.yaml";
-  if (!std::filesystem::exists(path)) {
-    throw Error(folder, 0, "holds no result.yaml; give the folder of a finished run");
-  }
-  FieldReader result(parse_yaml(read_file(path), path));
-  std::vector<SweepNetwork> networks;
-  if (result.has("networks")) {
-    for (const YAML::Node& network : result.child("networks").node) {
-      networks.push_back(emitted_network({network, path}, folder));
-    }
-  } else if (result.has("stages")) {
-    for (const auto& stage : result.child("stages").node) {
-      networks.push_back(stage_result({stage.second, path}, stage.first.as<std::string>()));
-    }
-  } else {
-    networks.push_back({load_architecture(folder + "/architecture.yaml"),
-                        trained_accuracy(YamlSource{result.source()})});
-  }
-  return networks;
-}
-
-Json sweep_json(const std::vector<SweepNetwork>& networks, const std::vector<MacsPerByte>& points,
+Json sweep_json(const std::vector<RatedNetwork>& networks, const std::vector<MacsPerByte>& points,
                 DataType type) {
   RidgeRange range{{0}, {500}};
   for (MacsPerByte point : points) range.high = std::max(range.high, point);
@@ -165,7 +87,7 @@ Json sweep_json(const std::vector<SweepNetwork>& networks, const std::vector<Mac
                  {"networks", Json::array()}};
   for (MacsPerByte point : points) result["ridge_points"].push_back(point.value);
   std::vector<LatencyCurve> curves;
-  for (const SweepNetwork& network : networks) {
+  for (const RatedNetwork& network : networks) {
     const Graph graph = lower(network.architecture);
     const std::vector<OpCost> costs = op_costs(graph);
     curves.push_back(latency_curve(costs, type));

@@ -8,6 +8,7 @@
 #include "experiments/command_line.h"
 #include "experiments/comparison.h"
 #include "experiments/report.h"
+#include "roofline/profile.h"
 #include "space/yaml.h"
 
 namespace ridgewalk {
@@ -15,15 +16,15 @@ namespace {
 
 // Of the words of the command line, in their order. Networks of one name are told apart by the word
 // that they came from.
-std::vector<SweepNetwork> networks_of(const CommandLine& line) {
-  std::vector<SweepNetwork> networks;
+std::vector<RatedNetwork> networks_of(const CommandLine& line) {
+  std::vector<RatedNetwork> networks;
   const auto taken = [&](const std::string& name) {
     return std::any_of(networks.begin(), networks.end(),
-                       [&](const SweepNetwork& other) { return other.architecture.name == name; });
+                       [&](const RatedNetwork& other) { return other.architecture.name == name; });
   };
   for (const std::string& word : line.words()) {
     const bool is_run = std::filesystem::is_directory(word);
-    std::vector<SweepNetwork> given;
+    std::vector<RatedNetwork> given;
     if (is_run) {
       for (const char* option : {"resolution", "classes", "channels"}) {
         if (!line.has(option)) continue;
@@ -34,7 +35,7 @@ std::vector<SweepNetwork> networks_of(const CommandLine& line) {
       const Architecture architecture = line.architecture(word);
       given.push_back({architecture, published_for(word, architecture)});
     }
-    for (SweepNetwork& network : given) {
+    for (RatedNetwork& network : given) {
       std::string& name = network.architecture.name;
       if (taken(name)) name = is_run ? word + "/" + name : word;
       if (taken(name)) throw Error(word, 0, "is given twice; give each network once");
@@ -92,7 +93,7 @@ int sweep_command(const Arguments& arguments) {
   std::sort(points.begin(), points.end());
   points.erase(std::unique(points.begin(), points.end()), points.end());
   const DataType type = parse_data_type(line.get<std::string>("dtype"));
-  const std::vector<SweepNetwork> networks = networks_of(line);
+  const std::vector<RatedNetwork> networks = networks_of(line);
   const std::string out = line.required("out");
   std::error_code failed;
   std::filesystem::create_directories(out, failed);
@@ -100,7 +101,7 @@ int sweep_command(const Arguments& arguments) {
     throw Error(out, 0, "cannot be made (" + failed.message() + "); choose another --out");
 
   std::vector<Contender> contenders;
-  for (const SweepNetwork& network : networks) {
+  for (const RatedNetwork& network : networks) {
     contenders.push_back({network.architecture.name, "found", network.architecture, {}, {}});
   }
   const Json sweep = sweep_json(networks, points, type);

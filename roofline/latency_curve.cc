@@ -104,16 +104,15 @@ std::vector<Lead> leads(const LatencyCurve& first, const LatencyCurve& second, R
   return list;
 }
 
-std::vector<MacsPerByte> swap_points(const LatencyCurve& first, const LatencyCurve& second,
-                                     RidgeRange range) {
-  std::vector<MacsPerByte> points;
+std::vector<Lead> swaps(const LatencyCurve& first, const LatencyCurve& second, RidgeRange range) {
+  std::vector<Lead> list;
   int leader = 0;
   for (const Lead& lead : leads(first, second, range)) {
     if (lead.faster == 0) continue;
-    if (leader == -lead.faster) points.push_back(lead.from);
+    if (leader == -lead.faster) list.push_back(lead);
     leader = lead.faster;
   }
-  return points;
+  return list;
 }
 
 std::vector<std::vector<RidgeRange>> pareto_front(std::span<const RatedCurve> networks,

@@ -45,9 +45,8 @@ struct Lead {
 // network that only touches the other at one point leaves the lead as it was.
 std::vector<Lead> leads(const LatencyCurve& first, const LatencyCurve& second, RidgeRange range);
 
-// The ridge points from which on the slower network is the faster one.
-std::vector<MacsPerByte> swap_points(const LatencyCurve& first, const LatencyCurve& second,
-                                     RidgeRange range);
+// The leads with which the network that was slower takes over: where the two swap places.
+std::vector<Lead> swaps(const LatencyCurve& first, const LatencyCurve& second, RidgeRange range);
 
 // What the Pareto front knows of a network.
 struct RatedCurve {

@@ -46,7 +46,7 @@ void swaps_and_fronts_of_catalog(benchmark::State& state) {
     }
     for (size_t a = 0; a < curves.size(); ++a) {
       for (size_t b = a + 1; b < curves.size(); ++b) {
-        benchmark::DoNotOptimize(swap_points(curves[a].latency, curves[b].latency, range));
+        benchmark::DoNotOptimize(swaps(curves[a].latency, curves[b].latency, range));
       }
     }
     benchmark::DoNotOptimize(pareto_front(curves, range));

@@ -35,6 +35,15 @@ TEST_F(Program, SweepsWithAccuracies) {
   EXPECT_EQ(sweep["swaps"][0]["ridge_point"], sweep["networks"][1]["front"][0][1]);
   EXPECT_THAT(read(out + "/report.html"),
               HasSubstr("ridgewalk sweep mobilenet-v1 mobilenet-v2 mobilenet-v1-150 --out "));
+  // A profile's ridge point is added, and marked.
+  std::ofstream(folder_ + "/device.yaml") << "{name: my-device, data_type: int8, "
+                                             "datasheet_ridge_point: {value: 77, source: here}}";
+  ASSERT_EQ(run({"sweep", "mobilenet-v1", "--ridge", "0,5", "--profile", folder_ + "/device.yaml",
+                 "--out", out})
+                .exit_code,
+            0);
+  EXPECT_THAT(read(out + "/sweep.csv"), HasSubstr("mobilenet-v1,77,"));
+  EXPECT_THAT(read(out + "/report.html"), HasSubstr("\"my-device\",\"ridge_point\":77.0"));
   // The figure is for 224 pixels.
   ASSERT_EQ(run({"sweep", "mobilenet-v1", "--resolution", "192", "--out", out}).exit_code, 0);
   EXPECT_TRUE(

@@ -95,15 +95,15 @@ TEST(LatencyCurve, IsTheSumOverTheOpsForRandomArchitectures) {
 TEST(Leads, ChangeAtTheRootByHand) {
   EXPECT_THAT(leads(kBent, kFlat, kSweep), ElementsAre(Lead{{0}, -1}, Lead{{5}, 1}));
   EXPECT_THAT(leads(kFlat, kBent, kSweep), ElementsAre(Lead{{0}, 1}, Lead{{5}, -1}));
-  EXPECT_THAT(swap_points(kBent, kFlat, kSweep), ElementsAre(MacsPerByte{5}));
-  EXPECT_THAT(swap_points(kBent, kFlat, {{5.5}, {500}}), IsEmpty());
+  EXPECT_THAT(swaps(kBent, kFlat, kSweep), ElementsAre(Lead{{5}, 1}));
+  EXPECT_THAT(swaps(kBent, kFlat, {{5.5}, {500}}), IsEmpty());
 }
 
 TEST(Leads, AStretchWhereBothAreAlike) {
   const LatencyCurve steep = curve_of({op(100, 20)});
   const LatencyCurve gentle = curve_of({op(100, 10)});
   EXPECT_THAT(leads(steep, gentle, kSweep), ElementsAre(Lead{{0}, 0}, Lead{{5}, 1}));
-  EXPECT_THAT(swap_points(steep, gentle, kSweep), IsEmpty());
+  EXPECT_THAT(swaps(steep, gentle, kSweep), IsEmpty());
   EXPECT_THAT(leads(steep, steep, kSweep), ElementsAre(Lead{{0}, 0}));
 }
 
@@ -113,7 +113,7 @@ TEST(Leads, ASwapAcrossAStretchWhereBothAreAlike) {
   const LatencyCurve second = curve_of({op(15, 10), op(90, 6)});
   EXPECT_THAT(leads(first, second, kSweep),
               ElementsAre(Lead{{0}, -1}, Lead{{1.5}, 0}, Lead{{10}, 1}));
-  EXPECT_THAT(swap_points(first, second, kSweep), ElementsAre(MacsPerByte{10}));
+  EXPECT_THAT(swaps(first, second, kSweep), ElementsAre(Lead{{10}, 1}));
 }
 
 // 200 to ridge point 10 and 20 r from there on, against 100 + 10 r: they meet at 10 alone.
@@ -122,7 +122,7 @@ TEST(Leads, ATouchIsNoSwap) {
   const LatencyCurve line = curve_of({op(10, 10), op(100, 1)});
   EXPECT_EQ(latency_at(corner, {10}), latency_at(line, {10}));
   EXPECT_THAT(leads(corner, line, kSweep), ElementsAre(Lead{{0}, 1}));
-  EXPECT_THAT(swap_points(line, corner, kSweep), IsEmpty());
+  EXPECT_THAT(swaps(line, corner, kSweep), IsEmpty());
 }
 
 // Two networks may swap more than once: of one the small ops, of the other the big ones move less.
@@ -130,10 +130,10 @@ TEST(Leads, SwapThereAndBack) {
   const LatencyCurve medium =
       latency_curve(op_costs(lower(find_architecture("mnv4-hybrid-medium"))));
   const LatencyCurve v1 = latency_curve(op_costs(lower(find_architecture("mobilenet-v1-150"))));
-  const std::vector<MacsPerByte> swaps = swap_points(medium, v1, kSweep);
-  ASSERT_EQ(swaps.size(), 2u);
-  EXPECT_NEAR(swaps[0].value, 11.127, 1e-3);
-  EXPECT_NEAR(swaps[1].value, 35.706, 1e-3);
+  const std::vector<Lead> found = swaps(medium, v1, kSweep);
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_NEAR(found[0].from.value, 11.127, 1e-3);
+  EXPECT_NEAR(found[1].from.value, 35.706, 1e-3);
 }
 
 TEST(Leads, AgreeWithDenseSamplingOfRandomArchitectures) {
@@ -150,9 +150,9 @@ TEST(Leads, AgreeWithDenseSamplingOfRandomArchitectures) {
                                        [&](const Lead& lead) { return lead.from > point; });
         EXPECT_EQ((next - 1)->faster, difference.value > 0 ? 1 : -1) << point.value;
       }
-      for (MacsPerByte point : swap_points(curves[a], curves[b], kSweep)) {
-        const Macs time = latency_at(curves[a], point);
-        EXPECT_NEAR(time.value, latency_at(curves[b], point).value, 1e-12 * time.value);
+      for (const Lead& swap : swaps(curves[a], curves[b], kSweep)) {
+        const Macs time = latency_at(curves[a], swap.from);
+        EXPECT_NEAR(time.value, latency_at(curves[b], swap.from).value, 1e-12 * time.value);
         ++swapped;
       }
     }

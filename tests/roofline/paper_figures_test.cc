@@ -34,7 +34,7 @@ TEST(PaperFigures, OfNetworksOfOneSizeMobileNetV4IsNeverTheSlowest) {
   }
   for (double high : {150., 347.3, 433.8, 500.}) EXPECT_GT(slowdown(v3, high), 1.08) << high;
   EXPECT_GT(slowdown(v1, 0), slowdown(v1, 500) + 0.2);
-  EXPECT_EQ(swap_points(v3, v4, kSweep).size(), 1u);
+  EXPECT_EQ(swaps(v3, v4, kSweep).size(), 1u);
   for (MacsPerByte point : ridge_points(0, 500, 501)) {
     EXPECT_GT(std::max(slowdown(v1, point.value), slowdown(v3, point.value)), 1) << point.value;
   }
