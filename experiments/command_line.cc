@@ -153,7 +153,24 @@ DataType parse_data_type(const std::string& name) {
   throw Error("--dtype: no data type is named '" + name + "'; there are int8, bf16, fp16, fp32");
 }
 
-std::vector<MacsPerByte> parse_ridge_points(const std::string& text) {
+std::string command_text(const std::string& command, const Arguments& arguments) {
+  const std::string plain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=.,:/@%";
+  std::string text = "ridgewalk " + command;
+  for (const std::string& word : arguments) {
+    text += ' ';
+    if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) {
+      text += word;
+      continue;
+    }
+    text += '\'';
+    for (char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    text += '\'';
+  }
+  return text;
+}
+
+std::vector<MacsPerByte> parse_ridge_points(const std::string& text, int count) {
   const auto number = [&](const std::string& part) {
     char* end = nullptr;
     const double value = std::strtod(part.c_str(), &end);
@@ -164,7 +181,7 @@ std::vector<MacsPerByte> parse_ridge_points(const std::string& text) {
   };
   const size_t colon = text.find(':');
   if (colon != std::string::npos) {
-    return ridge_points(number(text.substr(0, colon)), number(text.substr(colon + 1)));
+    return ridge_points(number(text.substr(0, colon)), number(text.substr(colon + 1)), count);
   }
   std::vector<MacsPerByte> points;
   std::istringstream parts(text);

@@ -52,8 +52,11 @@ class CommandLine {
   boost::program_options::variables_map values_;
 };
 
-// "0:500" or "0,5,31.2": ends of a sweep, or the points themselves. Throws Error.
-std::vector<MacsPerByte> parse_ridge_points(const std::string& text);
+// The command as a shell takes it.
+std::string command_text(const std::string& command, const Arguments& arguments);
+
+// "0:500" or "0,5,31.2": ends of a sweep of `count` points, or the points themselves. Throws Error.
+std::vector<MacsPerByte> parse_ridge_points(const std::string& text, int count);
 // The value of --dtype. Throws Error.
 DataType parse_data_type(const std::string& name);
 

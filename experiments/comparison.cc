@@ -1,13 +1,13 @@
 #include "experiments/comparison.h"
 
-#include <ctime>
 #include <fstream>
 #include <map>
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include "roofline/profile.h"
+#include "experiments/report.h"
+#include "experiments/sweep.h"
+#include "roofline/latency.h"
 
 #ifndef RIDGEWALK_VERSION
 #error "the build defines RIDGEWALK_VERSION"
@@ -88,7 +88,7 @@ Json percent_or_dash(const Json& accuracy) {
 }  // namespace
 
 Json networks_json(const std::vector<Contender>& contenders,
-                   const std::vector<MacsPerByte>& ridge_points, size_t reference) {
+                   const std::vector<MacsPerByte>& ridge_points, size_t reference, DataType type) {
   std::vector<Graph> graphs;
   for (const Contender& contender : contenders) graphs.push_back(lower(contender.architecture));
   Json list = Json::array();
@@ -97,7 +97,8 @@ Json networks_json(const std::vector<Contender>& contenders,
     const NetworkCost cost = network_cost(graphs[i]);
     Json relative = Json::array();
     for (MacsPerByte ridge_point : ridge_points) {
-      relative.push_back(latency(graphs[i], ridge_point) / latency(graphs[reference], ridge_point));
+      relative.push_back(latency(graphs[i], ridge_point, type) /
+                         latency(graphs[reference], ridge_point, type));
     }
     const std::string name =
         contender.kind == "reference" ? contender.architecture.name : contender.name;
@@ -115,33 +116,10 @@ Json networks_json(const std::vector<Contender>& contenders,
   return list;
 }
 
-Json sweep_json(const std::vector<Architecture>& architectures,
-                const std::vector<MacsPerByte>& points, DataType type) {
-  Json result = {{"ridge_points", Json::array()}, {"networks", Json::array()}};
-  for (MacsPerByte point : points) result["ridge_points"].push_back(point.value);
-  for (const Architecture& architecture : architectures) {
-    const Graph graph = lower(architecture);
-    Json latencies = Json::array();
-    for (MacsPerByte point : points) latencies.push_back(latency(graph, point, type).value);
-    result["networks"].push_back({{"name", architecture.name}, {"latency_macs", latencies}});
-  }
-  return result;
-}
-
-Json profile_marks() {
-  Json marks = Json::array();
-  for (const std::string& name : built_in_profiles()) {
-    const Profile profile = load_profile(name);
-    if (profile.ridge_point().value == 0) continue;
-    marks.push_back({{"name", profile.name}, {"ridge_point", profile.ridge_point().value}});
-  }
-  return marks;
-}
-
 Json search_report(const RunFolder& run, const SearchConfig& config, const SearchOutcome& outcome,
                    const std::string& command, const std::string& machine) {
   Json report = {{"title", "Search in " + config.space.name},
-                 {"created", fmt::format("{:%Y-%m-%d %H:%M}", fmt::localtime(std::time(nullptr)))},
+                 {"created", now_text()},
                  {"version", RIDGEWALK_VERSION},
                  {"command", command},
                  {"machine", machine},
@@ -170,19 +148,19 @@ Json search_report(const RunFolder& run, const SearchConfig& config, const Searc
     report["stages"].push_back(entry);
     report["timing"].push_back({{"phase", phase + " search"}, {"seconds", run.seconds(phase)}});
   }
-  std::vector<Architecture> architectures;
+  std::vector<RatedNetwork> networks;
   size_t reference = 0;
   for (size_t i = 0; i < outcome.contenders.size(); ++i) {
     const Contender& contender = outcome.contenders[i];
     if (contender.kind == "reference") reference = i;
-    architectures.push_back(contender.architecture);
+    networks.push_back({contender.architecture, trained_accuracy(contender.trained)});
     const std::string phase = "train " + contender.name;
     report["timing"].push_back({{"phase", phase}, {"seconds", run.seconds(phase)}});
   }
   if (!outcome.contenders.empty()) {
-    report["reference"] = architectures[reference].name;
+    report["reference"] = networks[reference].architecture.name;
     report["networks"] = networks_json(outcome.contenders, config.report_ridge_points, reference);
-    report["sweep"] = sweep_json(architectures, ridge_points(0, 500), DataType::kInt8);
+    report["sweep"] = sweep_json(networks, ridge_points(0, 500), DataType::kInt8);
   }
   return report;
 }

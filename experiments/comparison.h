@@ -12,14 +12,8 @@ namespace ridgewalk {
 // What the report says of networks at given ridge points, in latency relative to `reference` (an
 // index): {name, kind, parameters, macs, relative_latency, shared_accuracy, ...} each.
 Json networks_json(const std::vector<Contender>& contenders,
-                   const std::vector<MacsPerByte>& ridge_points, size_t reference);
-
-// {ridge_points, networks: [{name, latency_macs}]} over 0 to 500.
-Json sweep_json(const std::vector<Architecture>& architectures,
-                const std::vector<MacsPerByte>& ridge_points, DataType type);
-
-// The built-in profiles as marks on a ridge-point axis.
-Json profile_marks();
+                   const std::vector<MacsPerByte>& ridge_points, size_t reference,
+                   DataType type = DataType::kInt8);
 
 // Everything that report.html of a search shows.
 Json search_report(const RunFolder& run, const SearchConfig& config, const SearchOutcome& outcome,

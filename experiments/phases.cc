@@ -226,6 +226,7 @@ Json training_phase(RunFolder& run, const std::string& name, const Architecture&
   const std::string start =
       options.initial_weights.empty() ? "from scratch" : "from " + options.initial_weights;
   const Json result = {{"architecture", architecture.name},
+                       {"data", data.name},
                        {"weights", start},
                        {"epochs", options.epochs},
                        {"search_validation", accuracy(data.search_validation)},

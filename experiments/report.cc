@@ -1,19 +1,23 @@
 #include "experiments/report.h"
 
+#include <ctime>
 #include <stdexcept>
+
+#include <fmt/chrono.h>
 
 #include "space/embedded.h"
 
 namespace ridgewalk {
 
 std::span<const EmbeddedFile> embedded_report_parts();
+std::span<const EmbeddedFile> embedded_chart_js();
 
 namespace {
 
 void fill(std::string& page, std::string_view placeholder, std::string_view text) {
   const size_t at = page.find(placeholder);
   if (at == std::string::npos) {
-    throw std::logic_error("report.html has no " + std::string(placeholder));
+    throw std::logic_error("page.html has no " + std::string(placeholder));
   }
   page.replace(at, placeholder.size(), text);
 }
@@ -36,14 +40,24 @@ std::string script_safe(const nlohmann::ordered_json& data) {
 }  // namespace
 
 std::string report_html(const nlohmann::ordered_json& data) {
-  const auto parts = embedded_report_parts();
-  std::string page(find(parts, "report").value());
-  // The data goes in first, behind the library: what it says cannot be taken for a placeholder.
-  fill(page, "/*REPORT_DATA*/", script_safe(data));
-  for (const EmbeddedFile& part : parts) {
-    if (part.name != "report") fill(page, "/*CHART_JS*/", part.text);
+  const auto part = [](std::string_view name) {
+    return find(embedded_report_parts(), name).value();
+  };
+  std::string scripts;
+  for (const char* name : {"base", "ridge", "front", "operations", "tables", "search", "main"}) {
+    scripts.append(part(name)).append("\n");
   }
+  std::string page(part("page"));
+  // From the end to the start of the page: what the data say cannot be taken for a placeholder.
+  fill(page, "/*SCRIPTS*/", scripts);
+  fill(page, "/*REPORT_DATA*/", script_safe(data));
+  fill(page, "/*CHART_JS*/", embedded_chart_js()[0].text);
+  fill(page, "/*STYLE*/", part("style"));
   return page;
+}
+
+std::string now_text() {
+  return fmt::format("{:%Y-%m-%d %H:%M}", fmt::localtime(std::time(nullptr)));
 }
 
 }  // namespace ridgewalk

@@ -7,8 +7,11 @@
 
 namespace ridgewalk {
 
-// experiments/report.html with `data` (comparison.h) and Chart.js built in. The page leaves out the
-// sections that `data` has nothing for.
+// The page of experiments/report/ with `data` (comparison.h, sweep.h) and Chart.js built in. It
+// leaves out the sections that `data` has nothing for.
 std::string report_html(const nlohmann::ordered_json& data);
+
+// Date and time of day, as reports give it.
+std::string now_text();
 
 }  // namespace ridgewalk

@@ -113,9 +113,8 @@ int search_command(const Arguments& arguments) {
   write_file(run.file("config.yaml"),
              fmt::format("# ridgewalk {} on {}\n{}", RIDGEWALK_VERSION, machine, config.resolved));
   const SearchOutcome outcome = run_search(run, config, stages, start, data, session);
-  std::string command = "ridgewalk search";
-  for (const std::string& word : arguments) command.append(" ").append(word);
-  const Json report = search_report(run, config, outcome, command, machine);
+  const Json report =
+      search_report(run, config, outcome, command_text("search", arguments), machine);
   write_file(run.file("report.html"), report_html(report));
   print_outcome(run, config, outcome, report);
   fmt::print("report: {}\n", run.file("report.html"));

@@ -13,10 +13,14 @@ Macs op_time(const OpCost& cost, MacsPerByte ridge_point, DataType type) {
   return {std::floor(time.value * kSteps + 0.5) / kSteps};
 }
 
-Macs latency(const Graph& graph, MacsPerByte ridge_point, DataType type) {
+Macs latency(std::span<const OpCost> costs, MacsPerByte ridge_point, DataType type) {
   Macs sum;
-  for (const OpCost& cost : op_costs(graph)) sum += op_time(cost, ridge_point, type);
+  for (const OpCost& cost : costs) sum += op_time(cost, ridge_point, type);
   return sum;
+}
+
+Macs latency(const Graph& graph, MacsPerByte ridge_point, DataType type) {
+  return latency(op_costs(graph), ridge_point, type);
 }
 
 std::vector<MacsPerByte> ridge_points(double low, double high, int count) {

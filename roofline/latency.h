@@ -2,6 +2,7 @@
 // (MobileNetV4, section 3, equation 1).
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "roofline/cost.h"
@@ -12,7 +13,9 @@ namespace ridgewalk {
 // MAC, so that sums of them are exact and equal in any order. Ridge point 0 is MAC counting.
 Macs op_time(const OpCost& cost, MacsPerByte ridge_point, DataType type);
 
-// Sum of op_time over the graph. Over a machine's peak it is the latency in seconds.
+// Sum of op_time over the operations. Over a machine's peak it is the latency in seconds.
+Macs latency(std::span<const OpCost> costs, MacsPerByte ridge_point,
+             DataType type = DataType::kInt8);
 Macs latency(const Graph& graph, MacsPerByte ridge_point, DataType type = DataType::kInt8);
 
 // The ridge points of a sweep from `low` to `high`: 0 stands alone, the rest are spaced

@@ -1,5 +1,5 @@
 // The YAML files that are built into the program, so that it runs from any folder. Their texts are
-// generated at configure time from space/catalog and space/spaces. Not installed.
+// generated at configure time from space/. Not installed.
 #pragma once
 
 #include <optional>
@@ -17,6 +17,7 @@ struct EmbeddedFile {
 
 std::span<const EmbeddedFile> embedded_catalog();
 std::span<const EmbeddedFile> embedded_search_spaces();
+std::span<const EmbeddedFile> embedded_published();
 
 inline std::optional<std::string_view> find(std::span<const EmbeddedFile> files,
                                             std::string_view name) {

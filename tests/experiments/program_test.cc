@@ -1,137 +1,16 @@
 // The program as a user runs it: kills, resumes, bad input.
-#include <fcntl.h>
+#include "tests/experiments/program.h"
+
 #include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <chrono>
-#include <filesystem>
-#include <fstream>
 #include <random>
 #include <thread>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
-
-#include "tests/tiny_images.h"
-
-#ifndef RIDGEWALK_PROGRAM
-#error "the build defines RIDGEWALK_PROGRAM"
-#endif
 
 namespace ridgewalk {
 namespace {
 
-namespace fs = std::filesystem;
 using testing::HasSubstr;
-
-struct Outcome {
-  int exit_code;  // -1 when killed by a signal
-  std::string out, err;
-};
-
-class Program : public testing::Test {
- protected:
-  static void SetUpTestSuite() {
-    images_ = write_tiny_images(600, 200);
-    folder_ = images_ + "/work";
-    fs::create_directories(folder_);
-    std::ofstream(folder_ + "/config.yaml") << config();
-  }
-  static void TearDownTestSuite() { fs::remove_all(images_); }
-
-  // A whole search in seconds.
-  static std::string config(const std::string& target = "factor: 0.15",
-                            const std::string& extra = "") {
-    return "space: fashion-mnist\ndata: idx:" + images_ + R"(
-search_validation: 100
-seed: 3
-threads: 2
-precision: fp32
-targets:
-  - {profile: pixel6-cpu, relative_to: mnv4-conv-small, )" +
-           target + R"(}
-reward: {form: absolute, beta: -2}
-weights: {batch_size: 16, validation_batch_size: 50, optimizer: adamw, learning_rate: 0.002, flip: true}
-coarse: {steps: 12, samples_per_step: 2, controller_learning_rate: 0.1, candidates: 40}
-fine: {steps: 12, samples_per_step: 2, controller_learning_rate: 0.1, candidates: 40, warm_start: true}
-hybrid: {steps: 8, samples_per_step: 2, controller_learning_rate: 0.1, warm_start: true, latency_factor: 1.2}
-train: {epochs: 1, batch_size: 50, optimizer: adamw, learning_rate: 0.005}
-report_ridge_points: [0, 31.2, 500]
-checkpoint_every: 2
-)" + extra;
-  }
-
-  static pid_t start(const std::vector<std::string>& arguments, const std::string& name) {
-    const pid_t child = fork();
-    if (child != 0) return child;
-    const auto redirect = [&](int descriptor, const std::string& file) {
-      const int opened = open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-      dup2(opened, descriptor);
-    };
-    redirect(STDOUT_FILENO, folder_ + "/" + name + ".out");
-    redirect(STDERR_FILENO, folder_ + "/" + name + ".err");
-    std::vector<char*> words{const_cast<char*>(RIDGEWALK_PROGRAM)};
-    for (const std::string& argument : arguments)
-      words.push_back(const_cast<char*>(argument.c_str()));
-    words.push_back(nullptr);
-    execv(RIDGEWALK_PROGRAM, words.data());
-    _exit(127);
-  }
-
-  static Outcome wait_for(pid_t child, const std::string& name) {
-    int status = 0;
-    waitpid(child, &status, 0);
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read(folder_ + "/" + name + ".out"),
-            read(folder_ + "/" + name + ".err")};
-  }
-
-  static Outcome run(const std::vector<std::string>& arguments) {
-    return wait_for(start(arguments, "command"), "command");
-  }
-
-  static std::string read(const std::string& path) {
-    std::ifstream stream(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(stream), {}};
-  }
-
-  static std::vector<std::string> search(const std::string& out, bool resume = false) {
-    std::vector<std::string> words{"search", "all", "--config", folder_ + "/config.yaml",
-                                   "--out",  out};
-    if (resume) words.push_back("--resume");
-    return words;
-  }
-
-  static void expect_refused(const std::vector<std::string>& arguments,
-                             const std::vector<std::string>& says) {
-    const Outcome outcome = run(arguments);
-    EXPECT_EQ(outcome.exit_code, 2) << outcome.err;
-    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
-    for (const std::string& text : says) EXPECT_THAT(outcome.err, HasSubstr(text));
-  }
-
-  // Everything that a run leaves but its checkpoint and report, which hold wall times.
-  static std::map<std::string, std::string> results(const std::string& out) {
-    std::map<std::string, std::string> files;
-    for (const auto& entry : fs::directory_iterator(out)) {
-      const std::string name = entry.path().filename();
-      if (name != "checkpoint.safetensors" && name != "report.html")
-        files[name] = read(entry.path());
-    }
-    return files;
-  }
-
-  static void expect_same(const std::string& a, const std::string& b) {
-    const auto left = results(a);
-    const auto right = results(b);
-    EXPECT_GE(left.size(), 13u);
-    ASSERT_EQ(left.size(), right.size());
-    for (const auto& [name, bytes] : left) EXPECT_TRUE(right.at(name) == bytes) << name;
-  }
-
-  static inline std::string images_, folder_;
-};
 
 TEST_F(Program, ARunKilledAtAnyMomentEndsAsOneLeftAlone) {
   const std::string whole = folder_ + "/whole";
@@ -142,6 +21,14 @@ TEST_F(Program, ARunKilledAtAnyMomentEndsAsOneLeftAlone) {
   const auto length = std::chrono::steady_clock::now() - begin;
   EXPECT_THAT(outcome.out, HasSubstr("found-conv"));
   EXPECT_THAT(outcome.out, HasSubstr("report: " + whole + "/report.html"));
+
+  ASSERT_EQ(run({"sweep", whole, "--out", folder_ + "/swept"}).exit_code, 0);
+  const auto swept = nlohmann::json::parse(read(folder_ + "/swept/sweep.json"));
+  ASSERT_EQ(swept["networks"].size(), 4u);
+  EXPECT_EQ(swept["networks"][0]["name"], "found-conv");
+  for (const auto& network : swept["networks"]) {
+    EXPECT_EQ(network["accuracy"]["images"], "idx:" + images_ + " test");
+  }
 
   std::mt19937_64 random(std::random_device{}());
   int kills = 0;
@@ -226,18 +113,6 @@ TEST_F(Program, DescribesACatalogueNetwork) {
   EXPECT_EQ(description["attention_macs"], 0);
   EXPECT_EQ(description["ops"][0]["name"], "conv_stem");
   EXPECT_THAT(run({"describe", "mnv4-hybrid-medium"}).out, HasSubstr("1271183360"));
-}
-
-TEST_F(Program, SweepsTheRidgePoint) {
-  const std::string out = folder_ + "/sweep";
-  ASSERT_EQ(run({"sweep", "mnv4-conv-small", "mnv4-conv-medium", "--out", out}).exit_code, 0);
-  const std::string csv = read(out + "/sweep.csv");
-  EXPECT_THAT(csv, HasSubstr("network,ridge_point,latency_macs\nmnv4-conv-small,0,186005568\n"));
-  EXPECT_THAT(csv, HasSubstr("mnv4-conv-medium,500,"));
-  EXPECT_EQ(nlohmann::json::parse(read(out + "/sweep.json"))["networks"].size(), 2u);
-  const std::string html = read(out + "/report.html");
-  EXPECT_GT(html.size(), 200000u);
-  EXPECT_EQ(html.find("src=\"http"), std::string::npos);
 }
 
 TEST_F(Program, RefusesBadInputInOneLineAndExits2) {

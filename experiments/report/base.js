@@ -1,0 +1,86 @@
+"use strict";
+const data = JSON.parse(document.getElementById("data").textContent) || {};
+const list = (value) => (Array.isArray(value) ? value : []);
+const known = (value) => typeof value === "number" && Number.isFinite(value);
+const networks = list(data.networks);
+const isSearch = list(data.stages).length > 0;
+
+// ---- Numbers for people
+
+function compact(value) {
+  if (!known(value)) return "–";
+  let rounded = Number(value.toPrecision(3));
+  for (const unit of ["", "\u00a0k", "\u00a0M", "\u00a0G"]) {
+    if (Math.abs(rounded) < 1000) return +rounded.toPrecision(3) + unit;
+    rounded /= 1000;
+  }
+  const [digits, exponent] = value.toExponential(1).split("e+");
+  return `${digits} × 10${[...exponent].map((d) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]).join("")}`;
+}
+const fixed = (digits) => (value) => (known(value) ? value.toFixed(digits) : "–");
+const percent = (value) => (known(value) ? (100 * value).toFixed(2) + "\u00a0%" : "–");
+const ridge = (value) => (known(value) ? String(+value.toPrecision(4)) : "–");
+
+function duration(seconds) {
+  if (seconds < 59.95) return seconds.toFixed(1) + "\u00a0s";
+  const two = (value) => String(value).padStart(2, "0");
+  const [whole, minutes] = [Math.round(seconds), Math.round(seconds / 60)];
+  return minutes < 60 ? `${Math.floor(whole / 60)}\u00a0min\u00a0${two(whole % 60)}\u00a0s`
+    : `${Math.floor(minutes / 60)}\u00a0h\u00a0${two(minutes % 60)}\u00a0min`;
+}
+
+// ---- Elements. Texts of the data only ever become text nodes.
+
+function make(tag, attributes, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes || {})) {
+    if (value != null) element.setAttribute(name, value);
+  }
+  element.append(...children.flat().filter((child) => child != null));
+  return element;
+}
+const soft = (...children) => make("p", { class: "soft" }, ...children);
+const swatch = (color) => make("span", { class: "swatch", style: `background: ${color}` });
+const tint = (color, share) => `background: color-mix(in srgb, ${color} ${share.toFixed(0)}%, transparent)`;
+const seriesColor = (index) => `var(--c${index % 7})`;
+
+// ---- Charts. A canvas does not follow the style sheet: charts are made anew when colours change.
+
+const charts = [];
+const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+function chart(caption, configure, tall) {
+  const canvas = make("canvas", { role: "img", "aria-label": caption });
+  const entry = { canvas, configure, chart: null };
+  charts.push(entry);
+  const figure = make("figure", {}, tall ? null : make("figcaption", {}, caption),
+    make("div", { class: tall ? "plot tall" : "plot" }, canvas));
+  return { figure, entry };
+}
+
+function draw(entry) {
+  if (entry.chart) entry.chart.destroy();
+  entry.chart = new Chart(entry.canvas, entry.configure());
+}
+
+function drawAll() {
+  Object.assign(Chart.defaults, { animation: false, responsive: true, maintainAspectRatio: false,
+    color: css("--soft"), borderColor: css("--line") });
+  Chart.defaults.font.family = "system-ui, sans-serif";
+  charts.forEach(draw);
+}
+
+function line(label, points, color, more) {
+  return { type: "line", label, data: points, parsing: false, borderColor: color, backgroundColor: color,
+    borderWidth: 2, pointRadius: 0, pointHitRadius: 6, ...more };
+}
+
+function axis(title, more) {
+  return { type: "linear", title: { display: !!title, text: title }, ...more };
+}
+
+function legend(more) {
+  const generateLabels = (chart) => Chart.defaults.plugins.legend.labels.generateLabels(chart)
+    .map((item) => ({ ...item, lineDash: chart.data.datasets[item.datasetIndex].borderDash || [] }));
+  return { labels: { usePointStyle: true, pointStyle: "line", boxWidth: 28, generateLabels, ...more } };
+}

@@ -1,0 +1,243 @@
+// ---- The ridge point that the page shows. Latency is exact at any: the sum over a network's operations.
+
+const sweep = data.sweep || {};
+const points = list(sweep.ridge_points);
+const swept = list(sweep.networks).filter((network) => list(network.ops).length);
+const lastRidge = list(sweep.range)[1] || 500;
+const marks = list(data.marks).filter((mark) => mark.ridge_point <= lastRidge).sort((a, b) => a.ridge_point - b.ridge_point);
+
+const opTime = (op, at) => Math.max(op.macs, at * op.bytes);
+const latencyOf = (network, at) => network.ops.reduce((sum, op) => sum + opTime(op, at), 0);
+
+let current = (marks.find((mark) => mark.name === "pixel6-cpu") || { ridge_point: 31.2 }).ridge_point;
+const followers = [];  // called when `current` has changed
+
+// The slider's way: from 0 to kFirst linear, in its first steps, and logarithmic from there on.
+const [kSteps, kLinearSteps, kFirst] = [1000, 40, 0.1];
+const stepOf = (value) => (value < kFirst ? kLinearSteps * value / kFirst
+  : kLinearSteps + (kSteps - kLinearSteps) * Math.log(value / kFirst) / Math.log(lastRidge / kFirst));
+const valueAt = (step) => Number((step < kLinearSteps ? kFirst * step / kLinearSteps
+  : kFirst * (lastRidge / kFirst) ** ((step - kLinearSteps) / (kSteps - kLinearSteps))).toPrecision(4));
+const shareOf = (value) => stepOf(value) / kSteps;
+
+let waiting = false;
+function setRidge(value) {
+  current = Math.min(Math.max(0, value), lastRidge);
+  document.documentElement.style.setProperty("--at", shareOf(current));
+  if (waiting) return;
+  waiting = true;
+  requestAnimationFrame(() => {
+    waiting = false;
+    followers.forEach((follow) => follow());
+  });
+}
+
+// Makes a chart follow the slider.
+function live(entry) {
+  followers.push(() => {
+    const { data: shown, options } = entry.configure();
+    Object.assign(entry.chart, { data: shown, options });
+    entry.chart.update("none");
+  });
+}
+
+// Names under the slider, in as many of three rows as keep them apart; a name without room is left to its tick.
+function placeNames(names) {
+  const ends = [0, 0, 0];
+  for (const name of names.children) {
+    name.hidden = false;
+    name.className = "";
+    const width = name.offsetWidth;
+    let left = name.offsetLeft;
+    if (left + width > names.clientWidth) {
+      name.className = "left";
+      left -= width;
+    }
+    const row = ends.findIndex((end) => left >= end);
+    name.hidden = row < 0;
+    if (row < 0) continue;
+    ends[row] = left + width + 8;
+    name.style.top = `${1.05 * row + 0.1}rem`;
+  }
+  names.style.height = `${1.05 * ends.filter((end) => end > 0).length + 0.1}rem`;
+}
+
+function slider() {
+  if (!swept.length) return null;
+  const text = () => `${ridge(current)} MACs per byte`;
+  const range = make("input", { type: "range", id: "ridge", min: 0, max: kSteps, step: 1 });
+  const number = make("input", { type: "number", id: "ridge-number", min: 0, max: lastRidge, step: "any" });
+  const device = make("select", { id: "device", "aria-label": "Ridge point of a known device" }, make("option", { value: "" }, "a known device …"),
+    marks.map((mark) => make("option", { value: mark.ridge_point }, `${mark.name}: ${ridge(mark.ridge_point)}${mark.fitted === false ? " (datasheet)" : ""}`)));
+  const at = (mark) => `left: calc(8px + ${shareOf(mark.ridge_point).toFixed(5)} * (100% - 16px))`;
+  const names = make("div", { class: "names", "aria-hidden": true }, marks.map((mark) => make("span", { style: at(mark) }, mark.name)));
+  const scale = [0, 0.1, 1, 10, 100, lastRidge].map((value) =>
+    make("span", { style: at({ ridge_point: value }) }, ridge(value)));
+  range.oninput = () => setRidge(valueAt(Number(range.value)));
+  number.onchange = () => setRidge(Number(number.value) || 0);
+  device.onchange = () => device.value !== "" && setRidge(Number(device.value));
+  const show = () => {
+    range.value = Math.round(stepOf(current));
+    range.setAttribute("aria-valuetext", text());
+    if (document.activeElement !== number || Number(number.value) !== current) number.value = +current.toPrecision(10);
+    device.value = (marks.find((mark) => mark.ridge_point === current) || { ridge_point: "" }).ridge_point;
+  };
+  followers.unshift(show);
+  show();
+  setRidge(current);
+  new ResizeObserver(() => placeNames(names)).observe(names);
+  const bar = make("section", { class: "ridge", "aria-label": "Ridge point of the charts" },
+    make("div", { class: "controls" }, make("label", { for: "ridge" }, "Ridge point"), number, make("span", { class: "soft" }, "MACs/byte"), device),
+    make("div", { class: "track" },
+      make("div", { class: "ticks", "aria-hidden": true }, marks.map((mark) => make("i", { style: at(mark), title: `${mark.name} ${ridge(mark.ridge_point)}` }))),
+      range, make("div", { class: "scale", "aria-hidden": true }, scale), names));
+  document.querySelector("main").append(bar);
+  return null;
+}
+
+// ---- Latency over the ridge point. The x axis holds log10(ridge point), with 0 a little further left.
+
+function ridgeAxis(points) {
+  const positive = points.filter((point) => point > 0);
+  const [low, high] = positive.length ? [Math.min(...positive), Math.max(...positive)] : [1, 1];
+  const zero = Math.log10(low) - 0.3;
+  const place = (point) => (point > 0 ? Math.log10(point) : zero);
+  const [min, max] = [points.includes(0) ? zero : place(low), place(high)];
+  const ticks = (steps) => {
+    const values = points.includes(0) ? [0] : [];
+    for (let decade = Math.floor(place(low)); decade <= max; ++decade) {
+      values.push(...steps.map((step) => Number(`${step}e${decade}`)));
+    }
+    return values.filter((value) => value === 0 || (value >= low * 0.999 && value <= high * 1.001));
+  };
+  const scale = axis("ridge point (MACs per byte)", {
+    min, max,
+    afterBuildTicks: (built) => {
+      built.ticks = ticks(built.chart.width < 600 ? [1] : [1, 2, 5]).map((value) => ({ value: place(value) }));
+    },
+    ticks: { autoSkip: false, maxRotation: 0, callback: (x) => (x === zero ? "0" : ridge(10 ** x)) },
+  });
+  return { place, min, max, scale };
+}
+
+// Dotted verticals at the known devices, their names along them; of many devices, at those whose ridge
+// point was fitted to measurements, and short ones at the rest.
+function deviceMarks(axisOfRidge, below) {
+  const shown = marks
+    .map((mark) => ({ label: `${mark.name} ${ridge(mark.ridge_point)}`, x: axisOfRidge.place(mark.ridge_point), full: mark.fitted !== false || marks.length <= 12 }))
+    .filter((mark) => mark.x >= axisOfRidge.min && mark.x <= axisOfRidge.max);
+  return {
+    id: "marks",
+    beforeDatasetsDraw({ ctx, chartArea, scales }) {
+      ctx.save();
+      ctx.strokeStyle = css("--soft");
+      ctx.setLineDash([2, 3]);
+      for (const mark of shown) {
+        const x = scales.x.getPixelForValue(mark.x);
+        ctx.beginPath();
+        ctx.moveTo(x, mark.full ? chartArea.top : chartArea.bottom - 12);
+        ctx.lineTo(x, chartArea.bottom);
+        ctx.stroke();
+      }
+      ctx.restore();
+    },
+    afterDatasetsDraw({ ctx, chartArea, scales }) {
+      ctx.save();
+      Object.assign(ctx, { font: "11px system-ui, sans-serif", textAlign: below ? "left" : "right", textBaseline: "bottom",
+        fillStyle: css("--fg"), strokeStyle: css("--bg"), lineWidth: 3, lineJoin: "round" });
+      let next = -Infinity;
+      for (const mark of shown.filter((one) => one.full)) {
+        const x = Math.max(scales.x.getPixelForValue(mark.x) - 2, next);
+        if (x > scales.x.getPixelForValue(mark.x) + 24) continue;
+        next = x + 13;
+        ctx.save();
+        ctx.translate(x, below ? chartArea.bottom - 4 : chartArea.top + 4);
+        ctx.rotate(-Math.PI / 2);
+        ctx.strokeText(mark.label, 0, 0);
+        ctx.fillText(mark.label, 0, 0);
+        ctx.restore();
+      }
+      ctx.restore();
+    },
+  };
+}
+
+// The slider's ridge point as a vertical line.
+function cursor(axisOfRidge) {
+  return {
+    id: "cursor",
+    afterDatasetsDraw({ ctx, chartArea, scales }) {
+      if (!swept.length) return;
+      const x = scales.x.getPixelForValue(Math.max(axisOfRidge.place(current), axisOfRidge.min));
+      if (x < chartArea.left - 1 || x > chartArea.right + 1) return;
+      ctx.save();
+      Object.assign(ctx, { strokeStyle: css("--fg"), lineWidth: 1.5 });
+      ctx.beginPath();
+      ctx.moveTo(x, chartArea.top);
+      ctx.lineTo(x, chartArea.bottom);
+      ctx.stroke();
+      ctx.restore();
+    },
+  };
+}
+
+const kDashes = { reference: [7, 4], random: [2, 3] };
+
+function sweepSection() {
+  // In the order of the table, where the two list the same networks.
+  const same = list(sweep.networks).length === networks.length;
+  const curves = list(sweep.networks).map((curve, index) => {
+    const at = same ? index : networks.findIndex((network) => network.name === curve.name);
+    return { kind: "found", ...networks[at], name: (networks[at] || curve).name, color: at < 0 ? index : at,
+      latency: list(curve.latency_macs) };
+  });
+  if (!points.length || !curves.length) return null;
+  const reference = curves.find((curve) => curve.name === data.reference)
+    || curves.find((curve) => curve.kind === "reference") || curves[0];
+  const dash = (curve) => kDashes[curve.kind] || [[], [7, 3], [2, 3], [9, 3, 2, 3]][Math.floor(curve.color / 7) % 4];
+  const all = curves.flatMap((curve) => curve.latency).filter((latency) => latency > 0);
+  const ratios = curves.flatMap((curve) => curve.latency.map((latency, i) => latency / reference.latency[i]));
+  const spread = Math.max(...ratios) / Math.min(...ratios);
+  const across = ridgeAxis(points);
+  let relative = true;
+  const configure = () => ({
+    data: { datasets: curves.map((curve) => line(curve.name,
+      points.map((point, i) => ({ x: across.place(point), y: relative ? curve.latency[i] / reference.latency[i] : curve.latency[i] })),
+      css(`--c${curve.color % 7}`), { borderDash: dash(curve) })) },
+    options: {
+      interaction: { mode: "index", intersect: false },
+      scales: {
+        x: across.scale,
+        y: relative ? axis(`latency / latency of ${reference.name}`, spread > 4 ? { type: "logarithmic", min: 0.9 * Math.min(...ratios), max: 1.2 * Math.max(...ratios),
+          ticks: { callback: (value) => (/^[125]e/.test(value.toExponential()) ? String(+value.toPrecision(3)) : "") } } : {})
+          : axis("latency (in times of one MAC at peak)", { type: "logarithmic", min: 0.7 * Math.min(...all), max: 1.2 * Math.max(...all),
+            ticks: { callback: (value) => (/^[125]e/.test(value.toExponential()) ? compact(value) : "") } }),
+      },
+      plugins: {
+        legend: legend(),
+        tooltip: { callbacks: {
+          title: (items) => `ridge point ${ridge(points[items[0].dataIndex])}`,
+          label: (item) => ` ${item.dataset.label}: ${relative ? fixed(3)(item.parsed.y) : compact(item.parsed.y)}`,
+        } },
+      },
+    },
+    plugins: [deviceMarks(across, !relative), cursor(across)],
+  });
+  const { figure, entry } = chart("Latency over the ridge point", configure, true);
+  followers.push(() => entry.chart.draw());
+  const buttons = ["Relative", "Absolute"].map((text, index) => {
+    const button = make("button", { type: "button", "aria-pressed": index === 0 }, text);
+    button.onclick = () => {
+      relative = index === 0;
+      buttons.forEach((other) => other.setAttribute("aria-pressed", other === button));
+      draw(entry);
+    };
+    return button;
+  });
+  return [
+    make("h2", {}, "Latency over the ridge point"),
+    soft("How the networks compare as hardware moves from bound by arithmetic (left) to bound by memory (right)."
+      + (list(data.marks).length ? " Dotted: known devices." : "")),
+    make("div", { class: "toggle" }, buttons), figure,
+  ];
+}
