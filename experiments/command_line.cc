@@ -23,7 +23,6 @@ struct PlanOption {
 constexpr PlanOption kPlanOptions[] = {
     {"base", &CompactPlan::base, "channels of every block"},
     {"expanded", &CompactPlan::expanded, "channels within a block"},
-    {"squeezed", &CompactPlan::squeezed, "channels within a gate (default: base / 4)"},
     {"n1", &CompactPlan::n1, "stride-2 convolution pairs"},
     {"n2", &CompactPlan::n2, "pairs of ConvNext and ExtraDW"},
     {"n3", &CompactPlan::n3, "pairs of gate and ConvNext"},
@@ -53,6 +52,7 @@ void CommandLine::add_input_options() {
   for (const PlanOption& option : kPlanOptions) {
     custom.add_options()(option.name, po::value<int>(), option.about);
   }
+  custom.add_options()("squeezed", po::value<int>(), "channels within a gate (default: base / 4)");
   custom.add_options()("squeeze-ratio", po::value<double>(), "squeezed / base");
   custom.add_options()("dropout", po::value<double>(), "before the classifier");
   options_.add(custom);
@@ -89,16 +89,19 @@ std::vector<std::string> CommandLine::words() const {
   return get<std::vector<std::string>>(name.c_str());
 }
 
+uint64_t CommandLine::seed() const {
+  const auto seed = get<int64_t>("seed");
+  if (seed < 0) throw Error("--seed must be at least 0");
+  return uint64_t(seed);
+}
+
 Architecture CommandLine::custom_architecture() const {
   CompactPlan plan;
   for (const PlanOption& option : kPlanOptions) {
     if (has(option.name)) plan.*option.field = get<int>(option.name);
   }
-  if (!has("squeezed")) {
-    const double ratio = has("squeeze-ratio") ? get<double>("squeeze-ratio") : 0.25;
-    if (!(ratio > 0 && ratio <= 16)) throw Error("--squeeze-ratio must be above 0 and at most 16");
-    plan.squeezed = make_divisible(plan.base * ratio, 1);
-  }
+  if (has("squeezed")) plan.squeezed = get<int>("squeezed");
+  if (has("squeeze-ratio")) plan.squeeze_ratio = get<double>("squeeze-ratio");
   if (has("dropout")) plan.dropout = get<double>("dropout");
   Architecture architecture{.name = "custom", .resolution = 32};
   apply(plan, architecture);
@@ -112,6 +115,7 @@ Architecture CommandLine::architecture(const std::string& name_or_path) const {
     throw Error(std::string("--") + option + " is for the network `custom` alone");
   };
   for (const PlanOption& option : kPlanOptions) refuse_unless_custom(option.name);
+  refuse_unless_custom("squeezed");
   refuse_unless_custom("squeeze-ratio");
   refuse_unless_custom("dropout");
   Architecture architecture = is_custom ? custom_architecture() : find_architecture(name_or_path);
@@ -123,8 +127,10 @@ Architecture CommandLine::architecture(const std::string& name_or_path) const {
 }
 
 Session CommandLine::session(int threads, const std::string& precision) const {
-  if (has("threads")) threads = get<int>("threads");
-  if (threads < 0 || threads > 4096) throw Error("--threads must be from 1 to 4096");
+  if (has("threads")) {
+    threads = get<int>("threads");
+    if (threads < 1 || threads > 4096) throw Error("--threads must be from 1 to 4096");
+  }
   if (threads == 0) threads = static_cast<int>(std::thread::hardware_concurrency());
   at::set_num_threads(std::max(1, threads));
   Session session{.machine = {}, .quiet = has("quiet")};

@@ -35,6 +35,8 @@ class CommandLine {
   // Throws Error saying that the option is needed.
   std::string required(const char* name) const;
   std::vector<std::string> words() const;
+  // --seed, an int64_t. Throws Error below 0.
+  uint64_t seed() const;
 
   // A catalogue name, a file or `custom`, with --resolution, --classes and --channels applied.
   Architecture architecture(const std::string& name_or_path) const;

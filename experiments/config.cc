@@ -66,11 +66,9 @@ TrainOptions read_train(const YamlSource& source, const TrainOptions& defaults) 
   }
   std::string initialization = "residual";
   reader.optional("initialization", initialization);
-  if (initialization == "released") {
-    options.initialization = Initialization::kReleased;
-  } else if (initialization != "residual") {
-    reader.child("initialization").fail("'initialization' must be residual or released");
-  }
+  options.initialization =
+      at_line(reader.has("initialization") ? reader.child("initialization") : source,
+              [&] { return parse_initialization(initialization); });
   read_optimizer(reader, options.optimizer);
   read_augmentation(reader, options.augmentation);
   reader.finish();

@@ -2,6 +2,7 @@
 
 #include "experiments/command_line.h"
 #include "space/catalog.h"
+#include "space/error.h"
 #include "space/lowering.h"
 
 namespace ridgewalk {
@@ -82,10 +83,11 @@ void print(const Graph& graph, const Architecture& architecture, DataType type) 
   fmt::print("  MACs            {:.0f} ({:.4f} G), of them {:.0f} attention products\n",
              total.macs.value, total.macs.value / 1e9, total.attention_macs.value);
   const Regularization& r = architecture.regularization;
-  const std::string training =
-      fmt::format("norm epsilon {}, momentum {}; layer scale {}; drop path {}{}; dropout {}",
-                  architecture.norm.epsilon, architecture.norm.momentum, architecture.layer_scale,
-                  r.drop_path, r.flat_drop_path ? " in every block" : "", r.dropout);
+  const std::string training = fmt::format(
+      "norm epsilon {}, momentum {}; layer scale {}{}; drop path {}{}; dropout {}",
+      architecture.norm.epsilon, architecture.norm.momentum, architecture.layer_scale,
+      architecture.layer_scale > 0 ? " before each skip, elsewhere 1 (released: there too)" : "",
+      r.drop_path, r.flat_drop_path ? " in every block" : "", r.dropout);
   fmt::print("  bytes           {:.0f}\n", moved);
   fmt::print("  MACs/byte       {:.2f}\n", total.macs.value / moved);
   fmt::print("  training        {}\n", training);
@@ -118,6 +120,10 @@ int describe_command(const Arguments& arguments) {
   line.add_input_options();
   line.add_session_options();
   if (!line.parse(arguments)) return 0;
+  line.session();
+  if (line.has("catalog") && line.has("arch")) {
+    throw Error("--catalog describes the whole catalogue; leave the names out");
+  }
   const DataType type = parse_data_type(line.get<std::string>("dtype"));
   const std::vector<std::string> names = line.has("catalog") ? catalog_names() : line.words();
   if (names.size() > 1) {
@@ -127,7 +133,7 @@ int describe_command(const Arguments& arguments) {
       networks.push_back(totals(lower(architecture), architecture, type));
     }
     if (line.has("json")) {
-      fmt::print("{}\n", networks.dump(1));
+      fmt::print("{}\n", json_text(networks));
     } else {
       print_totals(networks);
     }
@@ -136,7 +142,7 @@ int describe_command(const Arguments& arguments) {
   const Architecture architecture = line.architecture(names[0]);
   const Graph graph = lower(architecture);
   if (line.has("json")) {
-    fmt::print("{}\n", description(graph, architecture, type).dump(1));
+    fmt::print("{}\n", json_text(description(graph, architecture, type)));
   } else {
     print(graph, architecture, type);
   }

@@ -29,13 +29,7 @@ int evaluate_command(const Arguments& arguments) {
   if (batch_size < 1) throw Error("--batch-size must be at least 1");
   const Architecture architecture = line.architecture(line.words()[0]);
   const Dataset data = load_dataset(line.required("data"), 0, 0);
-  if (architecture.channels != data.channels || architecture.classes != data.classes) {
-    throw Error(
-        fmt::format("'{}' takes {} channels to {} classes; {} has {} and {} (--channels and "
-                    "--classes change them)",
-                    architecture.name, architecture.channels, architecture.classes, data.name,
-                    data.channels, data.classes));
-  }
+  require_fits(architecture, data);
   Network weights =
       load_network(line.required("weights"), lower(architecture), session.machine.device);
   const Executor network(weights.graph, weights.parameters);
@@ -50,7 +44,7 @@ int evaluate_command(const Arguments& arguments) {
                          {"split", "test"},           {"top1", accuracy.top1},
                          {"top5", accuracy.top5},     {"loss", accuracy.loss},
                          {"images_per_second", rate}};
-    fmt::print("{}\n", result.dump(1));
+    fmt::print("{}\n", json_text(result));
   } else {
     fmt::print(
         "{} on the test images of {}: top-1 {:.2f} %, top-5 {:.2f} %, loss {:.4f}, {:.0f} "

@@ -29,7 +29,9 @@ int export_command(const Arguments& arguments) {
   line.add()("format", po::value<std::string>(), "onnx or safetensors");
   line.add()("out", po::value<std::string>(), "the file to write");
   line.add()("weights", po::value<std::string>(), "safetensors file");
-  line.add()("seed", po::value<uint64_t>()->default_value(0), "of fresh weights");
+  line.add()("seed", po::value<int64_t>()->default_value(0), "of fresh weights");
+  line.add()("initialization", po::value<std::string>()->default_value("residual"),
+             "of fresh layer scales: residual or released");
   line.add()("no-fold", "ONNX: keep batch norm and layer scale as nodes");
   line.add()("dtype", po::value<std::string>()->default_value("fp32"),
              "safetensors: fp32, fp16 or bf16");
@@ -44,10 +46,13 @@ int export_command(const Arguments& arguments) {
     throw Error("--format must be onnx or safetensors");
   }
   const Architecture architecture = line.architecture(line.words()[0]);
-  Network network{lower(architecture), ParameterStore(lower(architecture))};
-  network.parameters.initialize(line.get<uint64_t>("seed"));
+  const Graph graph = lower(architecture);
+  Network network{graph, ParameterStore(graph)};
+  network.parameters.initialize(line.seed(),
+                                parse_initialization(line.get<std::string>("initialization")));
   if (line.has("weights")) load_weights(line.get<std::string>("weights"), network.parameters);
   if (format == "safetensors") {
+    if (line.has("no-fold")) throw Error("--no-fold is for ONNX; safetensors keep every norm");
     save_weights(out, network.parameters, type);
   } else {
     if (type != torch::kFloat) throw Error("--dtype: ONNX is written in fp32 only");

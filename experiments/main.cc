@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cctype>
 #include <iostream>
 #include <utility>
 
@@ -34,10 +36,12 @@ int run(const std::string& name, const ridgewalk::Arguments& arguments) {
   throw ridgewalk::Error("ridgewalk has no command '" + name + "'; ridgewalk --help lists them");
 }
 
-// One line, whatever the message was.
+// One line, whatever the message was: LibTorch's have a back-trace after the first.
 int fail(const char* what, int code) {
   std::string line(what);
-  line = line.substr(0, line.find('\n'));
+  if (code != 2) line = line.substr(0, line.find('\n'));
+  std::replace_if(
+      line.begin(), line.end(), [](unsigned char c) { return std::iscntrl(c); }, '?');
   std::cerr << "ridgewalk: " << line << '\n';
   return code;
 }
@@ -50,7 +54,6 @@ int main(int argc, char** argv) {
     (words.empty() ? std::cerr : std::cout) << kUsage;
     return words.empty() ? 2 : 0;
   }
-  ridgewalk::catch_interrupts();
   try {
     return run(words[0], {words.begin() + 1, words.end()});
   } catch (const ridgewalk::Error& error) {

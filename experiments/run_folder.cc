@@ -45,6 +45,10 @@ void emit(YAML::Emitter& out, const Json& data) {
 
 }  // namespace
 
+std::string json_text(const Json& json) {
+  return json.dump(1, ' ', false, Json::error_handler_t::replace);
+}
+
 RunFolder::RunFolder(std::string path, std::string fingerprint)
     : path_(std::move(path)), fingerprint_(std::move(fingerprint)) {}
 

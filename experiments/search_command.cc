@@ -6,6 +6,7 @@
 
 #include "experiments/command_line.h"
 #include "experiments/comparison.h"
+#include "experiments/interrupt.h"
 #include "experiments/report.h"
 #include "space/yaml.h"
 
@@ -70,13 +71,14 @@ int search_command(const Arguments& arguments) {
   line.add()("out", po::value<std::string>(), "the run's folder");
   line.add()("from", po::value<std::string>(), "folder of the run that fine or hybrid starts from");
   line.add()("resume", "go on with the run in --out");
-  line.add()("seed", po::value<uint64_t>(), "instead of the configuration's");
+  line.add()("seed", po::value<int64_t>(), "instead of the configuration's");
   line.add_session_options();
   if (!line.parse(arguments)) return 0;
+  catch_interrupts();
 
   const std::vector<SearchStage> stages = parse_stages(line.has("stage") ? line.words()[0] : "all");
   ConfigOverrides overrides;
-  if (line.has("seed")) overrides.seed = line.get<uint64_t>("seed");
+  if (line.has("seed")) overrides.seed = line.seed();
   const std::string out = line.required("out");
   const std::string config_path = line.required("config");
   const SearchConfig config = load_search_config(config_path, overrides);

@@ -83,7 +83,7 @@ int sweep_command(const Arguments& arguments) {
                  {"marks", profile_marks()}};
   for (MacsPerByte point : shown) report["ridge_points"].push_back(point.value);
   write_file(out + "/sweep.csv", sweep_csv(sweep));
-  write_file(out + "/sweep.json", sweep.dump(1) + "\n");
+  write_file(out + "/sweep.json", json_text(sweep) + "\n");
   write_file(out + "/report.html", report_html(report));
   if (!line.has("quiet")) {
     fmt::print(

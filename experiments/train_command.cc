@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "experiments/command_line.h"
+#include "experiments/interrupt.h"
 #include "space/error.h"
 #include "space/yaml.h"
 
@@ -16,8 +17,10 @@ int train_command(const Arguments& arguments) {
   line.add()("out", po::value<std::string>(), "the run's folder");
   line.add()("config", po::value<std::string>(), "YAML of epochs, batch_size, optimizer, ...");
   line.add()("weights", po::value<std::string>(), "safetensors file to start from");
+  line.add()("initialization", po::value<std::string>(),
+             "of layer scales: residual (default) or released");
   line.add()("reset-head", "start the classifier anew where the classes differ");
-  line.add()("seed", po::value<uint64_t>(), "of weights, order and augmentation");
+  line.add()("seed", po::value<int64_t>(), "of weights, order and augmentation");
   line.add()("search-validation", po::value<int64_t>()->default_value(0),
              "training images held out and reported apart");
   line.add()("checkpoint-every", po::value<int>()->default_value(100), "steps");
@@ -25,27 +28,33 @@ int train_command(const Arguments& arguments) {
   line.add_input_options();
   line.add_session_options();
   if (!line.parse(arguments)) return 0;
+  catch_interrupts();
 
   TrainOptions options;
   if (line.has("config")) options = load_train_options(line.get<std::string>("config"));
+  if (line.has("initialization")) {
+    options.initialization = parse_initialization(line.get<std::string>("initialization"));
+  }
   if (line.has("weights")) options.initial_weights = line.get<std::string>("weights");
   options.reset_head = line.has("reset-head");
   if (options.reset_head && options.initial_weights.empty()) {
     throw Error("--reset-head needs --weights");
   }
-  if (line.has("seed")) options.seed = line.get<uint64_t>("seed");
+  if (line.has("seed")) options.seed = line.seed();
   Session session = line.session();
-  session.checkpoint_every = std::max(1, line.get<int>("checkpoint-every"));
+  session.checkpoint_every = line.get<int>("checkpoint-every");
+  if (session.checkpoint_every < 1) throw Error("--checkpoint-every must be at least 1");
   const auto held_out = line.get<int64_t>("search-validation");
   const Dataset data = load_dataset(line.required("data"), held_out, mix(options.seed, 400));
   const Architecture architecture = line.architecture(line.words()[0]);
   // Refuses a network that does not fit the data before anything is written.
-  const Trainer probe(architecture, data, options, session.machine);
+  { const Trainer probe(architecture, data, options, session.machine); }
 
   const std::string config = line.has("config") ? read_file(line.get<std::string>("config")) : "";
   const std::string fingerprint =
-      fmt::format("{}\n{}\n{} {} {} {} {}", to_yaml(architecture), config, data.name, held_out,
-                  options.seed, to_string(session.machine.precision), options.initial_weights);
+      fmt::format("{}\n{}\n{} {} {} {} {} {} {}", to_yaml(architecture), config, data.name,
+                  held_out, options.seed, to_string(session.machine.precision),
+                  options.initial_weights, options.reset_head, int(options.initialization));
   const std::string out = line.required("out");
   RunFolder run = line.has("resume") ? RunFolder::resume(out, fingerprint)
                                      : RunFolder::create(out, fingerprint);

@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "space/error.h"
+
 namespace ridgewalk {
 namespace {
 
@@ -46,16 +48,16 @@ bool is_attention(OpKind kind) {
 }
 
 // Multiply-accumulates that one element of the output takes; 0 for what is free.
-int64_t macs_per_output(const Graph& graph, const Op& op) {
+double macs_per_output(const Graph& graph, const Op& op) {
   const auto input = [&](int index) { return graph.ops[op.inputs[index]].output; };
-  const int64_t window = int64_t{op.kernel} * op.kernel;
+  const double window = double(op.kernel) * op.kernel;
   switch (op.kind) {
     case OpKind::kConv:
       return window * input(0).channels;
     case OpKind::kDepthwise:
       return window;
     case OpKind::kLinear:
-      return input(0).elements();
+      return double(input(0).elements());
     case OpKind::kAttentionScores:
       return input(0).channels / op.heads;  // key_dim
     case OpKind::kAttentionMix:
@@ -164,7 +166,7 @@ std::vector<OpCost> op_costs(const Graph& graph, ByteConvention convention) {
     for (const Parameter& parameter : parameters(graph, static_cast<int>(i))) {
       (is_learned(parameter.role) ? cost.parameters : buffers) += parameter.elements();
     }
-    cost.macs = {double(macs_per_output(graph, op) * op.output.elements())};
+    cost.macs = {macs_per_output(graph, op) * double(op.output.elements())};
     const bool has_macs = cost.macs.value > 0;
     const int64_t inputs = input_elements(graph, op);
     const int64_t output = op.output.elements();
@@ -208,6 +210,10 @@ NetworkCost network_cost(const Graph& graph, ByteConvention convention) {
     total.parameters += costs[i].parameters;
     total.weight_elements += costs[i].weight_elements;
     total.activation_elements += costs[i].activation_elements;
+  }
+  constexpr double kLargest = 9007199254740992.0;  // 2^53: whole numbers beyond it have gaps
+  if (total.macs.value > kLargest) {
+    throw Error("'" + graph.name + "' has more than 2^53 MACs; make it smaller");
   }
   return total;
 }

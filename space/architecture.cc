@@ -1,6 +1,7 @@
 #include "space/architecture.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <optional>
 
@@ -10,6 +11,8 @@
 
 namespace ridgewalk {
 namespace {
+
+constexpr size_t kMostBlocks = 10000;
 
 void check(const std::string& where, const std::string& wrong) {
   if (!wrong.empty()) throw Error(where + ": " + wrong);
@@ -60,11 +63,8 @@ CompactPlan read_compact(FieldReader reader) {
   CompactPlan plan;
   plan.base = reader.required<int>("base");
   plan.expanded = reader.required<int>("expanded");
-  plan.squeezed = make_divisible(plan.base * 0.25, 1);
-  if (reader.has("squeeze_ratio")) {
-    plan.squeezed = make_divisible(plan.base * reader.required<double>("squeeze_ratio"), 1);
-  }
-  reader.optional("squeezed", plan.squeezed);
+  if (reader.has("squeezed")) plan.squeezed = reader.required<int>("squeezed");
+  if (reader.has("squeeze_ratio")) plan.squeeze_ratio = reader.required<double>("squeeze_ratio");
   reader.optional("n1", plan.n1);
   reader.optional("n2", plan.n2);
   reader.optional("n3", plan.n3);
@@ -85,11 +85,17 @@ void read_blocks(FieldReader& reader, Architecture& a) {
   reader.optional("fixed_stem_below", a.fixed_stem_below);
   const YamlSource stages = reader.child("stages");
   if (!stages.node.IsSequence()) stages.fail("'stages' must be a list of lists of blocks");
+  size_t count = 0;
   for (const YAML::Node& stage : stages.node) {
+    if (++count > kMostBlocks) stages.fail("more than 10000 stages");
     const YamlSource source{stage, file};
     if (!stage.IsSequence()) source.fail("a stage must be a list of blocks");
     auto& blocks = a.stages.emplace_back();
-    for (const YAML::Node& block : stage) blocks.push_back(read_block({block, file}, a.activation));
+    for (const YAML::Node& block : stage) {
+      // Aliases make a short file long: stop before it is.
+      if (++count > kMostBlocks) source.fail("more than 10000 blocks");
+      blocks.push_back(read_block({block, file}, a.activation));
+    }
   }
   FieldReader head(reader.child("head"));
   head.optional("width", a.head.width);
@@ -108,6 +114,9 @@ void validate(const Architecture& a) {
                   std::to_string(low) + " to " + std::to_string(high));
     }
   };
+  if (std::any_of(a.name.begin(), a.name.end(), [](unsigned char c) { return std::iscntrl(c); })) {
+    throw Error("an architecture's name holds a control character; give it another");
+  }
   within("resolution", a.resolution, 1, 8192);
   within("channels", a.channels, 1, 1024);
   within("classes", a.classes, 1, 1000000);
@@ -132,7 +141,7 @@ void validate(const Architecture& a) {
     }
     blocks += a.stages[s].size();
   }
-  if (blocks > 10000) throw Error(name + ": more than 10000 blocks");
+  if (blocks > kMostBlocks) throw Error(name + ": more than 10000 blocks");
 }
 
 std::string to_yaml(const Architecture& a) {

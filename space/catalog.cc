@@ -63,7 +63,6 @@ std::vector<std::string> catalog_names() {
 
 Architecture find_architecture(const std::string& name_or_path) {
   if (const auto found = in_catalog(name_or_path)) return *found;
-  if (std::filesystem::exists(name_or_path)) return load_architecture(name_or_path);
   if (const auto scaled = scaled_name(name_or_path)) {
     if (const auto base = in_catalog(scaled->base)) {
       Architecture architecture = scale(*base, scaled->multiplier);
@@ -71,6 +70,8 @@ Architecture find_architecture(const std::string& name_or_path) {
       return architecture;
     }
   }
+  std::error_code unreadable;
+  if (std::filesystem::exists(name_or_path, unreadable)) return load_architecture(name_or_path);
   std::string known;
   for (const std::string& entry : catalog_names()) known += " " + entry;
   throw Error(name_or_path, 0, "neither a file nor in the catalogue; known names:" + known);

@@ -14,7 +14,13 @@ void require(const char* name, int value, int low, int high) {
 void check(const CompactPlan& plan) {
   require("base", plan.base, 1, 65536);
   require("expanded", plan.expanded, 1, 65536);
-  require("squeezed", plan.squeezed, 1, 65536);
+  if (plan.squeezed && plan.squeeze_ratio) {
+    throw Error("compact network: squeezed and squeeze_ratio say the same; give one of them");
+  }
+  if (plan.squeezed) require("squeezed", *plan.squeezed, 1, 65536);
+  if (plan.squeeze_ratio && !(*plan.squeeze_ratio > 0 && *plan.squeeze_ratio <= 16)) {
+    throw Error("compact network: squeeze_ratio must be above 0 and at most 16");
+  }
   require("n1", plan.n1, 0, 12);
   require("n2", plan.n2, 0, 1000);
   require("n3", plan.n3, 0, 1000);
@@ -24,7 +30,7 @@ void check(const CompactPlan& plan) {
   require("hidden", plan.hidden, 1, 65536);
   if (plan.base % plan.heads != 0) {
     throw Error("compact network: " + std::to_string(plan.heads) + " heads do not divide base " +
-                std::to_string(plan.base));
+                std::to_string(plan.base) + "; give heads that do");
   }
 }
 
@@ -33,7 +39,9 @@ void check(const CompactPlan& plan) {
 void apply(const CompactPlan& plan, Architecture& architecture) {
   check(plan);
   constexpr Activation kSilu = Activation::kSilu;
-  const SqueezeExcite gate{.ratio = double(plan.squeezed) / plan.base,
+  const int squeezed =
+      plan.squeezed.value_or(make_divisible(plan.base * plan.squeeze_ratio.value_or(0.25), 1));
+  const SqueezeExcite gate{.ratio = double(squeezed) / plan.base,
                            .divisor = 1,
                            .activation = kSilu,
                            .hard_sigmoid = false};

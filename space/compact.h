@@ -1,6 +1,8 @@
 // The compact family: small networks of one width for inputs of 28 x 28 pixels and up.
 #pragma once
 
+#include <optional>
+
 #include "space/architecture.h"
 
 namespace ridgewalk {
@@ -15,7 +17,8 @@ namespace ridgewalk {
 struct CompactPlan {
   int base = 24;
   int expanded = 64;
-  int squeezed = 6;
+  std::optional<int> squeezed = {};          // channels within a gate, or
+  std::optional<double> squeeze_ratio = {};  // these over base; a quarter without either
   int n1 = 2;
   int n2 = 2;
   int n3 = 3;

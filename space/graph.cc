@@ -61,6 +61,7 @@ std::vector<Parameter> parameters(const Graph& graph, int index) {
       break;
     case OpKind::kDepthwise:
       add(".weight", {out, 1, k, k}, ParameterRole::kWeight);
+      list.back().is_depthwise = true;
       break;
     case OpKind::kLinear:
       add(".weight", {out, in}, ParameterRole::kWeight);

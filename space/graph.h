@@ -81,6 +81,7 @@ struct Parameter {
   std::string name;  // timm's state-dict name
   std::vector<int64_t> shape;
   ParameterRole role;
+  bool is_depthwise = false;  // a filter a channel: shape[1] is 1
   int64_t elements() const;
 };
 

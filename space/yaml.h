@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "space/error.h"
+#include "space/file.h"
 
 namespace ridgewalk {
 
@@ -24,15 +25,8 @@ struct YamlSource {
   [[noreturn]] void fail(const std::string& message) const { throw Error(file, line(), message); }
 };
 
-// Whole contents. Throws Error when the file cannot be read.
-std::string read_file(const std::string& path);
-
 // Throws Error when the text is not YAML; `file` names it in errors.
 YamlSource parse_yaml(const std::string& text, const std::string& file);
-
-// Writes `text` beside `path` and renames it, so that a reader sees the old file or the new one.
-// Throws Error when the folder is not writable.
-void write_file(const std::string& path, std::string_view text);
 
 // Shortest text that reads back as the same double.
 std::string number_text(double value);

@@ -98,6 +98,15 @@ Dataset load_dataset(const std::string& spec, int64_t search_validation, uint64_
   return data;
 }
 
+void require_fits(const Architecture& architecture, const Dataset& data) {
+  if (architecture.channels == data.channels && architecture.classes == data.classes) return;
+  throw Error("architecture '" + architecture.name + "' takes " +
+              std::to_string(architecture.channels) + " channels to " +
+              std::to_string(architecture.classes) + " classes; " + data.name + " has " +
+              std::to_string(data.channels) + " and " + std::to_string(data.classes) +
+              " (--channels and --classes change them)");
+}
+
 BatchOrder::BatchOrder(int64_t set_size, int64_t batch_size, uint64_t seed)
     : set_size_(set_size),
       batch_size_(std::min(batch_size, set_size)),

@@ -7,6 +7,8 @@
 
 #include <torch/torch.h>
 
+#include "space/architecture.h"
+
 namespace ridgewalk {
 
 struct ImageSet {
@@ -24,6 +26,9 @@ struct Dataset {
   int resolution = 0;
   double mean = 0, deviation = 1;  // of the training pixels, in [0, 1]
 };
+
+// Throws Error when the architecture's channels or classes are not the data's.
+void require_fits(const Architecture& architecture, const Dataset& data);
 
 // "fashion-mnist" (Debian's package dataset-fashion-mnist) or "idx:DIR", a folder with the four
 // files of MNIST, gzipped or not. The images held out are drawn with `seed`. Throws Error.

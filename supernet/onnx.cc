@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <set>
 #include <stdexcept>
 
@@ -11,7 +12,7 @@
 #include <onnx/shape_inference/implementation.h>
 
 #include "space/error.h"
-#include "space/yaml.h"
+#include "space/file.h"
 
 namespace ridgewalk {
 namespace {
@@ -232,6 +233,9 @@ class Writer {
 }  // namespace
 
 void write_onnx(const std::string& path, const Graph& graph, const ParameterStore& parameters) {
+  if (parameters.values().nbytes() >= kLargestFile) {
+    throw Error(path, 0, "'" + graph.name + "' is too large for ONNX; write safetensors");
+  }
   onnx::ModelProto model;
   model.set_ir_version(kIrVersion);
   model.set_producer_name("ridgewalk");
@@ -244,15 +248,20 @@ void write_onnx(const std::string& path, const Graph& graph, const ParameterStor
   onnx::shape_inference::InferShapes(model, onnx::OpSchemaRegistry::Instance(), strict);
   std::string bytes;
   if (!model.SerializeToString(&bytes)) {
-    throw std::runtime_error("'" + graph.name + "' is too large for ONNX");
+    throw Error(path, 0, "'" + graph.name + "' is too large for ONNX; write safetensors");
   }
   write_file(path, bytes);
 }
 
 TensorFile read_onnx(const std::string& path) {
+  std::error_code unreadable;
+  if (std::filesystem::is_regular_file(path, unreadable) &&
+      std::filesystem::file_size(path, unreadable) >= kLargestFile) {
+    throw Error(path, 0, "is larger than ONNX files can be");
+  }
   const std::string bytes = read_file(path);
   onnx::ModelProto model;
-  if (bytes.size() >= kLargestFile || !model.ParseFromString(bytes) || !model.has_graph()) {
+  if (!model.ParseFromString(bytes) || !model.has_graph()) {
     throw Error(path, 0, "is not an ONNX model, or cut off");
   }
   TensorFile file;

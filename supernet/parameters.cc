@@ -6,8 +6,13 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "space/error.h"
+
 namespace ridgewalk {
 namespace {
+
+constexpr std::pair<std::string_view, Initialization> kInitializations[] = {
+    {"residual", Initialization::kResidual}, {"released", Initialization::kReleased}};
 
 // FNV-1a: the same on every machine, unlike std::hash.
 uint64_t hash_of(const std::string& text) {
@@ -33,6 +38,13 @@ bool is_depthwise_option(const std::string& name) {
 }
 
 }  // namespace
+
+Initialization parse_initialization(const std::string& name) {
+  for (const auto& [known, initialization] : kInitializations) {
+    if (known == name) return initialization;
+  }
+  throw Error("'initialization' must be residual or released, not '" + name + "'");
+}
 
 ParameterStore::ParameterStore(const Graph& graph, torch::Device device) {
   for (size_t i = 0; i < graph.ops.size(); ++i) {
@@ -88,14 +100,23 @@ void ParameterStore::allocate(torch::Device device) {
     if (wanted == 0) decayed_ = offset;
     if (wanted == 1) learned_ = offset;
   }
+  constexpr int64_t kMost = 1'000'000'000;  // 4 GB
+  if (offset > kMost) {
+    throw Error("the network has " + std::to_string(offset) +
+                " parameters; at most 1000000000 are supported");
+  }
   values_ = torch::zeros({offset}, torch::TensorOptions().device(device));
-  grads_ = torch::zeros({learned_}, torch::TensorOptions().device(device));
 }
 
 torch::Tensor ParameterStore::full(const std::string& name) const {
   const Place& place = places_.at(name);
   const Parameter& parameter = parameters_[place.index];
   return values_.narrow(0, place.offset, parameter.elements()).view(parameter.shape);
+}
+
+torch::Tensor ParameterStore::grads() {
+  if (!grads_.defined()) grads_ = torch::zeros({learned_}, values_.options());
+  return grads_;
 }
 
 void ParameterStore::initialize(uint64_t seed, Initialization initialization) {
@@ -108,8 +129,7 @@ void ParameterStore::initialize(uint64_t seed, Initialization initialization) {
       case ParameterRole::kWeight: {
         const bool attention = parameter.name.find(".attn.") != std::string::npos;
         const int64_t area = shape.size() == 4 ? shape[2] * shape[3] : 1;
-        const bool is_depthwise = shape.size() == 4 && shape[1] == 1 && area > 1;
-        const double fan_out = double(area) * (is_depthwise ? 1 : double(shape[0]));
+        const double fan_out = double(area) * (parameter.is_depthwise ? 1 : double(shape[0]));
         if (attention) {
           const double bound =
               std::sqrt(6.0 / (double(area) * double(shape[0]) + double(area) * double(shape[1])));
@@ -167,7 +187,7 @@ void ParameterStore::collect_gradients() {
     for (auto& [shape, leaf] : place.slices) {
       if (!leaf.grad().defined()) continue;
       const auto full_gradient =
-          grads_.narrow(0, place.offset, parameter.elements()).view(parameter.shape);
+          grads().narrow(0, place.offset, parameter.elements()).view(parameter.shape);
       prefix(full_gradient, shape).add_(leaf.grad());
       leaf.mutable_grad().reset();
     }

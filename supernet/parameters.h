@@ -21,6 +21,7 @@ namespace ridgewalk {
 //   kReleased: at the architecture's value everywhere, as timm and TF-models do. A fresh hybrid is
 //     then numerically dead in evaluation mode (experiments/results/hybrid-init.md).
 enum class Initialization { kResidual, kReleased };
+Initialization parse_initialization(const std::string& name);  // throws Error
 
 // All parameters stand in one flat tensor, all gradients in another:
 //
@@ -49,7 +50,7 @@ class ParameterStore {
   void collect_gradients();
 
   torch::Tensor values() const { return values_; }
-  torch::Tensor grads() const { return grads_; }
+  torch::Tensor grads();  // there from the first call on
   int64_t decayed() const { return decayed_; }
   int64_t learned() const { return learned_; }
 

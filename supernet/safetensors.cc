@@ -17,6 +17,7 @@
 #include <nlohmann/json.hpp>
 
 #include "space/error.h"
+#include "space/file.h"
 
 namespace ridgewalk {
 namespace {
@@ -44,17 +45,6 @@ std::string little_endian(uint64_t value) {
   std::string bytes(8, '\0');
   for (int i = 0; i < 8; ++i) bytes[size_t(i)] = char(value >> (8 * i) & 0xff);
   return bytes;
-}
-
-void write_all(int descriptor, const char* data, size_t size, const std::string& path) {
-  while (size > 0) {
-    const ssize_t written = ::write(descriptor, data, size);
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0)
-      throw Error(path, 0, std::string("cannot be written: ") + std::strerror(errno));
-    data += written;
-    size -= size_t(written);
-  }
 }
 
 // A whole file in memory, copied where it is written to.
@@ -178,28 +168,12 @@ void write_safetensors(const std::string& path, const TensorFile& file) {
   }
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');
-  const std::string beside = path + ".partial";
-  const int descriptor = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (descriptor < 0) {
-    throw Error(path, 0,
-                std::string("cannot be written (") + std::strerror(errno) +
-                    "); choose a folder you may write to");
-  }
-  try {
-    const std::string length = little_endian(text.size());
-    write_all(descriptor, length.data(), length.size(), path);
-    write_all(descriptor, text.data(), text.size(), path);
-    for (const torch::Tensor& tensor : kept) {
-      write_all(descriptor, static_cast<const char*>(tensor.data_ptr()), tensor.nbytes(), path);
-    }
-    if (::fsync(descriptor) != 0) throw Error(path, 0, "cannot be written to the disk");
-  } catch (...) {
-    ::close(descriptor);
-    ::unlink(beside.c_str());
-    throw;
-  }
-  ::close(descriptor);
-  std::filesystem::rename(beside, path);
+  FileWriter out(path);
+  const std::string length = little_endian(text.size());
+  out.write(length.data(), length.size());
+  out.write(text.data(), text.size());
+  for (const torch::Tensor& tensor : kept) out.write(tensor.data_ptr(), tensor.nbytes());
+  out.commit();
 }
 
 TensorFile read_safetensors(const std::string& path) {
@@ -233,13 +207,17 @@ TensorFile read_safetensors(const std::string& path) {
   uint64_t offset = 0;
   for (const Entry& entry : entries) {
     if (entry.begin != offset) {
-      throw Error(path, 0, "tensor '" + entry.name + "' overlaps another or leaves a gap");
+      throw Error(path, 0,
+                  "tensor '" + entry.name + "' " +
+                      (entry.begin < offset ? "overlaps another" : "leaves a gap before it"));
     }
     offset = entry.end;
   }
   if (offset != size - 8 - header_size) {
+    const bool is_short = offset > size - 8 - header_size;
     throw Error(path, 0,
-                "is cut off: its tensors need " + std::to_string(offset) + " bytes, it has " +
+                std::string(is_short ? "is cut off" : "goes on after its tensors") +
+                    ": they need " + std::to_string(offset) + " bytes, it has " +
                     std::to_string(size - 8 - header_size));
   }
   for (const Entry& entry : entries) {

@@ -17,12 +17,9 @@ Graph graph_for(Architecture architecture, const Dataset& data, const TrainOptio
   Regularization& regularization = architecture.regularization;
   regularization.drop_path = options.drop_path.value_or(regularization.drop_path);
   regularization.dropout = options.dropout.value_or(regularization.dropout);
-  if (architecture.channels != data.channels || architecture.classes != data.classes) {
-    throw Error("architecture '" + architecture.name + "' takes " +
-                std::to_string(architecture.channels) + " channels to " +
-                std::to_string(architecture.classes) + " classes; " + data.name + " has " +
-                std::to_string(data.channels) + " and " + std::to_string(data.classes) +
-                " (--channels and --classes change them)");
+  require_fits(architecture, data);
+  if (data.train.size() < 2) {
+    throw Error(data.name, 0, "has one training image; batch norm needs two");
   }
   return lower(architecture);
 }

@@ -1,7 +1,9 @@
 #include "supernet/weights.h"
 
 #include <algorithm>
+#include <cstring>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "space/error.h"
@@ -26,6 +28,16 @@ std::string shape_text(c10::IntArrayRef shape) {
 
 bool is_head(const std::string& name) { return name.starts_with("classifier."); }
 
+// The running variance of a norm whose counter is named so.
+std::string norm_of_counter(const std::string& name) {
+  if (!name.ends_with(kCounter)) return "";
+  return name.substr(0, name.size() - std::strlen(kCounter)) + ".running_var";
+}
+
+bool is_counter(const torch::Tensor& tensor) {
+  return tensor.scalar_type() == torch::kLong && tensor.numel() == 1;
+}
+
 // The head of another class count: same features, other rows.
 bool fits_other_classes(const torch::Tensor& given, const torch::Tensor& own) {
   return given.dim() == own.dim() && given.dim() > 0 &&
@@ -37,7 +49,16 @@ void copy_all(const TensorFile& file, const std::string& path, ParameterStore& p
   torch::NoGradGuard no_grad;
   std::map<std::string, const torch::Tensor*> given;
   for (const auto& [name, tensor] : file.tensors) given[name] = &tensor;
+  const bool has_other_classes =
+      reset_head && std::any_of(parameters.parameters().begin(), parameters.parameters().end(),
+                                [&](const Parameter& parameter) {
+                                  const auto found = given.find(parameter.name);
+                                  return is_head(parameter.name) && found != given.end() &&
+                                         found->second->sizes() != parameter.shape;
+                                });
+  std::set<std::string> known;
   for (const Parameter& parameter : parameters.parameters()) {
+    known.insert(parameter.name);
     const auto found = given.find(parameter.name);
     if (found == given.end()) {
       throw Error(path, 0, "lacks tensor '" + parameter.name + "'; it belongs to another network");
@@ -48,7 +69,11 @@ void copy_all(const TensorFile& file, const std::string& path, ParameterStore& p
       throw Error(path, 0, "tensor '" + parameter.name + "' is not a floating-point tensor");
     }
     if (tensor.sizes() == own.sizes()) {
+      if (is_head(parameter.name) && has_other_classes) continue;
       own.copy_(tensor);
+      if (!own.isfinite().all().item<bool>()) {
+        throw Error(path, 0, "tensor '" + parameter.name + "' holds NaN or infinity");
+      }
     } else if (!is_head(parameter.name) || !fits_other_classes(tensor, own)) {
       throw Error(path, 0,
                   "tensor '" + parameter.name + "' is " + shape_text(tensor.sizes()) +
@@ -57,13 +82,13 @@ void copy_all(const TensorFile& file, const std::string& path, ParameterStore& p
       throw Error(path, 0,
                   "tensor '" + parameter.name + "' is " + shape_text(tensor.sizes()) +
                       ", expected " + shape_text(own.sizes()) +
-                      "; it has other classes: --reset-head starts the head anew, --classes keeps "
-                      "the file's");
+                      "; it has other classes: --classes keeps the file's, train --reset-head "
+                      "starts the head anew");
     }
-    given.erase(found);
   }
   for (const auto& [name, tensor] : given) {
-    if (!name.ends_with(kCounter)) {
+    if (known.count(name) == 0 &&
+        !(known.count(norm_of_counter(name)) != 0 && is_counter(*tensor))) {
       throw Error(path, 0, "tensor '" + name + "' is not of this network");
     }
   }
@@ -101,7 +126,11 @@ void save_weights(const std::string& path, const ParameterStore& parameters,
                   torch::ScalarType type) {
   TensorFile file{.metadata = {{"format", "pt"}}, .tensors = {}};
   for (const Parameter& parameter : parameters.parameters()) {
-    file.tensors.emplace_back(parameter.name, parameters.full(parameter.name).to(type));
+    const torch::Tensor tensor = parameters.full(parameter.name).to(type);
+    if (type == torch::kHalf && !tensor.isfinite().all().item<bool>()) {
+      throw Error(path, 0, "tensor '" + parameter.name + "' does not fit fp16; bf16 holds it");
+    }
+    file.tensors.emplace_back(parameter.name, tensor);
     if (parameter.role == ParameterRole::kRunningVar) {
       const std::string module = parameter.name.substr(0, parameter.name.rfind('.'));
       file.tensors.emplace_back(module + kCounter, torch::zeros({}, torch::kLong));

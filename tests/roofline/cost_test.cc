@@ -35,6 +35,30 @@ TEST(NetworkCost, IsThePublishedOne) {
   }
 }
 
+// MACs as their papers print them: arXiv 1704.04861, table 4; 1801.04381, table 4 (300 M);
+// 1905.02244, table 3 (219 M; torchvision counts 217 M). To 0.1 G, the multiples of MobileNetV4's
+// table 6.
+TEST(NetworkCost, OfTheComparisonNetworksIsWhatTheirPapersSay) {
+  const auto millions = [](const char* name) {
+    return network_cost(lower(find_architecture(name))).macs.value / 1e6;
+  };
+  EXPECT_NEAR(millions("mobilenet-v1"), 569, 0.5);
+  EXPECT_NEAR(millions("mobilenet-v2"), 300, 1);
+  EXPECT_NEAR(millions("mobilenet-v3-large"), 217, 0.5);
+  const std::pair<const char*, double> tenths[] = {{"mobilenet-v2-050", 100},
+                                                   {"mobilenet-v2-150", 700},
+                                                   {"mobilenet-v2-200", 1100},
+                                                   {"mobilenet-v3-large-050", 100}};
+  for (const auto& [name, published] : tenths) EXPECT_NEAR(millions(name), published, 50) << name;
+}
+
+TEST(NetworkCost, IsRefusedBeyondWhatADoubleCounts) {
+  Architecture huge{.name = "huge", .resolution = 8192};
+  huge.stages = {
+      std::vector<Block>(20, MobileMqa{.heads = 256, .key_dim = 4096, .value_dim = 4096})};
+  EXPECT_THAT(error_of([&] { network_cost(lower(huge)); }), testing::HasSubstr("2^53"));
+}
+
 class Layers : public testing::TestWithParam<std::pair<const char*, const char*>> {};
 
 TEST_P(Layers, HaveTimmsMacsAndParameters) {

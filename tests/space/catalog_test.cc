@@ -125,6 +125,7 @@ TEST(CompactFamily, TakesSmallImagesOfOneOrThreeChannels) {
       architecture.channels = channels;
       const Graph graph = lower(architecture);
       EXPECT_EQ(graph.ops[1].output.height, 28);  // no stride in the stem
+      for (const Op& op : graph.ops) EXPECT_GT(op.output.elements(), 0) << name << " " << op.name;
     }
   }
 }

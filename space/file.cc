@@ -1,0 +1,80 @@
+#include "space/file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "space/error.h"
+
+namespace ridgewalk {
+
+namespace fs = std::filesystem;
+
+std::string read_file(const std::string& path) {
+  std::error_code unreadable;
+  std::ifstream stream(path, std::ios::binary);
+  std::ostringstream text;
+  if (fs::is_directory(path, unreadable) || !stream || !(text << stream.rdbuf())) {
+    throw Error(path, 0, "cannot be read; give the name of a file that exists");
+  }
+  return text.str();
+}
+
+FileWriter::FileWriter(const std::string& path) : path_(path), target_(path) {
+  std::error_code error;
+  if (fs::is_symlink(path, error)) {
+    const fs::path link = fs::canonical(path, error);
+    if (error) throw Error(path, 0, "is a link to nowhere; give the name of a file");
+    target_ = link.string();
+  }
+  const bool is_file = !fs::exists(target_, error) || fs::is_regular_file(target_, error);
+  if (!is_file || fs::path(target_).filename().empty()) {
+    throw Error(path, 0, "is no file that can be written; give the name of a file");
+  }
+  beside_ = target_ + ".partial";
+  descriptor_ =
+      ::open(beside_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
+  if (descriptor_ < 0) fail();
+}
+
+FileWriter::~FileWriter() {
+  if (descriptor_ < 0) return;
+  ::close(descriptor_);
+  ::unlink(beside_.c_str());
+}
+
+void FileWriter::fail() const {
+  throw Error(path_, 0,
+              std::string("cannot be written (") + std::strerror(errno) +
+                  "); choose a folder you may write to");
+}
+
+void FileWriter::write(const void* data, size_t size) {
+  const char* bytes = static_cast<const char*>(data);
+  while (size > 0) {
+    const ssize_t written = ::write(descriptor_, bytes, size);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail();
+    bytes += written;
+    size -= size_t(written);
+  }
+}
+
+void FileWriter::commit() {
+  if (::fsync(descriptor_) != 0 || ::rename(beside_.c_str(), target_.c_str()) != 0) fail();
+  ::close(descriptor_);
+  descriptor_ = -1;
+}
+
+void write_file(const std::string& path, std::string_view text) {
+  FileWriter file(path);
+  file.write(text.data(), text.size());
+  file.commit();
+}
+
+}  // namespace ridgewalk

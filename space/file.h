@@ -1,0 +1,35 @@
+// Whole files in and out. Not installed.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace ridgewalk {
+
+// Whole contents. Throws Error when the file cannot be read.
+std::string read_file(const std::string& path);
+
+// Writes beside `path`, as path.partial, and renames on commit(): a reader sees the old file or the
+// new one, and nothing stays of what was not committed. Follows a symbolic link. Throws Error when
+// `path` is a folder or a device, or cannot be written.
+class FileWriter {
+ public:
+  explicit FileWriter(const std::string& path);
+  ~FileWriter();
+  FileWriter(const FileWriter&) = delete;
+  FileWriter& operator=(const FileWriter&) = delete;
+
+  void write(const void* data, size_t size);
+  void commit();
+
+ private:
+  [[noreturn]] void fail() const;
+
+  std::string path_, target_, beside_;
+  int descriptor_ = -1;
+};
+
+void write_file(const std::string& path, std::string_view text);
+
+}  // namespace ridgewalk
