@@ -135,10 +135,10 @@ Target read_target(const YamlSource& source, const SearchSpace& space) {
   if (by_ms) {
     double latency_ms = 0;
     bounded(reader, "latency_ms", latency_ms, 1e-9, 1e9);
-    if (!profile || !profile->peak_gmacs) {
+    if (!profile || !profile->peak()) {
       source.fail("'latency_ms' needs a profile with a peak; give latency_macs or relative_to");
     }
-    target.latency.value = latency_ms * 1e-3 * profile->peak_gmacs->value * 1e9;
+    target.latency.value = latency_ms * 1e-3 * profile->peak()->value;
   }
   if (relative) {
     double factor = 1;

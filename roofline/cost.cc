@@ -1,6 +1,8 @@
 #include "roofline/cost.h"
 
 #include <array>
+#include <stdexcept>
+#include <string>
 #include <utility>
 
 #include "space/error.h"
@@ -14,6 +16,32 @@ constexpr std::array<std::pair<DataType, std::string_view>, 4> kDataTypeNames = 
     {DataType::kFp16, "fp16"},
     {DataType::kFp32, "fp32"},
 }};
+
+constexpr std::array<std::pair<ByteConvention, std::string_view>, 6> kConventionNames = {{
+    {ByteConvention::kMnv4, "mnv4"},
+    {ByteConvention::kMnv4Adds, "mnv4-adds"},
+    {ByteConvention::kWeightsOut, "weights-out"},
+    {ByteConvention::kOutOnly, "out-only"},
+    {ByteConvention::kAten, "aten"},
+    {ByteConvention::kBlockFused, "block-fused"},
+}};
+
+template <class Known>
+std::string_view name_of(const Known& names, auto value) {
+  for (const auto& [known, name] : names) {
+    if (known == value) return name;
+  }
+  return "";
+}
+
+template <class Known>
+auto named(const Known& names, std::string_view name)
+    -> std::optional<typename Known::value_type::first_type> {
+  for (const auto& [value, known] : names) {
+    if (known == name) return value;
+  }
+  return std::nullopt;
+}
 
 bool is_attention(OpKind kind) {
   return kind == OpKind::kAttentionScores || kind == OpKind::kAttentionMix;
@@ -34,8 +62,58 @@ double macs_per_output(const Graph& graph, const Op& op) {
       return input(0).channels / op.heads;  // key_dim
     case OpKind::kAttentionMix:
       return input(0).width;  // key positions
-    default:
+    case OpKind::kInput:
+    case OpKind::kNorm:
+    case OpKind::kActivation:
+    case OpKind::kSoftmax:
+    case OpKind::kAdd:
+    case OpKind::kMean:
+    case OpKind::kLayerScale:
+    case OpKind::kPool:
+    case OpKind::kSigmoid:
+    case OpKind::kHardSigmoid:
+    case OpKind::kMultiply:
       return 0;
+  }
+  throw std::logic_error("an op without a cost");
+}
+
+// Whether fused into the op before, as inference does it.
+bool is_fused(OpKind kind) {
+  return kind == OpKind::kNorm || kind == OpKind::kActivation || kind == OpKind::kLayerScale ||
+         kind == OpKind::kSigmoid || kind == OpKind::kHardSigmoid;
+}
+
+int64_t input_elements(const Graph& graph, const Op& op) {
+  int64_t sum = 0;
+  for (int input : op.inputs) sum += graph.ops[input].output.elements();
+  return sum;
+}
+
+// The block of an op, "blocks.2.0", or the op's own name outside the stages.
+std::string block_of(const Op& op) {
+  constexpr std::string_view kStages = "blocks.";
+  if (op.name.rfind(kStages, 0) != 0) return op.name;
+  const size_t stage_end = op.name.find('.', kStages.size());
+  return stage_end == std::string::npos ? op.name
+                                        : op.name.substr(0, op.name.find('.', stage_end + 1));
+}
+
+// A block's input goes to its first op with MACs, its output to the last.
+void count_blocks(const Graph& graph, std::vector<OpCost>& costs) {
+  for (size_t begin = 1, end = 1; begin < graph.ops.size(); begin = end) {
+    const std::string block = block_of(graph.ops[begin]);
+    size_t first = 0, last = 0;
+    while (end < graph.ops.size() && block_of(graph.ops[end]) == block) {
+      if (costs[end].macs.value > 0) {
+        if (first == 0) first = end;
+        last = end;
+      }
+      ++end;
+    }
+    if (first == 0) continue;
+    costs[first].activation_elements += graph.ops[graph.ops[begin].inputs[0]].output.elements();
+    costs[last].activation_elements += graph.ops[end - 1].output.elements();
   }
 }
 
@@ -55,18 +133,18 @@ int bytes_per_element(DataType type) {
   return 0;
 }
 
-std::string_view to_string(DataType type) {
-  for (const auto& [known, name] : kDataTypeNames) {
-    if (known == type) return name;
-  }
-  return "";
-}
+std::string_view to_string(DataType type) { return name_of(kDataTypeNames, type); }
 
 std::optional<DataType> data_type_named(std::string_view name) {
-  for (const auto& [type, known] : kDataTypeNames) {
-    if (known == name) return type;
-  }
-  return std::nullopt;
+  return named(kDataTypeNames, name);
+}
+
+std::string_view to_string(ByteConvention convention) {
+  return name_of(kConventionNames, convention);
+}
+
+std::optional<ByteConvention> byte_convention_named(std::string_view name) {
+  return named(kConventionNames, name);
 }
 
 Bytes bytes(const OpCost& cost, DataType type) {
@@ -78,28 +156,54 @@ MacsPerByte operational_intensity(const OpCost& cost, DataType type) {
   return moved.value > 0 ? cost.macs / moved : MacsPerByte{};
 }
 
-std::vector<OpCost> op_costs(const Graph& graph) {
+std::vector<OpCost> op_costs(const Graph& graph, ByteConvention convention) {
   std::vector<OpCost> costs;
   costs.reserve(graph.ops.size());
   for (size_t i = 0; i < graph.ops.size(); ++i) {
     const Op& op = graph.ops[i];
     OpCost& cost = costs.emplace_back();
+    int64_t buffers = 0;
     for (const Parameter& parameter : parameters(graph, static_cast<int>(i))) {
-      if (is_learned(parameter.role)) cost.parameters += parameter.elements();
+      (is_learned(parameter.role) ? cost.parameters : buffers) += parameter.elements();
     }
-    const double macs = macs_per_output(graph, op);
-    if (macs == 0) continue;
-    cost.macs = {macs * double(op.output.elements())};
-    cost.weight_elements = cost.parameters;
-    cost.activation_elements = op.output.elements();
-    for (int input : op.inputs) cost.activation_elements += graph.ops[input].output.elements();
+    cost.macs = {macs_per_output(graph, op) * double(op.output.elements())};
+    const bool has_macs = cost.macs.value > 0;
+    const int64_t inputs = input_elements(graph, op);
+    const int64_t output = op.output.elements();
+    switch (convention) {
+      case ByteConvention::kMnv4:
+        if (!has_macs) break;
+        cost.weight_elements = cost.parameters;
+        cost.activation_elements = inputs + output;
+        break;
+      case ByteConvention::kMnv4Adds:
+        if (has_macs) cost.weight_elements = cost.parameters;
+        if (has_macs || !is_fused(op.kind)) cost.activation_elements = inputs + output;
+        break;
+      case ByteConvention::kWeightsOut:
+        if (has_macs) cost.weight_elements = cost.parameters;
+        if (has_macs || !is_fused(op.kind)) cost.activation_elements = output;
+        break;
+      case ByteConvention::kOutOnly:
+        if (has_macs) cost.activation_elements = output;
+        break;
+      case ByteConvention::kAten:
+        cost.weight_elements = cost.parameters + buffers;
+        cost.activation_elements = inputs + output;
+        break;
+      case ByteConvention::kBlockFused:
+        if (has_macs) cost.weight_elements = cost.parameters;
+        break;
+    }
   }
+  costs.front().activation_elements = 0;  // the image is there
+  if (convention == ByteConvention::kBlockFused) count_blocks(graph, costs);
   return costs;
 }
 
-NetworkCost network_cost(const Graph& graph) {
+NetworkCost network_cost(const Graph& graph, ByteConvention convention) {
   NetworkCost total;
-  const std::vector<OpCost> costs = op_costs(graph);
+  const std::vector<OpCost> costs = op_costs(graph, convention);
   for (size_t i = 0; i < costs.size(); ++i) {
     total.macs += costs[i].macs;
     if (is_attention(graph.ops[i].kind)) total.attention_macs += costs[i].macs;

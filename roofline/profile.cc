@@ -15,8 +15,9 @@ namespace {
 
 Sourced read_figure(const YamlSource& source, const std::string& name, double lowest) {
   FieldReader reader(source);
-  const Sourced figure{.value = reader.required<double>("value"),
-                       .source = reader.required<std::string>("source")};
+  Sourced figure{.value = reader.required<double>("value"),
+                 .source = reader.required<std::string>("source")};
+  reader.optional("unverified", figure.is_unverified);
   reader.finish();
   if (!(figure.value >= lowest && std::isfinite(figure.value))) {
     reader.child("value").fail("'" + name + "' must be a finite number, at least " +
@@ -33,27 +34,78 @@ void read_figure(FieldReader& reader, const std::string& name, double lowest,
   if (reader.has(name)) figure = read_figure(reader.child(name), name, lowest);
 }
 
-void write_figure(YAML::Emitter& out, const char* name, const std::optional<Sourced>& figure) {
-  if (!figure) return;
-  out << YAML::Key << name << YAML::Value << YAML::BeginMap << YAML::Key << "value" << YAML::Value
-      << number_text(figure->value) << YAML::Key << "source" << YAML::Value << figure->source
-      << YAML::EndMap;
-}
-
-DataType read_data_type(FieldReader& reader) {
-  const auto name = reader.required<std::string>("data_type");
+DataType read_data_type(const YamlSource& source, const std::string& name) {
   const auto type = data_type_named(name);
   if (!type) {
-    reader.child("data_type")
-        .fail("no data type is named '" + name + "'; there are int8, bf16, fp16, fp32");
+    source.fail("no data type is named '" + name + "'; there are int8, bf16, fp16, fp32");
   }
   return *type;
 }
 
+void read_effective(const YamlSource& source, Profile& profile) {
+  FieldReader reader(source);
+  profile.effective_ridge_point = read_figure(reader.child("ridge_point"), "ridge_point", 0);
+  read_figure(reader, "peak_gmacs", 1e-6, profile.effective_peak_gmacs);
+  reader.finish();
+}
+
+void read_terms(const YamlSource& source, ProfileTerms& terms) {
+  FieldReader reader(source);
+  read_figure(reader, "depthwise_cost", 1e-3, terms.depthwise_cost);
+  read_figure(reader, "op_overhead_us", 0, terms.op_overhead_us);
+  read_figure(reader, "floor_ms", 0, terms.floor_ms);
+  read_figure(reader, "cache_kib", 0, terms.cache_kib);
+  read_figure(reader, "cache_gbps", 1e-6, terms.cache_gbps);
+  reader.finish();
+  if (terms.cache_kib.has_value() != terms.cache_gbps.has_value()) {
+    source.fail("cache_kib and cache_gbps go together; give both or neither");
+  }
+}
+
+void write_figure(YAML::Emitter& out, std::string_view name, const std::optional<Sourced>& figure) {
+  if (!figure) return;
+  out << YAML::Key << std::string(name) << YAML::Value << YAML::BeginMap;
+  out << YAML::Key << "value" << YAML::Value << number_text(figure->value);
+  out << YAML::Key << "source" << YAML::Value << figure->source;
+  if (figure->is_unverified) out << YAML::Key << "unverified" << YAML::Value << true;
+  out << YAML::EndMap;
+}
+
+void write_terms(YAML::Emitter& out, const ProfileTerms& terms) {
+  if (terms == ProfileTerms{}) return;
+  out << YAML::Key << "terms" << YAML::Value << YAML::BeginMap;
+  write_figure(out, "depthwise_cost", terms.depthwise_cost);
+  write_figure(out, "op_overhead_us", terms.op_overhead_us);
+  write_figure(out, "floor_ms", terms.floor_ms);
+  write_figure(out, "cache_kib", terms.cache_kib);
+  write_figure(out, "cache_gbps", terms.cache_gbps);
+  out << YAML::EndMap;
+}
+
 }  // namespace
 
+std::optional<MacsPerByte> Profile::datasheet_ridge_point(DataType type) const {
+  const auto peak_of_type = peak_gmacs.find(type);
+  if (peak_of_type != peak_gmacs.end() && bandwidth_gbps) {
+    return MacsPerByte{peak_of_type->second.value / bandwidth_gbps->value};
+  }
+  if (given_ridge_point && type == data_type) return MacsPerByte{given_ridge_point->value};
+  return std::nullopt;
+}
+
 MacsPerByte Profile::ridge_point() const {
-  return {(effective_ridge_point ? effective_ridge_point : datasheet_ridge_point)->value};
+  if (effective_ridge_point) return {effective_ridge_point->value};
+  return datasheet_ridge_point(data_type).value();
+}
+
+std::optional<MacsPerSecond> Profile::peak() const {
+  if (effective_ridge_point) {
+    if (!effective_peak_gmacs) return std::nullopt;
+    return MacsPerSecond{effective_peak_gmacs->value * 1e9};
+  }
+  const auto found = peak_gmacs.find(data_type);
+  if (found == peak_gmacs.end()) return std::nullopt;
+  return MacsPerSecond{found->second.value * 1e9};
 }
 
 std::vector<std::string> built_in_profiles() { return names(embedded_profiles()); }
@@ -75,13 +127,27 @@ Profile profile_from_yaml(const std::string& text, const std::string& file) {
   Profile profile;
   profile.name = reader.required<std::string>("name");
   reader.optional("description", profile.description);
-  profile.data_type = read_data_type(reader);
-  read_figure(reader, "effective_ridge_point", 0, profile.effective_ridge_point);
-  read_figure(reader, "datasheet_ridge_point", 0, profile.datasheet_ridge_point);
-  read_figure(reader, "peak_gmacs", 1e-6, profile.peak_gmacs);
+  profile.data_type =
+      read_data_type(reader.child("data_type"), reader.required<std::string>("data_type"));
+  if (reader.has("peak_gmacs")) {
+    FieldReader peaks(reader.child("peak_gmacs"));
+    for (DataType type : kDataTypes) {
+      const std::string name(to_string(type));
+      if (peaks.has(name)) profile.peak_gmacs[type] = read_figure(peaks.child(name), name, 1e-6);
+    }
+    peaks.finish();
+  }
+  read_figure(reader, "bandwidth_gbps", 1e-6, profile.bandwidth_gbps);
+  read_figure(reader, "ridge_point", 0, profile.given_ridge_point);
+  if (reader.has("effective")) read_effective(reader.child("effective"), profile);
+  if (reader.has("terms")) read_terms(reader.child("terms"), profile.terms);
   reader.finish();
-  if (!profile.effective_ridge_point && !profile.datasheet_ridge_point) {
-    reader.source().fail("no ridge point; give effective_ridge_point or datasheet_ridge_point");
+  if (profile.given_ridge_point && profile.bandwidth_gbps && !profile.peak_gmacs.empty()) {
+    reader.child("ridge_point").fail("follows from peak_gmacs and bandwidth_gbps; leave it out");
+  }
+  if (!profile.effective_ridge_point && !profile.datasheet_ridge_point(profile.data_type)) {
+    reader.source().fail("no ridge point for " + std::string(to_string(profile.data_type)) +
+                         "; give peak_gmacs of it and bandwidth_gbps, effective, or ridge_point");
   }
   return profile;
 }
@@ -91,9 +157,22 @@ std::string to_yaml(const Profile& profile) {
   out << YAML::BeginMap << YAML::Key << "name" << YAML::Value << profile.name;
   out << YAML::Key << "description" << YAML::Value << profile.description;
   out << YAML::Key << "data_type" << YAML::Value << std::string(to_string(profile.data_type));
-  write_figure(out, "effective_ridge_point", profile.effective_ridge_point);
-  write_figure(out, "datasheet_ridge_point", profile.datasheet_ridge_point);
-  write_figure(out, "peak_gmacs", profile.peak_gmacs);
+  if (!profile.peak_gmacs.empty()) {
+    out << YAML::Key << "peak_gmacs" << YAML::Value << YAML::BeginMap;
+    for (const auto& [type, figure] : profile.peak_gmacs) {
+      write_figure(out, to_string(type), figure);
+    }
+    out << YAML::EndMap;
+  }
+  write_figure(out, "bandwidth_gbps", profile.bandwidth_gbps);
+  write_figure(out, "ridge_point", profile.given_ridge_point);
+  if (profile.effective_ridge_point) {
+    out << YAML::Key << "effective" << YAML::Value << YAML::BeginMap;
+    write_figure(out, "ridge_point", profile.effective_ridge_point);
+    write_figure(out, "peak_gmacs", profile.effective_peak_gmacs);
+    out << YAML::EndMap;
+  }
+  write_terms(out, profile.terms);
   out << YAML::EndMap;
   return std::string(out.c_str()) + "\n";
 }

@@ -1,6 +1,7 @@
 // Hardware as the roofline sees it (roofline/profiles/*.yaml).
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,27 +10,46 @@
 
 namespace ridgewalk {
 
-// A figure and where it comes from.
+// A figure and where it comes from; unverified ones are from memory or from one unconfirmed page.
 struct Sourced {
   double value = 0;
-  std::string source;
+  std::string source = {};
+  bool is_unverified = false;
   bool operator==(const Sourced&) const = default;
 };
 
-// At least one ridge point is there. The effective one was fitted to measured networks and is the
-// one to predict with; the datasheet's follows from peak and bandwidth.
+// What the plain roofline leaves out; each is off where it is absent (latency_model.h).
+struct ProfileTerms {
+  std::optional<Sourced> depthwise_cost;  // dense MACs that one depthwise MAC costs
+  std::optional<Sourced> op_overhead_us;  // of each op that has MACs
+  std::optional<Sourced> floor_ms;        // of a network, beyond its ops
+  std::optional<Sourced> cache_kib;       // tensors up to this size move at cache_gbps
+  std::optional<Sourced> cache_gbps;      // given with cache_kib
+  bool operator==(const ProfileTerms&) const = default;
+};
+
+// A device: dense peaks and the bandwidth of its datasheet or of measurements of the bare machine,
+// and what measured networks imply (effective), which is the one to predict with. A profile may be
+// just a ridge point.
 struct Profile {
   std::string name;
   std::string description;
-  DataType data_type = DataType::kInt8;
+  DataType data_type = DataType::kInt8;      // of the effective figures, and unless asked otherwise
+  std::map<DataType, Sourced> peak_gmacs;    // dense, 1e9 MACs/s
+  std::optional<Sourced> bandwidth_gbps;     // 1e9 bytes/s
+  std::optional<Sourced> given_ridge_point;  // MACs/byte, where peak and bandwidth are not known
   std::optional<Sourced> effective_ridge_point;  // MACs/byte
-  std::optional<Sourced> datasheet_ridge_point;  // MACs/byte
-  std::optional<Sourced> peak_gmacs;             // 1e9 MACs/s that go with the ridge point in use
+  std::optional<Sourced> effective_peak_gmacs;
+  ProfileTerms terms;
   bool operator==(const Profile&) const = default;
 
+  // Peak over bandwidth, or as given; nothing where either is unknown for the data type.
+  std::optional<MacsPerByte> datasheet_ridge_point(DataType type) const;
   // The effective ridge point, the datasheet's where there is none.
   MacsPerByte ridge_point() const;
   bool ridge_point_is_effective() const { return effective_ridge_point.has_value(); }
+  // The peak that goes with ridge_point(), where one is known.
+  std::optional<MacsPerSecond> peak() const;
 };
 
 std::vector<std::string> built_in_profiles();

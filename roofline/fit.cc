@@ -1,0 +1,280 @@
+#include "roofline/fit.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <random>
+
+#include <Eigen/Dense>
+
+#include "space/error.h"
+
+namespace ridgewalk {
+namespace {
+
+constexpr double kHighestRidgePoint = 1000;
+constexpr double kLowestRidgePoint = 0.05;  // below it only 0 is tried
+constexpr double kHighestDepthwiseCost = 64;
+
+using Networks = std::vector<const Measured*>;
+
+Networks all_of(const std::vector<Measured>& networks) {
+  Networks pointers;
+  for (const Measured& network : networks) pointers.push_back(&network);
+  return pointers;
+}
+
+Macs roofline_macs(const NetworkWork& work, MacsPerByte ridge_point, double depthwise_cost) {
+  // max(c m, r b) = c max(m, (r / c) b)
+  return latency_at(work.dense, ridge_point) +
+         depthwise_cost * latency_at(work.depthwise, {ridge_point.value / depthwise_cost});
+}
+
+// Nonnegative least squares of a few columns against ones, from the normal equations: the best of
+// the solutions with some columns left out.
+template <size_t N>
+struct Linear {
+  std::array<double, N> factors = {};
+  double loss = std::numeric_limits<double>::infinity();
+};
+
+template <size_t N>
+Linear<N> nonnegative_least_squares(const Eigen::Matrix<double, N, N>& products,
+                                    const Eigen::Matrix<double, N, 1>& sums, double count,
+                                    unsigned wanted) {
+  Linear<N> best;
+  for (unsigned kept = 1; kept < 1u << N; ++kept) {
+    if ((kept & wanted) != kept) continue;
+    std::vector<int> columns;
+    for (size_t i = 0; i < N; ++i) {
+      if (kept >> i & 1) columns.push_back(int(i));
+    }
+    const Eigen::MatrixXd a = products(columns, columns);
+    const Eigen::VectorXd b = sums(columns);
+    const Eigen::VectorXd x = a.fullPivLu().solve(b);
+    if (!x.allFinite() || (x.array() < 0).any()) continue;
+    const double loss = count - 2 * x.dot(b) + x.dot(a * x);
+    if (loss >= best.loss) continue;
+    best = {.factors = {}, .loss = loss};
+    for (size_t i = 0; i < columns.size(); ++i) best.factors[size_t(columns[i])] = x[int(i)];
+  }
+  return best;
+}
+
+struct Candidate {
+  Fit fit;
+  double loss = std::numeric_limits<double>::infinity();
+};
+
+// Everything but ridge point and depthwise cost, exactly. Columns are scaled to be near 1: in units
+// of the first network.
+Candidate fit_linear(const Networks& networks, const FitTerms& terms, MacsPerByte ridge_point,
+                     double depthwise_cost) {
+  const auto columns = [&](const Measured& network) {
+    return Eigen::Vector3d(roofline_macs(network.work, ridge_point, depthwise_cost).value,
+                           network.work.ops, 1);
+  };
+  const Eigen::Vector3d scale = columns(*networks[0]) / networks[0]->latency.value;
+  Eigen::Matrix3d products = Eigen::Matrix3d::Zero();
+  Eigen::Vector3d sums = Eigen::Vector3d::Zero();
+  for (const Measured* network : networks) {
+    const Eigen::Vector3d row = (columns(*network) / network->latency.value).cwiseQuotient(scale);
+    products += row * row.transpose();
+    sums += row;
+  }
+  const unsigned wanted = 1u | (terms.op_overhead ? 2u : 0u) | (terms.floor ? 4u : 0u);
+  const auto linear = nonnegative_least_squares<3>(products, sums, double(networks.size()), wanted);
+  return {.fit = {.ridge_point = ridge_point,
+                  .seconds_per_mac = linear.factors[0] / scale[0],
+                  .depthwise_cost = depthwise_cost,
+                  .op_overhead = {linear.factors[1] / scale[1]},
+                  .floor = {linear.factors[2] / scale[2]}},
+          .loss = linear.loss};
+}
+
+// The lowest of f over exp(u), u in [low, high]: a grid, then golden sections around its best.
+template <class F>
+Candidate search_log(double low, double high, int grid, int refinements, F f) {
+  Candidate best;
+  const double step = (std::log(high) - std::log(low)) / (grid - 1);
+  double best_u = std::log(low);
+  for (int i = 0; i < grid; ++i) {
+    const double u = std::log(low) + i * step;
+    const Candidate candidate = f(std::exp(u));
+    if (candidate.loss < best.loss) best = candidate, best_u = u;
+  }
+  constexpr double kGolden = 0.6180339887498949;
+  double a = std::max(std::log(low), best_u - step), b = std::min(std::log(high), best_u + step);
+  double c = b - kGolden * (b - a), d = a + kGolden * (b - a);
+  Candidate at_c = f(std::exp(c)), at_d = f(std::exp(d));
+  for (int i = 0; i < refinements; ++i) {
+    if (at_c.loss < at_d.loss) {
+      b = d, d = c, at_d = at_c;
+      at_c = f(std::exp(c = b - kGolden * (b - a)));
+    } else {
+      a = c, c = d, at_c = at_d;
+      at_d = f(std::exp(d = a + kGolden * (b - a)));
+    }
+  }
+  for (const Candidate& candidate : {at_c, at_d}) {
+    if (candidate.loss < best.loss) best = candidate;
+  }
+  return best;
+}
+
+Candidate fit_ridge_point(const Networks& networks, const FitTerms& terms,
+                          std::optional<MacsPerByte> ridge_point, double depthwise_cost) {
+  if (ridge_point) return fit_linear(networks, terms, *ridge_point, depthwise_cost);
+  const auto at = [&](double value) {
+    return fit_linear(networks, terms, {value}, depthwise_cost);
+  };
+  const Candidate without = at(0);
+  const Candidate best = search_log(kLowestRidgePoint, kHighestRidgePoint, 41, 24, at);
+  return without.loss <= best.loss ? without : best;
+}
+
+double baseline_work(const NetworkWork& work, Baseline baseline) {
+  switch (baseline) {
+    case Baseline::kMacs:
+      return work.macs.value;
+    case Baseline::kOps:
+      return work.ops;
+    case Baseline::kBytes:
+      return work.bytes.value;
+    case Baseline::kConstant:
+      return 1;
+  }
+  return 1;
+}
+
+// The factor that minimises the relative error.
+double fit_baseline(const Networks& networks, Baseline baseline) {
+  double sum = 0, squares = 0;
+  for (const Measured* network : networks) {
+    const double x = baseline_work(network->work, baseline) / network->latency.value;
+    sum += x, squares += x * x;
+  }
+  return squares > 0 ? sum / squares : 0;
+}
+
+void predict_into(HeldOut& held_out, const Networks& train, const Networks& test,
+                  const std::vector<size_t>& places, const FitTerms& terms,
+                  std::optional<MacsPerByte> ridge_point) {
+  const Fit fitted = fit(train, terms, ridge_point);
+  for (size_t i = 0; i < test.size(); ++i) {
+    held_out.roofline[places[i]] = fitted.predict(test[i]->work).value;
+  }
+  for (size_t b = 0; b < std::size(kBaselines); ++b) {
+    const double factor = fit_baseline(train, kBaselines[b]);
+    for (size_t i = 0; i < test.size(); ++i) {
+      held_out.baselines[b][places[i]] = factor * baseline_work(test[i]->work, kBaselines[b]);
+    }
+  }
+}
+
+HeldOut empty_predictions(size_t networks) {
+  return {.roofline = std::vector<double>(networks),
+          .baselines = std::vector(std::size(kBaselines), std::vector<double>(networks))};
+}
+
+}  // namespace
+
+NetworkWork network_work(const std::string& name, const Graph& graph, DataType type,
+                         ByteConvention convention) {
+  NetworkWork work{.name = name, .dense = {}, .depthwise = {}};
+  std::vector<OpCost> dense, depthwise;
+  const std::vector<OpCost> costs = op_costs(graph, convention);
+  for (size_t i = 0; i < costs.size(); ++i) {
+    (graph.ops[i].kind == OpKind::kDepthwise ? depthwise : dense).push_back(costs[i]);
+    work.macs += costs[i].macs;
+    work.bytes += bytes(costs[i], type);
+    work.ops += costs[i].macs.value > 0;
+  }
+  work.dense = latency_curve(dense, type);
+  work.depthwise = latency_curve(depthwise, type);
+  return work;
+}
+
+Seconds Fit::predict(const NetworkWork& work) const {
+  return {seconds_per_mac * roofline_macs(work, ridge_point, depthwise_cost).value +
+          op_overhead.value * work.ops + floor.value};
+}
+
+Fit fit(const Networks& networks, const FitTerms& terms, std::optional<MacsPerByte> ridge_point) {
+  const size_t unknowns =
+      1u + !ridge_point + terms.depthwise_cost + terms.op_overhead + terms.floor;
+  if (networks.size() < unknowns) {
+    throw Error("a fit of " + std::to_string(unknowns) +
+                " figures needs at least as many networks; " + "there are " +
+                std::to_string(networks.size()));
+  }
+  if (!terms.depthwise_cost) return fit_ridge_point(networks, terms, ridge_point, 1).fit;
+  return search_log(
+             1, kHighestDepthwiseCost, 13, 12,
+             [&](double cost) { return fit_ridge_point(networks, terms, ridge_point, cost); })
+      .fit;
+}
+
+std::string_view to_string(Baseline baseline) {
+  switch (baseline) {
+    case Baseline::kMacs:
+      return "MACs alone";
+    case Baseline::kOps:
+      return "op count alone";
+    case Baseline::kBytes:
+      return "bytes alone";
+    case Baseline::kConstant:
+      return "a constant";
+  }
+  return "";
+}
+
+HeldOut cross_validate(const std::vector<Measured>& networks, const FitTerms& terms,
+                       std::optional<MacsPerByte> ridge_point, uint64_t seed) {
+  constexpr size_t kLeaveOneOutUpTo = 60;
+  constexpr size_t kParts = 10;
+  const size_t n = networks.size();
+  const size_t parts = n <= kLeaveOneOutUpTo ? n : kParts;
+  std::vector<size_t> order(n);
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::shuffle(order.begin(), order.end(), std::mt19937_64(seed));
+  HeldOut held_out = empty_predictions(n);
+  for (size_t part = 0; part < parts; ++part) {
+    Networks train, test;
+    std::vector<size_t> places;
+    for (size_t i = 0; i < n; ++i) {
+      if (i % parts == part) places.push_back(order[i]);
+      (i % parts == part ? test : train).push_back(&networks[order[i]]);
+    }
+    predict_into(held_out, train, test, places, terms, ridge_point);
+  }
+  return held_out;
+}
+
+HeldOut hold_out(const std::vector<Measured>& train, const std::vector<Measured>& test,
+                 const FitTerms& terms, std::optional<MacsPerByte> ridge_point) {
+  HeldOut held_out = empty_predictions(test.size());
+  std::vector<size_t> places(test.size());
+  std::iota(places.begin(), places.end(), size_t{0});
+  predict_into(held_out, all_of(train), all_of(test), places, terms, ridge_point);
+  return held_out;
+}
+
+RidgeCertainty ridge_certainty(const std::vector<Measured>& networks, const FitTerms& terms,
+                               uint64_t seed) {
+  // A resample of thousands of networks costs a whole fit; they need fewer of them.
+  const int resamples = networks.size() <= 200 ? 200 : 40;
+  const auto ridge_of = [&](const std::vector<size_t>& drawn) {
+    Networks resample;
+    for (size_t index : drawn) resample.push_back(&networks[index]);
+    return fit(resample, terms).ridge_point.value;
+  };
+  const Interval interval = bootstrap(networks.size(), resamples, seed, 0.9, ridge_of);
+  const bool is_inside =
+      interval.low > kLowestRidgePoint && interval.high < 0.99 * kHighestRidgePoint;
+  return {.interval = interval, .is_determined = is_inside && interval.high <= 2 * interval.low};
+}
+
+}  // namespace ridgewalk

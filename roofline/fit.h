@@ -1,0 +1,81 @@
+// Ridge point, peak and terms of a device from the measured latencies of networks.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "roofline/latency_curve.h"
+#include "roofline/statistics.h"
+
+namespace ridgewalk {
+
+// What a latency is predicted from.
+struct NetworkWork {
+  std::string name;
+  LatencyCurve dense, depthwise;
+  Macs macs = {};
+  Bytes bytes = {};
+  int ops = 0;  // that have MACs
+};
+NetworkWork network_work(const std::string& name, const Graph& graph, DataType type,
+                         ByteConvention convention);
+
+struct Measured {
+  NetworkWork work;
+  Seconds latency;
+};
+
+// The terms that a fit may use beside ridge point and peak.
+struct FitTerms {
+  bool depthwise_cost = false;
+  bool op_overhead = false;
+  bool floor = false;
+};
+
+struct Fit {
+  MacsPerByte ridge_point = {};
+  double seconds_per_mac = 0;  // 1 / peak; 0 where the terms explain everything
+  double depthwise_cost = 1;
+  Seconds op_overhead = {};
+  Seconds floor = {};
+
+  Seconds predict(const NetworkWork& work) const;
+};
+
+// Least squares on relative error, sum of (predicted / measured - 1)^2: over the ridge point, 0 to
+// 1000, and the depthwise cost, 1 to 64, by search; over all else, never below 0, exactly. A given
+// ridge point is kept. Needs at least as many networks as unknowns; throws Error otherwise.
+Fit fit(const std::vector<const Measured*>& networks, const FitTerms& terms,
+        std::optional<MacsPerByte> ridge_point = std::nullopt);
+
+// One number a network times one fitted constant: what a roofline must beat.
+enum class Baseline { kMacs, kOps, kBytes, kConstant };
+inline constexpr Baseline kBaselines[] = {Baseline::kMacs, Baseline::kOps, Baseline::kBytes,
+                                          Baseline::kConstant};
+std::string_view to_string(Baseline baseline);
+
+// Predictions for networks that the fit did not see, in the order of `networks`.
+struct HeldOut {
+  std::vector<double> roofline;                // seconds
+  std::vector<std::vector<double>> baselines;  // one list a Baseline
+};
+
+// Leave-one-out up to 60 networks, ten shuffled parts above.
+HeldOut cross_validate(const std::vector<Measured>& networks, const FitTerms& terms,
+                       std::optional<MacsPerByte> ridge_point, uint64_t seed);
+// Fitted on `train`, predicted for `test`.
+HeldOut hold_out(const std::vector<Measured>& train, const std::vector<Measured>& test,
+                 const FitTerms& terms, std::optional<MacsPerByte> ridge_point);
+
+// The ridge points of 90 % of bootstrap resamples of the networks. The data determine the ridge
+// point where the ends of that interval are within a factor of two and neither is an end of the
+// search.
+struct RidgeCertainty {
+  Interval interval;
+  bool is_determined = false;
+};
+RidgeCertainty ridge_certainty(const std::vector<Measured>& networks, const FitTerms& terms,
+                               uint64_t seed);
+
+}  // namespace ridgewalk

@@ -1,0 +1,139 @@
+#include "roofline/measurements.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <sstream>
+
+#include <boost/tokenizer.hpp>
+
+#include "space/error.h"
+
+namespace ridgewalk {
+namespace {
+
+constexpr std::pair<std::string_view, double> kUnits[] = {{"_ms", 1e-3}, {"_us", 1e-6}, {"_s", 1}};
+
+struct Line {
+  std::vector<std::string> cells;
+  int number = 0;
+};
+
+std::string trimmed(const std::string& text) {
+  const size_t begin = text.find_first_not_of(" \t\r");
+  return begin == std::string::npos
+             ? ""
+             : text.substr(begin, text.find_last_not_of(" \t\r") + 1 - begin);
+}
+
+std::vector<Line> split(const std::string& text, const std::string& file) {
+  std::vector<Line> lines;
+  std::istringstream stream(text);
+  int number = 0;
+  for (std::string line; std::getline(stream, line);) {
+    ++number;
+    if (trimmed(line).empty() || line[0] == '#') continue;
+    Line& row = lines.emplace_back(Line{{}, number});
+    try {
+      for (const std::string& cell : boost::tokenizer<boost::escaped_list_separator<char>>(line)) {
+        row.cells.push_back(trimmed(cell));
+      }
+    } catch (const boost::escaped_list_error&) {
+      throw Error(file, number, "a quote or backslash that does not end; \"a,b\" quotes a comma");
+    }
+  }
+  return lines;
+}
+
+// Seconds in one of the column's unit, 0 for a column that is no latency.
+double unit_of(const std::string& column) {
+  for (const auto& [suffix, seconds] : kUnits) {
+    if (column.size() > suffix.size() && column.ends_with(suffix)) return seconds;
+  }
+  return 0;
+}
+
+std::string latency_column(const std::vector<std::string>& header, const std::string& wanted,
+                           const std::string& file, int line) {
+  std::vector<std::string> latencies;
+  std::string list;
+  for (const std::string& name : header) {
+    if (unit_of(name) == 0) continue;
+    latencies.push_back(name);
+    list += " " + name;
+  }
+  if (latencies.empty()) {
+    throw Error(file, line, "no column holds a latency; name it with _s, _ms or _us at its end");
+  }
+  if (wanted.empty()) {
+    if (latencies.size() == 1) return latencies[0];
+    throw Error(file, line, "several latencies; choose one with --latency:" + list);
+  }
+  if (std::find(latencies.begin(), latencies.end(), wanted) != latencies.end()) return wanted;
+  throw Error(file, line, "no latency column '" + wanted + "'; there are:" + list);
+}
+
+template <class T>
+T number(const std::string& cell, const std::string& column, const std::string& file, int line) {
+  T value{};
+  const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
+  if (error != std::errc{} || end != cell.data() + cell.size() || !(value > 0) ||
+      !std::isfinite(double(value))) {
+    throw Error(file, line, "'" + column + "' must be a number above 0, not '" + cell + "'");
+  }
+  return value;
+}
+
+bool is_missing(std::string cell) {
+  std::transform(cell.begin(), cell.end(), cell.begin(),
+                 [](unsigned char c) { return char(std::tolower(c)); });
+  return cell.empty() || cell == "-" || cell == "failed";
+}
+
+}  // namespace
+
+Measurements read_measurements(const std::string& text, const std::string& file,
+                               const std::string& column) {
+  const std::vector<Line> lines = split(text, file);
+  if (lines.empty()) throw Error(file, 1, "empty; the first line names the columns");
+  const std::vector<std::string>& header = lines[0].cells;
+  const int header_line = lines[0].number;
+  const std::string latency = latency_column(header, column, file, header_line);
+  if (std::find(header.begin(), header.end(), "network") == header.end()) {
+    throw Error(file, header_line, "no column is named 'network'");
+  }
+  Measurements result;
+  for (size_t i = 1; i < lines.size(); ++i) {
+    const auto& [cells, line] = lines[i];
+    if (cells.size() != header.size()) {
+      throw Error(file, line,
+                  std::to_string(cells.size()) + " cells under " + std::to_string(header.size()) +
+                      " columns");
+    }
+    Measurement row{.network = "", .latency = {}, .line = line};
+    bool is_measured = true;
+    for (size_t c = 0; c < cells.size(); ++c) {
+      const std::string& cell = cells[c];
+      if (header[c] == "network") row.network = cell;
+      if (header[c] == latency) {
+        is_measured = !is_missing(cell);
+        if (is_measured) {
+          row.latency = {number<double>(cell, latency, file, line) * unit_of(latency)};
+        }
+      }
+      if (cell.empty()) continue;
+      if (header[c] == "resolution") row.resolution = number<int>(cell, header[c], file, line);
+      if (header[c] == "channels") row.channels = number<int>(cell, header[c], file, line);
+      if (header[c] == "classes") row.classes = number<int>(cell, header[c], file, line);
+    }
+    if (row.network.empty()) throw Error(file, line, "'network' is empty");
+    if (is_measured) {
+      result.rows.push_back(std::move(row));
+    } else {
+      ++result.not_measured;
+    }
+  }
+  return result;
+}
+
+}  // namespace ridgewalk

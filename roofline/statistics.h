@@ -1,0 +1,48 @@
+// How well predictions agree with measurements.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+namespace ridgewalk {
+
+// Positions in ascending order, from 1; equal values share the mean of theirs.
+std::vector<double> ranks(std::span<const double> values);
+
+// Pearson's correlation of the ranks, in [-1, 1]; NaN where either side is constant.
+double spearman(std::span<const double> a, std::span<const double> b);
+
+// Kendall's tau-b: concordant less discordant pairs, over the geometric mean of the pairs that are
+// not tied in a and in b (Kendall, The treatment of ties in ranking problems, 1945). By Knight's
+// merge sort, O(n log n). NaN where either side is constant.
+double kendall_tau_b(std::span<const double> a, std::span<const double> b);
+
+double mean(std::span<const double> values);
+// Of a sorted copy, linear between neighbours; `fraction` in [0, 1]. NaN where there is none.
+double quantile(std::vector<double> values, double fraction);
+
+// How predictions meet measurements, both above 0.
+struct Agreement {
+  double spearman = 0;
+  double kendall_tau_b = 0;
+  double mean_error = 0;    // of |predicted / measured - 1|
+  double median_error = 0;  // of the same
+  double within_5 = 0;      // share of networks within 5 %
+  double within_10 = 0;
+  double within_20 = 0;
+};
+Agreement agreement(std::span<const double> predicted, std::span<const double> measured);
+
+struct Interval {
+  double low = 0;
+  double high = 0;
+};
+
+// Percentile bootstrap: the middle `coverage` of `statistic` over `resamples` draws of n indices
+// with replacement (Efron, 1979). Values that are NaN are left out.
+Interval bootstrap(size_t n, int resamples, uint64_t seed, double coverage,
+                   const std::function<double(const std::vector<size_t>&)>& statistic);
+
+}  // namespace ridgewalk

@@ -1,0 +1,85 @@
+#include "roofline/statistics.h"
+
+#include <cmath>
+#include <random>
+
+#include "tests/helpers.h"
+
+namespace ridgewalk {
+namespace {
+
+TEST(Ranks, ShareTheMeanAmongEqualValues) {
+  EXPECT_EQ(ranks(std::vector{30.0, 10.0, 20.0, 10.0}), (std::vector{4.0, 1.5, 3.0, 1.5}));
+}
+
+// Worked by hand: d = (0, 1, 1, 0), rho = 1 - 6 * 2 / (4 * 15).
+TEST(Spearman, IsTheTextbookValue) {
+  EXPECT_NEAR(spearman(std::vector{1.0, 2.0, 3.0, 4.0}, std::vector{5.0, 7.0, 6.0, 9.0}), 0.8,
+              1e-15);
+  EXPECT_TRUE(std::isnan(spearman(std::vector{1.0, 2.0}, std::vector{3.0, 3.0})));
+}
+
+// scipy 1.11: kendalltau([12, 2, 1, 12, 2], [1, 4, 7, 1, 0]) = -0.4714045207910316.
+TEST(KendallTauB, CountsTiesAsScipyDoes) {
+  EXPECT_NEAR(
+      kendall_tau_b(std::vector{12.0, 2.0, 1.0, 12.0, 2.0}, std::vector{1.0, 4.0, 7.0, 1.0, 0.0}),
+      -0.4714045207910316, 1e-15);
+}
+
+TEST(KendallTauB, EqualsTheCountOverAllPairs) {
+  std::mt19937_64 random(1);
+  for (int round = 0; round < 200; ++round) {
+    const size_t n = 2 + random() % 30;
+    std::vector<double> a(n), b(n);
+    for (size_t i = 0; i < n; ++i) a[i] = double(random() % 8), b[i] = double(random() % 8);
+    double sum = 0, pairs_a = 0, pairs_b = 0;
+    const auto sign = [](double x) { return (x > 0) - (x < 0); };
+    for (size_t i = 0; i < n; ++i) {
+      for (size_t j = i + 1; j < n; ++j) {
+        sum += sign(a[i] - a[j]) * sign(b[i] - b[j]);
+        pairs_a += a[i] != a[j];
+        pairs_b += b[i] != b[j];
+      }
+    }
+    if (pairs_a == 0 || pairs_b == 0) {
+      EXPECT_TRUE(std::isnan(kendall_tau_b(a, b)));
+    } else {
+      EXPECT_NEAR(kendall_tau_b(a, b), sum / std::sqrt(pairs_a * pairs_b), 1e-12);
+    }
+  }
+}
+
+TEST(Quantile, IsLinearBetweenNeighbours) {
+  EXPECT_EQ(quantile({4, 1, 3, 2}, 0.5), 2.5);
+  EXPECT_EQ(quantile({4, 1, 3, 2}, 1), 4);
+  EXPECT_EQ(quantile({7}, 0.3), 7);
+}
+
+TEST(Agreement, CountsSharesWithinTheirLimits) {
+  const Agreement found =
+      agreement(std::vector{1.04, 0.91, 1.19, 2.0}, std::vector{1.0, 1.0, 1.0, 1.0});
+  EXPECT_EQ(found.within_5, 0.25);
+  EXPECT_EQ(found.within_10, 0.5);
+  EXPECT_EQ(found.within_20, 0.75);
+  EXPECT_NEAR(found.mean_error, (0.04 + 0.09 + 0.19 + 1) / 4, 1e-12);
+  EXPECT_NEAR(found.median_error, 0.14, 1e-12);
+}
+
+// The mean of n draws has the standard error sigma / sqrt(n).
+TEST(Bootstrap, CoversAMeanAsItsStandardErrorSays) {
+  std::mt19937_64 random(2);
+  std::normal_distribution<double> normal(5, 2);
+  std::vector<double> values(400);
+  for (double& value : values) value = normal(random);
+  const Interval interval = bootstrap(values.size(), 2000, 3, 0.9, [&](const auto& drawn) {
+    double sum = 0;
+    for (size_t index : drawn) sum += values[index];
+    return sum / double(drawn.size());
+  });
+  EXPECT_NEAR(interval.high - interval.low, 2 * 1.645 * 2 / std::sqrt(400), 0.04);
+  EXPECT_LT(interval.low, 5.2);
+  EXPECT_GT(interval.high, 4.8);
+}
+
+}  // namespace
+}  // namespace ridgewalk
