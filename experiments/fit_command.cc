@@ -97,12 +97,6 @@ std::vector<double> latencies(const std::vector<Measured>& networks) {
   return values;
 }
 
-std::vector<double> chosen(const std::vector<double>& values, const std::vector<size_t>& indices) {
-  std::vector<double> result;
-  for (size_t index : indices) result.push_back(values[index]);
-  return result;
-}
-
 // {spearman: {value, low, high}, ...}; rank correlations of a constant are left out.
 Json agreement_json(const std::vector<double>& predicted, const std::vector<double>& measured,
                     bool has_ranks, uint64_t seed) {
@@ -117,16 +111,17 @@ Json agreement_json(const std::vector<double>& predicted, const std::vector<doub
                                  {"median_error", &Agreement::median_error, false},
                                  {"within_10_percent", &Agreement::within_10, false}};
   const Agreement whole = agreement(predicted, measured);
+  const std::vector<Agreement> resampled =
+      resampled_agreement(predicted, measured, kResamples, seed);
   Json result;
   for (const Figure& figure : kFigures) {
     if (figure.is_rank && !has_ranks) {
       result[figure.name] = nullptr;
       continue;
     }
-    const Interval interval =
-        bootstrap(predicted.size(), kResamples, seed, kCoverage, [&](const auto& drawn) {
-          return agreement(chosen(predicted, drawn), chosen(measured, drawn)).*figure.field;
-        });
+    std::vector<double> values;
+    for (const Agreement& one : resampled) values.push_back(one.*figure.field);
+    const Interval interval = middle(values, kCoverage);
     result[figure.name] = {
         {"value", whole.*figure.field}, {"low", interval.low}, {"high", interval.high}};
   }
@@ -144,11 +139,11 @@ Json held_out_json(const HeldOut& held_out, const std::vector<double>& measured,
 }
 
 std::string figure_text(const Json& figure, bool as_percent) {
-  if (figure.is_null() || figure["value"].is_null()) return fmt::format("{:>20}", "-");
+  if (figure.is_null() || figure["value"].is_null()) return fmt::format("{:>23}", "-");
   const auto value = [&](const char* name) { return figure[name].get<double>(); };
   const double scale = as_percent ? 100 : 1;
   const char* form = as_percent ? "{:.1f} [{:.1f}, {:.1f}]" : "{:.3f} [{:.3f}, {:.3f}]";
-  return fmt::format("{:>20}", fmt::format(fmt::runtime(form), scale * value("value"),
+  return fmt::format("{:>23}", fmt::format(fmt::runtime(form), scale * value("value"),
                                            scale * value("low"), scale * value("high")));
 }
 
@@ -163,11 +158,11 @@ void print(const Json& result) {
   }
   fmt::print(
       "\n{}: brackets hold {:.0f} % of {} bootstrap "
-      "resamples\n{:<18}{:>20}{:>20}{:>20}{:>20}{:>20}\n",
+      "resamples\n{:<16}{:>23}{:>23}{:>23}{:>23}{:>23}\n",
       result["protocol"].get<std::string>(), 100 * kCoverage, kResamples, "", "Spearman",
       "Kendall tau-b", "mean error %", "median error %", "within 10 %");
   for (const auto& [name, figures] : result["held_out"].items()) {
-    fmt::print("{:<18}{}{}{}{}{}\n", name, figure_text(figures["spearman"], false),
+    fmt::print("{:<16}{}{}{}{}{}\n", name, figure_text(figures["spearman"], false),
                figure_text(figures["kendall_tau_b"], false),
                figure_text(figures["mean_error"], true), figure_text(figures["median_error"], true),
                figure_text(figures["within_10_percent"], true));

@@ -131,7 +131,7 @@ Candidate fit_ridge_point(const Networks& networks, const FitTerms& terms,
     return fit_linear(networks, terms, {value}, depthwise_cost);
   };
   const Candidate without = at(0);
-  const Candidate best = search_log(kLowestRidgePoint, kHighestRidgePoint, 41, 24, at);
+  const Candidate best = search_log(kLowestRidgePoint, kHighestRidgePoint, 25, 18, at);
   return without.loss <= best.loss ? without : best;
 }
 
@@ -212,7 +212,7 @@ Fit fit(const Networks& networks, const FitTerms& terms, std::optional<MacsPerBy
   }
   if (!terms.depthwise_cost) return fit_ridge_point(networks, terms, ridge_point, 1).fit;
   return search_log(
-             1, kHighestDepthwiseCost, 13, 12,
+             1, kHighestDepthwiseCost, 9, 10,
              [&](double cost) { return fit_ridge_point(networks, terms, ridge_point, cost); })
       .fit;
 }

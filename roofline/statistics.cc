@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <numeric>
 #include <random>
@@ -118,18 +119,45 @@ Agreement agreement(std::span<const double> predicted, std::span<const double> m
           .within_20 = share_within(0.2)};
 }
 
-Interval bootstrap(size_t n, int resamples, uint64_t seed, double coverage,
-                   const std::function<double(const std::vector<size_t>&)>& statistic) {
+namespace {
+
+template <class Use>
+void resample(size_t n, int resamples, uint64_t seed, Use use) {
   std::mt19937_64 generator(seed);
-  std::vector<double> values;
   std::vector<size_t> drawn(n);
   for (int i = 0; i < resamples; ++i) {
     for (size_t& index : drawn) index = size_t(generator() % n);
-    const double value = statistic(drawn);
-    if (!std::isnan(value)) values.push_back(value);
+    use(drawn);
   }
-  return {.low = quantile(values, (1 - coverage) / 2),
-          .high = quantile(values, (1 + coverage) / 2)};
+}
+
+}  // namespace
+
+std::vector<Agreement> resampled_agreement(std::span<const double> predicted,
+                                           std::span<const double> measured, int resamples,
+                                           uint64_t seed) {
+  std::vector<Agreement> result;
+  std::vector<double> p(predicted.size()), m(predicted.size());
+  resample(predicted.size(), resamples, seed, [&](const std::vector<size_t>& drawn) {
+    for (size_t i = 0; i < drawn.size(); ++i) p[i] = predicted[drawn[i]], m[i] = measured[drawn[i]];
+    result.push_back(agreement(p, m));
+  });
+  return result;
+}
+
+Interval middle(const std::vector<double>& values, double coverage) {
+  std::vector<double> kept;
+  std::copy_if(values.begin(), values.end(), std::back_inserter(kept),
+               [](double value) { return !std::isnan(value); });
+  return {.low = quantile(kept, (1 - coverage) / 2), .high = quantile(kept, (1 + coverage) / 2)};
+}
+
+Interval bootstrap(size_t n, int resamples, uint64_t seed, double coverage,
+                   const std::function<double(const std::vector<size_t>&)>& statistic) {
+  std::vector<double> values;
+  resample(n, resamples, seed,
+           [&](const std::vector<size_t>& drawn) { values.push_back(statistic(drawn)); });
+  return middle(values, coverage);
 }
 
 }  // namespace ridgewalk

@@ -35,13 +35,21 @@ struct Agreement {
 };
 Agreement agreement(std::span<const double> predicted, std::span<const double> measured);
 
+// The agreement of resamples of the networks with replacement (Efron's bootstrap, 1979).
+std::vector<Agreement> resampled_agreement(std::span<const double> predicted,
+                                           std::span<const double> measured, int resamples,
+                                           uint64_t seed);
+
 struct Interval {
   double low = 0;
   double high = 0;
 };
 
+// The middle `coverage` of the values; those that are NaN are left out.
+Interval middle(const std::vector<double>& values, double coverage);
+
 // Percentile bootstrap: the middle `coverage` of `statistic` over `resamples` draws of n indices
-// with replacement (Efron, 1979). Values that are NaN are left out.
+// with replacement.
 Interval bootstrap(size_t n, int resamples, uint64_t seed, double coverage,
                    const std::function<double(const std::vector<size_t>&)>& statistic);
 

@@ -1,0 +1,53 @@
+// Fits of a table of thousands of networks.
+#include <benchmark/benchmark.h>
+
+#include "roofline/fit.h"
+#include "space/decisions.h"
+#include "space/lowering.h"
+
+namespace ridgewalk {
+namespace {
+
+std::vector<Measured> random_table(int count) {
+  const SearchSpace space = load_search_space("mobile");
+  std::mt19937_64 random(1);
+  std::uniform_real_distribution<double> noise(0.9, 1.1);
+  const Fit machine{.ridge_point = {31.2}, .seconds_per_mac = 1e-11};
+  std::vector<Measured> networks;
+  for (int i = 0; i < count; ++i) {
+    NetworkWork work = network_work("", lower(decode(space, sample(space, random))),
+                                    DataType::kInt8, ByteConvention::kMnv4);
+    const Seconds latency{machine.predict(work).value * noise(random)};
+    networks.push_back({std::move(work), latency});
+  }
+  return networks;
+}
+
+void read_networks(benchmark::State& state) {
+  for (auto _ : state) benchmark::DoNotOptimize(random_table(int(state.range(0))));
+}
+
+// All that `ridgewalk fit` computes of a table; the argument is 1 for every term.
+void fit_table(benchmark::State& state) {
+  const std::vector<Measured> networks = random_table(int(state.range(0)));
+  const bool all = state.range(1) != 0;
+  const FitTerms terms{.depthwise_cost = all, .op_overhead = all, .floor = all};
+  std::vector<const Measured*> pointers;
+  for (const Measured& network : networks) pointers.push_back(&network);
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(fit(pointers, terms));
+    benchmark::DoNotOptimize(cross_validate(networks, terms, std::nullopt, 1));
+    benchmark::DoNotOptimize(ridge_certainty(networks, terms, 1));
+  }
+}
+
+BENCHMARK(read_networks)->Arg(4000)->Unit(benchmark::kMillisecond)->Iterations(1);
+BENCHMARK(fit_table)
+    ->Args({11, 0})
+    ->Args({4000, 0})
+    ->Args({4000, 1})
+    ->Unit(benchmark::kMillisecond)
+    ->Iterations(1);
+
+}  // namespace
+}  // namespace ridgewalk
