@@ -1,0 +1,47 @@
+// The path that is measured: a folded network compiled for one batch size, by oneDNN.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <torch/torch.h>
+
+#include "supernet/precision.h"
+#include "supernet/weights.h"
+
+namespace ridgewalk {
+
+// Activations lie channels last, weights are packed once, activation functions and residual adds
+// run inside the convolution before them, and every value has its place in one arena, which runs
+// reuse.
+class Inference {
+ public:
+  // `folded` as fold_norms() gives it, on the CPU; a norm that is left normalises with running
+  // statistics. Compiles for at::get_num_threads() threads, which must not change before a run.
+  // In kBf16 weights and activations are bf16, images and logits stay fp32.
+  Inference(const Network& folded, int batch, Precision precision = Precision::kFp32);
+  ~Inference();
+  Inference(Inference&&) noexcept;
+  Inference& operator=(Inference&&) noexcept;
+
+  // images [batch, C, H, W], contiguous fp32 -> logits [batch, classes], a view that the next run
+  // overwrites. With `step_seconds`, how long each step took is added to it (one entry a step).
+  torch::Tensor forward(const torch::Tensor& images, std::vector<double>* step_seconds = nullptr);
+
+  // One call of oneDNN.
+  struct Step {
+    std::string name;      // of the first op that it stands for, or what is copied for it
+    std::vector<int> ops;  // indices in the folded graph; empty for a change of layout
+    std::string kernel;    // oneDNN's name of it
+  };
+  const std::vector<Step>& steps() const;
+  const std::vector<int64_t>& image_shape() const;  // [batch, C, H, W]
+  size_t arena_bytes() const;
+
+ private:
+  struct Compiled;
+  std::unique_ptr<Compiled> compiled_;
+};
+
+}  // namespace ridgewalk
