@@ -15,5 +15,6 @@ int describe_command(const Arguments& arguments);
 int train_command(const Arguments& arguments);
 int evaluate_command(const Arguments& arguments);
 int export_command(const Arguments& arguments);
+int bench_command(const Arguments& arguments);
 
 }  // namespace ridgewalk

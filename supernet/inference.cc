@@ -5,6 +5,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "space/error.h"
 #include "supernet/program.h"
 
 namespace ridgewalk {
@@ -212,8 +213,7 @@ class Compiler {
     memory::dims shape = weight.sizes().vec();
     if (is_linear) shape = {o.output.channels, image.channels, image.height, image.width};
     if (o.kind == OpKind::kDepthwise) shape.insert(shape.begin() + 1, 1);
-    const bool from_images = input(index) == values_[0];
-    const Desc source(dims(image), type_, from_images ? Tag::any : Tag::nhwc);
+    const Desc source = activations(image);
     const Desc output(dims(o.output), index == last_ ? Type::f32 : type_, Tag::nhwc);
     Fused fused = fuse(index, output);
     const memory::dims strides(2, o.stride), padding(2, is_linear ? 0 : (o.kernel - 1) / 2);
@@ -230,10 +230,10 @@ class Compiler {
     const dnnl::convolution_forward::primitive_desc chosen(
         description, Program::attributes(fused.post_ops), program_->engine());
     Program::Bindings& bindings = fused.bindings;
-    bindings.emplace_back(DNNL_ARG_SRC, as(chosen.src_desc(), input(index)));
+    bindings.emplace_back(DNNL_ARG_SRC, as(source, input(index)));
     bindings.emplace_back(DNNL_ARG_WEIGHTS, constant(weight, chosen.weights_desc()));
     if (o.bias) bindings.emplace_back(DNNL_ARG_BIAS, constant(parameter(o, ".bias"), bias));
-    const Value to = fused.output >= 0 ? fused.output : program_->value(chosen.dst_desc());
+    const Value to = fused.output >= 0 ? fused.output : program_->value(output);
     add<dnnl::convolution_forward>(chosen, bindings, fused.ops, to);
   }
 
@@ -379,14 +379,20 @@ Inference::Inference(const Network& folded, int batch, Precision precision)
   const Shape& image = folded.graph.ops[0].output;
   compiled_->images = {batch, image.channels, image.height, image.width};
   compiled_->logits = {batch, folded.graph.ops.back().output.elements()};
-  Compiler(folded, batch, precision).run(compiled_->program, compiled_->steps);
+  try {
+    Compiler(folded, batch, precision).run(compiled_->program, compiled_->steps);
+  } catch (const dnnl::error& error) {
+    throw Error("oneDNN cannot run '" + folded.graph.name + "' with batch " +
+                std::to_string(batch) + " in " + std::string(to_string(precision)) +
+                " on this machine (" + error.what() + "); try a smaller batch or fp32");
+  }
 }
 
 Inference::~Inference() = default;
 Inference::Inference(Inference&&) noexcept = default;
 Inference& Inference::operator=(Inference&&) noexcept = default;
 
-torch::Tensor Inference::forward(const torch::Tensor& images, std::vector<double>* step_seconds) {
+torch::Tensor Inference::forward(const torch::Tensor& images, const StepClock& clock) {
   using Clock = std::chrono::steady_clock;
   if (images.sizes() != compiled_->images || images.scalar_type() != torch::kFloat ||
       !images.is_contiguous()) {
@@ -394,17 +400,10 @@ torch::Tensor Inference::forward(const torch::Tensor& images, std::vector<double
   }
   Program& program = compiled_->program;
   program.set_input(images.data_ptr());
-  if (step_seconds == nullptr) {
-    for (size_t i = 0; i < program.size(); ++i) program.run_step(i);
-  } else {
-    step_seconds->resize(program.size());
-    Clock::time_point start = Clock::now();
-    for (size_t i = 0; i < program.size(); ++i) {
-      program.run_step(i);
-      const Clock::time_point end = Clock::now();
-      (*step_seconds)[i] += std::chrono::duration<double>(end - start).count();
-      start = end;
-    }
+  for (size_t i = 0; i < program.size(); ++i) {
+    const Clock::time_point start = clock ? Clock::now() : Clock::time_point();
+    program.run_step(i);
+    if (clock) clock(i, std::chrono::duration<double>(Clock::now() - start).count());
   }
   return torch::from_blob(const_cast<void*>(program.output()), compiled_->logits);
 }

@@ -1,6 +1,7 @@
 // The path that is measured: a folded network compiled for one batch size, by oneDNN.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,15 +20,18 @@ class Inference {
  public:
   // `folded` as fold_norms() gives it, on the CPU; a norm that is left normalises with running
   // statistics. Compiles for at::get_num_threads() threads, which must not change before a run.
-  // In kBf16 weights and activations are bf16, images and logits stay fp32.
+  // In kBf16 weights and activations are bf16, images and logits stay fp32. Throws Error where
+  // oneDNN has no such kernels on this CPU, or no memory.
   Inference(const Network& folded, int batch, Precision precision = Precision::kFp32);
   ~Inference();
   Inference(Inference&&) noexcept;
   Inference& operator=(Inference&&) noexcept;
 
   // images [batch, C, H, W], contiguous fp32 -> logits [batch, classes], a view that the next run
-  // overwrites. With `step_seconds`, how long each step took is added to it (one entry a step).
-  torch::Tensor forward(const torch::Tensor& images, std::vector<double>* step_seconds = nullptr);
+  // overwrites. Throws std::invalid_argument for other images. The clock, if any, is told how long
+  // each step took.
+  using StepClock = std::function<void(size_t step, double seconds)>;
+  torch::Tensor forward(const torch::Tensor& images, const StepClock& clock = {});
 
   // One call of oneDNN.
   struct Step {

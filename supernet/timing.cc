@@ -40,32 +40,32 @@ Timing measure(Inference& network, const TimingOptions& options) {
   Timing timing{.threads = options.threads, .repeats = options.repeats};
   timing.runs = std::max(3, int(options.seconds / median(warm)));
   std::vector<double> medians;
+  std::vector<std::vector<double>> of_steps(network.steps().size());  // one in each run
   for (int repeat = 0; repeat < options.repeats; ++repeat) {
     std::vector<double> runs(size_t(timing.runs));
     for (double& run : runs) run = one_run(network, images);
     medians.push_back(median(runs));
+    for (int run = 0; options.per_step && run < timing.runs; ++run) {
+      network.forward(images,
+                      [&](size_t step, double seconds) { of_steps[step].push_back(seconds); });
+    }
   }
   timing.median_seconds = median(medians);
   timing.spread = (quantile(medians, 0.75) - quantile(medians, 0.25)) / timing.median_seconds;
-  if (!options.per_step) return timing;
-
-  std::vector<std::vector<double>> seconds(network.steps().size());  // of each step, in each run
-  for (int run = 0; run < options.repeats * timing.runs; ++run) {
-    std::vector<double> steps;
-    network.forward(images, &steps);
-    for (size_t i = 0; i < steps.size(); ++i) seconds[i].push_back(steps[i]);
-  }
-  for (size_t i = 0; i < seconds.size(); ++i) {
-    timing.steps.push_back({network.steps()[i], median(std::move(seconds[i]))});
+  for (size_t i = 0; options.per_step && i < of_steps.size(); ++i) {
+    timing.steps.push_back({network.steps()[i], median(std::move(of_steps[i]))});
   }
   return timing;
 }
 
 Timing measure(const Network& folded, int batch, Precision precision,
                const TimingOptions& options) {
-  if (batch < 1) throw Error("a batch has at least one image");
-  if (options.threads < 1) throw Error("a network runs on at least one thread");
-  if (options.repeats < 1) throw Error("a measurement has at least one repeat");
+  if (batch < 1) throw Error("batch must be at least 1");
+  if (options.threads < 1) throw Error("threads must be at least 1");
+  if (options.repeats < 1) throw Error("repeats must be at least 1");
+  if (!(options.seconds >= 0 && options.seconds <= 3600)) {
+    throw Error("seconds must be from 0 to 3600");
+  }
   at::set_num_threads(options.threads);
   Inference network(folded, batch, precision);
   return measure(network, options);

@@ -30,7 +30,7 @@ struct Timing {
 };
 
 // Runs `network` on random images, with as many threads as it was compiled for; at least three runs
-// a repeat. Steps are timed in runs of their own: their sum is a little more than the whole.
+// a repeat. Steps are timed in runs of their own between the repeats: the clock adds a little.
 Timing measure(Inference& network, const TimingOptions& options = {});
 
 // Compiles and measures. Sets the number of threads (at::set_num_threads) and leaves it so. Throws
