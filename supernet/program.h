@@ -2,7 +2,9 @@
 // oneDNN stays out of every other header.
 #pragma once
 
-#include <string>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -43,7 +45,7 @@ class Program {
   void run_step(size_t step);
   void set_input(const void* bytes);
   const void* output() const { return values_[size_t(output_)].memory.get_data_handle(); }
-  size_t arena_bytes() const { return arena_.get() ? arena_.get_desc().get_size() : 0; }
+  size_t arena_bytes() const { return arena_bytes_; }
 
  private:
   struct Slot {
@@ -62,12 +64,20 @@ class Program {
 
   void append(dnnl::primitive primitive, const dnnl::memory::desc& scratchpad, Bindings bindings);
   size_t place_values();
+  bool is_constant(const Slot& slot) const {
+    return !slot.in_arena && &slot != &values_[size_t(input_)];
+  }
 
   dnnl::engine engine_{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream_{engine_};
   std::vector<Slot> values_;
   std::vector<Step> steps_;
-  dnnl::memory arena_;
+  // The arena, then the constants: side by side, so that huge pages hold them.
+  struct Free {
+    void operator()(uint8_t* bytes) const { std::free(bytes); }
+  };
+  std::unique_ptr<uint8_t, Free> bytes_;
+  size_t arena_bytes_ = 0;
   Value input_ = -1, output_ = -1;
 };
 
