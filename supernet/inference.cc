@@ -74,11 +74,13 @@ class Compiler {
   void run(Program& program, std::vector<Inference::Step>& steps) {
     program_ = &program;
     steps_ = &steps;
-    values_[0] = program.input({dims(graph_.ops[0].output), Type::f32, Tag::nchw});
+    const Shape& image = graph_.ops[0].output;
+    const Value images = program.input({dims(image), Type::f32, Tag::nchw});
+    values_[0] = copy(images, activations(image));
     for (size_t i = 1; i < values_.size(); ++i) {
       if (values_[i] < 0) compile(int(i));
     }
-    program.finish(as({dims(graph_.ops.back().output), Type::f32, Tag::nhwc}, values_.back()));
+    program.finish(values_.back());
   }
 
  private:
@@ -100,15 +102,13 @@ class Compiler {
     return output;
   }
 
-  // `value` in the layout and type asked for: itself, or a copy.
-  Value as(const Desc& wanted, Value value) {
-    if (layout(value) == wanted) return value;
-    const Value copy = program_->value(wanted);
+  Value copy(Value value, const Desc& wanted) {
+    const Value copied = program_->value(wanted);
     const dnnl::reorder::primitive_desc description(
         program_->engine(), layout(value), program_->engine(), wanted, Program::attributes());
-    program_->add<dnnl::reorder>(description, {{DNNL_ARG_SRC, value}, {DNNL_ARG_DST, copy}});
-    steps_->push_back({"reorder", {}, description.impl_info_str()});
-    return copy;
+    program_->add<dnnl::reorder>(description, {{DNNL_ARG_SRC, value}, {DNNL_ARG_DST, copied}});
+    steps_->push_back({"images", {}, description.impl_info_str()});
+    return copied;
   }
 
   // A parameter in the layout and type asked for, for good.
@@ -128,47 +128,39 @@ class Compiler {
     return parameters_.full(op.name + suffix);
   }
 
-  // What the step of op `first` does besides, and where its result goes.
+  // What runs inside the step of an op, and where its result goes.
   struct Fused {
-    dnnl::post_ops post_ops = {};
     std::vector<int> ops;
-    Program::Bindings bindings = {};
-    Value output = -1;  // a skip's, which is added to in place
+    dnnl::post_ops post_ops = {};
+    Value output = -1;
   };
 
-  bool is_read_only_by(int value, int reader) const {
-    const std::vector<int>& readers = readers_[size_t(value)];
-    return std::all_of(readers.begin(), readers.end(),
-                       [&](int r) { return r == reader || values_[size_t(r)] >= 0; });
-  }
-
-  // Follows the only readers of op `first`: activations, and adds whose other side is there.
+  // Follows the only readers of op `first`: activations, and an add whose other side is there
+  // already and is read by nothing later, so that it can be added to in place.
   Fused fuse(int first, const Desc& output) {
     Fused fused{.ops = {first}};
     for (int at = first; readers_[size_t(at)].size() == 1; at = fused.ops.back()) {
       const int next = readers_[size_t(at)][0];
       if (is_elementwise(op(next).kind)) {
         append(fused.post_ops, op(next));
-      } else if (op(next).kind == OpKind::kAdd) {
+      } else if (op(next).kind == OpKind::kAdd && fused.output < 0) {
         const int skip = op(next).inputs[op(next).inputs[0] == at ? 1 : 0];
         const Value added = values_[size_t(skip)];
-        if (skip == at || added < 0) break;
-        if (fused.output < 0 && skip != 0 && layout(added) == output &&
-            is_read_only_by(skip, next)) {
-          fused.post_ops.append_sum();
-          fused.output = added;
-        } else {
-          const int index = fused.post_ops.len();
-          fused.post_ops.append_binary(algorithm::binary_add, layout(added));
-          fused.bindings.emplace_back(DNNL_ARG_ATTR_MULTIPLE_POST_OP(index) | DNNL_ARG_SRC_1,
-                                      added);
-        }
+        if (added < 0 || layout(added) != output || is_read_besides(skip, next)) break;
+        fused.post_ops.append_sum();
+        fused.output = added;
       } else {
         break;
       }
       fused.ops.push_back(next);
     }
+    if (fused.output < 0) fused.output = program_->value(output);
     return fused;
+  }
+  bool is_read_besides(int value, int reader) const {
+    const std::vector<int>& readers = readers_[size_t(value)];
+    return std::any_of(readers.begin(), readers.end(),
+                       [&](int r) { return r != reader && values_[size_t(r)] < 0; });
   }
 
   void compile(int index) {
@@ -215,26 +207,23 @@ class Compiler {
     if (o.kind == OpKind::kDepthwise) shape.insert(shape.begin() + 1, 1);
     const Desc source = activations(image);
     const Desc output(dims(o.output), index == last_ ? Type::f32 : type_, Tag::nhwc);
-    Fused fused = fuse(index, output);
+    const Desc bias = o.bias ? Desc({o.output.channels}, Type::f32, Tag::x) : Desc();
     const memory::dims strides(2, o.stride), padding(2, is_linear ? 0 : (o.kernel - 1) / 2);
     memory::dims after(2);  // no padding that is not read
     for (size_t d = 0; d < 2; ++d) {
       const int64_t kernel = shape[shape.size() - 2 + d];
       after[d] = (output.dims()[d + 2] - 1) * o.stride + kernel - source.dims()[d + 2] - padding[d];
     }
-    const Desc weights(shape, type_, Tag::any);
-    const Desc bias = o.bias ? Desc({o.output.channels}, Type::f32, Tag::x) : Desc();
+    const Fused fused = fuse(index, output);
     const dnnl::convolution_forward::desc description(kInference, algorithm::convolution_direct,
-                                                      source, weights, bias, output, strides,
-                                                      padding, after);
+                                                      source, Desc(shape, type_, Tag::any), bias,
+                                                      output, strides, padding, after);
     const dnnl::convolution_forward::primitive_desc chosen(
         description, Program::attributes(fused.post_ops), program_->engine());
-    Program::Bindings& bindings = fused.bindings;
-    bindings.emplace_back(DNNL_ARG_SRC, as(source, input(index)));
-    bindings.emplace_back(DNNL_ARG_WEIGHTS, constant(weight, chosen.weights_desc()));
+    Program::Bindings bindings{{DNNL_ARG_SRC, input(index)},
+                               {DNNL_ARG_WEIGHTS, constant(weight, chosen.weights_desc())}};
     if (o.bias) bindings.emplace_back(DNNL_ARG_BIAS, constant(parameter(o, ".bias"), bias));
-    const Value to = fused.output >= 0 ? fused.output : program_->value(output);
-    add<dnnl::convolution_forward>(chosen, bindings, fused.ops, to);
+    add<dnnl::convolution_forward>(chosen, std::move(bindings), fused.ops, fused.output);
   }
 
   void norm(int index) {
@@ -283,12 +272,10 @@ class Compiler {
 
   void binary(int index, algorithm kind) {
     const Desc output = layout(input(index));
-    const Desc second(layout(input(index, 1)).dims(), type_, Tag::nhwc);
-    const dnnl::binary::primitive_desc chosen({kind, output, second, output}, Program::attributes(),
-                                              program_->engine());
-    add<dnnl::binary>(
-        chosen, {{DNNL_ARG_SRC_0, input(index)}, {DNNL_ARG_SRC_1, as(second, input(index, 1))}},
-        {index}, program_->value(output));
+    const dnnl::binary::primitive_desc chosen({kind, output, layout(input(index, 1)), output},
+                                              Program::attributes(), program_->engine());
+    add<dnnl::binary>(chosen, {{DNNL_ARG_SRC_0, input(index)}, {DNNL_ARG_SRC_1, input(index, 1)}},
+                      {index}, program_->value(output));
   }
 
   void mean(int index) {
@@ -296,7 +283,7 @@ class Compiler {
     const Desc output = activations(op(index).output);
     Program::Bindings bindings;
     for (size_t i = 0; i < count; ++i) {
-      bindings.emplace_back(DNNL_ARG_MULTIPLE_SRC + int(i), as(output, input(index, i)));
+      bindings.emplace_back(DNNL_ARG_MULTIPLE_SRC + int(i), input(index, i));
     }
     const dnnl::sum::primitive_desc chosen(output, std::vector<float>(count, 1.f / float(count)),
                                            std::vector<Desc>(count, output), program_->engine(),
@@ -320,8 +307,7 @@ class Compiler {
   // An image of [C, H, W] as a matrix [H W heads, C / heads]: channels last, it is one already.
   Value as_matrix(Value value, int heads) {
     const memory::dims d = layout(value).dims();
-    const Value image = as({d, type_, Tag::nhwc}, value);
-    return program_->alias(image, {{d[0], d[2] * d[3] * heads, d[1] / heads}, type_, Tag::abc});
+    return program_->alias(value, {{d[0], d[2] * d[3] * heads, d[1] / heads}, type_, Tag::abc});
   }
   Desc transposed(const Desc& matrix) const {
     const memory::dims d = matrix.dims();
@@ -356,8 +342,7 @@ class Compiler {
     const Value mixed =
         add<dnnl::matmul>(chosen, {{DNNL_ARG_SRC, weights}, {DNNL_ARG_WEIGHTS, value}}, {index},
                           program_->value(output));
-    const Value image = program_->alias(mixed, {dims(o.output), type_, Tag::nhwc});
-    values_[size_t(index)] = as(activations(o.output), image);
+    values_[size_t(index)] = program_->alias(mixed, activations(o.output));
   }
 
   const Graph& graph_;

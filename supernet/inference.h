@@ -35,8 +35,8 @@ class Inference {
 
   // One call of oneDNN.
   struct Step {
-    std::string name;      // of the first op that it stands for, or what is copied for it
-    std::vector<int> ops;  // indices in the folded graph; empty for a change of layout
+    std::string name;      // of the first op that it stands for
+    std::vector<int> ops;  // indices in the folded graph; none for the images' change of layout
     std::string kernel;    // oneDNN's name of it
   };
   const std::vector<Step>& steps() const;
