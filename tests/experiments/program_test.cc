@@ -240,6 +240,34 @@ TEST_F(Program, SweepsTheRidgePoint) {
   EXPECT_EQ(html.find("src=\"http"), std::string::npos);
 }
 
+TEST_F(Program, MeasuresNetworks) {
+  const std::vector<std::string> quick{"--repeats", "2", "--seconds", "0.01", "--json"};
+  const auto bench = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), "bench");
+    words.insert(words.end(), quick.begin(), quick.end());
+    const Outcome outcome = run(words);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return nlohmann::json::parse(outcome.out);
+  };
+  const auto nano = bench({"compact-nano", "--ops", "--batch", "2", "--threads", "1"});
+  EXPECT_GT(nano.at("latency_ms"), 0);
+  EXPECT_GE(nano.at("spread"), 0);
+  EXPECT_EQ(nano.at("threads"), 1);
+  EXPECT_EQ(nano.at("precision"), "fp32");
+  int64_t macs = 0;
+  for (const auto& op : nano.at("ops")) {
+    EXPECT_GE(op.at("latency_ms"), 0);
+    EXPECT_NE(op.at("kernel"), "");
+    macs += op.at("macs").get<int64_t>();
+  }
+  const auto described = run({"describe", "compact-nano", "--json"});
+  EXPECT_EQ(macs, 2 * nlohmann::json::parse(described.out).at("macs").get<int64_t>());
+  const auto two = bench({"compact-nano", "mobilenet-v3-large", "--resolution", "64"});
+  ASSERT_EQ(two.size(), 2u);
+  EXPECT_EQ(two[1].at("resolution"), 64);
+  EXPECT_FALSE(two[1].contains("ops"));
+}
+
 TEST_F(Program, RefusesBadInputInOneLineAndExits2) {
   const auto file = [&](const std::string& name, const std::string& text) {
     std::ofstream(folder_ + "/" + name) << text;
@@ -254,6 +282,12 @@ TEST_F(Program, RefusesBadInputInOneLineAndExits2) {
   expect_refused({"describe", "mnv4-conv-small", "--resolution", "x"}, {"resolution"});
   expect_refused({"describe", "mnv4-conv-small", "--colour"}, {"colour"});
   expect_refused({"describe"}, {"usage"});
+  expect_refused({"bench"}, {"usage"});
+  expect_refused({"bench", "compact-nano", "--batch", "0"}, {"--batch"});
+  expect_refused({"bench", "compact-nano", "--repeats", "0"}, {"repeats"});
+  expect_refused({"bench", "compact-nano", "--seconds", "-1"}, {"seconds"});
+  expect_refused({"bench", "compact-nano", "--precision", "int4"}, {"int4"});
+  expect_refused({"bench", "compact-nano", "compact-small", "--weights", "w"}, {"single"});
   expect_refused({"search", "--config", "/no/such.yaml", "--out", "x"},
                  {"/no/such.yaml", "cannot be read"});
   expect_refused(search_with(file("unknown.yaml", config() + "stepz: 3\n")),
