@@ -39,6 +39,7 @@ Json record(const Measured& measured, int batch, Precision precision) {
                  {"precision", to_string(precision)},
                  {"latency_ms", 1e3 * timing.median_seconds},
                  {"spread", timing.spread},
+                 {"fastest_ms", 1e3 * timing.fastest_seconds},
                  {"repeats", timing.repeats},
                  {"runs", timing.runs}};
   if (timing.steps.empty()) return result;
@@ -129,11 +130,13 @@ int bench_command(const Arguments& arguments) {
     networks.push_back(record(measured, batch, session.machine.precision));
     if (line.has("json")) continue;
     if (options.per_step) print_steps(measured, batch);
+    const Timing& timing = measured.timing;
     fmt::print(
-        "{} at {} pixels, batch {}, {}, {} thread{}: {:.3f} ms, spread {:.1f} % ({} x {} runs)\n",
+        "{} at {} pixels, batch {}, {}, {} thread{}: {:.3f} ms, spread {:.1f} %, fastest {:.3f} ms "
+        "({} x {} runs)\n",
         architecture.name, architecture.resolution, batch, to_string(session.machine.precision),
-        options.threads, options.threads == 1 ? "" : "s", 1e3 * measured.timing.median_seconds,
-        100 * measured.timing.spread, measured.timing.repeats, measured.timing.runs);
+        timing.threads, timing.threads == 1 ? "" : "s", 1e3 * timing.median_seconds,
+        100 * timing.spread, 1e3 * timing.fastest_seconds, timing.repeats, timing.runs);
     std::fflush(stdout);
   }
   if (line.has("json")) fmt::print("{}\n", (networks.size() == 1 ? networks[0] : networks).dump(1));

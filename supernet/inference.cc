@@ -21,6 +21,7 @@ struct Inference::Compiled {
   Program program;
   std::vector<Step> steps;
   std::vector<int64_t> images, logits;  // shapes
+  int threads = at::get_num_threads();
 };
 
 namespace {
@@ -382,6 +383,9 @@ torch::Tensor Inference::forward(const torch::Tensor& images, const StepClock& c
   if (images.sizes() != compiled_->images || images.scalar_type() != torch::kFloat ||
       !images.is_contiguous()) {
     throw std::invalid_argument("inference was compiled for other images");
+  }
+  if (at::get_num_threads() != compiled_->threads) {
+    throw std::invalid_argument("inference was compiled for another number of threads");
   }
   Program& program = compiled_->program;
   program.set_input(images.data_ptr());

@@ -19,7 +19,7 @@ namespace ridgewalk {
 class Inference {
  public:
   // `folded` as fold_norms() gives it, on the CPU; a norm that is left normalises with running
-  // statistics. Compiles for at::get_num_threads() threads, which must not change before a run.
+  // statistics. Compiles for at::get_num_threads() threads: runs want as many.
   // In kBf16 weights and activations are bf16, images and logits stay fp32. Throws Error where
   // oneDNN has no such kernels on this CPU, or no memory.
   Inference(const Network& folded, int batch, Precision precision = Precision::kFp32);
@@ -28,8 +28,8 @@ class Inference {
   Inference& operator=(Inference&&) noexcept;
 
   // images [batch, C, H, W], contiguous fp32 -> logits [batch, classes], a view that the next run
-  // overwrites. Throws std::invalid_argument for other images. The clock, if any, is told how long
-  // each step took.
+  // overwrites. Throws std::invalid_argument for other images or threads. The clock, if any, is
+  // told how long each step took.
   using StepClock = std::function<void(size_t step, double seconds)>;
   torch::Tensor forward(const torch::Tensor& images, const StepClock& clock = {});
 

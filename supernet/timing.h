@@ -21,8 +21,9 @@ struct StepTiming {
 };
 
 struct Timing {
-  double median_seconds = 0;  // of the repeats' medians
-  double spread = 0;          // their interquartile range over the median
+  double median_seconds = 0;   // of the repeats' medians
+  double spread = 0;           // their interquartile range over the median
+  double fastest_seconds = 0;  // of all runs: what a machine gives that does nothing else
   int threads = 1;
   int repeats = 0;
   int runs = 0;  // in each repeat

@@ -124,13 +124,16 @@ TEST(Inference, EveryOpHasOneStep) {
   EXPECT_LT(inference.steps().size(), folded.graph.ops.size() * 3 / 4);
 }
 
-TEST(Inference, RefusesOtherImages) {
+TEST(Inference, RefusesOtherImagesAndThreads) {
   const Graph graph = graph_of("compact-nano");
   ParameterStore store(graph);
   Inference inference(fold_norms(graph, store), 2);
   EXPECT_THROW(inference.forward(random_images(graph, 1)), std::invalid_argument);
   EXPECT_THROW(inference.forward(random_images(graph, 2).to(torch::kDouble)),
                std::invalid_argument);
+  at::set_num_threads(at::get_num_threads() + 1);
+  EXPECT_THROW(inference.forward(random_images(graph, 2)), std::invalid_argument);
+  at::set_num_threads(1);
 }
 
 TEST(Timing, MeasuresTheWholeAndItsSteps) {
@@ -142,6 +145,8 @@ TEST(Timing, MeasuresTheWholeAndItsSteps) {
       measure(folded, 1, Precision::kFp32, {.repeats = 3, .seconds = 0.01, .per_step = true});
   EXPECT_GT(timing.median_seconds, 0);
   EXPECT_GE(timing.spread, 0);
+  EXPECT_GT(timing.fastest_seconds, 0);
+  EXPECT_LE(timing.fastest_seconds, timing.median_seconds);
   EXPECT_GE(timing.runs, 3);
   double sum = 0;
   for (const StepTiming& entry : timing.steps) sum += entry.seconds;
