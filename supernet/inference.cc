@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <new>
 #include <stdexcept>
 
 #include "space/error.h"
@@ -365,12 +366,17 @@ Inference::Inference(const Network& folded, int batch, Precision precision)
   const Shape& image = folded.graph.ops[0].output;
   compiled_->images = {batch, image.channels, image.height, image.width};
   compiled_->logits = {batch, folded.graph.ops.back().output.elements()};
+  const auto refuse = [&](const char* why) {
+    throw Error("oneDNN cannot run '" + folded.graph.name + "' with batch " +
+                std::to_string(batch) + " in " + std::string(to_string(precision)) +
+                " on this machine (" + why + "); try a smaller batch or fp32");
+  };
   try {
     Compiler(folded, batch, precision).run(compiled_->program, compiled_->steps);
   } catch (const dnnl::error& error) {
-    throw Error("oneDNN cannot run '" + folded.graph.name + "' with batch " +
-                std::to_string(batch) + " in " + std::string(to_string(precision)) +
-                " on this machine (" + error.what() + "); try a smaller batch or fp32");
+    refuse(error.what());
+  } catch (const std::bad_alloc&) {
+    refuse("no memory");
   }
 }
 
