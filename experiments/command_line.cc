@@ -58,10 +58,12 @@ void CommandLine::add_input_options() {
   options_.add(custom);
 }
 
-void CommandLine::add_session_options() {
-  add()("threads", po::value<int>(), "CPU threads (default: all cores)");
+void CommandLine::add_session_options(const char* threads, const char* precision) {
+  const std::string threads_text = std::string("CPU threads (default: ") + threads + ")";
+  const std::string precision_text = std::string("auto, fp32 or bf16 (default: ") + precision + ")";
+  add()("threads", po::value<int>(), threads_text.c_str());
   add()("device", po::value<std::string>()->default_value("cpu"), "cpu or cuda");
-  add()("precision", po::value<std::string>(), "auto, fp32 or bf16 (default: auto)");
+  add()("precision", po::value<std::string>(), precision_text.c_str());
 }
 
 bool CommandLine::parse(const Arguments& arguments) {

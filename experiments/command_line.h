@@ -21,8 +21,9 @@ class CommandLine {
   CommandLine(std::string usage, std::string about, const char* positional, int most);
 
   boost::program_options::options_description_easy_init add() { return options_.add_options(); }
-  void add_input_options();    // --resolution, --classes, --channels, the arguments of `custom`
-  void add_session_options();  // --threads, --device, --precision
+  void add_input_options();  // --resolution, --classes, --channels, the arguments of `custom`
+  // --threads, --device, --precision; the defaults that are stated are those given to session().
+  void add_session_options(const char* threads = "all cores", const char* precision = "auto");
 
   // False after --help has been printed. Throws Error on an unknown or malformed option.
   bool parse(const Arguments& arguments);

@@ -20,13 +20,14 @@ Finds mobile vision networks that are fast on every kind of hardware.
   evaluate  a network with given weights
   export    a network as ONNX or safetensors
   fit       a device's ridge point and peak from measured latencies
+  bench     measured latency of networks on this machine
 )";
 
 constexpr std::pair<const char*, int (*)(const ridgewalk::Arguments&)> kCommands[] = {
     {"search", ridgewalk::search_command},     {"sweep", ridgewalk::sweep_command},
     {"describe", ridgewalk::describe_command}, {"train", ridgewalk::train_command},
     {"evaluate", ridgewalk::evaluate_command}, {"export", ridgewalk::export_command},
-    {"fit", ridgewalk::fit_command},
+    {"fit", ridgewalk::fit_command},           {"bench", ridgewalk::bench_command},
 };
 
 int run(const std::string& name, const ridgewalk::Arguments& arguments) {

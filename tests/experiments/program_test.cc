@@ -129,6 +129,12 @@ TEST_F(Program, RefusesBadInputInOneLineAndExits2) {
   expect_refused({"describe", "mnv4-conv-small", "--resolution", "x"}, {"resolution"});
   expect_refused({"describe", "mnv4-conv-small", "--colour"}, {"colour"});
   expect_refused({"describe"}, {"usage"});
+  expect_refused({"bench"}, {"usage"});
+  expect_refused({"bench", "compact-nano", "--batch", "0"}, {"--batch"});
+  expect_refused({"bench", "compact-nano", "--repeats", "0"}, {"repeats"});
+  expect_refused({"bench", "compact-nano", "--seconds", "-1"}, {"seconds"});
+  expect_refused({"bench", "compact-nano", "--precision", "int4"}, {"int4"});
+  expect_refused({"bench", "compact-nano", "compact-small", "--weights", "w"}, {"single"});
   expect_refused({"search", "--config", "/no/such.yaml", "--out", "x"},
                  {"/no/such.yaml", "cannot be read"});
   expect_refused(search_with(file("unknown.yaml", config() + "stepz: 3\n")),
@@ -240,48 +246,6 @@ TEST_F(Program, DescribesAnyNetwork) {
   expect_refused({"describe", "custom", "--base", "24", "--heads", "5"}, {"5 heads"});
   expect_refused({"describe", "mobilenet-v2", "--base", "24"}, {"--base", "custom"});
   expect_refused({"describe", "mobilenet-v2-000"}, {"multiplier"});
-}
-
-TEST_F(Program, FitsADeviceAndPredictsWithIt) {
-  const std::string table = "experiments/measurements/mobilenetv4-table6.csv";
-  const std::string profile = folder_ + "/phone.yaml";
-  const Outcome outcome =
-      run({"fit", table, "--latency", "pixel6_cpu_ms", "--out", profile, "--json"});
-  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
-  const auto json = nlohmann::json::parse(outcome.out);
-  EXPECT_EQ(json.at("networks").size(), 11u);
-  EXPECT_NEAR(json.at("fit").at("ridge_point"), 31.2, 3.2);
-  EXPECT_TRUE(json.at("ridge_point_is_determined"));
-  EXPECT_TRUE(json.at("held_out").at("a constant").at("spearman").is_null());
-  EXPECT_EQ(json.at("held_out").size(), 5u);
-  EXPECT_EQ(load_profile(profile).ridge_point().value, json.at("fit").at("ridge_point"));
-  std::ofstream(folder_ + "/bad.csv") << "network,a_ms\nmnv4-conv-smal,1\n";
-  expect_refused({"fit", folder_ + "/bad.csv"}, {"bad.csv:2", "mnv4-conv-smal"});
-  expect_refused({"fit", table}, {"--latency"});
-  expect_refused({"fit", table, "--latency", "pixel6_cpu_ms", "--terms", "magic"}, {"magic"});
-  expect_refused({"fit", table, "--latency", "pixel6_cpu_ms", "--bytes", "all"}, {"block-fused"});
-}
-
-// The table of a space: its networks are rows of decisions.
-TEST_F(Program, FitsDecisionsOfASpace) {
-  const SearchSpace space = load_search_space("fashion-mnist");
-  std::mt19937_64 random(1);
-  std::ofstream table(folder_ + "/space.csv");
-  table << "network,a_us\n";
-  for (int i = 0; i < 20; ++i) {
-    const Decisions decisions = sample(space, random);
-    for (int decision : decisions) table << decision << ' ';
-    table << ',' << latency(lower(decode(space, decisions)), {25}).value * 1e-5 << '\n';
-  }
-  table.close();
-  const Outcome outcome =
-      run({"fit", folder_ + "/space.csv", "--space", "fashion-mnist", "--json"});
-  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
-  const auto json = nlohmann::json::parse(outcome.out);
-  EXPECT_NEAR(json.at("fit").at("ridge_point"), 25, 0.5);
-  EXPECT_NEAR(json.at("fit").at("peak_gmacs"), 100, 1);
-  std::ofstream(folder_ + "/bad.csv") << "network,a_us\n1 2 x,1\n";
-  expect_refused({"fit", folder_ + "/bad.csv", "--space", "fashion-mnist"}, {"bad.csv:2"});
 }
 
 TEST_F(Program, RefusesTheCheckpointOfAnotherConfiguration) {

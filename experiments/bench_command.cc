@@ -1,0 +1,146 @@
+#include <fmt/format.h>
+
+#include "experiments/command_line.h"
+#include "space/error.h"
+#include "space/lowering.h"
+#include "supernet/timing.h"
+#include "supernet/weights.h"
+
+namespace ridgewalk {
+namespace {
+
+struct Measured {
+  Architecture architecture;
+  Graph graph;  // folded: what the steps' ops are indices of
+  Timing timing;
+};
+
+// "conv + activation + add"
+std::string kinds_text(const Graph& graph, const std::vector<int>& ops) {
+  std::string text;
+  for (int op : ops) {
+    text += (text.empty() ? "" : " + ") + std::string(to_string(graph.ops[size_t(op)].kind));
+  }
+  return text;
+}
+
+double macs_of(const std::vector<OpCost>& costs, const std::vector<int>& ops) {
+  double macs = 0;
+  for (int op : ops) macs += costs[size_t(op)].macs.value;
+  return macs;
+}
+
+Json record(const Measured& measured, int batch, Precision precision) {
+  const Timing& timing = measured.timing;
+  Json result = {{"name", measured.architecture.name},
+                 {"resolution", measured.architecture.resolution},
+                 {"batch", batch},
+                 {"threads", timing.threads},
+                 {"precision", to_string(precision)},
+                 {"latency_ms", 1e3 * timing.median_seconds},
+                 {"spread", timing.spread},
+                 {"fastest_ms", 1e3 * timing.fastest_seconds},
+                 {"repeats", timing.repeats},
+                 {"runs", timing.runs}};
+  if (timing.steps.empty()) return result;
+  const std::vector<OpCost> costs = op_costs(measured.graph);
+  result["ops"] = Json::array();
+  for (const StepTiming& entry : timing.steps) {
+    const std::vector<int>& ops = entry.step.ops;
+    Json names = Json::array();
+    for (int op : ops) names.push_back(measured.graph.ops[size_t(op)].name);
+    result["ops"].push_back({{"name", entry.step.name},
+                             {"kind", kinds_text(measured.graph, ops)},
+                             {"ops", names},
+                             {"kernel", entry.step.kernel},
+                             {"macs", static_cast<int64_t>(batch * macs_of(costs, ops))},
+                             {"latency_ms", 1e3 * entry.seconds}});
+  }
+  return result;
+}
+
+void print_steps(const Measured& measured, int batch) {
+  const std::vector<OpCost> costs = op_costs(measured.graph);
+  double total = 0;
+  for (const StepTiming& entry : measured.timing.steps) total += entry.seconds;
+  fmt::print("{:<32} {:<26} {:>12} {:>10} {:>7} {:>8}  {}\n", "op", "kind", "output", "us", "share",
+             "GMACs/s", "kernel");
+  for (const auto& [step, seconds] : measured.timing.steps) {
+    std::string output, rate;
+    if (!step.ops.empty()) {
+      const Shape& shape = measured.graph.ops[size_t(step.ops.back())].output;
+      output = fmt::format("{}x{}x{}", shape.channels, shape.height, shape.width);
+      const double macs = batch * macs_of(costs, step.ops);
+      if (macs > 0) rate = fmt::format("{:.1f}", macs / seconds / 1e9);
+    }
+    fmt::print("{:<32} {:<26} {:>12} {:>10.1f} {:>5.1f} % {:>8}  {}\n", step.name,
+               kinds_text(measured.graph, step.ops), output, 1e6 * seconds, 100 * seconds / total,
+               rate, step.kernel);
+  }
+  fmt::print("{:<32} {:<26} {:>12} {:>10.1f}\n\n", "sum", "", "", 1e6 * total);
+}
+
+Network loaded(const CommandLine& line, const Architecture& architecture) {
+  const Graph graph = lower(architecture);
+  if (line.has("weights")) {
+    Network given = load_network(line.get<std::string>("weights"), graph, torch::kCPU);
+    return fold_norms(given.graph, given.parameters);
+  }
+  ParameterStore parameters(graph);
+  parameters.initialize(0);
+  return fold_norms(graph, parameters);
+}
+
+}  // namespace
+
+int bench_command(const Arguments& arguments) {
+  namespace po = boost::program_options;
+  CommandLine line(
+      "bench ARCH... [--batch N] [--threads N] [--ops]",
+      "Measured latency on this machine's CPU: norms folded, run by oneDNN with packed\n"
+      "weights and fused activations. Prints the median of the repeats' medians and\n"
+      "their interquartile range. The weights are freshly initialised: their values\n"
+      "make no difference, unless --weights gives others (safetensors or ONNX).",
+      "arch", -1);
+  line.add()("batch", po::value<int>()->default_value(1), "images in a run");
+  line.add()("repeats", po::value<int>()->default_value(9), "medians to take the median of");
+  line.add()("seconds", po::value<double>()->default_value(0.2), "of runs in each repeat");
+  line.add()("ops", "time of each step too: an op and what runs inside it");
+  line.add()("weights", po::value<std::string>(), "of a single ARCH");
+  line.add()("json", "for machines");
+  line.add_input_options();
+  line.add_session_options("1", "fp32");
+  if (!line.parse(arguments)) return 0;
+  const Session session = line.session(1, "fp32");
+  if (!session.machine.device.is_cpu()) throw Error("--device: bench measures the CPU alone");
+  const std::vector<std::string> names = line.words();
+  if (line.has("weights") && names.size() > 1) throw Error("--weights is for a single network");
+  const int batch = line.get<int>("batch");
+  if (batch < 1 || batch > 65536) throw Error("--batch must be from 1 to 65536");
+  const TimingOptions options{.threads = at::get_num_threads(),
+                              .repeats = line.get<int>("repeats"),
+                              .seconds = line.get<double>("seconds"),
+                              .per_step = line.has("ops")};
+  Json networks = Json::array();
+  for (const std::string& name : names) {
+    const Architecture architecture = line.architecture(name);
+    const Network network = loaded(line, architecture);
+    const Measured measured{architecture, network.graph,
+                            measure(network, batch, session.machine.precision, options)};
+    networks.push_back(record(measured, batch, session.machine.precision));
+    if (line.has("json")) continue;
+    if (options.per_step) print_steps(measured, batch);
+    const Timing& timing = measured.timing;
+    fmt::print(
+        "{} at {} pixels, batch {}, {}, {} thread{}: {:.3f} ms, spread {:.1f} %, fastest {:.3f} ms "
+        "({} x {} runs)\n",
+        architecture.name, architecture.resolution, batch, to_string(session.machine.precision),
+        timing.threads, timing.threads == 1 ? "" : "s", 1e3 * timing.median_seconds,
+        100 * timing.spread, 1e3 * timing.fastest_seconds, timing.repeats, timing.runs);
+    std::fflush(stdout);
+  }
+  if (line.has("json")) fmt::print("{}\n", (networks.size() == 1 ? networks[0] : networks).dump(1));
+  return 0;
+}
+
+}  // namespace ridgewalk

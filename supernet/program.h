@@ -1,0 +1,84 @@
+// A list of oneDNN primitives whose values share one arena. For the .cc files of inference alone:
+// oneDNN stays out of every other header.
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include <dnnl.hpp>
+
+namespace ridgewalk {
+
+class Program {
+ public:
+  // A constant, or bytes in the arena that live from the first step that names them to the last.
+  using Value = int;
+  // oneDNN's argument index (DNNL_ARG_SRC...) and what stands there.
+  using Bindings = std::vector<std::pair<int, Value>>;
+
+  const dnnl::engine& engine() const { return engine_; }
+  dnnl::memory::desc layout(Value value) const { return values_[size_t(value)].layout; }
+
+  Value constant(dnnl::memory memory);
+  Value value(const dnnl::memory::desc& layout);
+  // The bytes of `value` in another shape.
+  Value alias(Value value, const dnnl::memory::desc& layout);
+  // The bytes are given to each run.
+  Value input(const dnnl::memory::desc& layout);
+
+  // Appends a step; its descriptor was made with attributes().
+  template <class Primitive>
+  void add(const typename Primitive::primitive_desc& description, Bindings bindings) {
+    append(Primitive(description), description.scratchpad_desc(), std::move(bindings));
+  }
+  // Scratchpads are in the arena too.
+  static dnnl::primitive_attr attributes(const dnnl::post_ops& post_ops = {});
+
+  // Lays the values out in the arena; `output` outlives the last step. Called once, after the last
+  // add().
+  void finish(Value output);
+
+  size_t size() const { return steps_.size(); }
+  void run_step(size_t step);
+  void set_input(const void* bytes);
+  const void* output() const { return values_[size_t(output_)].memory.get_data_handle(); }
+  size_t arena_bytes() const { return arena_bytes_; }
+
+ private:
+  struct Slot {
+    dnnl::memory::desc layout;
+    dnnl::memory memory = {};
+    Value root = 0;  // whose bytes these are
+    bool in_arena = false;
+    size_t offset = 0;
+    int first = 0, last = -1;  // steps, of a root
+  };
+  struct Step {
+    dnnl::primitive primitive;
+    Bindings bindings;
+    std::vector<dnnl_exec_arg_t> arguments = {};
+  };
+
+  void append(dnnl::primitive primitive, const dnnl::memory::desc& scratchpad, Bindings bindings);
+  size_t place_values();
+  bool is_constant(const Slot& slot) const {
+    return !slot.in_arena && &slot != &values_[size_t(input_)];
+  }
+
+  dnnl::engine engine_{dnnl::engine::kind::cpu, 0};
+  dnnl::stream stream_{engine_};
+  std::vector<Slot> values_;
+  std::vector<Step> steps_;
+  // The arena, then the constants: side by side, so that huge pages hold them.
+  struct Free {
+    void operator()(uint8_t* bytes) const { std::free(bytes); }
+  };
+  std::unique_ptr<uint8_t, Free> bytes_;
+  size_t arena_bytes_ = 0;
+  Value input_ = -1, output_ = -1;
+};
+
+}  // namespace ridgewalk
