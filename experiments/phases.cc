@@ -108,6 +108,12 @@ Json search_phase(RunFolder& run, const SearchConfig& config, SearchStage stage,
   tunas.seed = mix(config.seed, 100 + uint64_t(stage));
   TunasSearch search(space, reward, tunas);
 
+  // What an earlier stage found may lie beside the target: not a reason to lose its work.
+  const std::string out_of_reach = search.out_of_reach();
+  if (!out_of_reach.empty()) {
+    say(session, fmt::format("{}: {}; goes as near as it can", phase, out_of_reach));
+  }
+
   SupernetOptions options = config.weights;
   options.steps = tunas.steps;
   options.optimizer.learning_rate = stage_config.learning_rate;

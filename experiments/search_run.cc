@@ -98,7 +98,8 @@ StartingPoint check_search(const SearchConfig& config, const std::vector<SearchS
         known ? stage_space(config.space, stage, start.architecture) : config.space;
     const StageConfig& stage_config = config.stages.at(stage);
     const Reward reward = scaled_targets(config.reward, stage_config.latency_factor);
-    TunasSearch(space, reward, stage_config.tunas);
+    const std::string out_of_reach = TunasSearch(space, reward, stage_config.tunas).out_of_reach();
+    if (!out_of_reach.empty()) throw Error(out_of_reach);
   }
   return start;
 }

@@ -74,20 +74,6 @@ const Reward& checked(const Reward& reward) {
   return reward;
 }
 
-void check_reachable(const SearchSpace& space, const Reward& reward, const CostTable& table) {
-  const std::vector<CostTable::Range> ranges = table.reachable();
-  for (size_t i = 0; i < reward.targets.size(); ++i) {
-    const Target& target = reward.targets[i];
-    if (target.latency >= ranges[i].lowest && target.latency <= ranges[i].highest) continue;
-    std::ostringstream message;
-    message.precision(10);  // a target may be out of reach by a single MAC
-    message << "target '" << target.name << "': no architecture of space '" << space.name
-            << "' has a latency of " << target.latency.value << " MACs; reachable is "
-            << ranges[i].lowest.value << " to " << ranges[i].highest.value;
-    throw Error(message.str());
-  }
-}
-
 // The chance of a warm-up at `step`: from 1 to 0 over the first `share` of the steps.
 double warmup_chance(int step, int steps, double share) {
   const double length = share * steps;
@@ -116,8 +102,21 @@ TunasSearch::TunasSearch(const SearchSpace& space, const Reward& reward,
       options_(checked(options)),
       cost_table_(space, ridge_points_of(reward)),
       controller_(space, options.controller),
-      random_(options.seed) {
-  check_reachable(space, reward, cost_table_);
+      random_(options.seed) {}
+
+std::string TunasSearch::out_of_reach() const {
+  const std::vector<CostTable::Range> ranges = cost_table_.reachable();
+  for (size_t i = 0; i < reward_.targets.size(); ++i) {
+    const Target& target = reward_.targets[i];
+    if (target.latency >= ranges[i].lowest && target.latency <= ranges[i].highest) continue;
+    std::ostringstream message;
+    message.precision(10);  // a target may be out of reach by a single MAC
+    message << "target '" << target.name << "': no architecture of space '" << space_.name
+            << "' has a latency of " << target.latency.value << " MACs; reachable is "
+            << ranges[i].lowest.value << " to " << ranges[i].highest.value;
+    return message.str();
+  }
+  return "";
 }
 
 Decisions TunasSearch::sample() {

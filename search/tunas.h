@@ -52,8 +52,12 @@ struct StageResult {
 
 class TunasSearch {
  public:
-  // Throws Error when a target is out of the space's reach, saying what is in it.
+  // Throws Error when an option or a target is not a number that makes sense.
   TunasSearch(const SearchSpace& space, const Reward& reward, const TunasOptions& options);
+
+  // The first target that no architecture of the space reaches, and what is within reach; empty
+  // where there is none. The search then goes as near as it can.
+  std::string out_of_reach() const;
 
   bool done() const { return step_ == options_.steps; }
   int step() const { return step_; }

@@ -37,7 +37,7 @@ TEST_F(Program, SweepsWithAccuracies) {
               HasSubstr("ridgewalk sweep mobilenet-v1 mobilenet-v2 mobilenet-v1-150 --out "));
   // A profile's ridge point is added, and marked.
   std::ofstream(folder_ + "/device.yaml") << "{name: my-device, data_type: int8, "
-                                             "datasheet_ridge_point: {value: 77, source: here}}";
+                                             "ridge_point: {value: 77, source: here}}";
   ASSERT_EQ(run({"sweep", "mobilenet-v1", "--ridge", "0,5", "--profile", folder_ + "/device.yaml",
                  "--out", out})
                 .exit_code,
