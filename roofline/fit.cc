@@ -131,7 +131,7 @@ Candidate fit_ridge_point(const Networks& networks, const FitTerms& terms,
     return fit_linear(networks, terms, {value}, depthwise_cost);
   };
   const Candidate without = at(0);
-  const Candidate best = search_log(kLowestRidgePoint, kHighestRidgePoint, 25, 18, at);
+  const Candidate best = search_log(kLowestRidgePoint, kHighestRidgePoint, 41, 18, at);
   return without.loss <= best.loss ? without : best;
 }
 
