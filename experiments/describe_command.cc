@@ -65,6 +65,7 @@ Json description(const Graph& graph, const Architecture& architecture, DataType 
 
 void print(const Graph& graph, const Architecture& architecture, DataType type) {
   const std::vector<OpCost> costs = op_costs(graph);
+  const NetworkCost total = network_cost(graph);
   fmt::print("{:<32} {:<17} {:>12} {:>12} {:>13} {:>10} {:>11} {:>9}\n", "op", "kind", "input",
              "output", "MACs", "parameters", "bytes", "MACs/byte");
   for (size_t i = 1; i < graph.ops.size(); ++i) {
@@ -75,7 +76,6 @@ void print(const Graph& graph, const Architecture& architecture, DataType type) 
                shape_text(op.output), cost.macs.value, cost.parameters, bytes(cost, type).value,
                operational_intensity(cost, type).value);
   }
-  const NetworkCost total = network_cost(graph);
   const double moved = total_bytes(total, type);
   fmt::print("\n{} at {} pixels, {}\n", architecture.name, architecture.resolution,
              to_string(type));

@@ -250,7 +250,7 @@ int fit_command(const Arguments& arguments) {
              "width of weights and activations: int8, bf16, fp16, fp32");
   line.add()("bytes", po::value<std::string>()->default_value("mnv4"),
              "mnv4, mnv4-adds, weights-out, out-only, aten or block-fused");
-  line.add()("seed", po::value<uint64_t>()->default_value(0), "of resamples and parts");
+  line.add()("seed", po::value<int64_t>()->default_value(0), "of resamples and parts");
   line.add()("out", po::value<std::string>(), "profile to write");
   line.add()("json", "for machines");
   if (!line.parse(arguments)) return 0;
@@ -259,7 +259,7 @@ int fit_command(const Arguments& arguments) {
                     .terms = parse_terms(line.get<std::string>("terms")),
                     .ridge_point = {},
                     .space = {},
-                    .seed = line.get<uint64_t>("seed")};
+                    .seed = line.seed()};
   if (line.has("ridge-point")) {
     question.ridge_point = {line.get<double>("ridge-point")};
     if (!(question.ridge_point->value >= 0 && question.ridge_point->value <= 1e6)) {

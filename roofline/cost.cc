@@ -202,18 +202,18 @@ std::vector<OpCost> op_costs(const Graph& graph, ByteConvention convention) {
 }
 
 NetworkCost network_cost(const Graph& graph, ByteConvention convention) {
+  constexpr double kLargest = 9007199254740992.0;  // 2^53: whole numbers beyond it have gaps
   NetworkCost total;
   const std::vector<OpCost> costs = op_costs(graph, convention);
   for (size_t i = 0; i < costs.size(); ++i) {
     total.macs += costs[i].macs;
+    if (total.macs.value > kLargest) {
+      throw Error("'" + graph.name + "' has more than 2^53 MACs; make it smaller");
+    }
     if (is_attention(graph.ops[i].kind)) total.attention_macs += costs[i].macs;
     total.parameters += costs[i].parameters;
     total.weight_elements += costs[i].weight_elements;
     total.activation_elements += costs[i].activation_elements;
-  }
-  constexpr double kLargest = 9007199254740992.0;  // 2^53: whole numbers beyond it have gaps
-  if (total.macs.value > kLargest) {
-    throw Error("'" + graph.name + "' has more than 2^53 MACs; make it smaller");
   }
   return total;
 }

@@ -119,6 +119,11 @@ Measurements read_measurements(const std::string& text, const std::string& file,
         is_measured = !is_missing(cell);
         if (is_measured) {
           row.latency = {number<double>(cell, latency, file, line) * unit_of(latency)};
+          if (row.latency.value < 1e-9 || row.latency.value > 1e6) {
+            throw Error(file, line,
+                        "'" + latency + "' is " + cell +
+                            ", not between a nanosecond and a million seconds");
+          }
         }
       }
       if (cell.empty()) continue;

@@ -23,6 +23,7 @@ template <class Same>
 int64_t tied_pairs(size_t n, Same same) {
   int64_t pairs = 0;
   for (size_t begin = 0, end = 0; begin < n; begin = end) {
+    ++end;
     while (end < n && same(begin, end)) ++end;
     pairs += int64_t(end - begin) * int64_t(end - begin - 1) / 2;
   }
@@ -55,6 +56,7 @@ std::vector<double> ranks(std::span<const double> values) {
   std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return values[a] < values[b]; });
   std::vector<double> result(values.size());
   for (size_t begin = 0, end = 0; begin < order.size(); begin = end) {
+    ++end;  // even a NaN, which equals nothing
     while (end < order.size() && values[order[end]] == values[order[begin]]) ++end;
     for (size_t i = begin; i < end; ++i) result[order[i]] = double(begin + 1 + end) / 2;
   }

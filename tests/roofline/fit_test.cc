@@ -151,6 +151,7 @@ TEST(Measurements, AreRefusedWithFileAndLine) {
       {"# c\nnetwork,a_ms\nx,1\ny\n", "t.csv:4: 1 cells under 2 columns"},
       {"network,a_ms\nx,-1\n", "t.csv:2: 'a_ms' must be a number above 0, not '-1'"},
       {"network,a_ms\nx,1e999\n", "must be a number above 0"},
+      {"network,a_ms\nx,1e300\n", "not between a nanosecond and a million seconds"},
       {"network,a_ms\nx,nan\n", "must be a number above 0"},
       {"network,a_ms\n,1\n", "t.csv:2: 'network' is empty"},
       {"network,a_ms\n\"x,1\n", "t.csv:2"},
