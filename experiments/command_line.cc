@@ -172,6 +172,15 @@ std::string command_text(const std::string& command, const Arguments& arguments)
   return text;
 }
 
+ByteConvention parse_byte_convention(const std::string& name) {
+  if (const auto convention = byte_convention_named(name)) return *convention;
+  std::string known;
+  for (ByteConvention convention : kByteConventions) {
+    known += " " + std::string(to_string(convention));
+  }
+  throw Error("--bytes: no convention is named '" + name + "'; there are" + known);
+}
+
 std::vector<MacsPerByte> parse_ridge_points(const std::string& text, int count) {
   const auto number = [&](const std::string& part) {
     char* end = nullptr;

@@ -60,5 +60,7 @@ std::string command_text(const std::string& command, const Arguments& arguments)
 std::vector<MacsPerByte> parse_ridge_points(const std::string& text, int count);
 // The value of --dtype. Throws Error.
 DataType parse_data_type(const std::string& name);
+// The value of --bytes. Throws Error.
+ByteConvention parse_byte_convention(const std::string& name);
 
 }  // namespace ridgewalk

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "experiments/command_line.h"
+#include "roofline/latency_model.h"
 #include "space/catalog.h"
 #include "space/error.h"
 #include "space/lowering.h"
@@ -14,37 +15,60 @@ std::string shape_text(const Shape& shape) {
   return fmt::format("{}x{}x{}", shape.channels, shape.height, shape.width);
 }
 
+// How bytes and seconds are counted.
+struct Counting {
+  DataType type;
+  ByteConvention convention;
+  std::optional<Profile> profile;
+  std::optional<LatencyModel> model;  // of the profile
+};
+
 double total_bytes(const NetworkCost& total, DataType type) {
   return double(bytes_per_element(type)) *
          double(total.weight_elements + total.activation_elements);
 }
 
-Json totals(const Graph& graph, const Architecture& architecture, DataType type) {
-  const NetworkCost total = network_cost(graph);
-  const double moved = total_bytes(total, type);
-  const Regularization& r = architecture.regularization;
-  return {{"name", architecture.name},
-          {"resolution", architecture.resolution},
-          {"channels", architecture.channels},
-          {"classes", architecture.classes},
-          {"parameters", total.parameters},
-          {"macs", static_cast<int64_t>(total.macs.value)},
-          {"attention_macs", static_cast<int64_t>(total.attention_macs.value)},
-          {"data_type", to_string(type)},
-          {"bytes", static_cast<int64_t>(moved)},
-          {"operational_intensity", total.macs.value / moved},
-          {"training",
-           {{"norm_epsilon", architecture.norm.epsilon},
-            {"norm_momentum", architecture.norm.momentum},
-            {"layer_scale", architecture.layer_scale},
-            {"drop_path", r.drop_path},
-            {"flat_drop_path", r.flat_drop_path},
-            {"dropout", r.dropout}}}};
+// Milliseconds on the profile, term by term.
+Json latency_json(const Graph& graph, const Counting& counting) {
+  const Prediction prediction = predict(graph, *counting.model);
+  const auto ms = [](Seconds seconds) { return 1e3 * seconds.value; };
+  return {{"profile", counting.profile->name},      {"total_ms", ms(prediction.total())},
+          {"roofline_ms", ms(prediction.roofline)}, {"depthwise_ms", ms(prediction.depthwise)},
+          {"cache_ms", ms(prediction.cache)},       {"op_overhead_ms", ms(prediction.op_overhead)},
+          {"floor_ms", ms(prediction.floor)},       {"upper_ms", ms(prediction.upper)}};
 }
 
-Json description(const Graph& graph, const Architecture& architecture, DataType type) {
-  const std::vector<OpCost> costs = op_costs(graph);
-  Json result = totals(graph, architecture, type);
+Json totals(const Graph& graph, const Architecture& architecture, const Counting& counting) {
+  const DataType type = counting.type;
+  const NetworkCost total = network_cost(graph, counting.convention);
+  const double moved = total_bytes(total, type);
+  const Regularization& r = architecture.regularization;
+  Json result = {{"name", architecture.name},
+                 {"resolution", architecture.resolution},
+                 {"channels", architecture.channels},
+                 {"classes", architecture.classes},
+                 {"parameters", total.parameters},
+                 {"macs", static_cast<int64_t>(total.macs.value)},
+                 {"attention_macs", static_cast<int64_t>(total.attention_macs.value)},
+                 {"data_type", to_string(type)},
+                 {"byte_convention", to_string(counting.convention)},
+                 {"bytes", static_cast<int64_t>(moved)},
+                 {"operational_intensity", total.macs.value / moved},
+                 {"training",
+                  {{"norm_epsilon", architecture.norm.epsilon},
+                   {"norm_momentum", architecture.norm.momentum},
+                   {"layer_scale", architecture.layer_scale},
+                   {"drop_path", r.drop_path},
+                   {"flat_drop_path", r.flat_drop_path},
+                   {"dropout", r.dropout}}}};
+  if (counting.model) result["latency"] = latency_json(graph, counting);
+  return result;
+}
+
+Json description(const Graph& graph, const Architecture& architecture, const Counting& counting) {
+  const DataType type = counting.type;
+  const std::vector<OpCost> costs = op_costs(graph, counting.convention);
+  Json result = totals(graph, architecture, counting);
   result["ops"] = Json::array();
   for (size_t i = 1; i < graph.ops.size(); ++i) {
     const Op& op = graph.ops[i];
@@ -63,9 +87,10 @@ Json description(const Graph& graph, const Architecture& architecture, DataType 
   return result;
 }
 
-void print(const Graph& graph, const Architecture& architecture, DataType type) {
-  const std::vector<OpCost> costs = op_costs(graph);
-  const NetworkCost total = network_cost(graph);
+void print(const Graph& graph, const Architecture& architecture, const Counting& counting) {
+  const DataType type = counting.type;
+  const std::vector<OpCost> costs = op_costs(graph, counting.convention);
+  const NetworkCost total = network_cost(graph, counting.convention);
   fmt::print("{:<32} {:<17} {:>12} {:>12} {:>13} {:>10} {:>11} {:>9}\n", "op", "kind", "input",
              "output", "MACs", "parameters", "bytes", "MACs/byte");
   for (size_t i = 1; i < graph.ops.size(); ++i) {
@@ -91,23 +116,57 @@ void print(const Graph& graph, const Architecture& architecture, DataType type) 
   fmt::print("  bytes           {:.0f}\n", moved);
   fmt::print("  MACs/byte       {:.2f}\n", total.macs.value / moved);
   fmt::print("  training        {}\n", training);
+  if (!counting.model) return;
+  const Json latency = latency_json(graph, counting);
+  const auto ms = [&](const char* key) { return latency[key].get<double>(); };
+  fmt::print("  latency         {:.4g} ms on {} (ridge point {:.4g}): roofline {:.4g}",
+             ms("total_ms"), counting.profile->name, counting.model->ridge_point.value,
+             ms("roofline_ms"));
+  for (const auto& [key, name] : {std::pair("depthwise_ms", "depthwise"),
+                                  {"cache_ms", "cache"},
+                                  {"op_overhead_ms", "overheads"},
+                                  {"floor_ms", "floor"}}) {
+    if (ms(key) != 0) fmt::print(", {} {:+.4g}", name, ms(key));
+  }
+  fmt::print("; MACs and bytes one after the other {:.4g}\n", ms("upper_ms"));
 }
 
 // One line a network.
-void print_totals(const Json& networks) {
-  fmt::print("{:<28} {:>6} {:>12} {:>14} {:>14} {:>9}\n", "network", "pixels", "parameters", "MACs",
+void print_totals(const Json& networks, const Counting& counting) {
+  fmt::print("{:<28} {:>6} {:>12} {:>14} {:>14} {:>9}", "network", "pixels", "parameters", "MACs",
              "attention MACs", "MACs/byte");
+  fmt::print("{}\n", counting.model ? "  ms on " + counting.profile->name : "");
   for (const Json& network : networks) {
-    fmt::print("{:<28} {:>6} {:>12} {:>14} {:>14} {:>9.2f}\n", network["name"].get<std::string>(),
+    fmt::print("{:<28} {:>6} {:>12} {:>14} {:>14} {:>9.2f}", network["name"].get<std::string>(),
                network["resolution"].get<int>(), network["parameters"].get<int64_t>(),
                network["macs"].get<int64_t>(), network["attention_macs"].get<int64_t>(),
                network["operational_intensity"].get<double>());
+    if (counting.model) fmt::print(" {:>9.4g}", network["latency"]["total_ms"].get<double>());
+    fmt::print("\n");
   }
+}
+
+Counting counting_of(const CommandLine& line) {
+  Counting counting{.type = DataType::kInt8,
+                    .convention = parse_byte_convention(line.get<std::string>("bytes")),
+                    .profile = {},
+                    .model = {}};
+  if (line.has("profile")) {
+    counting.profile = load_profile(line.get<std::string>("profile"));
+    counting.type = counting.profile->data_type;
+  }
+  if (line.has("dtype")) counting.type = parse_data_type(line.get<std::string>("dtype"));
+  if (counting.profile) {
+    counting.model = latency_model(*counting.profile, counting.type);
+    counting.model->convention = counting.convention;
+  }
+  return counting;
 }
 
 }  // namespace
 
 int describe_command(const Arguments& arguments) {
+  namespace po = boost::program_options;
   CommandLine line("describe ARCH... [--json]",
                    "Prints every operation of a network, or the totals of several. ARCH is a\n"
                    "catalogue name, a name with a width multiplier (mnv4-conv-small-050,\n"
@@ -115,8 +174,12 @@ int describe_command(const Arguments& arguments) {
                    "arch", -1);
   line.add()("catalog", "the totals of every network of the catalogue");
   line.add()("json", "for machines");
-  line.add()("dtype", boost::program_options::value<std::string>()->default_value("int8"),
-             "width of weights and activations: int8, bf16, fp16, fp32");
+  line.add()(
+      "dtype", po::value<std::string>(),
+      "width of weights and activations: int8 (default, or the profile's), bf16, fp16, fp32");
+  line.add()("bytes", po::value<std::string>()->default_value("mnv4"),
+             "mnv4, mnv4-adds, weights-out, out-only, aten or block-fused");
+  line.add()("profile", po::value<std::string>(), "predict the latency on it, its terms included");
   line.add_input_options();
   line.add_session_options();
   if (!line.parse(arguments)) return 0;
@@ -124,27 +187,27 @@ int describe_command(const Arguments& arguments) {
   if (line.has("catalog") && line.has("arch")) {
     throw Error("--catalog describes the whole catalogue; leave the names out");
   }
-  const DataType type = parse_data_type(line.get<std::string>("dtype"));
+  const Counting counting = counting_of(line);
   const std::vector<std::string> names = line.has("catalog") ? catalog_names() : line.words();
   if (names.size() > 1) {
     Json networks = Json::array();
     for (const std::string& name : names) {
       const Architecture architecture = line.architecture(name);
-      networks.push_back(totals(lower(architecture), architecture, type));
+      networks.push_back(totals(lower(architecture), architecture, counting));
     }
     if (line.has("json")) {
       fmt::print("{}\n", json_text(networks));
     } else {
-      print_totals(networks);
+      print_totals(networks, counting);
     }
     return 0;
   }
   const Architecture architecture = line.architecture(names[0]);
   const Graph graph = lower(architecture);
   if (line.has("json")) {
-    fmt::print("{}\n", json_text(description(graph, architecture, type)));
+    fmt::print("{}\n", json_text(description(graph, architecture, counting)));
   } else {
-    print(graph, architecture, type);
+    print(graph, architecture, counting);
   }
   return 0;
 }

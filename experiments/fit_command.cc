@@ -27,14 +27,6 @@ struct Question {
   uint64_t seed;
 };
 
-ByteConvention parse_convention(const std::string& name) {
-  if (const auto convention = byte_convention_named(name)) return *convention;
-  std::string known;
-  for (ByteConvention convention : kByteConventions)
-    known += fmt::format(" {}", to_string(convention));
-  throw Error("--bytes: no convention is named '" + name + "'; there are" + known);
-}
-
 FitTerms parse_terms(const std::string& list) {
   FitTerms terms;
   std::istringstream parts(list);
@@ -255,7 +247,7 @@ int fit_command(const Arguments& arguments) {
   line.add()("json", "for machines");
   if (!line.parse(arguments)) return 0;
   Question question{.type = parse_data_type(line.get<std::string>("dtype")),
-                    .convention = parse_convention(line.get<std::string>("bytes")),
+                    .convention = parse_byte_convention(line.get<std::string>("bytes")),
                     .terms = parse_terms(line.get<std::string>("terms")),
                     .ridge_point = {},
                     .space = {},

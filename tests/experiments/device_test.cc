@@ -58,6 +58,28 @@ TEST_F(Program, FitsADeviceAndPredictsWithIt) {
   expect_refused({"fit", table, "--latency", "pixel6_cpu_ms", "--bytes", "all"}, {"block-fused"});
 }
 
+TEST_F(Program, PredictsMillisecondsOnAProfile) {
+  const auto described = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"describe", "mnv4-conv-small", "--json"});
+    const Outcome outcome = run(words);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return nlohmann::json::parse(outcome.out);
+  };
+  // The paper measures 2.4 ms (table 6).
+  const auto pixel6 = described({"--profile", "pixel6-cpu"}).at("latency");
+  EXPECT_NEAR(pixel6.at("total_ms"), 2.4, 0.2 * 2.4);
+  EXPECT_EQ(pixel6.at("total_ms"), pixel6.at("roofline_ms"));
+  std::ofstream(folder_ + "/slow.yaml")
+      << "name: slow\ndata_type: fp32\nridge_point: {value: 4, source: here}\n"
+         "peak_gmacs: {fp32: {value: 10, source: here}}\n"
+         "terms: {floor_ms: {value: 3, source: here}}\n";
+  const auto slow = described({"--profile", folder_ + "/slow.yaml"});
+  EXPECT_EQ(slow.at("data_type"), "fp32");
+  EXPECT_EQ(slow.at("latency").at("floor_ms"), 3);
+  EXPECT_GT(described({"--bytes", "aten"}).at("bytes"), described({}).at("bytes"));
+  expect_refused({"describe", "mnv4-conv-small", "--profile", "pixel8-edgetpu"}, {"no peak"});
+}
+
 // The table of a space: its networks are rows of decisions.
 TEST_F(Program, FitsDecisionsOfASpace) {
   const SearchSpace space = load_search_space("fashion-mnist");
