@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "experiments/command_line.h"
+#include "roofline/profile.h"
 #include "space/error.h"
 #include "space/lowering.h"
 #include "supernet/timing.h"
@@ -13,6 +14,7 @@ struct Measured {
   Architecture architecture;
   Graph graph;  // folded: what the steps' ops are indices of
   Timing timing;
+  std::vector<std::optional<Seconds>> predicted;  // of each op, where a profile has laws
 };
 
 // "conv + activation + add"
@@ -28,6 +30,17 @@ double macs_of(const std::vector<OpCost>& costs, const std::vector<int>& ops) {
   double macs = 0;
   for (int op : ops) macs += costs[size_t(op)].macs.value;
   return macs;
+}
+
+// Of a step's ops together; nothing where one of them has no law.
+std::optional<double> predicted_seconds(const Measured& measured, const std::vector<int>& ops) {
+  if (measured.predicted.empty()) return std::nullopt;
+  double sum = 0;
+  for (int op : ops.empty() ? std::vector{0} : ops) {  // no ops: the image
+    if (!measured.predicted[size_t(op)]) return std::nullopt;
+    sum += measured.predicted[size_t(op)]->value;
+  }
+  return sum;
 }
 
 Json record(const Measured& measured, int batch, Precision precision) {
@@ -55,16 +68,20 @@ Json record(const Measured& measured, int batch, Precision precision) {
                              {"kernel", entry.step.kernel},
                              {"macs", static_cast<int64_t>(batch * macs_of(costs, ops))},
                              {"latency_ms", 1e3 * entry.seconds}});
+    if (const auto seconds = predicted_seconds(measured, ops)) {
+      result["ops"].back()["predicted_ms"] = 1e3 * *seconds;
+    }
   }
   return result;
 }
 
 void print_steps(const Measured& measured, int batch) {
   const std::vector<OpCost> costs = op_costs(measured.graph);
-  double total = 0;
+  double total = 0, predicted_total = 0;
   for (const StepTiming& entry : measured.timing.steps) total += entry.seconds;
-  fmt::print("{:<32} {:<26} {:>12} {:>10} {:>7} {:>8}  {}\n", "op", "kind", "output", "us", "share",
-             "GMACs/s", "kernel");
+  const bool has_laws = !measured.predicted.empty();
+  fmt::print("{:<32} {:<26} {:>12} {:>10}{} {:>7} {:>8}  {}\n", "op", "kind", "output", "us",
+             has_laws ? "  predicted" : "", "share", "GMACs/s", "kernel");
   for (const auto& [step, seconds] : measured.timing.steps) {
     std::string output, rate;
     if (!step.ops.empty()) {
@@ -73,11 +90,18 @@ void print_steps(const Measured& measured, int batch) {
       const double macs = batch * macs_of(costs, step.ops);
       if (macs > 0) rate = fmt::format("{:.1f}", macs / seconds / 1e9);
     }
-    fmt::print("{:<32} {:<26} {:>12} {:>10.1f} {:>5.1f} % {:>8}  {}\n", step.name,
-               kinds_text(measured.graph, step.ops), output, 1e6 * seconds, 100 * seconds / total,
-               rate, step.kernel);
+    std::string predicted;
+    if (has_laws) {
+      const auto law = predicted_seconds(measured, step.ops);
+      predicted = fmt::format(" {:>10}", law ? fmt::format("{:.1f}", 1e6 * *law) : "no law");
+      predicted_total += law.value_or(0);
+    }
+    fmt::print("{:<32} {:<26} {:>12} {:>10.1f}{} {:>5.1f} % {:>8}  {}\n", step.name,
+               kinds_text(measured.graph, step.ops), output, 1e6 * seconds, predicted,
+               100 * seconds / total, rate, step.kernel);
   }
-  fmt::print("{:<32} {:<26} {:>12} {:>10.1f}\n\n", "sum", "", "", 1e6 * total);
+  fmt::print("{:<32} {:<26} {:>12} {:>10.1f}{}\n\n", "sum", "", "", 1e6 * total,
+             has_laws ? fmt::format(" {:>10.1f}", 1e6 * predicted_total) : "");
 }
 
 Network loaded(const CommandLine& line, const Architecture& architecture) {
@@ -86,9 +110,7 @@ Network loaded(const CommandLine& line, const Architecture& architecture) {
     Network given = load_network(line.get<std::string>("weights"), graph, torch::kCPU);
     return fold_norms(given.graph, given.parameters);
   }
-  ParameterStore parameters(graph);
-  parameters.initialize(0);
-  return fold_norms(graph, parameters);
+  return fresh_network(graph);
 }
 
 }  // namespace
@@ -106,6 +128,8 @@ int bench_command(const Arguments& arguments) {
   line.add()("repeats", po::value<int>()->default_value(9), "medians to take the median of");
   line.add()("seconds", po::value<double>()->default_value(0.2), "of runs in each repeat");
   line.add()("ops", "time of each step too: an op and what runs inside it");
+  line.add()("profile", po::value<std::string>(),
+             "of `calibrate`: with --ops, what its laws predict for each step");
   line.add()("weights", po::value<std::string>(), "of a single ARCH");
   line.add()("json", "for machines");
   line.add_input_options();
@@ -121,12 +145,26 @@ int bench_command(const Arguments& arguments) {
                               .repeats = line.get<int>("repeats"),
                               .seconds = line.get<double>("seconds"),
                               .per_step = line.has("ops")};
+  std::optional<Profile> profile;
+  if (line.has("profile")) {
+    profile = load_profile(line.get<std::string>("profile"));
+    if (profile->op_laws.empty()) {
+      throw Error("--profile: '" + profile->name +
+                  "' has no laws of ops; `ridgewalk calibrate` makes one that has");
+    }
+  }
   Json networks = Json::array();
   for (const std::string& name : names) {
     const Architecture architecture = line.architecture(name);
     const Network network = loaded(line, architecture);
-    const Measured measured{architecture, network.graph,
-                            measure(network, batch, session.machine.precision, options)};
+    Measured measured{architecture,
+                      network.graph,
+                      measure(network, batch, session.machine.precision, options),
+                      {}};
+    if (profile) {
+      measured.predicted =
+          op_times(network.graph, profile->data_type, profile->op_laws, profile->read_bandwidths());
+    }
     networks.push_back(record(measured, batch, session.machine.precision));
     if (line.has("json")) continue;
     if (options.per_step) print_steps(measured, batch);

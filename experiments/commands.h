@@ -16,6 +16,7 @@ int train_command(const Arguments& arguments);
 int evaluate_command(const Arguments& arguments);
 int export_command(const Arguments& arguments);
 int fit_command(const Arguments& arguments);
+int calibrate_command(const Arguments& arguments);
 int bench_command(const Arguments& arguments);
 
 }  // namespace ridgewalk

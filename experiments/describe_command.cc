@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "experiments/command_line.h"
 #include "roofline/latency_model.h"
@@ -28,14 +29,22 @@ double total_bytes(const NetworkCost& total, DataType type) {
          double(total.weight_elements + total.activation_elements);
 }
 
-// Milliseconds on the profile, term by term.
+// Milliseconds on the profile, term by term, and by the laws of its ops where it has them.
 Json latency_json(const Graph& graph, const Counting& counting) {
   const Prediction prediction = predict(graph, *counting.model);
   const auto ms = [](Seconds seconds) { return 1e3 * seconds.value; };
-  return {{"profile", counting.profile->name},      {"total_ms", ms(prediction.total())},
-          {"roofline_ms", ms(prediction.roofline)}, {"depthwise_ms", ms(prediction.depthwise)},
-          {"cache_ms", ms(prediction.cache)},       {"op_overhead_ms", ms(prediction.op_overhead)},
-          {"floor_ms", ms(prediction.floor)},       {"upper_ms", ms(prediction.upper)}};
+  Json result = {
+      {"profile", counting.profile->name},      {"total_ms", ms(prediction.total())},
+      {"roofline_ms", ms(prediction.roofline)}, {"depthwise_ms", ms(prediction.depthwise)},
+      {"cache_ms", ms(prediction.cache)},       {"op_overhead_ms", ms(prediction.op_overhead)},
+      {"floor_ms", ms(prediction.floor)},       {"upper_ms", ms(prediction.upper)}};
+  if (counting.profile->op_laws.empty() || counting.type != counting.profile->data_type) {
+    return result;
+  }
+  const CalibratedLatency by_laws = predict_by_laws(graph, *counting.profile);
+  result["laws_ms"] = ms(by_laws.total);
+  result["ops_without_law"] = by_laws.unknown;
+  return result;
 }
 
 Json totals(const Graph& graph, const Architecture& architecture, const Counting& counting) {
@@ -129,6 +138,13 @@ void print(const Graph& graph, const Architecture& architecture, const Counting&
     if (ms(key) != 0) fmt::print(", {} {:+.4g}", name, ms(key));
   }
   fmt::print("; MACs and bytes one after the other {:.4g}\n", ms("upper_ms"));
+  if (!latency.contains("laws_ms")) return;
+  fmt::print("  by laws of ops  {:.4g} ms", ms("laws_ms"));
+  if (!latency["ops_without_law"].empty()) {
+    fmt::print(" at least: no law for {}",
+               fmt::join(latency["ops_without_law"].get<std::vector<std::string>>(), ", "));
+  }
+  fmt::print("\n");
 }
 
 // One line a network.
@@ -141,7 +157,10 @@ void print_totals(const Json& networks, const Counting& counting) {
                network["resolution"].get<int>(), network["parameters"].get<int64_t>(),
                network["macs"].get<int64_t>(), network["attention_macs"].get<int64_t>(),
                network["operational_intensity"].get<double>());
-    if (counting.model) fmt::print(" {:>9.4g}", network["latency"]["total_ms"].get<double>());
+    if (counting.model) {
+      const Json& latency = network["latency"];
+      fmt::print(" {:>9.4g}", latency.value("laws_ms", latency["total_ms"].get<double>()));
+    }
     fmt::print("\n");
   }
 }
@@ -179,7 +198,8 @@ int describe_command(const Arguments& arguments) {
       "width of weights and activations: int8 (default, or the profile's), bf16, fp16, fp32");
   line.add()("bytes", po::value<std::string>()->default_value("mnv4"),
              "mnv4, mnv4-adds, weights-out, out-only, aten or block-fused");
-  line.add()("profile", po::value<std::string>(), "predict the latency on it, its terms included");
+  line.add()("profile", po::value<std::string>(),
+             "predict the latency on it: roofline, terms, laws of ops");
   line.add_input_options();
   line.add_session_options();
   if (!line.parse(arguments)) return 0;

@@ -20,6 +20,7 @@ Finds mobile vision networks that are fast on every kind of hardware.
   evaluate  a network with given weights
   export    a network as ONNX or safetensors
   fit       a device's ridge point and peak from measured latencies
+  calibrate this machine's own profile: peaks, bandwidths, what each kind of op takes
   bench     measured latency of networks on this machine
 )";
 
@@ -27,7 +28,8 @@ constexpr std::pair<const char*, int (*)(const ridgewalk::Arguments&)> kCommands
     {"search", ridgewalk::search_command},     {"sweep", ridgewalk::sweep_command},
     {"describe", ridgewalk::describe_command}, {"train", ridgewalk::train_command},
     {"evaluate", ridgewalk::evaluate_command}, {"export", ridgewalk::export_command},
-    {"fit", ridgewalk::fit_command},           {"bench", ridgewalk::bench_command},
+    {"fit", ridgewalk::fit_command},           {"calibrate", ridgewalk::calibrate_command},
+    {"bench", ridgewalk::bench_command},
 };
 
 int run(const std::string& name, const ridgewalk::Arguments& arguments) {

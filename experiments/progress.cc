@@ -29,9 +29,12 @@ void Progress::update(int done, const std::string& note) {
   constexpr int kCells = 24;
   std::string bar(kCells, '.');
   std::fill_n(bar.begin(), kCells * done / std::max(1, total_), '#');
-  fmt::print(stderr, "\r\033[K{:<14} [{}] {:3} %  {:.0f} images/s  {} left  {}", title_, bar,
-             100 * done / std::max(1, total_), rate * images_per_step_,
-             duration_text((total_ - done) / std::max(1e-9, rate)), note);
+  const std::string images =
+      images_per_step_ > 0 ? fmt::format("  {:.0f} images/s", rate * images_per_step_) : "";
+  const std::string left =
+      done > first_ ? "  " + duration_text((total_ - done) / rate) + " left" : "";
+  fmt::print(stderr, "\r\033[K{:<14} [{}] {:3} %{}{}  {}", title_, bar,
+             100 * done / std::max(1, total_), images, left, note);
   std::fflush(stderr);
 }
 

@@ -8,7 +8,8 @@ namespace ridgewalk {
 
 class Progress {
  public:
-  // `done` of `total` steps are behind us already; a step takes `images_per_step` images.
+  // `done` of `total` steps are behind us already; a step takes `images_per_step` images, 0 where
+  // it does not count images.
   Progress(std::string title, int done, int total, double images_per_step, bool quiet);
   ~Progress();
   Progress(const Progress&) = delete;

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "experiments/csv.h"
 #include "roofline/latency.h"
 #include "roofline/latency_curve.h"
 #include "roofline/profile.h"
@@ -68,13 +69,6 @@ Json swaps_json(const std::vector<RatedNetwork>& networks, const std::vector<Lat
   return list;
 }
 
-std::string quoted(const std::string& text) {
-  if (text.find_first_of(",\"\n") == std::string::npos) return text;
-  std::string result = "\"";
-  for (char c : text) result += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return result + '"';
-}
-
 }  // namespace
 
 Json sweep_json(const std::vector<RatedNetwork>& networks, const std::vector<MacsPerByte>& points,
@@ -117,7 +111,7 @@ std::string sweep_csv(const Json& sweep) {
   std::string csv = "network,ridge_point,latency_macs\n";
   for (const Json& network : sweep["networks"]) {
     for (size_t i = 0; i < sweep["ridge_points"].size(); ++i) {
-      csv += fmt::format("{},{},{}\n", quoted(network["name"].get<std::string>()),
+      csv += fmt::format("{},{},{}\n", csv_quoted(network["name"].get<std::string>()),
                          sweep["ridge_points"][i].get<double>(),
                          network["latency_macs"][i].get<double>());
     }

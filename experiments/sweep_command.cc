@@ -1,14 +1,18 @@
 #include "experiments/sweep.h"
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
+#include <random>
 
 #include <fmt/format.h>
 
 #include "experiments/command_line.h"
 #include "experiments/comparison.h"
+#include "experiments/measurement.h"
 #include "experiments/report.h"
 #include "roofline/profile.h"
+#include "space/decisions.h"
 #include "space/yaml.h"
 
 namespace ridgewalk {
@@ -43,6 +47,51 @@ std::vector<RatedNetwork> networks_of(const CommandLine& line) {
     }
   }
   return networks;
+}
+
+// "mobile:100": so many random members of a space, which are left in `folder` as YAML.
+std::vector<RatedNetwork> random_members(const std::string& text, uint64_t seed,
+                                         const std::string& folder) {
+  const size_t colon = text.rfind(':');
+  int count = 0;
+  if (colon != std::string::npos) {
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data() + colon + 1, end, count);
+    if (error != std::errc() || stop != end) count = 0;
+  }
+  if (count < 1 || count > 10000) {
+    throw Error("--members: '" + text +
+                "' must be a space and a number from 1 to 10000: mobile:100");
+  }
+  const SearchSpace space = load_search_space(text.substr(0, colon));
+  std::mt19937_64 random(seed);
+  std::vector<RatedNetwork> members;
+  for (int i = 0; i < count; ++i) {
+    Architecture architecture = decode(space, sample(space, random));
+    architecture.name = fmt::format("{}-{}-{:03}", space.name, seed, i);
+    write_file(folder + "/" + architecture.name + ".yaml", to_yaml(architecture));
+    members.push_back({std::move(architecture)});
+  }
+  return members;
+}
+
+// The profile of --profile that has laws of ops.
+Profile calibrated_profile(const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    Profile profile = load_profile(name);
+    if (!profile.op_laws.empty()) return profile;
+  }
+  throw Error(
+      "--measure needs this machine's own profile: ridgewalk calibrate --out machine.yaml, "
+      "then --profile machine.yaml");
+}
+
+void make_folder(const std::string& path) {
+  std::error_code failed;
+  std::filesystem::create_directories(path, failed);
+  if (failed) {
+    throw Error(path, 0, "cannot be made (" + failed.message() + "); choose another --out");
+  }
 }
 
 void print_fronts(const Json& sweep) {
@@ -80,6 +129,11 @@ int sweep_command(const Arguments& arguments) {
              "hardware profile whose ridge point is added (may be repeated)");
   line.add()("dtype", po::value<std::string>()->default_value("int8"),
              "width of weights and activations: int8, bf16, fp16, fp32");
+  line.add()("members", po::value<std::string>(),
+             "random networks too: mobile:100, a space and how many; they are left in OUT/members");
+  line.add()("seed", po::value<int64_t>()->default_value(1), "of the members");
+  line.add()("measure",
+             "predicted beside measured latency, on this machine: with --profile of `calibrate`");
   line.add()("out", po::value<std::string>(), "folder");
   line.add_input_options();
   line.add_session_options();
@@ -93,12 +147,19 @@ int sweep_command(const Arguments& arguments) {
   std::sort(points.begin(), points.end());
   points.erase(std::unique(points.begin(), points.end()), points.end());
   const DataType type = parse_data_type(line.get<std::string>("dtype"));
-  const std::vector<RatedNetwork> networks = networks_of(line);
+  std::optional<Profile> calibrated;
+  if (line.has("measure")) calibrated = calibrated_profile(profiles);
+  std::vector<RatedNetwork> networks;
+  if (line.has("arch") || !line.has("members")) networks = networks_of(line);
   const std::string out = line.required("out");
-  std::error_code failed;
-  std::filesystem::create_directories(out, failed);
-  if (failed)
-    throw Error(out, 0, "cannot be made (" + failed.message() + "); choose another --out");
+  make_folder(out);
+  if (line.has("members")) {
+    make_folder(out + "/members");
+    for (RatedNetwork& member :
+         random_members(line.get<std::string>("members"), line.seed(), out + "/members")) {
+      networks.push_back(std::move(member));
+    }
+  }
 
   std::vector<Contender> contenders;
   for (const RatedNetwork& network : networks) {
@@ -117,6 +178,13 @@ int sweep_command(const Arguments& arguments) {
                  {"sweep", sweep},
                  {"marks", profile_marks(profiles)}};
   for (MacsPerByte point : shown) report["ridge_points"].push_back(point.value);
+  if (calibrated) {
+    std::vector<Architecture> architectures;
+    for (const RatedNetwork& network : networks) architectures.push_back(network.architecture);
+    report["measured"] = measure_networks(architectures, *calibrated, line.has("quiet"));
+    write_file(out + "/measured.csv", measured_csv(report["measured"]));
+    write_file(out + "/measured.json", json_text(report["measured"]) + "\n");
+  }
   write_file(out + "/sweep.csv", sweep_csv(sweep));
   write_file(out + "/sweep.json", json_text(sweep) + "\n");
   write_file(out + "/report.html", report_html(report));
@@ -124,6 +192,7 @@ int sweep_command(const Arguments& arguments) {
     fmt::print("Latency at each ridge point (MACs/byte) relative to {}\n\n{}\n",
                networks[0].architecture.name, comparison_table(report["networks"], shown));
     print_fronts(sweep);
+    if (calibrated) fmt::print("{}\n", measured_table(report["measured"]));
     fmt::print("report: {}/report.html\n", out);
   }
   return 0;

@@ -9,6 +9,7 @@
 
 #include <Eigen/Dense>
 
+#include "roofline/nonnegative.h"
 #include "space/error.h"
 
 namespace ridgewalk {
@@ -32,37 +33,6 @@ Macs roofline_macs(const NetworkWork& work, MacsPerByte ridge_point, double dept
          depthwise_cost * latency_at(work.depthwise, {ridge_point.value / depthwise_cost});
 }
 
-// Nonnegative least squares of a few columns against ones, from the normal equations: the best of
-// the solutions with some columns left out.
-template <size_t N>
-struct Linear {
-  std::array<double, N> factors = {};
-  double loss = std::numeric_limits<double>::infinity();
-};
-
-template <size_t N>
-Linear<N> nonnegative_least_squares(const Eigen::Matrix<double, N, N>& products,
-                                    const Eigen::Matrix<double, N, 1>& sums, double count,
-                                    unsigned wanted) {
-  Linear<N> best;
-  for (unsigned kept = 1; kept < 1u << N; ++kept) {
-    if ((kept & wanted) != kept) continue;
-    std::vector<int> columns;
-    for (size_t i = 0; i < N; ++i) {
-      if (kept >> i & 1) columns.push_back(int(i));
-    }
-    const Eigen::MatrixXd a = products(columns, columns);
-    const Eigen::VectorXd b = sums(columns);
-    const Eigen::VectorXd x = a.fullPivLu().solve(b);
-    if (!x.allFinite() || (x.array() < 0).any()) continue;
-    const double loss = count - 2 * x.dot(b) + x.dot(a * x);
-    if (loss >= best.loss) continue;
-    best = {.factors = {}, .loss = loss};
-    for (size_t i = 0; i < columns.size(); ++i) best.factors[size_t(columns[i])] = x[int(i)];
-  }
-  return best;
-}
-
 struct Candidate {
   Fit fit;
   double loss = std::numeric_limits<double>::infinity();
@@ -84,14 +54,20 @@ Candidate fit_linear(const Networks& networks, const FitTerms& terms, MacsPerByt
     products += row * row.transpose();
     sums += row;
   }
-  const unsigned wanted = 1u | (terms.op_overhead ? 2u : 0u) | (terms.floor ? 4u : 0u);
-  const auto linear = nonnegative_least_squares<3>(products, sums, double(networks.size()), wanted);
-  return {.fit = {.ridge_point = ridge_point,
-                  .seconds_per_mac = linear.factors[0] / scale[0],
-                  .depthwise_cost = depthwise_cost,
-                  .op_overhead = {linear.factors[1] / scale[1]},
-                  .floor = {linear.factors[2] / scale[2]}},
-          .loss = linear.loss};
+  for (int i : {1, 2}) {
+    if (i == 1 ? terms.op_overhead : terms.floor) continue;
+    products.row(i).setZero();
+    products.col(i).setZero();
+    sums[i] = 0;
+  }
+  const Eigen::Vector3d factors = nonnegative_least_squares(products, sums);
+  return {
+      .fit = {.ridge_point = ridge_point,
+              .seconds_per_mac = factors[0] / scale[0],
+              .depthwise_cost = depthwise_cost,
+              .op_overhead = {factors[1] / scale[1]},
+              .floor = {factors[2] / scale[2]}},
+      .loss = double(networks.size()) - 2 * factors.dot(sums) + factors.dot(products * factors)};
 }
 
 // The lowest of f over exp(u), u in [low, high]: a grid, then golden sections around its best.

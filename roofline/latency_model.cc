@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "space/error.h"
+#include "space/fold.h"
 
 namespace ridgewalk {
 namespace {
@@ -79,6 +80,38 @@ Prediction predict(const Graph& graph, const LatencyModel& model) {
   prediction.floor = model.floor;
   prediction.upper = upper / model.peak;
   return prediction;
+}
+
+CalibratedLatency predict_by_laws(const Graph& graph, const Profile& profile) {
+  if (profile.op_laws.empty()) {
+    throw Error("profile '" + profile.name +
+                "' has no laws of ops; `ridgewalk calibrate` makes one that has");
+  }
+  // The bare machine's, where it is known: nothing is faster.
+  const DataType type = profile.data_type;
+  const auto peak = profile.peak_gmacs.find(type);
+  const bool is_bare = peak != profile.peak_gmacs.end() && profile.bandwidth_gbps;
+  const LatencyModel bound = is_bare
+                                 ? LatencyModel{.ridge_point = *profile.datasheet_ridge_point(type),
+                                                .peak = {peak->second.value * 1e9}}
+                                 : latency_model(profile, type, false);
+  const Graph folded = fold_norms(graph).graph;
+  const std::vector<OpCost> costs = op_costs(folded);
+  const auto times = op_times(folded, type, profile.op_laws, profile.read_bandwidths());
+  CalibratedLatency latency;
+  for (size_t i = 0; i < times.size(); ++i) {
+    if (times[i]) {
+      latency.total += *times[i];
+      continue;
+    }
+    latency.total +=
+        std::max(costs[i].macs, bound.ridge_point * bytes(costs[i], type)) / bound.peak;
+    const std::string kind = law_kind(folded, folded.ops[i]);
+    if (std::find(latency.unknown.begin(), latency.unknown.end(), kind) == latency.unknown.end()) {
+      latency.unknown.push_back(kind);
+    }
+  }
+  return latency;
 }
 
 }  // namespace ridgewalk

@@ -42,4 +42,14 @@ LatencyModel latency_model(const Profile& profile, std::optional<DataType> type 
 // Throws Error when the cache term meets another convention than mnv4.
 Prediction predict(const Graph& graph, const LatencyModel& model);
 
+// By the laws of a calibrated profile: the ops of the graph with its norms folded, as it is run.
+struct CalibratedLatency {
+  Seconds total = {};
+  std::vector<std::string> unknown = {};  // kinds of op without a law: at their roofline alone, so
+                                          // that the total is a lower bound
+};
+
+// Throws Error when the profile has no laws.
+CalibratedLatency predict_by_laws(const Graph& graph, const Profile& profile);
+
 }  // namespace ridgewalk

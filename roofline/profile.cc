@@ -62,6 +62,75 @@ void read_terms(const YamlSource& source, ProfileTerms& terms) {
   }
 }
 
+std::optional<double> read_rate(FieldReader& reader, const std::string& name) {
+  if (!reader.has(name)) return std::nullopt;
+  const auto value = reader.required<double>(name);
+  if (!(value > 0 && std::isfinite(value))) {
+    reader.child(name).fail("'" + name + "' must be a finite number above 0");
+  }
+  return value;
+}
+
+OpLaw read_law(const YamlSource& source) {
+  FieldReader reader(source);
+  OpLaw law{.kind = reader.required<std::string>("kind")};
+  reader.optional("overhead_us", law.overhead_us);
+  if (!(law.overhead_us >= 0 && std::isfinite(law.overhead_us))) {
+    reader.child("overhead_us").fail("'overhead_us' must be a finite number, at least 0");
+  }
+  law.gmacs = read_rate(reader, "gmacs");
+  for (const auto& [name, share] :
+       {std::pair("weights", &OpLaw::weights), std::pair("input", &OpLaw::input),
+        std::pair("output", &OpLaw::output)}) {
+    reader.optional(name, law.*share);
+    if (!(law.*share >= 0 && std::isfinite(law.*share))) {
+      reader.child(name).fail(std::string("'") + name + "' must be a finite number, at least 0");
+    }
+  }
+  reader.optional("ops", law.ops);
+  if (reader.has("spread")) law.spread = reader.required<double>("spread");
+  reader.finish();
+  return law;
+}
+
+void read_laws(const YamlSource& source, Profile& profile) {
+  FieldReader reader(source);
+  profile.op_laws_source = reader.required<std::string>("source");
+  const YamlSource laws = reader.child("laws");
+  if (!laws.node.IsSequence()) laws.fail("'laws' must be a list");
+  for (const YAML::Node& node : laws.node) {
+    OpLaw law = read_law({node, laws.file});
+    for (const OpLaw& other : profile.op_laws) {
+      if (other.kind != law.kind) continue;
+      YamlSource{node, laws.file}.fail("kind '" + law.kind + "' has two laws; keep one");
+    }
+    profile.op_laws.push_back(std::move(law));
+  }
+  reader.finish();
+}
+
+void write_laws(YAML::Emitter& out, const Profile& profile) {
+  if (profile.op_laws.empty()) return;
+  const auto write = [&](const char* name, const std::optional<double>& value) {
+    if (value) out << YAML::Key << name << YAML::Value << number_text(*value);
+  };
+  out << YAML::Key << "ops" << YAML::Value << YAML::BeginMap;
+  out << YAML::Key << "source" << YAML::Value << profile.op_laws_source;
+  out << YAML::Key << "laws" << YAML::Value << YAML::BeginSeq;
+  for (const OpLaw& law : profile.op_laws) {
+    out << YAML::BeginMap << YAML::Key << "kind" << YAML::Value << law.kind;
+    if (law.overhead_us > 0) write("overhead_us", law.overhead_us);
+    write("gmacs", law.gmacs);
+    if (law.weights > 0) write("weights", law.weights);
+    if (law.input > 0) write("input", law.input);
+    if (law.output > 0) write("output", law.output);
+    out << YAML::Key << "ops" << YAML::Value << law.ops;
+    write("spread", law.spread);
+    out << YAML::EndMap;
+  }
+  out << YAML::EndSeq << YAML::EndMap;
+}
+
 void write_figure(YAML::Emitter& out, std::string_view name, const std::optional<Sourced>& figure) {
   if (!figure) return;
   out << YAML::Key << std::string(name) << YAML::Value << YAML::BeginMap;
@@ -108,6 +177,14 @@ std::optional<MacsPerSecond> Profile::peak() const {
   return MacsPerSecond{found->second.value * 1e9};
 }
 
+ReadBandwidths Profile::read_bandwidths() const {
+  ReadBandwidths bandwidths;
+  for (const WorkingSet& set : working_sets) {
+    bandwidths.push_back({{1024 * set.kib}, {1e9 * set.gbps.value}});
+  }
+  return bandwidths;
+}
+
 std::vector<std::string> built_in_profiles() { return names(embedded_profiles()); }
 
 Profile load_profile(const std::string& name_or_path) {
@@ -141,7 +218,30 @@ Profile profile_from_yaml(const std::string& text, const std::string& file) {
   read_figure(reader, "ridge_point", 0, profile.given_ridge_point);
   if (reader.has("effective")) read_effective(reader.child("effective"), profile);
   if (reader.has("terms")) read_terms(reader.child("terms"), profile.terms);
+  reader.optional("threads", profile.threads);
+  if (profile.threads < 0 || profile.threads > 4096) {
+    reader.child("threads").fail("'threads' must be from 0 to 4096");
+  }
+  if (reader.has("working_sets")) {
+    const YamlSource sets = reader.child("working_sets");
+    if (!sets.node.IsSequence()) sets.fail("'working_sets' must be a list");
+    for (const YAML::Node& node : sets.node) {
+      FieldReader set({node, sets.file});
+      const auto kib = read_rate(set, "kib");
+      if (!kib) set.source().fail("missing key 'kib'");
+      profile.working_sets.push_back({*kib, read_figure(set.child("gbps"), "gbps", 1e-6)});
+      set.finish();
+    }
+  }
+  if (reader.has("ops")) read_laws(reader.child("ops"), profile);
   reader.finish();
+  if (!profile.op_laws.empty() && profile.working_sets.empty()) {
+    reader.child("ops").fail("its laws need working_sets; give them too");
+  }
+  for (size_t i = 1; i < profile.working_sets.size(); ++i) {
+    if (profile.working_sets[i - 1].kib < profile.working_sets[i].kib) continue;
+    reader.child("working_sets").fail("must be in ascending order of kib");
+  }
   if (profile.given_ridge_point && profile.bandwidth_gbps && !profile.peak_gmacs.empty()) {
     reader.child("ridge_point").fail("follows from peak_gmacs and bandwidth_gbps; leave it out");
   }
@@ -173,6 +273,17 @@ std::string to_yaml(const Profile& profile) {
     out << YAML::EndMap;
   }
   write_terms(out, profile.terms);
+  if (profile.threads > 0) out << YAML::Key << "threads" << YAML::Value << profile.threads;
+  if (!profile.working_sets.empty()) {
+    out << YAML::Key << "working_sets" << YAML::Value << YAML::BeginSeq;
+    for (const WorkingSet& set : profile.working_sets) {
+      out << YAML::BeginMap << YAML::Key << "kib" << YAML::Value << number_text(set.kib);
+      write_figure(out, "gbps", set.gbps);
+      out << YAML::EndMap;
+    }
+    out << YAML::EndSeq;
+  }
+  write_laws(out, profile);
   out << YAML::EndMap;
   return std::string(out.c_str()) + "\n";
 }

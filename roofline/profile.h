@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "roofline/cost.h"
+#include "roofline/op_law.h"
 
 namespace ridgewalk {
 
@@ -28,21 +29,34 @@ struct ProfileTerms {
   bool operator==(const ProfileTerms&) const = default;
 };
 
+// How fast a working set of a size is read over and over: from the cache that holds it.
+struct WorkingSet {
+  double kib = 0;
+  Sourced gbps;
+  bool operator==(const WorkingSet&) const = default;
+};
+
 // A device: dense peaks and the bandwidth of its datasheet or of measurements of the bare machine,
 // and what measured networks imply (effective), which is the one to predict with. A profile may be
 // just a ridge point.
 struct Profile {
   std::string name;
   std::string description;
-  DataType data_type = DataType::kInt8;      // of the effective figures, and unless asked otherwise
-  std::map<DataType, Sourced> peak_gmacs;    // dense, 1e9 MACs/s
-  std::optional<Sourced> bandwidth_gbps;     // 1e9 bytes/s
-  std::optional<Sourced> given_ridge_point;  // MACs/byte, where peak and bandwidth are not known
-  std::optional<Sourced> effective_ridge_point;  // MACs/byte
-  std::optional<Sourced> effective_peak_gmacs;
-  ProfileTerms terms;
+  DataType data_type = DataType::kInt8;  // of the effective figures, and unless asked otherwise
+  std::map<DataType, Sourced> peak_gmacs = {};  // dense, 1e9 MACs/s
+  std::optional<Sourced> bandwidth_gbps = {};   // 1e9 bytes/s
+  std::optional<Sourced> given_ridge_point =
+      {};  // MACs/byte, where peak and bandwidth are not known
+  std::optional<Sourced> effective_ridge_point = {};  // MACs/byte
+  std::optional<Sourced> effective_peak_gmacs = {};
+  ProfileTerms terms = {};
+  int threads = 0;  // of a calibrated machine, that its figures are for; 0 where it is not said
+  std::vector<WorkingSet> working_sets = {};  // of a calibrated machine, smallest first
+  std::vector<OpLaw> op_laws = {};            // of a calibrated machine
+  std::string op_laws_source = {};
   bool operator==(const Profile&) const = default;
 
+  ReadBandwidths read_bandwidths() const;
   // Peak over bandwidth, or as given; nothing where either is unknown for the data type.
   std::optional<MacsPerByte> datasheet_ridge_point(DataType type) const;
   // The effective ridge point, the datasheet's where there is none.

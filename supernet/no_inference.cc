@@ -1,6 +1,7 @@
 // Where the LibTorch that is built against leaves no room for Debian's oneDNN.
 #include "space/error.h"
 #include "supernet/inference.h"
+#include "supernet/machine.h"
 
 namespace ridgewalk {
 
@@ -19,5 +20,9 @@ torch::Tensor Inference::forward(const torch::Tensor&, const StepClock&) { retur
 const std::vector<Inference::Step>& Inference::steps() const { return compiled_->steps; }
 const std::vector<int64_t>& Inference::image_shape() const { return compiled_->images; }
 size_t Inference::arena_bytes() const { return 0; }
+
+std::optional<MeasuredRate> measure_peak_gmacs(DataType, int) { return std::nullopt; }
+MeasuredRate measure_bandwidth_gbps(Bytes, int) { return {}; }
+std::string cpu_name() { return "CPU"; }
 
 }  // namespace ridgewalk

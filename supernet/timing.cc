@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "roofline/statistics.h"
 #include "space/error.h"
 
 namespace ridgewalk {
@@ -12,14 +13,6 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// The value that a share `q` of them is below.
-double quantile(std::vector<double> values, double q) {
-  std::sort(values.begin(), values.end());
-  const double place = q * double(values.size() - 1);
-  const size_t below = size_t(place);
-  const size_t above = std::min(below + 1, values.size() - 1);
-  return values[below] + (place - double(below)) * (values[above] - values[below]);
-}
 double median(std::vector<double> values) { return quantile(std::move(values), 0.5); }
 
 double one_run(Inference& network, const torch::Tensor& images) {

@@ -154,6 +154,12 @@ Network fold_norms(const Graph& graph, const ParameterStore& parameters) {
   return {std::move(folded.graph), std::move(store)};
 }
 
+Network fresh_network(const Graph& graph) {
+  ParameterStore parameters(graph);
+  parameters.initialize(0);
+  return fold_norms(graph, parameters);
+}
+
 Network load_network(const std::string& path, const Graph& graph, torch::Device device) {
   if (!path.ends_with(".onnx")) {
     Network network{graph, ParameterStore(graph, device)};

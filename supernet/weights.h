@@ -28,6 +28,9 @@ struct Network {
 // is left of the norms gives the same logits.
 Network fold_norms(const Graph& graph, const ParameterStore& parameters);
 
+// The network of `graph` freshly initialised, folded: as good as any to measure its latency with.
+Network fresh_network(const Graph& graph);
+
 // The network of `graph` with the weights of a file: safetensors, or ONNX as write_onnx() writes
 // it, folded or not. Throws Error.
 Network load_network(const std::string& path, const Graph& graph, torch::Device device);

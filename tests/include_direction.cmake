@@ -2,7 +2,7 @@
 cmake_minimum_required(VERSION 3.25)
 set(may_space "")
 set(may_roofline space)
-set(may_supernet space)
+set(may_supernet space roofline)
 set(may_search space roofline)
 set(bad "")
 foreach(folder space roofline supernet search)

@@ -1,0 +1,164 @@
+#include <algorithm>
+#include <filesystem>
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include "experiments/calibration.h"
+#include "experiments/command_line.h"
+#include "experiments/progress.h"
+#include "experiments/report.h"
+#include "roofline/fit.h"
+#include "space/error.h"
+#include "space/file.h"
+#include "supernet/machine.h"
+
+namespace ridgewalk {
+namespace {
+
+constexpr double kSmallestSetKib = 16;
+constexpr double kLargestSetKib = 1 << 20;  // beyond every cache: memory itself
+
+Sourced sourced(const MeasuredRate& rate, const std::string& source) {
+  return {.value = std::stod(fmt::format("{:.4g}", rate.value)),
+          .source = fmt::format("{}, spread {:.1f} %", source, 100 * rate.spread)};
+}
+
+void measure_bare_machine(int threads, const std::string& source, Progress& progress,
+                          Profile& profile) {
+  int done = 0;
+  for (DataType type : kDataTypes) {
+    progress.update(done++, "peak " + std::string(to_string(type)));
+    if (const auto rate = measure_peak_gmacs(type, threads)) {
+      profile.peak_gmacs[type] = sourced(*rate, source);
+    }
+  }
+  for (double kib = kSmallestSetKib; kib <= kLargestSetKib; kib *= 4) {
+    progress.update(done++, fmt::format("{:.0f} KiB", kib));
+    const MeasuredRate rate = measure_bandwidth_gbps({1024 * kib}, threads);
+    profile.working_sets.push_back({kib, sourced(rate, source)});
+  }
+  profile.bandwidth_gbps = profile.working_sets.back().gbps;
+}
+
+void fit_effective(const std::vector<TimedNetwork>& networks, const std::string& source,
+                   Profile& profile) {
+  std::vector<Measured> measured;
+  for (const TimedNetwork& network : networks) {
+    measured.push_back(
+        {network_work(network.graph.name, network.graph, profile.data_type, ByteConvention::kMnv4),
+         {network.timing.median_seconds}});
+  }
+  std::vector<const Measured*> all;
+  for (const Measured& one : measured) all.push_back(&one);
+  const Fit fitted = fit(all, {});
+  const auto figure = [&](double value) {
+    return Sourced{std::stod(fmt::format("{:.4g}", value)), source};
+  };
+  profile.effective_ridge_point = figure(fitted.ridge_point.value);
+  profile.effective_peak_gmacs = figure(1e-9 / fitted.seconds_per_mac);
+}
+
+std::string agreement_text(const Agreement& agreement) {
+  return fmt::format(
+      "mean error {:.1f} %, {:.0f} % within 5 %, {:.0f} % within 10 %, Spearman {:.3f}",
+      100 * agreement.mean_error, 100 * agreement.within_5, 100 * agreement.within_10,
+      agreement.spearman);
+}
+
+void print(const Profile& profile) {
+  fmt::print("{}\n\n", profile.description);
+  for (const auto& [type, peak] : profile.peak_gmacs) {
+    fmt::print("peak {:<5} {:>9.4g} GMACs/s   {}\n", to_string(type), peak.value, peak.source);
+  }
+  for (const WorkingSet& set : profile.working_sets) {
+    fmt::print("{:>7.0f} KiB {:>8.4g} GB/s read\n", set.kib, set.gbps.value);
+  }
+  fmt::print("effective: ridge point {:.4g} MACs/byte, peak {:.4g} GMACs/s\n\n",
+             profile.effective_ridge_point->value, profile.effective_peak_gmacs->value);
+  const double peak = profile.peak_gmacs.count(profile.data_type) > 0
+                          ? profile.peak_gmacs.at(profile.data_type).value
+                          : 0;
+  fmt::print("{:<24} {:>6} {:>11} {:>9} {:>8} {:>8} {:>7} {:>7} {:>8}\n", "ops", "number",
+             "overhead us", "GMACs/s", "of peak", "weights", "input", "output", "spread");
+  const auto share = [](double value) {
+    return value > 0 ? fmt::format("{:.3g}", value) : std::string("-");
+  };
+  for (const OpLaw& law : profile.op_laws) {
+    fmt::print("{:<24} {:>6} {:>11.3g} {:>9} {:>8} {:>8} {:>7} {:>7} {:>8}\n", law.kind, law.ops,
+               law.overhead_us, law.gmacs ? fmt::format("{:.4g}", *law.gmacs) : "-",
+               law.gmacs && peak > 0 ? fmt::format("{:.0f} %", 100 * *law.gmacs / peak) : "-",
+               share(law.weights), share(law.input), share(law.output),
+               law.spread ? fmt::format("{:.1f} %", 100 * *law.spread) : "-");
+  }
+  fmt::print(
+      "{:<24} weights, input, output: share of the time to read them that computing does not "
+      "hide\n\n",
+      "");
+  fmt::print("{}\n", profile.op_laws_source);
+}
+
+}  // namespace
+
+int calibrate_command(const Arguments& arguments) {
+  namespace po = boost::program_options;
+  CommandLine line(
+      "calibrate --out PROFILE.yaml [--threads N] [--precision fp32|bf16]",
+      "Measures this machine's CPU: peaks by data type, bandwidth by working set, and what\n"
+      "each kind of op takes, from the ops of random networks. Writes a profile with the\n"
+      "spread of each figure, for `describe --profile` and `sweep --measure`. Some minutes;\n"
+      "leave the machine alone meanwhile.",
+      nullptr, 0);
+  line.add()("networks", po::value<int>()->default_value(80), "random networks to measure");
+  line.add()("seconds", po::value<double>()->default_value(0.1), "of runs in each repeat");
+  line.add()("repeats", po::value<int>()->default_value(5), "medians to take the median of");
+  line.add()("seed", po::value<int64_t>()->default_value(0), "of the networks");
+  line.add()("out", po::value<std::string>(), "profile to write");
+  line.add_session_options("1", "fp32");
+  if (!line.parse(arguments)) return 0;
+  const std::string out = line.required("out");
+  const Session session = line.session(1, "fp32");
+  if (!session.machine.device.is_cpu()) throw Error("--device: calibrate measures the CPU alone");
+  const int count = line.get<int>("networks");
+  if (count < 16 || count > 10000) throw Error("--networks must be from 16 to 10000");
+  const TimingOptions timing{.threads = at::get_num_threads(),
+                             .repeats = line.get<int>("repeats"),
+                             .seconds = line.get<double>("seconds"),
+                             .per_step = true};
+  const Precision precision = session.machine.precision;
+  const std::string machine =
+      fmt::format("{}, {} thread{}", cpu_name(), timing.threads, timing.threads == 1 ? "" : "s");
+  const std::string source = "measured by ridgewalk calibrate, " + now_text();
+  Profile profile{.name = std::filesystem::path(out).stem().string(),
+                  .description = machine + ", " + std::string(to_string(precision)),
+                  .data_type = precision == Precision::kBf16 ? DataType::kBf16 : DataType::kFp32,
+                  .threads = timing.threads};
+
+  FileWriter writer(out);  // refuses a bad path before the minutes
+  const std::vector<Architecture> architectures = calibration_networks(count, line.seed());
+  std::vector<TimedNetwork> networks;
+  {
+    Progress progress("calibrate", 0, count, 0, line.has("quiet"));
+    for (const Architecture& architecture : architectures) {
+      progress.update(int(networks.size()), architecture.name);
+      networks.push_back(time_network(architecture, precision, timing));
+    }
+  }
+  {
+    Progress progress("bare machine", 0, 13, 0, line.has("quiet"));
+    measure_bare_machine(timing.threads, source, progress, profile);
+  }
+  fit_effective(networks, fmt::format("fitted to {} random networks {}", count, source), profile);
+  const Agreement held_out = held_out_agreement(networks, profile);
+  profile.op_laws = fit_op_laws(networks, profile.data_type, profile.read_bandwidths());
+  profile.op_laws_source =
+      fmt::format("{} random networks, {}; predicted by laws of the others: {}", count, source,
+                  agreement_text(held_out));
+  const std::string yaml = to_yaml(profile);
+  writer.write(yaml.data(), yaml.size());
+  writer.commit();
+  if (!line.has("quiet")) print(profile);
+  return 0;
+}
+
+}  // namespace ridgewalk

@@ -1,0 +1,158 @@
+#include "experiments/measurement.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "experiments/calibration.h"
+#include "experiments/csv.h"
+#include "experiments/progress.h"
+#include "roofline/latency_model.h"
+#include "space/error.h"
+#include "space/lowering.h"
+#include "supernet/machine.h"
+
+namespace ridgewalk {
+namespace {
+
+constexpr int kPasses = 3;
+
+Precision precision_of(const Profile& profile) {
+  if (profile.data_type == DataType::kFp32) return Precision::kFp32;
+  if (profile.data_type == DataType::kBf16) return Precision::kBf16;
+  throw Error("profile '" + profile.name + "' is for " + std::string(to_string(profile.data_type)) +
+              ": only fp32 and bf16 are measured here");
+}
+
+Json agreement_json(const std::vector<double>& predicted, const std::vector<double>& measured) {
+  const Agreement a = agreement(predicted, measured);
+  const auto rank = [](double value) { return std::isnan(value) ? Json() : Json(value); };
+  return {{"spearman", rank(a.spearman)}, {"kendall_tau_b", rank(a.kendall_tau_b)},
+          {"mean_error", a.mean_error},   {"median_error", a.median_error},
+          {"within_5", a.within_5},       {"within_10", a.within_10},
+          {"within_20", a.within_20}};
+}
+
+std::vector<double> column(const Json& networks, const char* name) {
+  std::vector<double> values;
+  for (const Json& network : networks) values.push_back(network[name].get<double>());
+  return values;
+}
+
+// MACs times the constant with the least squares of relative error.
+std::vector<double> scaled_macs(const Json& networks) {
+  double sum = 0, squares = 0;
+  for (const Json& network : networks) {
+    const double ratio = network["macs"].get<double>() / network["measured_ms"].get<double>();
+    sum += ratio, squares += ratio * ratio;
+  }
+  std::vector<double> values = column(networks, "macs");
+  for (double& value : values) value *= sum / squares;
+  return values;
+}
+
+}  // namespace
+
+Json measure_networks(const std::vector<Architecture>& architectures, const Profile& profile,
+                      bool quiet) {
+  const TimingOptions options{.threads = std::max(1, profile.threads), .repeats = 5};
+  const Precision precision = precision_of(profile);
+  const LatencyModel plain = latency_model(profile, std::nullopt, false);
+  Json networks = Json::array();
+  for (const Architecture& architecture : architectures) {
+    const Graph graph = lower(architecture);
+    const CalibratedLatency predicted = predict_by_laws(graph, profile);
+    networks.push_back({{"name", architecture.name},
+                        {"macs", network_cost(graph).macs.value},
+                        {"predicted_ms", 1e3 * predicted.total.value},
+                        {"roofline_ms", 1e3 * predict(graph, plain).total().value},
+                        {"measured_ms", 0},
+                        {"passes_ms", Json::array()},
+                        {"unknown", predicted.unknown}});
+  }
+  Progress progress("measure", 0, kPasses * int(networks.size()), 0, quiet);
+  int done = 0;
+  for (int pass = 0; pass < kPasses; ++pass) {
+    for (size_t i = 0; i < architectures.size(); ++i) {
+      progress.update(done++, architectures[i].name);
+      const TimedNetwork timed = time_network(architectures[i], precision, options);
+      networks[i]["passes_ms"].push_back(1e3 * timed.timing.median_seconds);
+    }
+  }
+  for (Json& network : networks) {
+    network["measured_ms"] = quantile(network["passes_ms"].get<std::vector<double>>(), 0.5);
+  }
+  std::vector<double> first, second;
+  for (const Json& network : networks) {
+    first.push_back(network["passes_ms"][0].get<double>());
+    second.push_back(network["passes_ms"][1].get<double>());
+  }
+  const std::vector<double> measured = column(networks, "measured_ms");
+  return {{"profile", profile.name},
+          {"machine", cpu_name()},
+          {"threads", options.threads},
+          {"data_type", to_string(profile.data_type)},
+          {"networks", networks},
+          {"agreement",
+           {{"laws", agreement_json(column(networks, "predicted_ms"), measured)},
+            {"roofline", agreement_json(column(networks, "roofline_ms"), measured)},
+            {"macs", agreement_json(scaled_macs(networks), measured)},
+            {"twice", agreement_json(first, second)}}}};
+}
+
+std::string measured_csv(const Json& measured) {
+  std::string csv = "network,macs,predicted_ms,roofline_ms,measured_ms";
+  for (int pass = 1; pass <= kPasses; ++pass) csv += fmt::format(",pass_{}_ms", pass);
+  for (const Json& network : measured["networks"]) {
+    csv += fmt::format("\n{},{:.0f},{},{},{}", csv_quoted(network["name"].get<std::string>()),
+                       network["macs"].get<double>(), network["predicted_ms"].get<double>(),
+                       network["roofline_ms"].get<double>(), network["measured_ms"].get<double>());
+    for (const Json& pass : network["passes_ms"]) csv += fmt::format(",{}", pass.get<double>());
+  }
+  return csv + "\n";
+}
+
+std::string measured_table(const Json& measured) {
+  std::string text = fmt::format("{:<30} {:>14} {:>13} {:>12} {:>8} {:>8}\n", "network", "MACs",
+                                 "predicted ms", "measured ms", "error", "again");
+  std::vector<std::string> unknown;
+  for (const Json& network : measured["networks"]) {
+    const double latency = network["measured_ms"].get<double>();
+    const double predicted = network["predicted_ms"].get<double>();
+    const bool is_bound = !network["unknown"].empty();
+    text += fmt::format(
+        "{:<30} {:>14.0f} {:>13} {:>12.4g} {:>+6.1f} % {:>+6.1f} %\n",
+        network["name"].get<std::string>(), network["macs"].get<double>(),
+        fmt::format("{}{:.4g}", is_bound ? ">= " : "", predicted), latency,
+        100 * (predicted / latency - 1),
+        100 * (network["passes_ms"][1].get<double>() / network["passes_ms"][0].get<double>() - 1));
+    for (const Json& kind : network["unknown"]) {
+      const auto name = kind.get<std::string>();
+      if (std::find(unknown.begin(), unknown.end(), name) == unknown.end()) unknown.push_back(name);
+    }
+  }
+  text += fmt::format("\n{:<34} {:>8} {:>10} {:>12} {:>12} {:>12} {:>12}\n",
+                      fmt::format("{} networks", measured["networks"].size()), "Spearman",
+                      "mean error", "within 5 %", "within 10 %", "within 20 %", "median error");
+  for (const auto& [key, name] : {std::pair("laws", "laws of the profile's ops"),
+                                  {"roofline", "its roofline alone"},
+                                  {"macs", "MACs times the best constant"},
+                                  {"twice", "the same network measured twice"}}) {
+    const Json& a = measured["agreement"][key];
+    const auto percent = [&](const char* figure) { return 100 * a[figure].get<double>(); };
+    text += fmt::format(
+        "{:<34} {:>8} {:>8.1f} % {:>10.0f} % {:>10.0f} % {:>10.0f} % {:>10.1f} %\n", name,
+        a["spearman"].is_null() ? "-" : fmt::format("{:.3f}", a["spearman"].get<double>()),
+        percent("mean_error"), percent("within_5"), percent("within_10"), percent("within_20"),
+        percent("median_error"));
+  }
+  if (!unknown.empty()) {
+    text += "\n>= : a lower bound, since the profile has no law for";
+    for (const std::string& kind : unknown) text += " '" + kind + "'";
+    text += "\n";
+  }
+  return text;
+}
+
+}  // namespace ridgewalk

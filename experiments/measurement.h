@@ -1,0 +1,32 @@
+// Predicted and measured latency side by side, on this machine.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "experiments/run_folder.h"
+#include "roofline/profile.h"
+#include "space/architecture.h"
+
+namespace ridgewalk {
+
+// Measures each network three times, all networks in turn, with the threads and in the data type of
+// a calibrated profile. The latency is the median of the three; first against second pass is the
+// noise that no prediction can be better than. Gives
+//   profile, machine, threads, data_type,
+//   networks: [{name, macs, predicted_ms, roofline_ms, measured_ms, passes_ms, unknown}]
+//   agreement: {laws, roofline, macs, twice}, of each Agreement's figures
+// where `unknown` lists the kinds of op that the profile has no law for (the prediction is then a
+// lower bound), `roofline` is the plain one with the profile's ridge point and peak, and `macs` one
+// constant times MACs, fitted to these very networks. Throws Error when the profile has no laws or
+// is for another data type than fp32 and bf16.
+Json measure_networks(const std::vector<Architecture>& networks, const Profile& profile,
+                      bool quiet);
+
+// Columns network,macs,predicted_ms,roofline_ms,measured_ms,pass_1_ms,pass_2_ms,pass_3_ms.
+std::string measured_csv(const Json& measured);
+
+// A line a network, and the agreement.
+std::string measured_table(const Json& measured);
+
+}  // namespace ridgewalk

@@ -1,0 +1,64 @@
+// What the ops of one kind take on a machine where they were measured (`ridgewalk calibrate`).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "roofline/cost.h"
+
+namespace ridgewalk {
+
+// How fast a working set is read over and over: from the cache that holds it.
+struct ReadBandwidth {
+  Bytes set;
+  BytesPerSecond bandwidth;
+};
+// In ascending order of the set; between two sets bandwidth is a power of the size, beyond the ends
+// it is theirs.
+using ReadBandwidths = std::vector<ReadBandwidth>;
+Seconds read_time(Bytes moved, Bytes set, const ReadBandwidths& bandwidths);
+
+// An op takes overhead + MACs / gmacs + the shares of the read times of its weights, inputs and
+// output that its computing does not hide: 0 where all is hidden, 1 where it waits for every byte.
+// Weights come from the cache that holds those of the whole network, as they return only with the
+// next image; activations from the one that holds the op's inputs and output.
+struct OpLaw {
+  std::string kind;        // of law_kind()
+  double overhead_us = 0;  // of each op
+  // 1e9 MACs/s, or elements of the output of an op without MACs; absent where these cost nothing
+  // beside the rest.
+  std::optional<double> gmacs = {};
+  double weights = 0;  // shares
+  double input = 0;
+  double output = 0;
+  int ops = 0;                        // that it was fitted to
+  std::optional<double> spread = {};  // median of |law / measured - 1| where they did not run
+                                      // inside another op
+  bool operator==(const OpLaw&) const = default;
+};
+
+// "conv 3x3 stride 2", "depthwise 5x5", "activation gelu": ops that run the same code. A
+// convolution of the image (stem) and one of a single pixel (linear) are kinds of their own.
+std::string law_kind(const Graph& graph, const Op& op);
+
+// Ops of a graph that ran as one, and how long they took.
+struct TimedStep {
+  const Graph* graph = nullptr;  // norms folded
+  std::vector<int> ops;
+  Seconds seconds = {};
+};
+
+// The laws of all kinds at once, none of their terms negative, with the least sum of
+// (law - measured)^2 / (measured * the whole network's latency): networks count alike, large or
+// small, and within one the error is between a relative one, which small ops would rule, and an
+// absolute one, which large ops would.
+std::vector<OpLaw> fit_op_laws(const std::vector<TimedStep>& steps, DataType type,
+                               const ReadBandwidths& bandwidths);
+
+// One a op of the graph (norms folded), in its order; nothing for a kind without a law.
+std::vector<std::optional<Seconds>> op_times(const Graph& graph, DataType type,
+                                             const std::vector<OpLaw>& laws,
+                                             const ReadBandwidths& bandwidths);
+
+}  // namespace ridgewalk
