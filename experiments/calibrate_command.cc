@@ -16,12 +16,43 @@
 namespace ridgewalk {
 namespace {
 
+constexpr size_t kPasses = 3;
+constexpr int kProbeEvery = 10;  // networks
 constexpr double kSmallestSetKib = 16;
 constexpr double kLargestSetKib = 1 << 20;  // beyond every cache: memory itself
 
 Sourced sourced(const MeasuredRate& rate, const std::string& source) {
   return {.value = std::stod(fmt::format("{:.4g}", rate.value)),
           .source = fmt::format("{}, spread {:.1f} %", source, 100 * rate.spread)};
+}
+
+struct TimedNetworks {
+  std::vector<TimedNetwork> networks;
+  std::vector<double> probes;  // seconds
+};
+
+// All in turn, three times, so that no moment of a busy machine is the whole of a network's time;
+// of each network the pass that took the median.
+TimedNetworks time_networks(const std::vector<Architecture>& architectures, Precision precision,
+                            const TimingOptions& options, bool quiet) {
+  std::vector<std::vector<TimedNetwork>> passes(architectures.size());
+  TimedNetworks timed;
+  Progress progress("calibrate", 0, int(kPasses * architectures.size()), 0, quiet);
+  int done = 0;
+  for (size_t pass = 0; pass < kPasses; ++pass) {
+    for (size_t i = 0; i < architectures.size(); ++i) {
+      progress.update(done, architectures[i].name);
+      if (done++ % kProbeEvery == 0) timed.probes.push_back(time_probe(precision, options));
+      passes[i].push_back(time_network(architectures[i], precision, options));
+    }
+  }
+  for (std::vector<TimedNetwork>& three : passes) {
+    std::sort(three.begin(), three.end(), [](const TimedNetwork& a, const TimedNetwork& b) {
+      return a.timing.median_seconds < b.timing.median_seconds;
+    });
+    timed.networks.push_back(std::move(three[kPasses / 2]));
+  }
+  return timed;
 }
 
 void measure_bare_machine(int threads, const std::string& source, Progress& progress,
@@ -66,6 +97,13 @@ std::string agreement_text(const Agreement& agreement) {
       agreement.spearman);
 }
 
+// Elements of other kinds are held against no peak.
+bool has_macs(const std::string& kind) {
+  constexpr std::string_view kKinds[] = {"conv", "stem", "depthwise", "linear", "attention"};
+  return std::any_of(std::begin(kKinds), std::end(kKinds),
+                     [&](std::string_view start) { return kind.starts_with(start); });
+}
+
 void print(const Profile& profile) {
   fmt::print("{}\n\n", profile.description);
   for (const auto& [type, peak] : profile.peak_gmacs) {
@@ -74,27 +112,30 @@ void print(const Profile& profile) {
   for (const WorkingSet& set : profile.working_sets) {
     fmt::print("{:>7.0f} KiB {:>8.4g} GB/s read\n", set.kib, set.gbps.value);
   }
+  fmt::print("mnv4-conv-medium {:.4g} ms   {}\n", profile.probe_ms->value,
+             profile.probe_ms->source);
   fmt::print("effective: ridge point {:.4g} MACs/byte, peak {:.4g} GMACs/s\n\n",
              profile.effective_ridge_point->value, profile.effective_peak_gmacs->value);
   const double peak = profile.peak_gmacs.count(profile.data_type) > 0
                           ? profile.peak_gmacs.at(profile.data_type).value
                           : 0;
   fmt::print("{:<24} {:>6} {:>11} {:>9} {:>8} {:>8} {:>7} {:>7} {:>8}\n", "ops", "number",
-             "overhead us", "GMACs/s", "of peak", "weights", "input", "output", "spread");
+             "overhead us", "G/s", "of peak", "weights", "input", "output", "spread");
   const auto share = [](double value) {
     return value > 0 ? fmt::format("{:.3g}", value) : std::string("-");
   };
   for (const OpLaw& law : profile.op_laws) {
     fmt::print("{:<24} {:>6} {:>11.3g} {:>9} {:>8} {:>8} {:>7} {:>7} {:>8}\n", law.kind, law.ops,
                law.overhead_us, law.gmacs ? fmt::format("{:.4g}", *law.gmacs) : "-",
-               law.gmacs && peak > 0 ? fmt::format("{:.0f} %", 100 * *law.gmacs / peak) : "-",
+               law.gmacs && peak > 0 && has_macs(law.kind)
+                   ? fmt::format("{:.0f} %", 100 * *law.gmacs / peak)
+                   : "-",
                share(law.weights), share(law.input), share(law.output),
                law.spread ? fmt::format("{:.1f} %", 100 * *law.spread) : "-");
   }
   fmt::print(
-      "{:<24} weights, input, output: share of the time to read them that computing does not "
-      "hide\n\n",
-      "");
+      "G/s: MACs, or elements of the output where there are none; weights, input, output: share of "
+      "the\ntime to read them that computing does not hide\n\n");
   fmt::print("{}\n", profile.op_laws_source);
 }
 
@@ -111,7 +152,7 @@ int calibrate_command(const Arguments& arguments) {
       nullptr, 0);
   line.add()("networks", po::value<int>()->default_value(80), "random networks to measure");
   line.add()("seconds", po::value<double>()->default_value(0.1), "of runs in each repeat");
-  line.add()("repeats", po::value<int>()->default_value(5), "medians to take the median of");
+  line.add()("repeats", po::value<int>()->default_value(3), "in each of three passes");
   line.add()("seed", po::value<int64_t>()->default_value(0), "of the networks");
   line.add()("out", po::value<std::string>(), "profile to write");
   line.add_session_options("1", "fp32");
@@ -134,29 +175,24 @@ int calibrate_command(const Arguments& arguments) {
                   .data_type = precision == Precision::kBf16 ? DataType::kBf16 : DataType::kFp32,
                   .threads = timing.threads};
 
-  FileWriter writer(out);  // refuses a bad path before the minutes
+  { const FileWriter refuses_a_bad_path_now(out); }
   const std::vector<Architecture> architectures = calibration_networks(count, line.seed());
-  std::vector<TimedNetwork> networks;
-  {
-    Progress progress("calibrate", 0, count, 0, line.has("quiet"));
-    for (const Architecture& architecture : architectures) {
-      progress.update(int(networks.size()), architecture.name);
-      networks.push_back(time_network(architecture, precision, timing));
-    }
-  }
+  const auto [networks, probes] =
+      time_networks(architectures, precision, timing, line.has("quiet"));
   {
     Progress progress("bare machine", 0, 13, 0, line.has("quiet"));
     measure_bare_machine(timing.threads, source, progress, profile);
   }
+  const double probe = quantile(probes, 0.5);
+  profile.probe_ms =
+      sourced({1e3 * probe, (quantile(probes, 0.75) - quantile(probes, 0.25)) / probe}, source);
   fit_effective(networks, fmt::format("fitted to {} random networks {}", count, source), profile);
   const Agreement held_out = held_out_agreement(networks, profile);
   profile.op_laws = fit_op_laws(networks, profile.data_type, profile.read_bandwidths());
   profile.op_laws_source =
       fmt::format("{} random networks, {}; predicted by laws of the others: {}", count, source,
                   agreement_text(held_out));
-  const std::string yaml = to_yaml(profile);
-  writer.write(yaml.data(), yaml.size());
-  writer.commit();
+  write_file(out, to_yaml(profile));
   if (!line.has("quiet")) print(profile);
   return 0;
 }

@@ -46,6 +46,13 @@ TimedNetwork time_network(const Architecture& architecture, Precision precision,
   return {graph, network.graph, measure(network, 1, precision, options)};
 }
 
+double time_probe(Precision precision, const TimingOptions& options) {
+  TimingOptions whole = options;
+  whole.per_step = false;
+  return time_network(find_architecture("mnv4-conv-medium"), precision, whole)
+      .timing.median_seconds;
+}
+
 std::vector<OpLaw> fit_op_laws(const std::vector<TimedNetwork>& networks, DataType type,
                                const ReadBandwidths& bandwidths) {
   std::vector<TimedStep> steps;
@@ -78,9 +85,6 @@ Agreement held_out_agreement(const std::vector<TimedNetwork>& networks, const Pr
       if (!is_held_out(i)) continue;
       predicted.push_back(predict_by_laws(networks[i].graph, fitted).total.value);
       measured.push_back(networks[i].timing.median_seconds);
-      fprintf(stderr, "%zu %s %.4f %.4f %+.1f\n", i % 4, networks[i].graph.name.c_str(),
-              1e3 * predicted.back(), 1e3 * measured.back(),
-              100 * (predicted.back() / measured.back() - 1));
     }
   }
   return agreement(predicted, measured);

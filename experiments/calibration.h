@@ -29,6 +29,9 @@ struct TimedNetwork {
 TimedNetwork time_network(const Architecture& architecture, Precision precision,
                           const TimingOptions& options);
 
+// A machine is faster on some days than on others: how long mnv4-conv-medium takes now, in seconds.
+double time_probe(Precision precision, const TimingOptions& options);
+
 // Each network's steps are scaled to sum to its latency as a whole.
 std::vector<OpLaw> fit_op_laws(const std::vector<TimedNetwork>& networks, DataType type,
                                const ReadBandwidths& bandwidths);

@@ -17,6 +17,7 @@ namespace ridgewalk {
 namespace {
 
 constexpr int kPasses = 3;
+constexpr int kProbeEvery = 10;  // networks
 
 Precision precision_of(const Profile& profile) {
   if (profile.data_type == DataType::kFp32) return Precision::kFp32;
@@ -72,10 +73,14 @@ Json measure_networks(const std::vector<Architecture>& architectures, const Prof
                         {"unknown", predicted.unknown}});
   }
   Progress progress("measure", 0, kPasses * int(networks.size()), 0, quiet);
+  std::vector<double> probes;  // over the profile's
   int done = 0;
   for (int pass = 0; pass < kPasses; ++pass) {
     for (size_t i = 0; i < architectures.size(); ++i) {
       progress.update(done++, architectures[i].name);
+      if (profile.probe_ms && done % kProbeEvery == 1) {
+        probes.push_back(1e3 * time_probe(precision, options) / profile.probe_ms->value);
+      }
       const TimedNetwork timed = time_network(architectures[i], precision, options);
       networks[i]["passes_ms"].push_back(1e3 * timed.timing.median_seconds);
     }
@@ -89,16 +94,25 @@ Json measure_networks(const std::vector<Architecture>& architectures, const Prof
     second.push_back(network["passes_ms"][1].get<double>());
   }
   const std::vector<double> measured = column(networks, "measured_ms");
-  return {{"profile", profile.name},
-          {"machine", cpu_name()},
-          {"threads", options.threads},
-          {"data_type", to_string(profile.data_type)},
-          {"networks", networks},
-          {"agreement",
-           {{"laws", agreement_json(column(networks, "predicted_ms"), measured)},
-            {"roofline", agreement_json(column(networks, "roofline_ms"), measured)},
-            {"macs", agreement_json(scaled_macs(networks), measured)},
-            {"twice", agreement_json(first, second)}}}};
+  Json result = {{"profile", profile.name},
+                 {"machine", cpu_name()},
+                 {"threads", options.threads},
+                 {"data_type", to_string(profile.data_type)},
+                 {"drift", nullptr},
+                 {"networks", networks},
+                 {"agreement",
+                  {{"laws", agreement_json(column(networks, "predicted_ms"), measured)},
+                   {"roofline", agreement_json(column(networks, "roofline_ms"), measured)},
+                   {"macs", agreement_json(scaled_macs(networks), measured)},
+                   {"twice", agreement_json(first, second)}}}};
+  if (!probes.empty()) {
+    const double drift = quantile(probes, 0.5);
+    std::vector<double> drifted = column(networks, "predicted_ms");
+    for (double& value : drifted) value *= drift;
+    result["drift"] = drift;
+    result["agreement"]["drifted"] = agreement_json(drifted, measured);
+  }
+  return result;
 }
 
 std::string measured_csv(const Json& measured) {
@@ -136,9 +150,11 @@ std::string measured_table(const Json& measured) {
                       fmt::format("{} networks", measured["networks"].size()), "Spearman",
                       "mean error", "within 5 %", "within 10 %", "within 20 %", "median error");
   for (const auto& [key, name] : {std::pair("laws", "laws of the profile's ops"),
+                                  {"drifted", "the same, times the drift"},
                                   {"roofline", "its roofline alone"},
                                   {"macs", "MACs times the best constant"},
                                   {"twice", "the same network measured twice"}}) {
+    if (!measured["agreement"].contains(key)) continue;
     const Json& a = measured["agreement"][key];
     const auto percent = [&](const char* figure) { return 100 * a[figure].get<double>(); };
     text += fmt::format(
@@ -146,6 +162,11 @@ std::string measured_table(const Json& measured) {
         a["spearman"].is_null() ? "-" : fmt::format("{:.3f}", a["spearman"].get<double>()),
         percent("mean_error"), percent("within_5"), percent("within_10"), percent("within_20"),
         percent("median_error"));
+  }
+  if (!measured["drift"].is_null()) {
+    text += fmt::format(
+        "\nDrift: mnv4-conv-medium takes {:.3f} times as long as when the profile was made\n",
+        measured["drift"].get<double>());
   }
   if (!unknown.empty()) {
     text += "\n>= : a lower bound, since the profile has no law for";

@@ -15,11 +15,13 @@ namespace ridgewalk {
 // noise that no prediction can be better than. Gives
 //   profile, machine, threads, data_type,
 //   networks: [{name, macs, predicted_ms, roofline_ms, measured_ms, passes_ms, unknown}]
-//   agreement: {laws, roofline, macs, twice}, of each Agreement's figures
+//   drift: how many times as long as in the profile the probe takes now, or null
+//   agreement: {laws, drifted, roofline, macs, twice}, of each Agreement's figures
 // where `unknown` lists the kinds of op that the profile has no law for (the prediction is then a
-// lower bound), `roofline` is the plain one with the profile's ridge point and peak, and `macs` one
-// constant times MACs, fitted to these very networks. Throws Error when the profile has no laws or
-// is for another data type than fp32 and bf16.
+// lower bound), `drifted` is the laws' times the drift, `roofline` is the plain one with the
+// profile's ridge point and peak, and `macs` one constant times MACs, fitted to these very
+// networks. Throws Error when the profile has no laws or is for another data type than fp32 and
+// bf16.
 Json measure_networks(const std::vector<Architecture>& networks, const Profile& profile,
                       bool quiet);
 

@@ -49,9 +49,8 @@ std::vector<RatedNetwork> networks_of(const CommandLine& line) {
   return networks;
 }
 
-// "mobile:100": so many random members of a space, which are left in `folder` as YAML.
-std::vector<RatedNetwork> random_members(const std::string& text, uint64_t seed,
-                                         const std::string& folder) {
+// "mobile:100": so many random members of a space.
+std::vector<RatedNetwork> random_members(const std::string& text, uint64_t seed) {
   const size_t colon = text.rfind(':');
   int count = 0;
   if (colon != std::string::npos) {
@@ -69,7 +68,6 @@ std::vector<RatedNetwork> random_members(const std::string& text, uint64_t seed,
   for (int i = 0; i < count; ++i) {
     Architecture architecture = decode(space, sample(space, random));
     architecture.name = fmt::format("{}-{}-{:03}", space.name, seed, i);
-    write_file(folder + "/" + architecture.name + ".yaml", to_yaml(architecture));
     members.push_back({std::move(architecture)});
   }
   return members;
@@ -151,14 +149,17 @@ int sweep_command(const Arguments& arguments) {
   if (line.has("measure")) calibrated = calibrated_profile(profiles);
   std::vector<RatedNetwork> networks;
   if (line.has("arch") || !line.has("members")) networks = networks_of(line);
+  std::vector<RatedNetwork> members;
+  if (line.has("members")) {
+    members = random_members(line.get<std::string>("members"), line.seed());
+    networks.insert(networks.end(), members.begin(), members.end());
+  }
   const std::string out = line.required("out");
   make_folder(out);
-  if (line.has("members")) {
-    make_folder(out + "/members");
-    for (RatedNetwork& member :
-         random_members(line.get<std::string>("members"), line.seed(), out + "/members")) {
-      networks.push_back(std::move(member));
-    }
+  if (!members.empty()) make_folder(out + "/members");
+  for (const RatedNetwork& member : members) {
+    write_file(out + "/members/" + member.architecture.name + ".yaml",
+               to_yaml(member.architecture));
   }
 
   std::vector<Contender> contenders;

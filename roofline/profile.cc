@@ -222,6 +222,7 @@ Profile profile_from_yaml(const std::string& text, const std::string& file) {
   if (profile.threads < 0 || profile.threads > 4096) {
     reader.child("threads").fail("'threads' must be from 0 to 4096");
   }
+  read_figure(reader, "probe_ms", 1e-9, profile.probe_ms);
   if (reader.has("working_sets")) {
     const YamlSource sets = reader.child("working_sets");
     if (!sets.node.IsSequence()) sets.fail("'working_sets' must be a list");
@@ -274,6 +275,7 @@ std::string to_yaml(const Profile& profile) {
   }
   write_terms(out, profile.terms);
   if (profile.threads > 0) out << YAML::Key << "threads" << YAML::Value << profile.threads;
+  write_figure(out, "probe_ms", profile.probe_ms);
   if (!profile.working_sets.empty()) {
     out << YAML::Key << "working_sets" << YAML::Value << YAML::BeginSeq;
     for (const WorkingSet& set : profile.working_sets) {

@@ -51,6 +51,8 @@ struct Profile {
   std::optional<Sourced> effective_peak_gmacs = {};
   ProfileTerms terms = {};
   int threads = 0;  // of a calibrated machine, that its figures are for; 0 where it is not said
+  // Of a calibrated machine: the latency then of mnv4-conv-medium, which is no part of the laws.
+  std::optional<Sourced> probe_ms = {};
   std::vector<WorkingSet> working_sets = {};  // of a calibrated machine, smallest first
   std::vector<OpLaw> op_laws = {};            // of a calibrated machine
   std::string op_laws_source = {};

@@ -14,8 +14,9 @@ struct MeasuredRate {
   double spread = 0;
 };
 
-// 1e9 MACs/s of a product of two large square matrices by oneDNN. Nothing where it has no kernel of
-// its own for the type on this CPU. fp32 and bf16 accumulate in fp32, int8 in int32.
+// 1e9 MACs/s of products of two square matrices by oneDNN, of the size that suits it best. Nothing
+// where it has no kernel of its own for the type on this CPU. fp32 and bf16 accumulate in fp32,
+// int8 in int32.
 std::optional<MeasuredRate> measure_peak_gmacs(DataType type, int threads);
 
 // 1e9 bytes/s read from a working set of `size`, divided among the threads, over and over: sets

@@ -31,7 +31,7 @@ function terms() {
 }
 
 // A search's report begins with its outcome.
-const sections = [heading, ...(isSearch ? [networkTable] : []), slider, frontSection, sweepSection, costSection, rooflineSection,
+const sections = [heading, ...(isSearch ? [networkTable] : []), slider, frontSection, sweepSection, costSection, rooflineSection, measuredSection,
   ...(isSearch ? [] : [networkTable]), ...list(data.stages).map((stage) => () => stageSection(stage)), drawings, timing, terms];
 for (const section of sections) {
   const children = section();

@@ -1,0 +1,88 @@
+// `ridgewalk calibrate` and what its profile is for, as a user runs them: in seconds, so that the
+// figures are rough.
+#include "tests/experiments/program.h"
+
+namespace ridgewalk {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+// One test, since CTest runs each in a process of its own and calibrating takes seconds.
+TEST_F(Program, CalibratesAndPredicts) {
+  const std::string profile = folder_ + "/machine.yaml";
+  const Outcome calibrated =
+      run({"calibrate", "--networks", "16", "--seconds", "0", "--repeats", "1", "--out", profile});
+  ASSERT_EQ(calibrated.exit_code, 0) << calibrated.err;
+  EXPECT_THAT(calibrated.out, HasSubstr("conv 1x1"));
+  EXPECT_THAT(calibrated.out, HasSubstr("peak fp32"));
+  const std::string yaml = read(profile);
+  for (const char* key : {"peak_gmacs:", "bandwidth_gbps:", "effective:", "working_sets:", "laws:",
+                          "spread", "threads: 1", "data_type: fp32"}) {
+    EXPECT_THAT(yaml, HasSubstr(key));
+  }
+
+  const Outcome described = run({"describe", "mnv4-conv-small", "--profile", profile, "--json"});
+  ASSERT_EQ(described.exit_code, 0) << described.err;
+  const json latency = json::parse(described.out)["latency"];
+  EXPECT_GT(latency["laws_ms"].get<double>(), 0);
+  // Its ops, step by step as they are run.
+  const Outcome benched = run({"bench", "mnv4-conv-small", "--ops", "--json", "--profile", profile,
+                               "--repeats", "1", "--seconds", "0"});
+  ASSERT_EQ(benched.exit_code, 0) << benched.err;
+  const json record = json::parse(benched.out);
+  double sum = 0;
+  for (const json& op : record["ops"]) sum += op["predicted_ms"].get<double>();
+  EXPECT_NEAR(sum, latency["laws_ms"].get<double>(), 1e-6 * sum);
+
+  const std::string out = folder_ + "/measured";
+  const Outcome outcome = run({"sweep", "mnv4-conv-small", "--members", "fashion-mnist:3", "--seed",
+                               "9", "--measure", "--profile", profile, "--out", out});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("the same network measured twice"));
+  const json measured = json::parse(read(out + "/measured.json"));
+  ASSERT_EQ(measured["networks"].size(), 4u);
+  EXPECT_GT(measured["drift"].get<double>(), 0);
+  EXPECT_TRUE(measured["agreement"].contains("drifted"));
+  EXPECT_EQ(measured["networks"][0]["name"], "mnv4-conv-small");
+  for (const json& network : measured["networks"]) {
+    ASSERT_EQ(network["passes_ms"].size(), 3u);
+    std::vector<double> passes = network["passes_ms"];
+    std::sort(passes.begin(), passes.end());
+    EXPECT_EQ(network["measured_ms"], passes[1]);
+    // Rough as it is, it knows a network of 3 ms from one of 0.1 ms.
+    const double ratio =
+        network["predicted_ms"].get<double>() / network["measured_ms"].get<double>();
+    EXPECT_GT(ratio, 0.1);
+    EXPECT_LT(ratio, 10);
+  }
+  EXPECT_THAT(read(out + "/measured.csv"),
+              HasSubstr("network,macs,predicted_ms,roofline_ms,measured_ms,pass_1_ms"));
+  // The members are left to be described, trained or swept again.
+  const Outcome member =
+      run({"describe", out + "/members/fashion-mnist-9-002.yaml", "--profile", profile, "--json"});
+  ASSERT_EQ(member.exit_code, 0) << member.err;
+  EXPECT_NEAR(json::parse(member.out)["latency"]["laws_ms"].get<double>(),
+              measured["networks"][3]["predicted_ms"].get<double>(), 1e-9);
+}
+
+TEST_F(Program, RefusesToPredictWithoutLaws) {
+  const std::string out = folder_ + "/refused";
+  expect_refused({"sweep", "mnv4-conv-small", "--measure", "--out", out}, {"ridgewalk calibrate"});
+  expect_refused({"sweep", "mnv4-conv-small", "--measure", "--profile", "pixel6-cpu", "--out", out},
+                 {"ridgewalk calibrate"});
+  for (const char* members : {"mobile", "mobile:", "mobile:0", "mobile:3x", "mobile:99999"}) {
+    expect_refused({"sweep", "--members", members, "--out", out}, {"--members", "mobile:100"});
+  }
+  expect_refused({"sweep", "--members", "no-space:3", "--out", out}, {"no-space"});
+  expect_refused({"calibrate"}, {"--out"});
+  expect_refused({"calibrate", "--out", folder_ + "/no/folder/machine.yaml"}, {"machine.yaml"});
+  expect_refused({"calibrate", "--networks", "3", "--out", out}, {"--networks"});
+  expect_refused({"calibrate", "--repeats", "0", "--out", out}, {"repeats"});
+  expect_refused({"bench", "mnv4-conv-small", "--ops", "--profile", "pixel6-cpu"},
+                 {"no laws of ops"});
+  EXPECT_FALSE(fs::exists(out));
+}
+
+}  // namespace
+}  // namespace ridgewalk

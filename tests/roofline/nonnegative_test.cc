@@ -1,0 +1,58 @@
+#include "roofline/nonnegative.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace ridgewalk {
+namespace {
+
+Eigen::VectorXd solve(const Eigen::MatrixXd& a, const Eigen::VectorXd& b) {
+  return nonnegative_least_squares(a.transpose() * a, a.transpose() * b);
+}
+
+TEST(NonnegativeLeastSquares, IsLeastSquaresWhereThatIsPositive) {
+  const Eigen::MatrixXd a{{1, 0}, {0, 2}, {1, 1}};
+  const Eigen::VectorXd x = solve(a, a * Eigen::Vector2d(3, 0.5));
+  EXPECT_NEAR(x[0], 3, 1e-12);
+  EXPECT_NEAR(x[1], 0.5, 1e-12);
+}
+
+// By hand: free least squares give (1, -1); with the second held at 0 the first is a.b / a.a = 1/2.
+TEST(NonnegativeLeastSquares, HoldsAtZeroWhatWouldBeNegative) {
+  const Eigen::MatrixXd a{{1, 1}, {1, 0}};
+  const Eigen::VectorXd x = solve(a, Eigen::Vector2d(0, 1));
+  EXPECT_NEAR(x[0], 0.5, 1e-12);
+  EXPECT_EQ(x[1], 0);
+}
+
+// The conditions of Karush, Kuhn and Tucker are enough: the problem is convex.
+TEST(NonnegativeLeastSquares, IsOptimalOnRandomProblems) {
+  std::mt19937_64 random(1);
+  std::normal_distribution<double> normal;
+  for (int trial = 0; trial < 200; ++trial) {
+    const int rows = 5 + trial % 20, columns = 1 + trial % 12;
+    Eigen::MatrixXd a(rows, columns);
+    Eigen::VectorXd b(rows);
+    for (double& value : a.reshaped()) value = normal(random);
+    for (double& value : b) value = normal(random);
+    if (trial % 3 == 0 && columns > 1) a.col(columns - 1) = a.col(0);  // one too many
+    const Eigen::VectorXd x = solve(a, b);
+    const Eigen::VectorXd gradient = a.transpose() * (b - a * x);
+    for (int i = 0; i < columns; ++i) {
+      EXPECT_GE(x[i], 0);
+      EXPECT_LE(gradient[i], 1e-9);
+      if (x[i] > 0) {
+        EXPECT_NEAR(gradient[i], 0, 1e-9);
+      }
+    }
+  }
+}
+
+TEST(NonnegativeLeastSquares, LeavesAloneWhatNothingAsksFor) {
+  EXPECT_EQ(nonnegative_least_squares(Eigen::MatrixXd::Zero(3, 3), Eigen::VectorXd::Zero(3)),
+            Eigen::VectorXd::Zero(3));
+}
+
+}  // namespace
+}  // namespace ridgewalk
