@@ -58,9 +58,8 @@ std::vector<RatedNetwork> random_members(const std::string& text, uint64_t seed)
     const auto [stop, error] = std::from_chars(text.data() + colon + 1, end, count);
     if (error != std::errc() || stop != end) count = 0;
   }
-  if (count < 1 || count > 10000) {
-    throw Error("--members: '" + text +
-                "' must be a space and a number from 1 to 10000: mobile:100");
+  if (count < 1 || count > 200) {  // the report holds the ops of each
+    throw Error("--members: '" + text + "' must be a space and a number from 1 to 200: mobile:100");
   }
   const SearchSpace space = load_search_space(text.substr(0, colon));
   std::mt19937_64 random(seed);
