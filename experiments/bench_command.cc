@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include "experiments/command_line.h"
-#include "roofline/profile.h"
+#include "roofline/latency_model.h"
 #include "space/error.h"
 #include "space/lowering.h"
 #include "supernet/timing.h"
@@ -14,7 +14,7 @@ struct Measured {
   Architecture architecture;
   Graph graph;  // folded: what the steps' ops are indices of
   Timing timing;
-  std::vector<std::optional<Seconds>> predicted;  // of each op, where a profile has laws
+  std::vector<OpLatency> predicted;  // of each op, where a profile has laws
 };
 
 // "conv + activation + add"
@@ -32,15 +32,20 @@ double macs_of(const std::vector<OpCost>& costs, const std::vector<int>& ops) {
   return macs;
 }
 
-// Of a step's ops together; nothing where one of them has no law.
-std::optional<double> predicted_seconds(const Measured& measured, const std::vector<int>& ops) {
-  if (measured.predicted.empty()) return std::nullopt;
-  double sum = 0;
+// Of a step's ops together: a lower bound where one of them has no law.
+OpLatency predicted(const Measured& measured, const std::vector<int>& ops) {
+  OpLatency sum;
   for (int op : ops.empty() ? std::vector{0} : ops) {  // no ops: the image
-    if (!measured.predicted[size_t(op)]) return std::nullopt;
-    sum += measured.predicted[size_t(op)]->value;
+    const OpLatency& one = measured.predicted[size_t(op)];
+    sum.seconds += one.seconds;
+    sum.is_lower_bound |= one.is_lower_bound;
   }
   return sum;
+}
+
+std::string predicted_text(const OpLatency& latency) {
+  return fmt::format(" {:>10}", fmt::format("{}{:.1f}", latency.is_lower_bound ? ">= " : "",
+                                            1e6 * latency.seconds.value));
 }
 
 Json record(const Measured& measured, int batch, Precision precision) {
@@ -68,16 +73,18 @@ Json record(const Measured& measured, int batch, Precision precision) {
                              {"kernel", entry.step.kernel},
                              {"macs", static_cast<int64_t>(batch * macs_of(costs, ops))},
                              {"latency_ms", 1e3 * entry.seconds}});
-    if (const auto seconds = predicted_seconds(measured, ops)) {
-      result["ops"].back()["predicted_ms"] = 1e3 * *seconds;
-    }
+    if (measured.predicted.empty()) continue;
+    const OpLatency latency = predicted(measured, ops);
+    result["ops"].back()["predicted_ms"] = 1e3 * latency.seconds.value;
+    if (latency.is_lower_bound) result["ops"].back()["predicted_is_lower_bound"] = true;
   }
   return result;
 }
 
 void print_steps(const Measured& measured, int batch) {
   const std::vector<OpCost> costs = op_costs(measured.graph);
-  double total = 0, predicted_total = 0;
+  double total = 0;
+  OpLatency predicted_total;
   for (const StepTiming& entry : measured.timing.steps) total += entry.seconds;
   const bool has_laws = !measured.predicted.empty();
   fmt::print("{:<32} {:<26} {:>12} {:>10}{} {:>7} {:>8}  {}\n", "op", "kind", "output", "us",
@@ -90,18 +97,15 @@ void print_steps(const Measured& measured, int batch) {
       const double macs = batch * macs_of(costs, step.ops);
       if (macs > 0) rate = fmt::format("{:.1f}", macs / seconds / 1e9);
     }
-    std::string predicted;
-    if (has_laws) {
-      const auto law = predicted_seconds(measured, step.ops);
-      predicted = fmt::format(" {:>10}", law ? fmt::format("{:.1f}", 1e6 * *law) : "no law");
-      predicted_total += law.value_or(0);
-    }
+    const OpLatency by_law = has_laws ? predicted(measured, step.ops) : OpLatency{};
+    predicted_total.seconds += by_law.seconds;
+    predicted_total.is_lower_bound |= by_law.is_lower_bound;
     fmt::print("{:<32} {:<26} {:>12} {:>10.1f}{} {:>5.1f} % {:>8}  {}\n", step.name,
-               kinds_text(measured.graph, step.ops), output, 1e6 * seconds, predicted,
-               100 * seconds / total, rate, step.kernel);
+               kinds_text(measured.graph, step.ops), output, 1e6 * seconds,
+               has_laws ? predicted_text(by_law) : "", 100 * seconds / total, rate, step.kernel);
   }
   fmt::print("{:<32} {:<26} {:>12} {:>10.1f}{}\n\n", "sum", "", "", 1e6 * total,
-             has_laws ? fmt::format(" {:>10.1f}", 1e6 * predicted_total) : "");
+             has_laws ? predicted_text(predicted_total) : "");
 }
 
 Network loaded(const CommandLine& line, const Architecture& architecture) {
@@ -111,6 +115,24 @@ Network loaded(const CommandLine& line, const Architecture& architecture) {
     return fold_norms(given.graph, given.parameters);
   }
   return fresh_network(graph);
+}
+
+// The laws of a profile hold for what they were fitted to.
+void refuse_other_conditions(const Profile& profile, const TimingOptions& options, int batch,
+                             Precision precision) {
+  if (profile.op_laws.empty()) {
+    throw Error("--profile: '" + profile.name +
+                "' has no laws of ops; `ridgewalk calibrate` makes one that has");
+  }
+  if (!options.per_step) throw Error("--profile predicts each step: give --ops too");
+  if (batch != 1) throw Error("--profile is for one image; leave --batch out");
+  if (profile.threads > 0 && profile.threads != options.threads) {
+    throw Error(fmt::format("--profile is for --threads {}", profile.threads));
+  }
+  if (to_string(profile.data_type) != to_string(precision)) {
+    throw Error(fmt::format("--profile is for {}, not {}", to_string(profile.data_type),
+                            to_string(precision)));
+  }
 }
 
 }  // namespace
@@ -148,10 +170,7 @@ int bench_command(const Arguments& arguments) {
   std::optional<Profile> profile;
   if (line.has("profile")) {
     profile = load_profile(line.get<std::string>("profile"));
-    if (profile->op_laws.empty()) {
-      throw Error("--profile: '" + profile->name +
-                  "' has no laws of ops; `ridgewalk calibrate` makes one that has");
-    }
+    refuse_other_conditions(*profile, options, batch, session.machine.precision);
   }
   Json networks = Json::array();
   for (const std::string& name : names) {
@@ -162,8 +181,7 @@ int bench_command(const Arguments& arguments) {
                       measure(network, batch, session.machine.precision, options),
                       {}};
     if (profile) {
-      measured.predicted =
-          op_times(network.graph, profile->data_type, profile->op_laws, profile->read_bandwidths());
+      measured.predicted = predict_ops(network.graph, *profile);
     }
     networks.push_back(record(measured, batch, session.machine.precision));
     if (line.has("json")) continue;

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <filesystem>
 
+#include <unistd.h>
+
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
@@ -16,13 +18,12 @@
 namespace ridgewalk {
 namespace {
 
-constexpr size_t kPasses = 3;
-constexpr int kProbeEvery = 10;  // networks
-constexpr double kSmallestSetKib = 16;
+constexpr double kSmallestSetKib = 16;      // of a thread
 constexpr double kLargestSetKib = 1 << 20;  // beyond every cache: memory itself
+constexpr int kResamples = 20;
 
 Sourced sourced(const MeasuredRate& rate, const std::string& source) {
-  return {.value = std::stod(fmt::format("{:.4g}", rate.value)),
+  return {.value = four_digits(rate.value),
           .source = fmt::format("{}, spread {:.1f} %", source, 100 * rate.spread)};
 }
 
@@ -31,28 +32,34 @@ struct TimedNetworks {
   std::vector<double> probes;  // seconds
 };
 
-// All in turn, three times, so that no moment of a busy machine is the whole of a network's time;
-// of each network the pass that took the median.
+// Of each network the pass that took the median.
 TimedNetworks time_networks(const std::vector<Architecture>& architectures, Precision precision,
                             const TimingOptions& options, bool quiet) {
-  std::vector<std::vector<TimedNetwork>> passes(architectures.size());
   TimedNetworks timed;
-  Progress progress("calibrate", 0, int(kPasses * architectures.size()), 0, quiet);
+  std::vector<std::vector<Timing>> passes(architectures.size());
+  Progress progress("calibrate", 0, kPasses * int(architectures.size()), 0, quiet);
   int done = 0;
-  for (size_t pass = 0; pass < kPasses; ++pass) {
+  for (int pass = 0; pass < kPasses; ++pass) {
     for (size_t i = 0; i < architectures.size(); ++i) {
       progress.update(done, architectures[i].name);
       if (done++ % kProbeEvery == 0) timed.probes.push_back(time_probe(precision, options));
-      passes[i].push_back(time_network(architectures[i], precision, options));
+      TimedNetwork network = time_network(architectures[i], precision, options);
+      passes[i].push_back(std::move(network.timing));
+      if (pass == 0) timed.networks.push_back(std::move(network));
     }
   }
-  for (std::vector<TimedNetwork>& three : passes) {
-    std::sort(three.begin(), three.end(), [](const TimedNetwork& a, const TimedNetwork& b) {
-      return a.timing.median_seconds < b.timing.median_seconds;
-    });
-    timed.networks.push_back(std::move(three[kPasses / 2]));
+  for (size_t i = 0; i < passes.size(); ++i) {
+    std::sort(passes[i].begin(), passes[i].end(),
+              [](const Timing& a, const Timing& b) { return a.median_seconds < b.median_seconds; });
+    timed.networks[i].timing = std::move(passes[i][kPasses / 2]);
   }
   return timed;
+}
+
+// No larger than a quarter of what the system has left.
+double largest_set_kib() {
+  const double free_kib = double(sysconf(_SC_AVPHYS_PAGES)) * double(sysconf(_SC_PAGESIZE)) / 1024;
+  return std::min(kLargestSetKib, free_kib / 4);
 }
 
 void measure_bare_machine(int threads, const std::string& source, Progress& progress,
@@ -64,11 +71,12 @@ void measure_bare_machine(int threads, const std::string& source, Progress& prog
       profile.peak_gmacs[type] = sourced(*rate, source);
     }
   }
-  for (double kib = kSmallestSetKib; kib <= kLargestSetKib; kib *= 4) {
+  for (double kib = kSmallestSetKib * threads; kib <= largest_set_kib(); kib *= 4) {
     progress.update(done++, fmt::format("{:.0f} KiB", kib));
     const MeasuredRate rate = measure_bandwidth_gbps({1024 * kib}, threads);
     profile.working_sets.push_back({kib, sourced(rate, source)});
   }
+  if (profile.working_sets.empty()) throw Error("too little free memory to measure its bandwidth");
   profile.bandwidth_gbps = profile.working_sets.back().gbps;
 }
 
@@ -83,9 +91,7 @@ void fit_effective(const std::vector<TimedNetwork>& networks, const std::string&
   std::vector<const Measured*> all;
   for (const Measured& one : measured) all.push_back(&one);
   const Fit fitted = fit(all, {});
-  const auto figure = [&](double value) {
-    return Sourced{std::stod(fmt::format("{:.4g}", value)), source};
-  };
+  const auto figure = [&](double value) { return Sourced{four_digits(value), source}; };
   profile.effective_ridge_point = figure(fitted.ridge_point.value);
   profile.effective_peak_gmacs = figure(1e-9 / fitted.seconds_per_mac);
 }
@@ -119,23 +125,31 @@ void print(const Profile& profile) {
   const double peak = profile.peak_gmacs.count(profile.data_type) > 0
                           ? profile.peak_gmacs.at(profile.data_type).value
                           : 0;
-  fmt::print("{:<24} {:>6} {:>11} {:>9} {:>8} {:>8} {:>7} {:>7} {:>8}\n", "ops", "number",
-             "overhead us", "G/s", "of peak", "weights", "input", "output", "spread");
-  const auto share = [](double value) {
-    return value > 0 ? fmt::format("{:.3g}", value) : std::string("-");
+  fmt::print("{:<23} {:>5} {:>7} {:>12} {:>15} {:>8} {:>13} {:>13} {:>13}\n", "ops", "count",
+             "error", "overhead us", "G/s", "of peak", "weights", "input", "output");
+  const auto figure = [](double value, const std::optional<double>& spread) {
+    if (value == 0) return std::string("-");
+    return fmt::format("{:.3g}{}", value,
+                       spread ? fmt::format(" ±{:.0f}%", 50 * *spread) : std::string());
   };
   for (const OpLaw& law : profile.op_laws) {
-    fmt::print("{:<24} {:>6} {:>11.3g} {:>9} {:>8} {:>8} {:>7} {:>7} {:>8}\n", law.kind, law.ops,
-               law.overhead_us, law.gmacs ? fmt::format("{:.4g}", *law.gmacs) : "-",
+    const OpLawSpread& spread = law.spread;
+    fmt::print("{:<23} {:>5} {:>7} {:>12} {:>15} {:>8} {:>13} {:>13} {:>13}\n", law.kind, law.ops,
+               spread.error ? fmt::format("{:.1f} %", 100 * *spread.error) : "-",
+               figure(law.overhead_us, spread.overhead), figure(law.gmacs.value_or(0), spread.rate),
                law.gmacs && peak > 0 && has_macs(law.kind)
                    ? fmt::format("{:.0f} %", 100 * *law.gmacs / peak)
                    : "-",
-               share(law.weights), share(law.input), share(law.output),
-               law.spread ? fmt::format("{:.1f} %", 100 * *law.spread) : "-");
+               figure(law.weights, spread.weights), figure(law.input, spread.input),
+               figure(law.output, spread.output));
   }
   fmt::print(
-      "G/s: MACs, or elements of the output where there are none; weights, input, output: share of "
-      "the\ntime to read them that computing does not hide\n\n");
+      "error: median of the ops; ±: half the interquartile range over {} resamples of the "
+      "networks\n"
+      "G/s: MACs, or elements of the output where there are none; weights, input, output: share "
+      "of\n"
+      "the time to read them that computing does not hide\n\n",
+      kResamples);
   fmt::print("{}\n", profile.op_laws_source);
 }
 
@@ -166,6 +180,7 @@ int calibrate_command(const Arguments& arguments) {
                              .repeats = line.get<int>("repeats"),
                              .seconds = line.get<double>("seconds"),
                              .per_step = true};
+  validate(timing);
   const Precision precision = session.machine.precision;
   const std::string machine =
       fmt::format("{}, {} thread{}", cpu_name(), timing.threads, timing.threads == 1 ? "" : "s");
@@ -173,22 +188,25 @@ int calibrate_command(const Arguments& arguments) {
   Profile profile{.name = std::filesystem::path(out).stem().string(),
                   .description = machine + ", " + std::string(to_string(precision)),
                   .data_type = precision == Precision::kBf16 ? DataType::kBf16 : DataType::kFp32,
+                  .machine = cpu_name(),
                   .threads = timing.threads};
 
   { const FileWriter refuses_a_bad_path_now(out); }
   const std::vector<Architecture> architectures = calibration_networks(count, line.seed());
-  const auto [networks, probes] =
-      time_networks(architectures, precision, timing, line.has("quiet"));
   {
-    Progress progress("bare machine", 0, 13, 0, line.has("quiet"));
+    constexpr int kAbout = std::size(kDataTypes) + 9;  // types, and sets up to 1 GiB
+    Progress progress("bare machine", 0, kAbout, 0, line.has("quiet"));
     measure_bare_machine(timing.threads, source, progress, profile);
   }
+  const auto [networks, probes] =
+      time_networks(architectures, precision, timing, line.has("quiet"));
   const double probe = quantile(probes, 0.5);
   profile.probe_ms =
       sourced({1e3 * probe, (quantile(probes, 0.75) - quantile(probes, 0.25)) / probe}, source);
   fit_effective(networks, fmt::format("fitted to {} random networks {}", count, source), profile);
   const Agreement held_out = held_out_agreement(networks, profile);
-  profile.op_laws = fit_op_laws(networks, profile.data_type, profile.read_bandwidths());
+  profile.op_laws =
+      fit_op_laws(networks, profile.data_type, profile.read_bandwidths(), kResamples, line.seed());
   profile.op_laws_source =
       fmt::format("{} random networks, {}; predicted by laws of the others: {}", count, source,
                   agreement_text(held_out));

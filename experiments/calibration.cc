@@ -1,6 +1,8 @@
 #include "experiments/calibration.h"
 
+#include <array>
 #include <cmath>
+#include <map>
 #include <random>
 
 #include "roofline/latency_model.h"
@@ -24,10 +26,43 @@ Architecture random_multiple(std::mt19937_64& random) {
   return architecture;
 }
 
+// The figures of a law, the rate as the time of a MAC: it is 0 where the rate is absent.
+struct Figure {
+  double (*value)(const OpLaw& law);
+  std::optional<double> OpLawSpread::*spread;
+};
+constexpr Figure kFigures[] = {
+    {[](const OpLaw& law) { return law.overhead_us; }, &OpLawSpread::overhead},
+    {[](const OpLaw& law) { return law.gmacs ? 1 / *law.gmacs : 0; }, &OpLawSpread::rate},
+    {[](const OpLaw& law) { return law.weights; }, &OpLawSpread::weights},
+    {[](const OpLaw& law) { return law.input; }, &OpLawSpread::input},
+    {[](const OpLaw& law) { return law.output; }, &OpLawSpread::output}};
+
+std::vector<TimedStep> steps_of(const std::vector<TimedNetwork>& networks,
+                                const std::vector<double>& weights) {
+  std::vector<TimedStep> steps;
+  for (size_t i = 0; i < networks.size(); ++i) {
+    if (weights[i] == 0) continue;
+    const Timing& timing = networks[i].timing;
+    double sum = 0;
+    for (const StepTiming& step : timing.steps) sum += step.seconds;
+    for (const StepTiming& entry : timing.steps) {
+      if (entry.seconds == 0) continue;  // quicker than the clock
+      // The change of the image's layout stands for no op but the image itself.
+      const std::vector<int> ops = entry.step.ops.empty() ? std::vector{0} : entry.step.ops;
+      const Seconds seconds{timing.median_seconds / sum * entry.seconds};
+      steps.push_back({&networks[i].folded, ops, seconds, weights[i]});
+    }
+  }
+  return steps;
+}
+
 }  // namespace
 
 std::vector<Architecture> calibration_networks(int count, uint64_t seed) {
-  std::mt19937_64 random(seed);
+  // Not the members that `sweep --members` draws from the same seed.
+  constexpr uint64_t kOwn = 0x63616c6962726174;  // "calibrat"
+  std::mt19937_64 random(seed ^ kOwn);
   const SearchSpace mobile = load_search_space("mobile");
   const SearchSpace small = load_search_space("fashion-mnist");
   std::vector<Architecture> networks;
@@ -54,19 +89,30 @@ double time_probe(Precision precision, const TimingOptions& options) {
 }
 
 std::vector<OpLaw> fit_op_laws(const std::vector<TimedNetwork>& networks, DataType type,
-                               const ReadBandwidths& bandwidths) {
-  std::vector<TimedStep> steps;
-  for (const TimedNetwork& network : networks) {
-    double sum = 0;
-    for (const StepTiming& step : network.timing.steps) sum += step.seconds;
-    const double factor = network.timing.median_seconds / sum;
-    for (const StepTiming& entry : network.timing.steps) {
-      // The change of the image's layout stands for no op but the image itself.
-      const std::vector<int> ops = entry.step.ops.empty() ? std::vector{0} : entry.step.ops;
-      steps.push_back({&network.folded, ops, {factor * entry.seconds}});
+                               const ReadBandwidths& bandwidths, int resamples, uint64_t seed) {
+  std::vector<OpLaw> laws =
+      fit_op_laws(steps_of(networks, std::vector<double>(networks.size(), 1)), type, bandwidths);
+  std::mt19937_64 random(seed);
+  std::map<std::string, std::array<std::vector<double>, std::size(kFigures)>> resampled;
+  for (int i = 0; i < resamples; ++i) {
+    std::vector<double> weights(networks.size(), 0);
+    for (size_t drawn = 0; drawn < networks.size(); ++drawn) ++weights[random() % weights.size()];
+    for (const OpLaw& law : fit_op_laws(steps_of(networks, weights), type, bandwidths)) {
+      for (size_t f = 0; f < std::size(kFigures); ++f) {
+        resampled[law.kind][f].push_back(kFigures[f].value(law));
+      }
     }
   }
-  return fit_op_laws(steps, type, bandwidths);
+  for (OpLaw& law : laws) {
+    for (size_t f = 0; f < std::size(kFigures); ++f) {
+      const std::vector<double>& values = resampled[law.kind][f];
+      const double value = kFigures[f].value(law);
+      if (values.empty() || value == 0) continue;
+      law.spread.*kFigures[f].spread =
+          four_digits((quantile(values, 0.75) - quantile(values, 0.25)) / value);
+    }
+  }
+  return laws;
 }
 
 Agreement held_out_agreement(const std::vector<TimedNetwork>& networks, const Profile& profile) {

@@ -159,7 +159,9 @@ void print_totals(const Json& networks, const Counting& counting) {
                network["operational_intensity"].get<double>());
     if (counting.model) {
       const Json& latency = network["latency"];
-      fmt::print(" {:>9.4g}", latency.value("laws_ms", latency["total_ms"].get<double>()));
+      const bool is_bound = !latency.value("ops_without_law", Json::array()).empty();
+      fmt::print(" {:>2} {:>9.4g}", is_bound ? ">=" : "",
+                 latency.value("laws_ms", latency["total_ms"].get<double>()));
     }
     fmt::print("\n");
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -16,8 +17,7 @@
 namespace ridgewalk {
 namespace {
 
-constexpr int kPasses = 3;
-constexpr int kProbeEvery = 10;  // networks
+constexpr size_t kFewest = 3;  // networks whose agreement says anything
 
 Precision precision_of(const Profile& profile) {
   if (profile.data_type == DataType::kFp32) return Precision::kFp32;
@@ -53,6 +53,30 @@ std::vector<double> scaled_macs(const Json& networks) {
   return values;
 }
 
+Json agreements(const Json& networks, const Json& drift) {
+  const std::vector<double> predicted = column(networks, "predicted_ms");
+  const std::vector<double> measured = column(networks, "measured_ms");
+  const auto times = [](std::vector<double> values, double factor) {
+    for (double& value : values) value *= factor;
+    return values;
+  };
+  Json result = {{"laws", agreement_json(predicted, measured)}};
+  if (!drift.is_null()) {
+    result["drifted"] = agreement_json(times(predicted, drift.get<double>()), measured);
+  }
+  result["roofline"] = agreement_json(column(networks, "roofline_ms"), measured);
+  result["macs"] = agreement_json(scaled_macs(networks), measured);
+  std::vector<double> first, second, ratios;
+  for (const Json& network : networks) {
+    first.push_back(network["passes_ms"][0].get<double>());
+    second.push_back(network["passes_ms"][1].get<double>());
+    ratios.push_back(first.back() / second.back());
+  }
+  result["twice"] = agreement_json(second, first);
+  result["twice_less_drift"] = agreement_json(times(second, quantile(ratios, 0.5)), first);
+  return result;
+}
+
 }  // namespace
 
 Json measure_networks(const std::vector<Architecture>& architectures, const Profile& profile,
@@ -64,6 +88,10 @@ Json measure_networks(const std::vector<Architecture>& architectures, const Prof
   for (const Architecture& architecture : architectures) {
     const Graph graph = lower(architecture);
     const CalibratedLatency predicted = predict_by_laws(graph, profile);
+    if (!(predicted.total.value > 0)) {
+      throw Error("profile '" + profile.name + "' predicts no time for '" + architecture.name +
+                  "'");
+    }
     networks.push_back({{"name", architecture.name},
                         {"macs", network_cost(graph).macs.value},
                         {"predicted_ms", 1e3 * predicted.total.value},
@@ -88,49 +116,59 @@ Json measure_networks(const std::vector<Architecture>& architectures, const Prof
   for (Json& network : networks) {
     network["measured_ms"] = quantile(network["passes_ms"].get<std::vector<double>>(), 0.5);
   }
-  std::vector<double> first, second;
-  for (const Json& network : networks) {
-    first.push_back(network["passes_ms"][0].get<double>());
-    second.push_back(network["passes_ms"][1].get<double>());
-  }
-  const std::vector<double> measured = column(networks, "measured_ms");
   Json result = {{"profile", profile.name},
+                 {"profile_machine", profile.machine},
                  {"machine", cpu_name()},
                  {"threads", options.threads},
                  {"data_type", to_string(profile.data_type)},
                  {"drift", nullptr},
                  {"networks", networks},
-                 {"agreement",
-                  {{"laws", agreement_json(column(networks, "predicted_ms"), measured)},
-                   {"roofline", agreement_json(column(networks, "roofline_ms"), measured)},
-                   {"macs", agreement_json(scaled_macs(networks), measured)},
-                   {"twice", agreement_json(first, second)}}}};
-  if (!probes.empty()) {
-    const double drift = quantile(probes, 0.5);
-    std::vector<double> drifted = column(networks, "predicted_ms");
-    for (double& value : drifted) value *= drift;
-    result["drift"] = drift;
-    result["agreement"]["drifted"] = agreement_json(drifted, measured);
-  }
+                 {"agreement", Json::object()}};
+  if (!probes.empty()) result["drift"] = quantile(probes, 0.5);
+  if (networks.size() >= kFewest) result["agreement"] = agreements(networks, result["drift"]);
   return result;
 }
 
 std::string measured_csv(const Json& measured) {
-  std::string csv = "network,macs,predicted_ms,roofline_ms,measured_ms";
+  std::string csv = "network,macs,predicted_ms,lower_bound,roofline_ms,measured_ms";
   for (int pass = 1; pass <= kPasses; ++pass) csv += fmt::format(",pass_{}_ms", pass);
   for (const Json& network : measured["networks"]) {
-    csv += fmt::format("\n{},{:.0f},{},{},{}", csv_quoted(network["name"].get<std::string>()),
-                       network["macs"].get<double>(), network["predicted_ms"].get<double>(),
-                       network["roofline_ms"].get<double>(), network["measured_ms"].get<double>());
+    const auto ms = [&](const char* name) { return network[name].get<double>(); };
+    csv += fmt::format("\n{},{:.0f},{},{},{},{}", csv_quoted(network["name"].get<std::string>()),
+                       ms("macs"), ms("predicted_ms"), network["unknown"].empty() ? 0 : 1,
+                       ms("roofline_ms"), ms("measured_ms"));
     for (const Json& pass : network["passes_ms"]) csv += fmt::format(",{}", pass.get<double>());
   }
   return csv + "\n";
 }
 
+static std::string agreement_table(const Json& measured) {
+  std::string text =
+      fmt::format("{:<37} {:>8} {:>10} {:>12} {:>12} {:>12} {:>12}\n",
+                  fmt::format("{} networks", measured["networks"].size()), "Spearman", "mean error",
+                  "within 5 %", "within 10 %", "within 20 %", "median error");
+  for (const auto& [key, name] : {std::pair("laws", "laws of the profile's ops"),
+                                  {"drifted", "the same, times the drift"},
+                                  {"roofline", "its roofline alone"},
+                                  {"macs", "MACs times the best constant"},
+                                  {"twice", "the same network measured twice"},
+                                  {"twice_less_drift", "the same, less the drift in between"}}) {
+    if (!measured["agreement"].contains(key)) continue;
+    const Json& a = measured["agreement"][key];
+    const auto percent = [&](const char* figure) { return 100 * a[figure].get<double>(); };
+    text += fmt::format(
+        "{:<37} {:>8} {:>8.1f} % {:>10.0f} % {:>10.0f} % {:>10.0f} % {:>10.1f} %\n", name,
+        a["spearman"].is_null() ? "-" : fmt::format("{:.3f}", a["spearman"].get<double>()),
+        percent("mean_error"), percent("within_5"), percent("within_10"), percent("within_20"),
+        percent("median_error"));
+  }
+  return text;
+}
+
 std::string measured_table(const Json& measured) {
   std::string text = fmt::format("{:<30} {:>14} {:>13} {:>12} {:>8} {:>8}\n", "network", "MACs",
                                  "predicted ms", "measured ms", "error", "again");
-  std::vector<std::string> unknown;
+  std::set<std::string> unknown;
   for (const Json& network : measured["networks"]) {
     const double latency = network["measured_ms"].get<double>();
     const double predicted = network["predicted_ms"].get<double>();
@@ -141,37 +179,22 @@ std::string measured_table(const Json& measured) {
         fmt::format("{}{:.4g}", is_bound ? ">= " : "", predicted), latency,
         100 * (predicted / latency - 1),
         100 * (network["passes_ms"][1].get<double>() / network["passes_ms"][0].get<double>() - 1));
-    for (const Json& kind : network["unknown"]) {
-      const auto name = kind.get<std::string>();
-      if (std::find(unknown.begin(), unknown.end(), name) == unknown.end()) unknown.push_back(name);
-    }
+    for (const Json& kind : network["unknown"]) unknown.insert(kind.get<std::string>());
   }
-  text += fmt::format("\n{:<34} {:>8} {:>10} {:>12} {:>12} {:>12} {:>12}\n",
-                      fmt::format("{} networks", measured["networks"].size()), "Spearman",
-                      "mean error", "within 5 %", "within 10 %", "within 20 %", "median error");
-  for (const auto& [key, name] : {std::pair("laws", "laws of the profile's ops"),
-                                  {"drifted", "the same, times the drift"},
-                                  {"roofline", "its roofline alone"},
-                                  {"macs", "MACs times the best constant"},
-                                  {"twice", "the same network measured twice"}}) {
-    if (!measured["agreement"].contains(key)) continue;
-    const Json& a = measured["agreement"][key];
-    const auto percent = [&](const char* figure) { return 100 * a[figure].get<double>(); };
-    text += fmt::format(
-        "{:<34} {:>8} {:>8.1f} % {:>10.0f} % {:>10.0f} % {:>10.0f} % {:>10.1f} %\n", name,
-        a["spearman"].is_null() ? "-" : fmt::format("{:.3f}", a["spearman"].get<double>()),
-        percent("mean_error"), percent("within_5"), percent("within_10"), percent("within_20"),
-        percent("median_error"));
-  }
+  if (!measured["agreement"].empty()) text += "\n" + agreement_table(measured);
   if (!measured["drift"].is_null()) {
     text += fmt::format(
         "\nDrift: mnv4-conv-medium takes {:.3f} times as long as when the profile was made\n",
         measured["drift"].get<double>());
   }
   if (!unknown.empty()) {
-    text += "\n>= : a lower bound, since the profile has no law for";
-    for (const std::string& kind : unknown) text += " '" + kind + "'";
-    text += "\n";
+    text += fmt::format("\n>= : a lower bound, since the profile has no law for {}\n",
+                        fmt::join(unknown, ", "));
+  }
+  if (measured["machine"] != measured["profile_machine"]) {
+    text += fmt::format("\nThe profile is of another machine ({}) than this ({})\n",
+                        measured["profile_machine"].get<std::string>(),
+                        measured["machine"].get<std::string>());
   }
   return text;
 }

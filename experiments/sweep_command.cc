@@ -62,25 +62,42 @@ std::vector<RatedNetwork> random_members(const std::string& text, uint64_t seed)
     throw Error("--members: '" + text + "' must be a space and a number from 1 to 200: mobile:100");
   }
   const SearchSpace space = load_search_space(text.substr(0, colon));
+  std::string file_name = space.name;
+  std::replace(file_name.begin(), file_name.end(), '/', '_');
   std::mt19937_64 random(seed);
   std::vector<RatedNetwork> members;
   for (int i = 0; i < count; ++i) {
     Architecture architecture = decode(space, sample(space, random));
-    architecture.name = fmt::format("{}-{}-{:03}", space.name, seed, i);
+    architecture.name = fmt::format("{}-{}-{:03}", file_name, seed, i);
     members.push_back({std::move(architecture)});
   }
   return members;
 }
 
-// The profile of --profile that has laws of ops.
-Profile calibrated_profile(const std::vector<std::string>& names) {
+// The one profile of --profile that has laws of ops, for the threads and precision that are asked.
+Profile calibrated_profile(const CommandLine& line, const std::vector<std::string>& names) {
+  std::optional<Profile> found;
   for (const std::string& name : names) {
     Profile profile = load_profile(name);
-    if (!profile.op_laws.empty()) return profile;
+    if (profile.op_laws.empty()) continue;
+    if (found) throw Error("--measure holds against one profile with laws; give one --profile");
+    found = std::move(profile);
   }
-  throw Error(
-      "--measure needs this machine's own profile: ridgewalk calibrate --out machine.yaml, "
-      "then --profile machine.yaml");
+  if (!found) {
+    throw Error(
+        "--measure needs this machine's own profile: ridgewalk calibrate --out "
+        "machine.yaml, then --profile machine.yaml");
+  }
+  const int threads = std::max(1, found->threads);
+  if (line.has("threads") && line.get<int>("threads") != threads) {
+    throw Error(
+        fmt::format("--threads: the profile is for {}; calibrate with other threads", threads));
+  }
+  if (line.has("precision") && line.get<std::string>("precision") != to_string(found->data_type)) {
+    throw Error(fmt::format("--precision: the profile is for {}; calibrate with another precision",
+                            to_string(found->data_type)));
+  }
+  return *found;
 }
 
 void make_folder(const std::string& path) {
@@ -145,12 +162,26 @@ int sweep_command(const Arguments& arguments) {
   points.erase(std::unique(points.begin(), points.end()), points.end());
   const DataType type = parse_data_type(line.get<std::string>("dtype"));
   std::optional<Profile> calibrated;
-  if (line.has("measure")) calibrated = calibrated_profile(profiles);
+  const Session session = line.session();
+  if (line.has("measure")) {
+    if (!session.machine.device.is_cpu()) throw Error("--device: --measure is for the CPU alone");
+    calibrated = calibrated_profile(line, profiles);
+  }
   std::vector<RatedNetwork> networks;
   if (line.has("arch") || !line.has("members")) networks = networks_of(line);
   std::vector<RatedNetwork> members;
   if (line.has("members")) {
+    for (const char* option : {"resolution", "classes", "channels"}) {
+      if (!line.has(option)) continue;
+      throw Error(std::string("--members are as their space has them; leave out --") + option);
+    }
     members = random_members(line.get<std::string>("members"), line.seed());
+    for (const RatedNetwork& network : networks) {
+      for (const RatedNetwork& member : members) {
+        if (member.architecture.name != network.architecture.name) continue;
+        throw Error(member.architecture.name, 0, "is given and a member too; take another --seed");
+      }
+    }
     networks.insert(networks.end(), members.begin(), members.end());
   }
   const std::string out = line.required("out");
@@ -178,6 +209,8 @@ int sweep_command(const Arguments& arguments) {
                  {"sweep", sweep},
                  {"marks", profile_marks(profiles)}};
   for (MacsPerByte point : shown) report["ridge_points"].push_back(point.value);
+  write_file(out + "/sweep.csv", sweep_csv(sweep));
+  write_file(out + "/sweep.json", json_text(sweep) + "\n");
   if (calibrated) {
     std::vector<Architecture> architectures;
     for (const RatedNetwork& network : networks) architectures.push_back(network.architecture);
@@ -185,8 +218,6 @@ int sweep_command(const Arguments& arguments) {
     write_file(out + "/measured.csv", measured_csv(report["measured"]));
     write_file(out + "/measured.json", json_text(report["measured"]) + "\n");
   }
-  write_file(out + "/sweep.csv", sweep_csv(sweep));
-  write_file(out + "/sweep.json", json_text(sweep) + "\n");
   write_file(out + "/report.html", report_html(report));
   if (!line.has("quiet")) {
     fmt::print("Latency at each ridge point (MACs/byte) relative to {}\n\n{}\n",

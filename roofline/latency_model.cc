@@ -1,6 +1,7 @@
 #include "roofline/latency_model.h"
 
 #include <algorithm>
+#include <set>
 
 #include "space/error.h"
 #include "space/fold.h"
@@ -82,35 +83,43 @@ Prediction predict(const Graph& graph, const LatencyModel& model) {
   return prediction;
 }
 
-CalibratedLatency predict_by_laws(const Graph& graph, const Profile& profile) {
+std::vector<OpLatency> predict_ops(const Graph& folded, const Profile& profile) {
   if (profile.op_laws.empty()) {
     throw Error("profile '" + profile.name +
                 "' has no laws of ops; `ridgewalk calibrate` makes one that has");
   }
-  // The bare machine's, where it is known: nothing is faster.
   const DataType type = profile.data_type;
+  const ReadBandwidths bandwidths = profile.read_bandwidths();
   const auto peak = profile.peak_gmacs.find(type);
-  const bool is_bare = peak != profile.peak_gmacs.end() && profile.bandwidth_gbps;
-  const LatencyModel bound = is_bare
-                                 ? LatencyModel{.ridge_point = *profile.datasheet_ridge_point(type),
-                                                .peak = {peak->second.value * 1e9}}
-                                 : latency_model(profile, type, false);
-  const Graph folded = fold_norms(graph).graph;
+  BytesPerSecond fastest;
+  for (const ReadBandwidth& one : bandwidths) fastest = std::max(fastest, one.bandwidth);
   const std::vector<OpCost> costs = op_costs(folded);
-  const auto times = op_times(folded, type, profile.op_laws, profile.read_bandwidths());
-  CalibratedLatency latency;
-  for (size_t i = 0; i < times.size(); ++i) {
-    if (times[i]) {
-      latency.total += *times[i];
+  const auto by_law = op_times(folded, type, profile.op_laws, bandwidths);
+  std::vector<OpLatency> latencies;
+  for (size_t i = 0; i < costs.size(); ++i) {
+    if (by_law[i]) {
+      latencies.push_back({*by_law[i]});
       continue;
     }
-    latency.total +=
-        std::max(costs[i].macs, bound.ridge_point * bytes(costs[i], type)) / bound.peak;
-    const std::string kind = law_kind(folded, folded.ops[i]);
-    if (std::find(latency.unknown.begin(), latency.unknown.end(), kind) == latency.unknown.end()) {
-      latency.unknown.push_back(kind);
+    Seconds bound = bytes(costs[i], type) / fastest;
+    if (peak != profile.peak_gmacs.end()) {
+      bound = std::max(bound, costs[i].macs / MacsPerSecond{1e9 * peak->second.value});
     }
+    latencies.push_back({bound, true});
   }
+  return latencies;
+}
+
+CalibratedLatency predict_by_laws(const Graph& graph, const Profile& profile) {
+  const Graph folded = fold_norms(graph).graph;
+  const std::vector<OpLatency> ops = predict_ops(folded, profile);
+  CalibratedLatency latency;
+  std::set<std::string> unknown;
+  for (size_t i = 0; i < ops.size(); ++i) {
+    latency.total += ops[i].seconds;
+    if (ops[i].is_lower_bound) unknown.insert(law_kind(folded, folded.ops[i]));
+  }
+  latency.unknown.assign(unknown.begin(), unknown.end());
   return latency;
 }
 

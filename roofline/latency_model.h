@@ -42,14 +42,21 @@ LatencyModel latency_model(const Profile& profile, std::optional<DataType> type 
 // Throws Error when the cache term meets another convention than mnv4.
 Prediction predict(const Graph& graph, const LatencyModel& model);
 
-// By the laws of a calibrated profile: the ops of the graph with its norms folded, as it is run.
+// An op by its law; without one at least as long as its MACs take at peak, or its bytes from the
+// fastest cache.
+struct OpLatency {
+  Seconds seconds = {};
+  bool is_lower_bound = false;
+};
+// One a op of a graph whose norms are folded: as it is run. Throws Error when the profile has no
+// laws.
+std::vector<OpLatency> predict_ops(const Graph& folded, const Profile& profile);
+
+// The sum of predict_ops() once the norms of `graph` are folded.
 struct CalibratedLatency {
   Seconds total = {};
-  std::vector<std::string> unknown = {};  // kinds of op without a law: at their roofline alone, so
-                                          // that the total is a lower bound
+  std::vector<std::string> unknown = {};  // kinds of op without a law: then it is a lower bound
 };
-
-// Throws Error when the profile has no laws.
 CalibratedLatency predict_by_laws(const Graph& graph, const Profile& profile);
 
 }  // namespace ridgewalk

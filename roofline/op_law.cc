@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <numeric>
+#include <stdexcept>
 
 #include "roofline/nonnegative.h"
 #include "roofline/statistics.h"
@@ -68,19 +70,13 @@ double dot(const Terms& a, const Terms& b) {
   return sum;
 }
 
-// To four digits: more would only look precise.
-double rounded(double value) {
-  if (value == 0) return 0;
-  const double unit = std::pow(10, std::floor(std::log10(value)) - 3);
-  return std::round(value / unit) * unit;
-}
-
 // A step and the terms of its ops, by kind. The first op leads it: the others run inside it.
 struct Row {
   std::map<std::string, Terms> kinds;
   std::string leader;
   double seconds = 0;
   double network_seconds = 0;
+  double weight = 1;
 };
 
 std::vector<Row> rows_of(const std::vector<TimedStep>& steps, DataType type,
@@ -88,6 +84,7 @@ std::vector<Row> rows_of(const std::vector<TimedStep>& steps, DataType type,
   std::map<const Graph*, double> whole;
   std::map<const Graph*, std::vector<Terms>> terms;
   for (const TimedStep& step : steps) {
+    if (!(step.seconds.value > 0)) throw std::invalid_argument("a step that took no time");
     whole[step.graph] += step.seconds.value;
     if (terms.count(step.graph) == 0) {
       terms[step.graph] = terms_of(*step.graph, type, bandwidths);
@@ -98,7 +95,8 @@ std::vector<Row> rows_of(const std::vector<TimedStep>& steps, DataType type,
     Row row{.kinds = {},
             .leader = {},
             .seconds = step.seconds.value,
-            .network_seconds = whole[step.graph]};
+            .network_seconds = whole[step.graph],
+            .weight = step.weight};
     for (int index : step.ops) {
       const std::string kind = law_kind(*step.graph, step.graph->ops[size_t(index)]);
       const Terms& added = terms[step.graph][size_t(index)];
@@ -119,9 +117,31 @@ Eigen::VectorXd solve(const Eigen::MatrixXd& matrix, const Eigen::VectorXd& want
       .cwiseQuotient(scale);
 }
 
+// A rate or share that makes up less than half a percent of its kind is not determined by the data,
+// and what it would say of the machine is wrong. An overhead is small in large networks alone.
+void drop_the_trivial(const std::vector<Row>& rows,
+                      const std::map<std::string, Eigen::Index>& first, Eigen::VectorXd& found) {
+  constexpr double kTrivial = 0.005;
+  std::map<std::string, Terms> sums;
+  for (const Row& row : rows) {
+    for (const auto& [kind, sum] : row.kinds) {
+      for (size_t i = 0; i < kTerms; ++i) sums[kind][i] += sum[i];
+    }
+  }
+  for (const auto& [kind, column] : first) {
+    Terms shares = sums[kind];
+    for (size_t i = 0; i < kTerms; ++i) shares[i] *= found[column + Eigen::Index(i)];
+    const double all = std::accumulate(shares.begin(), shares.end(), 0.0);
+    for (size_t i = kMacs; i < kTerms; ++i) {
+      if (shares[i] < kTrivial * all) found[column + Eigen::Index(i)] = 0;
+    }
+  }
+}
+
 }  // namespace
 
 Seconds read_time(Bytes moved, Bytes set, const ReadBandwidths& bandwidths) {
+  if (bandwidths.empty()) throw std::invalid_argument("no bandwidth is known");
   const auto above = std::find_if(bandwidths.begin(), bandwidths.end(),
                                   [&](const ReadBandwidth& b) { return b.set >= set; });
   if (above == bandwidths.begin()) return moved / above->bandwidth;
@@ -169,7 +189,7 @@ std::vector<OpLaw> fit_op_laws(const std::vector<TimedStep>& steps, DataType typ
   Eigen::MatrixXd matrix = Eigen::MatrixXd::Zero(Eigen::Index(rows.size()), columns);
   Eigen::VectorXd wanted(Eigen::Index(rows.size()));
   for (size_t i = 0; i < rows.size(); ++i) {
-    const double weight = 1 / std::sqrt(rows[i].seconds * rows[i].network_seconds);
+    const double weight = std::sqrt(rows[i].weight / (rows[i].seconds * rows[i].network_seconds));
     for (const auto& [kind, sum] : rows[i].kinds) {
       for (Eigen::Index term = 0; term < kTerms; ++term) {
         matrix(Eigen::Index(i), first[kind] + term) = weight * sum[size_t(term)];
@@ -177,17 +197,18 @@ std::vector<OpLaw> fit_op_laws(const std::vector<TimedStep>& steps, DataType typ
     }
     wanted[Eigen::Index(i)] = weight * rows[i].seconds;
   }
-  const Eigen::VectorXd found = solve(matrix, wanted);
+  Eigen::VectorXd found = solve(matrix, wanted);
+  drop_the_trivial(rows, first, found);
 
   std::map<std::string, OpLaw> laws;
   for (const auto& [kind, column] : first) {
     OpLaw& law = laws[kind];
     law = {.kind = kind,
-           .overhead_us = rounded(1e6 * found[column + kOverhead]),
-           .weights = rounded(found[column + kWeights]),
-           .input = rounded(found[column + kInput]),
-           .output = rounded(found[column + kOutput])};
-    if (found[column + kMacs] > 0) law.gmacs = rounded(1 / found[column + kMacs]);
+           .overhead_us = four_digits(1e6 * found[column + kOverhead]),
+           .weights = four_digits(found[column + kWeights]),
+           .input = four_digits(found[column + kInput]),
+           .output = four_digits(found[column + kOutput])};
+    if (found[column + kMacs] > 0) law.gmacs = four_digits(1 / found[column + kMacs]);
   }
   for (const TimedStep& step : steps) {
     for (int op : step.ops) ++laws[law_kind(*step.graph, step.graph->ops[size_t(op)])].ops;
@@ -200,7 +221,7 @@ std::vector<OpLaw> fit_op_laws(const std::vector<TimedStep>& steps, DataType typ
   }
   std::vector<OpLaw> result;
   for (auto& [kind, law] : laws) {
-    if (errors.count(kind) > 0) law.spread = rounded(quantile(errors[kind], 0.5));
+    if (errors.count(kind) > 0) law.spread.error = four_digits(quantile(errors[kind], 0.5));
     result.push_back(law);
   }
   return result;

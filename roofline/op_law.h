@@ -17,7 +17,17 @@ struct ReadBandwidth {
 // In ascending order of the set; between two sets bandwidth is a power of the size, beyond the ends
 // it is theirs.
 using ReadBandwidths = std::vector<ReadBandwidth>;
+// Throws std::invalid_argument without any.
 Seconds read_time(Bytes moved, Bytes set, const ReadBandwidths& bandwidths);
+
+// How sure a law is: the median of |law / measured - 1| over the steps that it leads (nothing for a
+// kind that only runs inside others), and the interquartile range of each of its figures over
+// resamples of the networks, as a share of the figure (nothing where that is 0 or was not
+// resampled).
+struct OpLawSpread {
+  std::optional<double> error = {}, overhead = {}, rate = {}, weights = {}, input = {}, output = {};
+  bool operator==(const OpLawSpread&) const = default;
+};
 
 // An op takes overhead + MACs / gmacs + the shares of the read times of its weights, inputs and
 // output that its computing does not hide: 0 where all is hidden, 1 where it waits for every byte.
@@ -32,9 +42,8 @@ struct OpLaw {
   double weights = 0;  // shares
   double input = 0;
   double output = 0;
-  int ops = 0;                        // that it was fitted to
-  std::optional<double> spread = {};  // median of |law / measured - 1| where they did not run
-                                      // inside another op
+  int ops = 0;  // that it was fitted to
+  OpLawSpread spread = {};
   bool operator==(const OpLaw&) const = default;
 };
 
@@ -47,12 +56,13 @@ struct TimedStep {
   const Graph* graph = nullptr;  // norms folded
   std::vector<int> ops;
   Seconds seconds = {};
+  double weight = 1;  // counts as so many
 };
 
 // The laws of all kinds at once, none of their terms negative, with the least sum of
 // (law - measured)^2 / (measured * the whole network's latency): networks count alike, large or
 // small, and within one the error is between a relative one, which small ops would rule, and an
-// absolute one, which large ops would.
+// absolute one, which large ops would. Throws std::invalid_argument for a step that took no time.
 std::vector<OpLaw> fit_op_laws(const std::vector<TimedStep>& steps, DataType type,
                                const ReadBandwidths& bandwidths);
 

@@ -19,15 +19,19 @@ Sourced read_figure(const YamlSource& source, const std::string& name, double lo
                  .source = reader.required<std::string>("source")};
   reader.optional("unverified", figure.is_unverified);
   reader.finish();
-  if (!(figure.value >= lowest && std::isfinite(figure.value))) {
-    reader.child("value").fail("'" + name + "' must be a finite number, at least " +
-                               number_text(lowest));
+  if (!(figure.value >= lowest && figure.value <= 1e15)) {
+    reader.child("value").fail("'" + name + "' must be from " + number_text(lowest) + " to 1e15");
   }
   if (figure.source.empty()) {
     reader.child("source").fail("'" + name + "' needs the source of its value");
   }
   return figure;
 }
+
+constexpr std::pair<const char*, std::optional<double> OpLawSpread::*> kSpreads[] = {
+    {"error", &OpLawSpread::error}, {"overhead_us", &OpLawSpread::overhead},
+    {"gmacs", &OpLawSpread::rate},  {"weights", &OpLawSpread::weights},
+    {"input", &OpLawSpread::input}, {"output", &OpLawSpread::output}};
 
 void read_figure(FieldReader& reader, const std::string& name, double lowest,
                  std::optional<Sourced>& figure) {
@@ -62,33 +66,35 @@ void read_terms(const YamlSource& source, ProfileTerms& terms) {
   }
 }
 
-std::optional<double> read_rate(FieldReader& reader, const std::string& name) {
-  if (!reader.has(name)) return std::nullopt;
+// A plain figure from `lowest` to 1e9: beyond it nothing is, and sums of such are finite.
+double read_plain(FieldReader& reader, const std::string& name, double lowest) {
   const auto value = reader.required<double>(name);
-  if (!(value > 0 && std::isfinite(value))) {
-    reader.child(name).fail("'" + name + "' must be a finite number above 0");
+  if (!(value >= lowest && value <= 1e9)) {
+    reader.child(name).fail("'" + name + "' must be from " + number_text(lowest) + " to 1e9");
   }
   return value;
+}
+
+void read_plain(FieldReader& reader, const std::string& name, double lowest, auto& value) {
+  if (reader.has(name)) value = read_plain(reader, name, lowest);
 }
 
 OpLaw read_law(const YamlSource& source) {
   FieldReader reader(source);
   OpLaw law{.kind = reader.required<std::string>("kind")};
-  reader.optional("overhead_us", law.overhead_us);
-  if (!(law.overhead_us >= 0 && std::isfinite(law.overhead_us))) {
-    reader.child("overhead_us").fail("'overhead_us' must be a finite number, at least 0");
-  }
-  law.gmacs = read_rate(reader, "gmacs");
-  for (const auto& [name, share] :
-       {std::pair("weights", &OpLaw::weights), std::pair("input", &OpLaw::input),
-        std::pair("output", &OpLaw::output)}) {
-    reader.optional(name, law.*share);
-    if (!(law.*share >= 0 && std::isfinite(law.*share))) {
-      reader.child(name).fail(std::string("'") + name + "' must be a finite number, at least 0");
-    }
-  }
+  if (law.kind.empty()) reader.child("kind").fail("'kind' is empty; name the ops");
+  read_plain(reader, "overhead_us", 0, law.overhead_us);
+  read_plain(reader, "gmacs", 1e-6, law.gmacs);
+  read_plain(reader, "weights", 0, law.weights);
+  read_plain(reader, "input", 0, law.input);
+  read_plain(reader, "output", 0, law.output);
   reader.optional("ops", law.ops);
-  if (reader.has("spread")) law.spread = reader.required<double>("spread");
+  if (law.ops < 0) reader.child("ops").fail("'ops' must be at least 0");
+  if (reader.has("spread")) {
+    FieldReader spread(reader.child("spread"));
+    for (const auto& [name, field] : kSpreads) read_plain(spread, name, 0, law.spread.*field);
+    spread.finish();
+  }
   reader.finish();
   return law;
 }
@@ -125,7 +131,11 @@ void write_laws(YAML::Emitter& out, const Profile& profile) {
     if (law.input > 0) write("input", law.input);
     if (law.output > 0) write("output", law.output);
     out << YAML::Key << "ops" << YAML::Value << law.ops;
-    write("spread", law.spread);
+    if (law.spread != OpLawSpread{}) {
+      out << YAML::Key << "spread" << YAML::Value << YAML::Flow << YAML::BeginMap;
+      for (const auto& [name, field] : kSpreads) write(name, law.spread.*field);
+      out << YAML::EndMap;
+    }
     out << YAML::EndMap;
   }
   out << YAML::EndSeq << YAML::EndMap;
@@ -218,6 +228,7 @@ Profile profile_from_yaml(const std::string& text, const std::string& file) {
   read_figure(reader, "ridge_point", 0, profile.given_ridge_point);
   if (reader.has("effective")) read_effective(reader.child("effective"), profile);
   if (reader.has("terms")) read_terms(reader.child("terms"), profile.terms);
+  reader.optional("machine", profile.machine);
   reader.optional("threads", profile.threads);
   if (profile.threads < 0 || profile.threads > 4096) {
     reader.child("threads").fail("'threads' must be from 0 to 4096");
@@ -228,9 +239,8 @@ Profile profile_from_yaml(const std::string& text, const std::string& file) {
     if (!sets.node.IsSequence()) sets.fail("'working_sets' must be a list");
     for (const YAML::Node& node : sets.node) {
       FieldReader set({node, sets.file});
-      const auto kib = read_rate(set, "kib");
-      if (!kib) set.source().fail("missing key 'kib'");
-      profile.working_sets.push_back({*kib, read_figure(set.child("gbps"), "gbps", 1e-6)});
+      const double kib = read_plain(set, "kib", 1e-3);
+      profile.working_sets.push_back({kib, read_figure(set.child("gbps"), "gbps", 1e-6)});
       set.finish();
     }
   }
@@ -274,6 +284,9 @@ std::string to_yaml(const Profile& profile) {
     out << YAML::EndMap;
   }
   write_terms(out, profile.terms);
+  if (!profile.machine.empty()) {
+    out << YAML::Key << "machine" << YAML::Value << profile.machine;
+  }
   if (profile.threads > 0) out << YAML::Key << "threads" << YAML::Value << profile.threads;
   write_figure(out, "probe_ms", profile.probe_ms);
   if (!profile.working_sets.empty()) {

@@ -50,6 +50,7 @@ struct Profile {
   std::optional<Sourced> effective_ridge_point = {};  // MACs/byte
   std::optional<Sourced> effective_peak_gmacs = {};
   ProfileTerms terms = {};
+  std::string machine = {};  // of a calibrated profile: the CPU as the system names it
   int threads = 0;  // of a calibrated machine, that its figures are for; 0 where it is not said
   // Of a calibrated machine: the latency then of mnv4-conv-medium, which is no part of the laws.
   std::optional<Sourced> probe_ms = {};

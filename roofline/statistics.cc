@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
 #include <iterator>
 #include <limits>
 #include <numeric>
@@ -87,6 +89,12 @@ double kendall_tau_b(std::span<const double> a, std::span<const double> b) {
   const int64_t concordant = pairs - tied_a - tied_b + tied_both - discordant;
   return double(concordant - discordant) /
          std::sqrt(double(pairs - tied_a) * double(pairs - tied_b));
+}
+
+double four_digits(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4g", value);
+  return std::strtod(text, nullptr);
 }
 
 double mean(std::span<const double> values) {

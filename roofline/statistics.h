@@ -19,6 +19,9 @@ double spearman(std::span<const double> a, std::span<const double> b);
 // merge sort, O(n log n). NaN where either side is constant.
 double kendall_tau_b(std::span<const double> a, std::span<const double> b);
 
+// To four significant digits: more of a measured figure would only look precise.
+double four_digits(double value);
+
 double mean(std::span<const double> values);
 // Of a sorted copy, linear between neighbours; `fraction` in [0, 1]. NaN where there is none.
 double quantile(std::vector<double> values, double fraction);

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <numeric>
 #include <vector>
 
-#include <ATen/Parallel.h>
+#include <torch/torch.h>
 #include <dnnl.hpp>
 
 #include "roofline/statistics.h"
+#include "supernet/precision.h"
 
 namespace ridgewalk {
 namespace {
@@ -57,16 +59,19 @@ ProductTypes product_types(DataType type) {
   return {T::f32, T::f32, T::f32};
 }
 
-// Sums words as fast as they can be read: the widest vectors that the CPU has.
+constexpr int64_t kLine = 64;  // words that are read side by side
+
+// Sums words, a multiple of kLine of them, as fast as they can be read: the widest vectors that the
+// CPU has.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
     !defined(__SANITIZE_ADDRESS__)
 __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #endif
 uint64_t
 sum_of(const uint64_t* words, size_t count) {
-  uint64_t sums[64] = {};
-  for (size_t i = 0; i + 64 <= count; i += 64) {
-    for (size_t lane = 0; lane < 64; ++lane) sums[lane] += words[i + lane];
+  uint64_t sums[kLine] = {};
+  for (size_t i = 0; i < count; i += kLine) {
+    for (size_t lane = 0; lane < kLine; ++lane) sums[lane] += words[i + lane];
   }
   uint64_t sum = 0;
   for (uint64_t lane : sums) sum += lane;
@@ -109,6 +114,10 @@ std::optional<MeasuredRate> measure_product(DataType type, memory::dim size) {
 }  // namespace
 
 std::optional<MeasuredRate> measure_peak_gmacs(DataType type, int threads) {
+  // Others emulate it.
+  if (type == DataType::kBf16 && precision_named("auto", torch::kCPU) != Precision::kBf16) {
+    return std::nullopt;
+  }
   at::set_num_threads(threads);
   std::optional<MeasuredRate> best;
   for (memory::dim size : {256, 512, 1024, 2048}) {
@@ -120,25 +129,27 @@ std::optional<MeasuredRate> measure_peak_gmacs(DataType type, int threads) {
 
 MeasuredRate measure_bandwidth_gbps(Bytes size, int threads) {
   at::set_num_threads(threads);
-  const int64_t count = std::max<int64_t>(64 * threads, int64_t(size.value) / 8);
-  const std::vector<uint64_t> words(size_t(count), 1);
-  // Small sets many times, so that starting the threads does not count.
-  const int passes = int(std::max<int64_t>(1, (int64_t{1} << 21) / count));
-  uint64_t sum = 0;
-  const MeasuredRate rate = measured_rate(8e-9 * double(count) * passes, [&] {
-    std::vector<uint64_t> sums(size_t(threads), 0);
+  const int64_t lines = std::max<int64_t>(1, int64_t(size.value) / (8 * kLine) / threads);
+  const int64_t part = lines * kLine;  // words of a thread
+  // Each thread touches its part first, so that it lies in the memory nearest to it.
+  const at::Tensor buffer = at::empty({part * threads}, at::kLong);
+  uint64_t* words = static_cast<uint64_t*>(buffer.data_ptr());
+  const auto in_parallel = [&](const auto& run) {
     at::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t part = begin; part < end; ++part) {
-        const int64_t from = count * part / threads, to = count * (part + 1) / threads;
-        for (int pass = 0; pass < passes; ++pass) {
-          sums[size_t(part)] += sum_of(words.data() + from, size_t(to - from));
-        }
-      }
+      for (int64_t thread = begin; thread < end; ++thread) run(thread, words + thread * part);
     });
-    for (uint64_t part : sums) sum += part;
+  };
+  in_parallel([&](int64_t, uint64_t* own) { std::fill_n(own, part, uint64_t{1}); });
+  // Small sets many times, so that starting the threads does not count.
+  const int passes = int(std::max<int64_t>(1, (int64_t{1} << 21) / (part * threads)));
+  std::vector<uint64_t> sums(size_t(threads), 0);
+  const MeasuredRate rate = measured_rate(8e-9 * double(part * threads) * passes, [&] {
+    in_parallel([&](int64_t thread, const uint64_t* own) {
+      for (int pass = 0; pass < passes; ++pass) sums[size_t(thread)] += sum_of(own, size_t(part));
+    });
   });
-  // The sum is needed for nothing but that the reads are not left out.
-  volatile uint64_t sink = sum;
+  // The sums are needed for nothing but that the reads are not left out.
+  volatile uint64_t sink = std::accumulate(sums.begin(), sums.end(), uint64_t{0});
   (void)sink;
   return rate;
 }

@@ -15,8 +15,8 @@ struct MeasuredRate {
 };
 
 // 1e9 MACs/s of products of two square matrices by oneDNN, of the size that suits it best. Nothing
-// where it has no kernel of its own for the type on this CPU. fp32 and bf16 accumulate in fp32,
-// int8 in int32.
+// where it has no kernel of its own for the type on this CPU or would emulate it. fp32 and bf16
+// accumulate in fp32, int8 in int32.
 std::optional<MeasuredRate> measure_peak_gmacs(DataType type, int threads);
 
 // 1e9 bytes/s read from a working set of `size`, divided among the threads, over and over: sets

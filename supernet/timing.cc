@@ -23,6 +23,14 @@ double one_run(Inference& network, const torch::Tensor& images) {
 
 }  // namespace
 
+void validate(const TimingOptions& options) {
+  if (options.threads < 1) throw Error("threads must be at least 1");
+  if (options.repeats < 1) throw Error("repeats must be at least 1");
+  if (!(options.seconds >= 0 && options.seconds <= 3600)) {
+    throw Error("seconds must be from 0 to 3600");
+  }
+}
+
 Timing measure(Inference& network, const TimingOptions& options) {
   const torch::Tensor images = torch::rand(network.image_shape());
   const auto start = std::chrono::steady_clock::now();
@@ -56,11 +64,7 @@ Timing measure(Inference& network, const TimingOptions& options) {
 Timing measure(const Network& folded, int batch, Precision precision,
                const TimingOptions& options) {
   if (batch < 1) throw Error("batch must be at least 1");
-  if (options.threads < 1) throw Error("threads must be at least 1");
-  if (options.repeats < 1) throw Error("repeats must be at least 1");
-  if (!(options.seconds >= 0 && options.seconds <= 3600)) {
-    throw Error("seconds must be from 0 to 3600");
-  }
+  validate(options);
   at::set_num_threads(options.threads);
   Inference network(folded, batch, precision);
   return measure(network, options);

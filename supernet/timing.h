@@ -15,6 +15,9 @@ struct TimingOptions {
   bool per_step = false;
 };
 
+// Throws Error for options that make no sense.
+void validate(const TimingOptions& options);
+
 struct StepTiming {
   Inference::Step step;
   double seconds = 0;  // median over runs

@@ -18,7 +18,7 @@ TEST_F(Program, CalibratesAndPredicts) {
   EXPECT_THAT(calibrated.out, HasSubstr("peak fp32"));
   const std::string yaml = read(profile);
   for (const char* key : {"peak_gmacs:", "bandwidth_gbps:", "effective:", "working_sets:", "laws:",
-                          "spread", "threads: 1", "data_type: fp32"}) {
+                          "spread: {error:", "machine:", "threads: 1", "data_type: fp32"}) {
     EXPECT_THAT(yaml, HasSubstr(key));
   }
 
@@ -57,7 +57,22 @@ TEST_F(Program, CalibratesAndPredicts) {
     EXPECT_LT(ratio, 10);
   }
   EXPECT_THAT(read(out + "/measured.csv"),
-              HasSubstr("network,macs,predicted_ms,roofline_ms,measured_ms,pass_1_ms"));
+              HasSubstr("network,macs,predicted_ms,lower_bound,roofline_ms,measured_ms,pass_1_ms"));
+  // Other conditions than the profile's are refused, not measured.
+  expect_refused(
+      {"sweep", "compact-nano", "--measure", "--profile", profile, "--threads", "2", "--out", out},
+      {"--threads"});
+  expect_refused({"sweep", "compact-nano", "--measure", "--profile", profile, "--precision", "bf16",
+                  "--out", out},
+                 {"--precision"});
+  expect_refused({"sweep", "compact-nano", "--measure", "--profile", profile, "--profile", profile,
+                  "--out", out},
+                 {"one --profile"});
+  expect_refused({"bench", "compact-nano", "--profile", profile}, {"--ops"});
+  expect_refused({"bench", "compact-nano", "--ops", "--profile", profile, "--batch", "8"},
+                 {"--batch"});
+  expect_refused({"bench", "compact-nano", "--ops", "--profile", profile, "--threads", "2"},
+                 {"--threads 1"});
   // The members are left to be described, trained or swept again.
   const Outcome member =
       run({"describe", out + "/members/fashion-mnist-9-002.yaml", "--profile", profile, "--json"});
@@ -74,6 +89,8 @@ TEST_F(Program, RefusesToPredictWithoutLaws) {
   for (const char* members : {"mobile", "mobile:", "mobile:0", "mobile:3x", "mobile:99999"}) {
     expect_refused({"sweep", "--members", members, "--out", out}, {"--members", "mobile:100"});
   }
+  expect_refused({"sweep", "--members", "mobile:3", "--resolution", "64", "--out", out},
+                 {"leave out --resolution"});
   expect_refused({"sweep", "--members", "no-space:3", "--out", out}, {"no-space"});
   expect_refused({"calibrate"}, {"--out"});
   expect_refused({"calibrate", "--out", folder_ + "/no/folder/machine.yaml"}, {"machine.yaml"});

@@ -86,6 +86,22 @@ test('latencies on the page are those of sweep.json', async () => {
     assert.ok(Math.abs(shown[i][n] - latency) <= network.ops.length / 2048, `${network.name} at ${sweep.ridge_points[i]}`)));
 });
 
+test('prediction beside measurement: a table, a chart, the drift', async () => {
+  const report = run('measured', 'compact-nano', 'compact-small', 'mobilenet-v3-large-050', '--measure', '--profile', 'epyc-zen5-1-thread');
+  const measured = JSON.parse(readFileSync(join(report.file, '../measured.json'), 'utf8'));
+  const own = await open(report.url);
+  await own.settle();
+  const rows = await own.evaluate(`[...document.querySelectorAll('#agreement tbody tr')].map((row) => row.cells[1].textContent)`);
+  assert.deepEqual(rows, ['laws', 'drifted', 'roofline', 'macs', 'twice', 'twice_less_drift'].map((key) => measured.agreement[key].spearman.toFixed(3)));
+  const section = await own.evaluate(`[...document.querySelectorAll('section')].find((one) => one.querySelector('#agreement')).textContent`);
+  assert.ok(section.includes(`takes ${measured.drift.toFixed(3)} times as long`));
+  for (const network of measured.networks) assert.ok(section.includes(network.predicted_ms.toPrecision(4)), network.name);
+  const points = await own.evaluate(`charts.find((entry) => /Predicted against/.test(entry.canvas.getAttribute('aria-label'))).chart.data.datasets[0].data.length`);
+  assert.equal(points, 3);
+  assert.deepEqual(own.events, []);
+  await own.close();
+});
+
 test('keys move the slider, and the slider says where it is', async () => {
   await page.evaluate(`document.querySelector('#ridge').focus()`);
   const value = () => page.evaluate('current');

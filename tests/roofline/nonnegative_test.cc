@@ -37,6 +37,9 @@ TEST(NonnegativeLeastSquares, IsOptimalOnRandomProblems) {
     for (double& value : a.reshaped()) value = normal(random);
     for (double& value : b) value = normal(random);
     if (trial % 3 == 0 && columns > 1) a.col(columns - 1) = a.col(0);  // one too many
+    if (trial % 3 == 1 && columns > 1) {
+      a.col(columns - 1) = a.col(0) + 1e-7 * a.col(columns - 1);  // nearly
+    }
     const Eigen::VectorXd x = solve(a, b);
     const Eigen::VectorXd gradient = a.transpose() * (b - a * x);
     for (int i = 0; i < columns; ++i) {
