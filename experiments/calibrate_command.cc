@@ -20,6 +20,8 @@ namespace {
 
 constexpr double kSmallestSetKib = 16;      // of a thread
 constexpr double kLargestSetKib = 1 << 20;  // beyond every cache: memory itself
+// Over the networks in turn, so that no moment of a busy machine is the whole of one's time.
+constexpr int kPasses = 3;
 constexpr int kResamples = 20;
 
 Sourced sourced(const MeasuredRate& rate, const std::string& source) {

@@ -20,10 +20,6 @@ namespace ridgewalk {
 // contain.
 std::vector<Architecture> calibration_networks(int count, uint64_t seed);
 
-// Passes over networks in turn, so that no moment of a busy machine is the whole of a network's
-// time: their median counts.
-inline constexpr int kPasses = 3;
-
 struct TimedNetwork {
   Graph graph;   // as lowered
   Graph folded;  // what the steps' ops are indices of

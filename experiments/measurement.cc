@@ -17,6 +17,8 @@
 namespace ridgewalk {
 namespace {
 
+// Over the networks in turn, so that no moment of a busy machine is the whole of one's time.
+constexpr int kPasses = 5;
 constexpr size_t kFewest = 3;  // networks whose agreement says anything
 
 Precision precision_of(const Profile& profile) {
@@ -81,7 +83,7 @@ Json agreements(const Json& networks, const Json& drift) {
 
 Json measure_networks(const std::vector<Architecture>& architectures, const Profile& profile,
                       bool quiet) {
-  const TimingOptions options{.threads = std::max(1, profile.threads), .repeats = 5};
+  const TimingOptions options{.threads = std::max(1, profile.threads), .repeats = 3};
   const Precision precision = precision_of(profile);
   const LatencyModel plain = latency_model(profile, std::nullopt, false);
   Json networks = Json::array();

@@ -10,8 +10,8 @@
 
 namespace ridgewalk {
 
-// Measures each network three times, all networks in turn, with the threads and in the data type of
-// a calibrated profile. The latency is the median of the three. Gives
+// Measures each network five times, all networks in turn, with the threads and in the data type of
+// a calibrated profile. The latency is the median of the five. Gives
 //   profile, profile_machine, machine, threads, data_type,
 //   networks: [{name, macs, predicted_ms, roofline_ms, measured_ms, passes_ms, unknown}]
 //   drift: how many times as long as in the profile the probe takes now, or null

@@ -46,7 +46,7 @@ function measuredSection() {
   return [
     make("h2", {}, "Predicted and measured"),
     soft(`${measured.networks.length} network${measured.networks.length > 1 ? "s" : ""} on ${measured.machine}, ${measured.threads} thread${measured.threads > 1 ? "s" : ""}, ${measured.data_type}, profile ${measured.profile}. `,
-      "Measured: the median of three passes; the last rows hold two single passes against each other.",
+      "Measured: the median of all passes; the last rows hold two single passes against each other.",
       known(measured.drift) ? ` The machine takes ${measured.drift.toFixed(3)} times as long as when the profile was made.` : "",
       measured.profile_machine !== measured.machine ? ` The profile is of another machine: ${measured.profile_machine || "not said which"}.` : ""),
     !rows.length ? null : make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Agreement of predictions and measurements" }, make("table", { id: "agreement" },
