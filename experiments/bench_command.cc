@@ -127,11 +127,12 @@ void refuse_other_conditions(const Profile& profile, const TimingOptions& option
   if (!options.per_step) throw Error("--profile predicts each step: give --ops too");
   if (batch != 1) throw Error("--profile is for one image; leave --batch out");
   if (profile.threads > 0 && profile.threads != options.threads) {
-    throw Error(fmt::format("--profile is for --threads {}", profile.threads));
+    throw Error(
+        fmt::format("--profile is for that many threads: give --threads {}", profile.threads));
   }
   if (to_string(profile.data_type) != to_string(precision)) {
-    throw Error(fmt::format("--profile is for {}, not {}", to_string(profile.data_type),
-                            to_string(precision)));
+    throw Error(fmt::format("--profile is for {}, not {}: give --precision or calibrate with it",
+                            to_string(profile.data_type), to_string(precision)));
   }
 }
 
@@ -176,13 +177,9 @@ int bench_command(const Arguments& arguments) {
   for (const std::string& name : names) {
     const Architecture architecture = line.architecture(name);
     const Network network = loaded(line, architecture);
-    Measured measured{architecture,
-                      network.graph,
-                      measure(network, batch, session.machine.precision, options),
-                      {}};
-    if (profile) {
-      measured.predicted = predict_ops(network.graph, *profile);
-    }
+    const Measured measured{
+        architecture, network.graph, measure(network, batch, session.machine.precision, options),
+        profile ? predict_ops(network.graph, *profile) : std::vector<OpLatency>()};
     networks.push_back(record(measured, batch, session.machine.precision));
     if (line.has("json")) continue;
     if (options.per_step) print_steps(measured, batch);

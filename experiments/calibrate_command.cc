@@ -78,7 +78,8 @@ void measure_bare_machine(int threads, const std::string& source, Progress& prog
     const MeasuredRate rate = measure_bandwidth_gbps({1024 * kib}, threads);
     profile.working_sets.push_back({kib, sourced(rate, source)});
   }
-  if (profile.working_sets.empty()) throw Error("too little free memory to measure its bandwidth");
+  if (profile.working_sets.empty())
+    throw Error("too little free memory to measure its bandwidth; free some");
   profile.bandwidth_gbps = profile.working_sets.back().gbps;
 }
 
@@ -146,11 +147,9 @@ void print(const Profile& profile) {
                figure(law.output, spread.output));
   }
   fmt::print(
-      "error: median of the ops; ±: half the interquartile range over {} resamples of the "
-      "networks\n"
-      "G/s: MACs, or elements of the output where there are none; weights, input, output: share "
-      "of\n"
-      "the time to read them that computing does not hide\n\n",
+      "error: median of the ops. ±: half the interquartile range over {} resamples of networks.\n"
+      "G/s: MACs, or elements of the output where there are none. weights, input, output:\n"
+      "share of the time to read them that computing does not hide.\n\n",
       kResamples);
   fmt::print("{}\n", profile.op_laws_source);
 }
@@ -202,9 +201,7 @@ int calibrate_command(const Arguments& arguments) {
   }
   const auto [networks, probes] =
       time_networks(architectures, precision, timing, line.has("quiet"));
-  const double probe = quantile(probes, 0.5);
-  profile.probe_ms =
-      sourced({1e3 * probe, (quantile(probes, 0.75) - quantile(probes, 0.25)) / probe}, source);
+  profile.probe_ms = sourced({1e3 * quantile(probes, 0.5), relative_spread(probes)}, source);
   fit_effective(networks, fmt::format("fitted to {} random networks {}", count, source), profile);
   const Agreement held_out = held_out_agreement(networks, profile);
   profile.op_laws =

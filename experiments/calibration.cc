@@ -92,24 +92,23 @@ std::vector<OpLaw> fit_op_laws(const std::vector<TimedNetwork>& networks, DataTy
                                const ReadBandwidths& bandwidths, int resamples, uint64_t seed) {
   std::vector<OpLaw> laws =
       fit_op_laws(steps_of(networks, std::vector<double>(networks.size(), 1)), type, bandwidths);
-  std::mt19937_64 random(seed);
   std::map<std::string, std::array<std::vector<double>, std::size(kFigures)>> resampled;
-  for (int i = 0; i < resamples; ++i) {
+  resample(networks.size(), resamples, seed, [&](const std::vector<size_t>& drawn) {
     std::vector<double> weights(networks.size(), 0);
-    for (size_t drawn = 0; drawn < networks.size(); ++drawn) ++weights[random() % weights.size()];
+    for (size_t i : drawn) ++weights[i];
     for (const OpLaw& law : fit_op_laws(steps_of(networks, weights), type, bandwidths)) {
       for (size_t f = 0; f < std::size(kFigures); ++f) {
         resampled[law.kind][f].push_back(kFigures[f].value(law));
       }
     }
-  }
+  });
   for (OpLaw& law : laws) {
     for (size_t f = 0; f < std::size(kFigures); ++f) {
       const std::vector<double>& values = resampled[law.kind][f];
       const double value = kFigures[f].value(law);
       if (values.empty() || value == 0) continue;
-      law.spread.*kFigures[f].spread =
-          four_digits((quantile(values, 0.75) - quantile(values, 0.25)) / value);
+      const Interval half = middle(values, 0.5);
+      law.spread.*kFigures[f].spread = four_digits((half.high - half.low) / value);
     }
   }
   return laws;
@@ -119,14 +118,13 @@ Agreement held_out_agreement(const std::vector<TimedNetwork>& networks, const Pr
   constexpr size_t kParts = 4;
   std::vector<double> predicted, measured;
   for (size_t part = 0; part < kParts; ++part) {
-    std::vector<TimedNetwork> train;
     // Four in a row are of all sources: a part is every fourth group of four.
     const auto is_held_out = [&](size_t i) { return i / 4 % kParts == part; };
-    for (size_t i = 0; i < networks.size(); ++i) {
-      if (!is_held_out(i)) train.push_back(networks[i]);
-    }
+    std::vector<double> weights;
+    for (size_t i = 0; i < networks.size(); ++i) weights.push_back(is_held_out(i) ? 0 : 1);
     Profile fitted = profile;
-    fitted.op_laws = fit_op_laws(train, profile.data_type, profile.read_bandwidths());
+    fitted.op_laws =
+        fit_op_laws(steps_of(networks, weights), profile.data_type, profile.read_bandwidths());
     for (size_t i = 0; i < networks.size(); ++i) {
       if (!is_held_out(i)) continue;
       predicted.push_back(predict_by_laws(networks[i].graph, fitted).total.value);

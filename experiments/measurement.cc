@@ -25,7 +25,7 @@ Precision precision_of(const Profile& profile) {
   if (profile.data_type == DataType::kFp32) return Precision::kFp32;
   if (profile.data_type == DataType::kBf16) return Precision::kBf16;
   throw Error("profile '" + profile.name + "' is for " + std::string(to_string(profile.data_type)) +
-              ": only fp32 and bf16 are measured here");
+              ": only fp32 and bf16 are measured; calibrate with --precision fp32 or bf16");
 }
 
 Json agreement_json(const std::vector<double>& predicted, const std::vector<double>& measured) {
@@ -43,18 +43,6 @@ std::vector<double> column(const Json& networks, const char* name) {
   return values;
 }
 
-// MACs times the constant with the least squares of relative error.
-std::vector<double> scaled_macs(const Json& networks) {
-  double sum = 0, squares = 0;
-  for (const Json& network : networks) {
-    const double ratio = network["macs"].get<double>() / network["measured_ms"].get<double>();
-    sum += ratio, squares += ratio * ratio;
-  }
-  std::vector<double> values = column(networks, "macs");
-  for (double& value : values) value *= sum / squares;
-  return values;
-}
-
 Json agreements(const Json& networks, const Json& drift) {
   const std::vector<double> predicted = column(networks, "predicted_ms");
   const std::vector<double> measured = column(networks, "measured_ms");
@@ -67,7 +55,8 @@ Json agreements(const Json& networks, const Json& drift) {
     result["drifted"] = agreement_json(times(predicted, drift.get<double>()), measured);
   }
   result["roofline"] = agreement_json(column(networks, "roofline_ms"), measured);
-  result["macs"] = agreement_json(scaled_macs(networks), measured);
+  const std::vector<double> macs = column(networks, "macs");
+  result["macs"] = agreement_json(times(macs, best_factor(macs, measured)), measured);
   std::vector<double> first, second, ratios;
   for (const Json& network : networks) {
     first.push_back(network["passes_ms"][0].get<double>());
@@ -77,6 +66,29 @@ Json agreements(const Json& networks, const Json& drift) {
   result["twice"] = agreement_json(second, first);
   result["twice_less_drift"] = agreement_json(times(second, quantile(ratios, 0.5)), first);
   return result;
+}
+
+std::string agreement_table(const Json& measured) {
+  std::string text =
+      fmt::format("{:<37} {:>8} {:>10} {:>12} {:>12} {:>12} {:>12}\n",
+                  fmt::format("{} networks", measured["networks"].size()), "Spearman", "mean error",
+                  "within 5 %", "within 10 %", "within 20 %", "median error");
+  for (const auto& [key, name] : {std::pair("laws", "laws of the profile's ops"),
+                                  {"drifted", "the same, times the drift"},
+                                  {"roofline", "its roofline alone"},
+                                  {"macs", "MACs times the best constant"},
+                                  {"twice", "the same network measured twice"},
+                                  {"twice_less_drift", "the same, less the drift in between"}}) {
+    if (!measured["agreement"].contains(key)) continue;
+    const Json& a = measured["agreement"][key];
+    const auto percent = [&](const char* figure) { return 100 * a[figure].get<double>(); };
+    text += fmt::format(
+        "{:<37} {:>8} {:>8.1f} % {:>10.0f} % {:>10.0f} % {:>10.0f} % {:>10.1f} %\n", name,
+        a["spearman"].is_null() ? "-" : fmt::format("{:.3f}", a["spearman"].get<double>()),
+        percent("mean_error"), percent("within_5"), percent("within_10"), percent("within_20"),
+        percent("median_error"));
+  }
+  return text;
 }
 
 }  // namespace
@@ -92,7 +104,7 @@ Json measure_networks(const std::vector<Architecture>& architectures, const Prof
     const CalibratedLatency predicted = predict_by_laws(graph, profile);
     if (!(predicted.total.value > 0)) {
       throw Error("profile '" + profile.name + "' predicts no time for '" + architecture.name +
-                  "'");
+                  "'; calibrate anew");
     }
     networks.push_back({{"name", architecture.name},
                         {"macs", network_cost(graph).macs.value},
@@ -107,8 +119,8 @@ Json measure_networks(const std::vector<Architecture>& architectures, const Prof
   int done = 0;
   for (int pass = 0; pass < kPasses; ++pass) {
     for (size_t i = 0; i < architectures.size(); ++i) {
-      progress.update(done++, architectures[i].name);
-      if (profile.probe_ms && done % kProbeEvery == 1) {
+      progress.update(done, architectures[i].name);
+      if (done++ % kProbeEvery == 0 && profile.probe_ms) {
         probes.push_back(1e3 * time_probe(precision, options) / profile.probe_ms->value);
       }
       const TimedNetwork timed = time_network(architectures[i], precision, options);
@@ -142,29 +154,6 @@ std::string measured_csv(const Json& measured) {
     for (const Json& pass : network["passes_ms"]) csv += fmt::format(",{}", pass.get<double>());
   }
   return csv + "\n";
-}
-
-static std::string agreement_table(const Json& measured) {
-  std::string text =
-      fmt::format("{:<37} {:>8} {:>10} {:>12} {:>12} {:>12} {:>12}\n",
-                  fmt::format("{} networks", measured["networks"].size()), "Spearman", "mean error",
-                  "within 5 %", "within 10 %", "within 20 %", "median error");
-  for (const auto& [key, name] : {std::pair("laws", "laws of the profile's ops"),
-                                  {"drifted", "the same, times the drift"},
-                                  {"roofline", "its roofline alone"},
-                                  {"macs", "MACs times the best constant"},
-                                  {"twice", "the same network measured twice"},
-                                  {"twice_less_drift", "the same, less the drift in between"}}) {
-    if (!measured["agreement"].contains(key)) continue;
-    const Json& a = measured["agreement"][key];
-    const auto percent = [&](const char* figure) { return 100 * a[figure].get<double>(); };
-    text += fmt::format(
-        "{:<37} {:>8} {:>8.1f} % {:>10.0f} % {:>10.0f} % {:>10.0f} % {:>10.1f} %\n", name,
-        a["spearman"].is_null() ? "-" : fmt::format("{:.3f}", a["spearman"].get<double>()),
-        percent("mean_error"), percent("within_5"), percent("within_10"), percent("within_20"),
-        percent("median_error"));
-  }
-  return text;
 }
 
 std::string measured_table(const Json& measured) {

@@ -1,13 +1,10 @@
 #include "roofline/fit.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <numeric>
 #include <random>
-
-#include <Eigen/Dense>
 
 #include "roofline/nonnegative.h"
 #include "space/error.h"
@@ -125,14 +122,13 @@ double baseline_work(const NetworkWork& work, Baseline baseline) {
   return 1;
 }
 
-// The factor that minimises the relative error.
 double fit_baseline(const Networks& networks, Baseline baseline) {
-  double sum = 0, squares = 0;
+  std::vector<double> work, latencies;
   for (const Measured* network : networks) {
-    const double x = baseline_work(network->work, baseline) / network->latency.value;
-    sum += x, squares += x * x;
+    work.push_back(baseline_work(network->work, baseline));
+    latencies.push_back(network->latency.value);
   }
-  return squares > 0 ? sum / squares : 0;
+  return best_factor(work, latencies);
 }
 
 void predict_into(HeldOut& held_out, const Networks& train, const Networks& test,

@@ -110,6 +110,19 @@ double quantile(std::vector<double> values, double fraction) {
   return values[below] + (position - double(below)) * (values[below + 1] - values[below]);
 }
 
+double relative_spread(const std::vector<double>& values) {
+  return (quantile(values, 0.75) - quantile(values, 0.25)) / quantile(values, 0.5);
+}
+
+double best_factor(std::span<const double> predicted, std::span<const double> measured) {
+  double sum = 0, squares = 0;
+  for (size_t i = 0; i < predicted.size(); ++i) {
+    const double ratio = predicted[i] / measured[i];
+    sum += ratio, squares += ratio * ratio;
+  }
+  return squares > 0 ? sum / squares : 0;
+}
+
 Agreement agreement(std::span<const double> predicted, std::span<const double> measured) {
   std::vector<double> errors;
   for (size_t i = 0; i < predicted.size(); ++i) {
@@ -129,10 +142,8 @@ Agreement agreement(std::span<const double> predicted, std::span<const double> m
           .within_20 = share_within(0.2)};
 }
 
-namespace {
-
-template <class Use>
-void resample(size_t n, int resamples, uint64_t seed, Use use) {
+void resample(size_t n, int resamples, uint64_t seed,
+              const std::function<void(const std::vector<size_t>& drawn)>& use) {
   std::mt19937_64 generator(seed);
   std::vector<size_t> drawn(n);
   for (int i = 0; i < resamples; ++i) {
@@ -140,8 +151,6 @@ void resample(size_t n, int resamples, uint64_t seed, Use use) {
     use(drawn);
   }
 }
-
-}  // namespace
 
 std::vector<Agreement> resampled_agreement(std::span<const double> predicted,
                                            std::span<const double> measured, int resamples,

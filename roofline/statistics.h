@@ -26,6 +26,13 @@ double mean(std::span<const double> values);
 // Of a sorted copy, linear between neighbours; `fraction` in [0, 1]. NaN where there is none.
 double quantile(std::vector<double> values, double fraction);
 
+// Interquartile range over median.
+double relative_spread(const std::vector<double>& values);
+
+// The factor on `predicted` with the least sum of (factor * predicted / measured - 1)^2; 0 where
+// nothing is predicted.
+double best_factor(std::span<const double> predicted, std::span<const double> measured);
+
 // How predictions meet measurements, both above 0.
 struct Agreement {
   double spearman = 0;
@@ -38,7 +45,11 @@ struct Agreement {
 };
 Agreement agreement(std::span<const double> predicted, std::span<const double> measured);
 
-// The agreement of resamples of the networks with replacement (Efron's bootstrap, 1979).
+// Calls `use` with n indices drawn with replacement, so many times (Efron's bootstrap, 1979).
+void resample(size_t n, int resamples, uint64_t seed,
+              const std::function<void(const std::vector<size_t>& drawn)>& use);
+
+// The agreement of resamples of the networks with replacement.
 std::vector<Agreement> resampled_agreement(std::span<const double> predicted,
                                            std::span<const double> measured, int resamples,
                                            uint64_t seed);

@@ -36,8 +36,7 @@ MeasuredRate measured_rate(double work, Run run) {
     }
     if (repeat > 0) rates.push_back(work * runs / seconds);
   }
-  const double median = quantile(rates, 0.5);
-  return {.value = median, .spread = (quantile(rates, 0.75) - quantile(rates, 0.25)) / median};
+  return {.value = quantile(rates, 0.5), .spread = relative_spread(rates)};
 }
 
 struct ProductTypes {

@@ -54,7 +54,7 @@ Timing measure(Inference& network, const TimingOptions& options) {
   }
   timing.median_seconds = median(medians);
   timing.fastest_seconds = *std::min_element(fastest.begin(), fastest.end());
-  timing.spread = (quantile(medians, 0.75) - quantile(medians, 0.25)) / timing.median_seconds;
+  timing.spread = relative_spread(medians);
   for (size_t i = 0; options.per_step && i < of_steps.size(); ++i) {
     timing.steps.push_back({network.steps()[i], median(std::move(of_steps[i]))});
   }

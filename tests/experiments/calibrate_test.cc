@@ -101,5 +101,18 @@ TEST_F(Program, RefusesToPredictWithoutLaws) {
   EXPECT_FALSE(fs::exists(out));
 }
 
+// Whatever a space calls itself, its members stay in the folder that was asked for.
+TEST_F(Program, LeavesMembersWhereItWasAskedTo) {
+  std::string space = read("space/spaces/fashion-mnist.yaml");
+  const std::string line = "name: fashion-mnist\n";
+  ASSERT_NE(space.find(line), std::string::npos);
+  space.replace(space.find(line), line.size(), "name: ../../escaped\n");
+  std::ofstream(folder_ + "/evil.yaml") << space;
+  const std::string out = folder_ + "/members-out";
+  ASSERT_EQ(run({"sweep", "--members", folder_ + "/evil.yaml:2", "--out", out}).exit_code, 0);
+  EXPECT_TRUE(fs::exists(out + "/members/.._.._escaped-1-001.yaml"));
+  EXPECT_FALSE(fs::exists(folder_ + "/escaped-1-001.yaml"));
+}
+
 }  // namespace
 }  // namespace ridgewalk

@@ -81,5 +81,25 @@ TEST(Bootstrap, CoversAMeanAsItsStandardErrorSays) {
   EXPECT_GT(interval.high, 4.8);
 }
 
+// By hand: quartiles of 1..5 are 2 and 4, the median 3.
+TEST(RelativeSpread, IsTheInterquartileRangeOverTheMedian) {
+  EXPECT_NEAR(relative_spread({5, 1, 4, 2, 3}), 2. / 3, 1e-12);
+  EXPECT_EQ(relative_spread({7}), 0);
+}
+
+// By hand: ratios 1/2 and 2 give (1/2 + 2) / (1/4 + 4).
+TEST(BestFactor, MinimisesTheRelativeError) {
+  const std::vector<double> predicted = {1, 4}, measured = {2, 2};
+  EXPECT_NEAR(best_factor(predicted, measured), 2.5 / 4.25, 1e-12);
+  const std::vector<double> nothing = {0, 0};
+  EXPECT_EQ(best_factor(nothing, measured), 0);
+}
+
+TEST(FourDigits, AreKeptAndNoMore) {
+  EXPECT_EQ(four_digits(119.8049), 119.8);
+  EXPECT_EQ(four_digits(0.0528949), 0.05289);
+  EXPECT_EQ(four_digits(0), 0);
+}
+
 }  // namespace
 }  // namespace ridgewalk
