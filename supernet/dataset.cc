@@ -123,9 +123,15 @@ std::vector<int64_t> BatchOrder::indices(int64_t number) {
   return {first, first + batch_size_};
 }
 
-Batch make_batch(const Dataset& data, const ImageSet& set, const std::vector<int64_t>& indices,
-                 const Augmentation& augmentation, uint64_t seed) {
-  const int64_t count = int64_t(indices.size());
+std::vector<Draw> draws(const std::vector<int64_t>& images, uint64_t seed) {
+  std::vector<Draw> result;
+  for (size_t n = 0; n < images.size(); ++n) result.push_back({images[n], mix(seed, n)});
+  return result;
+}
+
+Batch make_batch(const Dataset& data, const ImageSet& set, std::span<const Draw> draws,
+                 const Augmentation& augmentation) {
+  const int64_t count = int64_t(draws.size());
   const int64_t side = data.resolution;
   const int64_t channels = data.channels;
   torch::Tensor pixels = torch::empty({count, side, side, channels});
@@ -137,13 +143,13 @@ Batch make_batch(const Dataset& data, const ImageSet& set, const std::vector<int
   const float offset = float(-data.mean / data.deviation);
   at::parallel_for(0, count, 16, [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n) {
-      uint64_t bits = mix(seed, uint64_t(n));
+      uint64_t bits = draws[size_t(n)].seed;
       const int64_t range = 2 * augmentation.shift + 1;
       const int64_t dy = int64_t(bits % uint64_t(range)) - augmentation.shift;
       bits /= uint64_t(range);
       const int64_t dx = int64_t(bits % uint64_t(range)) - augmentation.shift;
       const bool flip = augmentation.flip && (bits >> 40 & 1);
-      const uint8_t* image = from + indices[size_t(n)] * side * side * channels;
+      const uint8_t* image = from + draws[size_t(n)].image * side * side * channels;
       float* out = to + n * side * side * channels;
       for (int64_t y = 0; y < side; ++y) {
         for (int64_t x = 0; x < side; ++x) {
@@ -157,8 +163,8 @@ Batch make_batch(const Dataset& data, const ImageSet& set, const std::vector<int
       }
     }
   });
-  for (int64_t n = 0; n < count; ++n) labels.data_ptr<int64_t>()[n] = label[indices[size_t(n)]];
-  return {pixels.permute({0, 3, 1, 2}), labels};
+  for (int64_t n = 0; n < count; ++n) labels.data_ptr<int64_t>()[n] = label[draws[size_t(n)].image];
+  return {pixels.permute({0, 3, 1, 2}), labels, {}};
 }
 
 }  // namespace ridgewalk

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -40,9 +41,17 @@ struct Augmentation {
   bool operator==(const Augmentation&) const = default;
 };
 
+// One example: an image of a set, and the seed that decides all that chance does to it. What a
+// batch holds is a function of its draws and the augmentation alone.
+struct Draw {
+  int64_t image = 0;
+  uint64_t seed = 0;
+};
+
 struct Batch {
-  torch::Tensor images;  // float [N, C, H, W], channels_last, zero mean and unit deviation
-  torch::Tensor labels;  // int64 [N]
+  torch::Tensor images;   // float [N, C, H, W], channels_last, zero mean and unit deviation
+  torch::Tensor labels;   // int64 [N]
+  torch::Tensor targets;  // float [N, classes], each row a distribution: only where labels are soft
 };
 
 // The order of a set: batch `number` of batches of `size`, each epoch a new permutation, the
@@ -60,9 +69,11 @@ class BatchOrder {
   std::vector<int64_t> permutation_;
 };
 
-// `seed` decides shifts and flips.
-Batch make_batch(const Dataset& data, const ImageSet& set, const std::vector<int64_t>& indices,
-                 const Augmentation& augmentation, uint64_t seed);
+// Draw n has the seed mix(seed, n).
+std::vector<Draw> draws(const std::vector<int64_t>& images, uint64_t seed);
+
+Batch make_batch(const Dataset& data, const ImageSet& set, std::span<const Draw> draws,
+                 const Augmentation& augmentation);
 
 // A well-mixed seed from two (splitmix64).
 uint64_t mix(uint64_t a, uint64_t b);

@@ -13,6 +13,14 @@ torch::Tensor fit(const torch::Tensor& images, const Graph& graph, torch::Device
       .contiguous(torch::MemoryFormat::ChannelsLast);
 }
 
+torch::Tensor classification_loss(const torch::Tensor& logits, const Batch& batch,
+                                  double label_smoothing) {
+  const torch::Tensor target =
+      (batch.targets.defined() ? batch.targets : batch.labels).to(logits.device());
+  return torch::cross_entropy_loss(logits.to(torch::kFloat), target, {}, at::Reduction::Mean, -100,
+                                   label_smoothing);
+}
+
 Accuracy evaluate(const Executor& network, const Dataset& data, const ImageSet& set, NormMode mode,
                   const Machine& machine, int64_t batch_size) {
   torch::NoGradGuard no_grad;
@@ -25,7 +33,7 @@ Accuracy evaluate(const Executor& network, const Dataset& data, const ImageSet& 
     const int64_t begin = b * set.size() / batches;
     std::vector<int64_t> indices(size_t((b + 1) * set.size() / batches - begin));
     std::iota(indices.begin(), indices.end(), begin);
-    const Batch batch = make_batch(data, set, indices, {}, 0);
+    const Batch batch = make_batch(data, set, draws(indices, 0), {});
     const auto images = fit(batch.images, network.graph(), machine.device);
     const auto logits = network.forward(images, mode).to(torch::kFloat).cpu();
     const auto ranked = std::get<1>(logits.topk(std::min<int64_t>(5, classes), 1));

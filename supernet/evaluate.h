@@ -1,4 +1,4 @@
-// Accuracy of a network on a set of images.
+// What a network is trained to lower, and its accuracy on a set of images.
 #pragma once
 
 #include "supernet/dataset.h"
@@ -21,6 +21,11 @@ struct Machine {
 
 // Images as the network expects them: on the device, resized when the resolutions differ.
 torch::Tensor fit(const torch::Tensor& images, const Graph& graph, torch::Device device);
+
+// Mean cross-entropy against the batch's soft targets where it has them, else its labels, both
+// smoothed: a share of `label_smoothing` goes to all classes evenly. logits [N, classes].
+torch::Tensor classification_loss(const torch::Tensor& logits, const Batch& batch,
+                                  double label_smoothing);
 
 // Over all images, in order, in batches of at most `batch_size`. With NormMode::kBatch the batch
 // size is part of the answer.

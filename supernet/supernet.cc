@@ -48,16 +48,16 @@ double Supernet::train(int step, std::span<const Decisions> samples) {
   for (size_t k = 0; k < samples.size(); ++k) {
     const Executor network = bind(samples[k]);
     const int64_t number = int64_t(step) * int64_t(samples.size()) + int64_t(k);
-    const Batch batch =
-        make_batch(data_, data_.train, train_order_.indices(number), options_.augmentation,
-                   mix(mix(options_.seed, 14), uint64_t(number)));
+    const Batch batch = make_batch(
+        data_, data_.train,
+        draws(train_order_.indices(number), mix(mix(options_.seed, 14), uint64_t(number))),
+        options_.augmentation);
     torch::Tensor loss;
     {
       const Autocast autocast(machine_.precision, machine_.device);
       const auto images = fit(batch.images, network.graph(), machine_.device);
-      const auto logits = network.forward(images, NormMode::kBatch).to(torch::kFloat);
-      loss = torch::cross_entropy_loss(logits, batch.labels.to(machine_.device), {},
-                                       at::Reduction::Mean, -100, options_.label_smoothing);
+      loss = classification_loss(network.forward(images, NormMode::kBatch), batch,
+                                 options_.label_smoothing);
     }
     const double value = loss.item<double>();
     if (!std::isfinite(value)) return value;
@@ -72,7 +72,7 @@ std::vector<double> Supernet::accuracy(int step, std::span<const Decisions> samp
   const Stopwatch watch(step_seconds_);
   torch::NoGradGuard no_grad;
   const Batch batch =
-      make_batch(data_, data_.search_validation, validation_order_.indices(step), {}, 0);
+      make_batch(data_, data_.search_validation, draws(validation_order_.indices(step), 0), {});
   const auto labels = batch.labels.to(machine_.device);
   std::vector<double> accuracies;
   for (const Decisions& sample : samples) {

@@ -63,17 +63,16 @@ Trainer::Trainer(const Architecture& architecture, const Dataset& data, const Tr
 }
 
 double Trainer::advance() {
-  const Batch batch = make_batch(data_, data_.train, order_.indices(step_), options_.augmentation,
-                                 mix(mix(options_.seed, 3), uint64_t(step_)));
+  const Batch batch = make_batch(
+      data_, data_.train, draws(order_.indices(step_), mix(mix(options_.seed, 3), uint64_t(step_))),
+      options_.augmentation);
   torch::Tensor loss;
   {
     const Autocast autocast(machine_.precision, machine_.device);
     const auto images = fit(batch.images, network_.graph(), machine_.device);
     const auto logits =
-        network_.forward(images, NormMode::kTraining, mix(mix(options_.seed, 4), uint64_t(step_)))
-            .to(torch::kFloat);
-    loss = torch::cross_entropy_loss(logits, batch.labels.to(machine_.device), {},
-                                     at::Reduction::Mean, -100, options_.label_smoothing);
+        network_.forward(images, NormMode::kTraining, mix(mix(options_.seed, 4), uint64_t(step_)));
+    loss = classification_loss(logits, batch, options_.label_smoothing);
   }
   const double value = loss.item<double>();
   if (!std::isfinite(value)) {

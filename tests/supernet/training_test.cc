@@ -77,17 +77,18 @@ TEST_F(DatasetTest, EachEpochIsAPermutationAndBatchesRepeat) {
 TEST_F(DatasetTest, BatchesAreNormalisedAndChannelsLast) {
   std::vector<int64_t> indices(500);
   std::iota(indices.begin(), indices.end(), 0);
-  const Batch batch = make_batch(data_, data_.train, indices, {}, 0);
+  const Batch batch = make_batch(data_, data_.train, draws(indices, 0), {});
   EXPECT_EQ(batch.images.sizes().vec(), (std::vector<int64_t>{500, 1, 28, 28}));
   EXPECT_NEAR(batch.images.mean().item<double>(), 0, 1e-4);
   EXPECT_NEAR(batch.images.std().item<double>(), 1, 1e-3);
 }
 
 TEST_F(DatasetTest, AugmentationMirrorsAndShiftsByWholePixels) {
-  const Batch plain = make_batch(data_, data_.train, {0}, {}, 0);
+  const Batch plain = make_batch(data_, data_.train, draws({0}, 0), {});
   std::set<bool> mirrored;
   for (uint64_t seed = 0; seed < 20; ++seed) {
-    const Batch flipped = make_batch(data_, data_.train, {0}, {.shift = 0, .flip = true}, seed);
+    const Batch flipped =
+        make_batch(data_, data_.train, draws({0}, seed), {.shift = 0, .flip = true});
     const bool same = torch::equal(flipped.images, plain.images);
     EXPECT_TRUE(same || torch::equal(flipped.images, plain.images.flip(3)));
     mirrored.insert(same);
