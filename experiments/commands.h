@@ -10,6 +10,9 @@ using Arguments = std::vector<std::string>;
 
 // Each returns the exit code and throws Error for what the user can mend.
 int search_command(const Arguments& arguments);
+int rank_command(const Arguments& arguments);
+int front_command(const Arguments& arguments);
+int compare_command(const Arguments& arguments);
 int sweep_command(const Arguments& arguments);
 int describe_command(const Arguments& arguments);
 int train_command(const Arguments& arguments);

@@ -116,6 +116,23 @@ Json networks_json(const std::vector<Contender>& contenders,
   return list;
 }
 
+Json network_report(const std::string& title, const std::string& command,
+                    const std::vector<RatedNetwork>& networks,
+                    const std::vector<Contender>& contenders,
+                    const std::vector<MacsPerByte>& shown) {
+  Json report = {{"title", title},
+                 {"created", now_text()},
+                 {"version", RIDGEWALK_VERSION},
+                 {"command", command},
+                 {"reference", contenders[0].name},
+                 {"ridge_points", Json::array()},
+                 {"networks", networks_json(contenders, shown, 0)},
+                 {"sweep", sweep_json(networks, ridge_points(0, 500), DataType::kInt8)},
+                 {"marks", profile_marks()}};
+  for (MacsPerByte point : shown) report["ridge_points"].push_back(point.value);
+  return report;
+}
+
 Json search_report(const RunFolder& run, const SearchConfig& config, const SearchOutcome& outcome,
                    const std::string& command, const std::string& machine) {
   Json report = {{"title", "Search in " + config.space.name},
@@ -124,17 +141,12 @@ Json search_report(const RunFolder& run, const SearchConfig& config, const Searc
                  {"command", command},
                  {"machine", machine},
                  {"space", {{"name", config.space.name}, {"size", size(config.space)}}},
-                 {"targets", Json::array()},
+                 {"targets", targets_json(config.reward)},
                  {"ridge_points", Json::array()},
                  {"stages", Json::array()},
                  {"timing", Json::array()},
                  {"marks", profile_marks()},
                  {"peak_memory_mib", peak_memory_mib()}};
-  for (const Target& target : config.reward.targets) {
-    report["targets"].push_back({{"name", target.name},
-                                 {"ridge_point", target.ridge_point.value},
-                                 {"latency_macs", target.latency.value}});
-  }
   for (MacsPerByte point : config.report_ridge_points)
     report["ridge_points"].push_back(point.value);
   for (SearchStage stage : outcome.stages) {

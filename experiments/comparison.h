@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "experiments/rated_network.h"
 #include "experiments/run_folder.h"
 #include "experiments/search_run.h"
 
@@ -14,6 +15,12 @@ namespace ridgewalk {
 Json networks_json(const std::vector<Contender>& contenders,
                    const std::vector<MacsPerByte>& ridge_points, size_t reference,
                    DataType type = DataType::kInt8);
+
+// A report of networks with their accuracies, the first the reference.
+Json network_report(const std::string& title, const std::string& command,
+                    const std::vector<RatedNetwork>& networks,
+                    const std::vector<Contender>& contenders,
+                    const std::vector<MacsPerByte>& shown);
 
 // Everything that report.html of a search shows.
 Json search_report(const RunFolder& run, const SearchConfig& config, const SearchOutcome& outcome,

@@ -91,6 +91,15 @@ StageConfig read_stage(const YamlSource& source, const SupernetOptions& weights)
   FieldReader reader(source);
   StageConfig stage{.tunas = {}, .learning_rate = weights.optimizer.learning_rate};
   TunasOptions& tunas = stage.tunas;
+  std::string method = "tunas";
+  reader.optional("method", method);
+  const auto known_method = search_method_named(method);
+  if (!known_method) source.fail("'method' must be tunas, random or evolution");
+  tunas.method = *known_method;
+  bounded(reader, "evaluations", tunas.trials.evaluations, 1, 1e6);
+  bounded(reader, "tolerance", tunas.trials.tolerance, 1e-6, 10);
+  bounded(reader, "population", tunas.trials.population, 1, 1e6);
+  bounded(reader, "tournament", tunas.trials.tournament, 1, 1e6);
   bounded(reader, "steps", tunas.steps, 1, 1e9);
   bounded(reader, "samples_per_step", tunas.samples_per_step, 1, 1024);
   bounded(reader, "controller_delay", tunas.controller_delay, 0, 1);
@@ -108,46 +117,89 @@ StageConfig read_stage(const YamlSource& source, const SupernetOptions& weights)
   return stage;
 }
 
+// What the latency of a target is measured against: relative_to: ARCH [and factor: X].
+std::vector<Macs> relative_latency(FieldReader& reader, const SearchSpace& space,
+                                   const std::vector<MacsPerByte>& ridge_points) {
+  double factor = 1;
+  bounded(reader, "factor", factor, 1e-6, 1e6);
+  const auto name = reader.required<std::string>("relative_to");
+  return at_line(reader.source(), [&] {
+    const Graph graph = lower(for_space(find_architecture(name), space));
+    std::vector<Macs> result;
+    for (MacsPerByte point : ridge_points) result.push_back(factor * latency(graph, point));
+    return result;
+  });
+}
+
+// {ridge: [FIRST, LAST], relative_to: ARCH [, factor: X, reduce: worst|mean, points: N]}.
+Target read_range_target(FieldReader& reader, const SearchSpace& space) {
+  const YamlSource source = reader.child("ridge");
+  const std::vector<double> ends = reader.list<double>("ridge");
+  if (ends.size() != 2 || !(ends[0] >= 0 && ends[0] < ends[1] && ends[1] <= 1e6)) {
+    source.fail("'ridge' must be two ridge points from 0 to 1000000, the lower one first");
+  }
+  int points = 32;
+  bounded(reader, "points", points, 2, 1024);
+  std::string reduce = "worst";
+  reader.optional("reduce", reduce);
+  const auto known = reduce_named(reduce);
+  if (!known) reader.source().fail("'reduce' must be worst or mean");
+  Target target{.name = "ridge points " + number_text(ends[0]) + " to " + number_text(ends[1]) +
+                        ", " + reduce,
+                .ridge_points = spread_ridge_points(ends[0], ends[1], points),
+                .latency = {},
+                .reduce = *known};
+  target.latency = relative_latency(reader, space, target.ridge_points);
+  return target;
+}
+
 // {profile: NAME or ridge_point: X} with {latency_macs: X, latency_ms: X (the profile must know its
 // peak) or relative_to: ARCH [and factor: X]}.
-Target read_target(const YamlSource& source, const SearchSpace& space) {
-  FieldReader reader(source);
+Target read_point_target(FieldReader& reader, const SearchSpace& space) {
+  const YamlSource source = reader.source();
   Target target;
+  MacsPerByte ridge_point;
   std::optional<Profile> profile;
   if (reader.has("profile") == reader.has("ridge_point")) {
-    source.fail("a target needs either 'profile' or 'ridge_point'");
+    source.fail("a target needs one of 'profile', 'ridge_point', 'ridge'");
   }
   if (reader.has("profile")) {
     target.name = reader.required<std::string>("profile");
     profile = at_line(source, [&] { return load_profile(target.name); });
-    target.ridge_point = profile->ridge_point();
+    ridge_point = profile->ridge_point();
   } else {
-    bounded(reader, "ridge_point", target.ridge_point.value, 0, 1e6);
+    bounded(reader, "ridge_point", ridge_point.value, 0, 1e6);
     target.name = "ridge point " + reader.required<std::string>("ridge_point");
   }
+  target.ridge_points = {ridge_point};
   const bool by_macs = reader.has("latency_macs");
   const bool by_ms = reader.has("latency_ms");
   const bool relative = reader.has("relative_to");
   if (by_macs + by_ms + relative != 1) {
     source.fail("a target needs one of 'latency_macs', 'latency_ms', 'relative_to'");
   }
-  if (by_macs) bounded(reader, "latency_macs", target.latency.value, 1, 1e18);
+  if (relative) {
+    target.latency = relative_latency(reader, space, target.ridge_points);
+    return target;
+  }
+  Macs latency;
+  if (by_macs) bounded(reader, "latency_macs", latency.value, 1, 1e18);
   if (by_ms) {
     double latency_ms = 0;
     bounded(reader, "latency_ms", latency_ms, 1e-9, 1e9);
     if (!profile || !profile->peak()) {
       source.fail("'latency_ms' needs a profile with a peak; give latency_macs or relative_to");
     }
-    target.latency.value = latency_ms * 1e-3 * profile->peak()->value;
+    latency.value = latency_ms * 1e-3 * profile->peak()->value;
   }
-  if (relative) {
-    double factor = 1;
-    bounded(reader, "factor", factor, 1e-6, 1e6);
-    const auto name = reader.required<std::string>("relative_to");
-    target.latency = at_line(source, [&] {
-      return factor * latency(lower(for_space(find_architecture(name), space)), target.ridge_point);
-    });
-  }
+  target.latency = {latency};
+  return target;
+}
+
+Target read_target(const YamlSource& source, const SearchSpace& space) {
+  FieldReader reader(source);
+  const Target target =
+      reader.has("ridge") ? read_range_target(reader, space) : read_point_target(reader, space);
   reader.finish();
   return target;
 }
@@ -170,8 +222,12 @@ Reward read_reward(FieldReader& config, const SearchSpace& space) {
     reader.finish();
   }
   const YamlSource targets = config.child("targets");
+  if (targets.node.IsMap()) {
+    reward.targets = {read_target(targets, space)};
+    return reward;
+  }
   if (!targets.node.IsSequence() || targets.node.size() == 0) {
-    targets.fail("'targets' must list at least one target");
+    targets.fail("'targets' must be a target or list at least one");
   }
   for (const YAML::Node& node : targets.node) {
     reward.targets.push_back(read_target({node, targets.file}, space));
@@ -208,7 +264,7 @@ SearchConfig load_search_config(const std::string& path, const ConfigOverrides& 
   reader.optional("precision", config.precision);
   config.reward = read_reward(reader, config.space);
   config.weights = read_weights(reader.child("weights"));
-  for (SearchStage stage : {SearchStage::kCoarse, SearchStage::kFine, SearchStage::kHybrid}) {
+  for (SearchStage stage : kSearchStages) {
     const std::string name(to_string(stage));
     if (reader.has(name)) config.stages[stage] = read_stage(reader.child(name), config.weights);
   }

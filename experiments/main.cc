@@ -14,6 +14,9 @@ constexpr const char* kUsage = R"(Usage: ridgewalk COMMAND [--help | ARGUMENTS]
 Finds mobile vision networks that are fast on every kind of hardware.
 
   search    a supernet's coarse, fine and hybrid search under a roofline cost
+  rank      how far a supernet's ranking of networks can be trusted
+  front     the networks worth having of one supernet, for ridge points and for all of them
+  compare   search methods and random networks beside each other over several seeds
   sweep     latency of networks over the ridge point: report.html, sweep.csv, sweep.json
   describe  every operation of a network: shapes, MACs, parameters, bytes, intensity
   train     a network from scratch
@@ -25,11 +28,12 @@ Finds mobile vision networks that are fast on every kind of hardware.
 )";
 
 constexpr std::pair<const char*, int (*)(const ridgewalk::Arguments&)> kCommands[] = {
-    {"search", ridgewalk::search_command},     {"sweep", ridgewalk::sweep_command},
-    {"describe", ridgewalk::describe_command}, {"train", ridgewalk::train_command},
-    {"evaluate", ridgewalk::evaluate_command}, {"export", ridgewalk::export_command},
-    {"fit", ridgewalk::fit_command},           {"calibrate", ridgewalk::calibrate_command},
-    {"bench", ridgewalk::bench_command},
+    {"search", ridgewalk::search_command},       {"rank", ridgewalk::rank_command},
+    {"front", ridgewalk::front_command},         {"compare", ridgewalk::compare_command},
+    {"sweep", ridgewalk::sweep_command},         {"describe", ridgewalk::describe_command},
+    {"train", ridgewalk::train_command},         {"evaluate", ridgewalk::evaluate_command},
+    {"export", ridgewalk::export_command},       {"fit", ridgewalk::fit_command},
+    {"calibrate", ridgewalk::calibrate_command}, {"bench", ridgewalk::bench_command},
 };
 
 int run(const std::string& name, const ridgewalk::Arguments& arguments) {

@@ -17,23 +17,17 @@ Json number_or_null(double value) { return std::isfinite(value) ? Json(value) : 
 
 Json latency_json(const Reward& reward, const std::vector<Macs>& latency) {
   Json list = Json::array();
-  for (size_t i = 0; i < latency.size(); ++i) {
-    const Target& target = reward.targets[i];
-    list.push_back({{"target", target.name},
-                    {"latency_macs", latency[i].value},
-                    {"of_target", latency[i] / target.latency}});
+  const std::vector<double> ratios = reward.ratios(latency);
+  size_t first = 0;
+  for (size_t t = 0; t < ratios.size(); ++t) {
+    const Target& target = reward.targets[t];
+    Json entry = {{"target", target.name}};
+    if (target.latency.size() == 1) entry["latency_macs"] = latency[first].value;
+    entry["of_target"] = ratios[t];
+    list.push_back(std::move(entry));
+    first += target.latency.size();
   }
   return list;
-}
-
-Json candidate_json(const Candidate& candidate, const Reward& reward) {
-  return {{"decisions", candidate.decisions},
-          {"probability", candidate.probability},
-          {"accuracy", candidate.accuracy},
-          {"split", "search-validation"},
-          {"weights", "shared"},
-          {"reward", candidate.reward},
-          {"latency", latency_json(reward, candidate.latency)}};
 }
 
 Json choices_json(const SearchSpace& space, const Controller& controller, const Decisions& chosen) {
@@ -50,11 +44,9 @@ Json choices_json(const SearchSpace& space, const Controller& controller, const 
   return result;
 }
 
-Json record_json(const std::string& phase, const StepRecord& record, const Reward& reward) {
+Json record_json(const std::string& phase, const StepRecord& record) {
   Json ratios = Json::array();
-  for (size_t i = 0; i < record.latency.size(); ++i) {
-    ratios.push_back(number_or_null(record.latency[i] / reward.targets[i].latency));
-  }
+  for (double ratio : record.of_target) ratios.push_back(number_or_null(ratio));
   return {{"phase", phase},
           {"step", record.step},
           {"loss", record.loss},
@@ -86,8 +78,31 @@ void warm_start(Supernet& supernet, const SearchSpace& previous_space, const std
 
 }  // namespace
 
+Json candidate_json(const Candidate& candidate, const Reward& reward) {
+  return {{"decisions", candidate.decisions},
+          {"probability", candidate.probability},
+          {"accuracy", candidate.accuracy},
+          {"split", "search-validation"},
+          {"weights", "shared"},
+          {"reward", candidate.reward},
+          {"latency", latency_json(reward, candidate.latency)}};
+}
+
+Json targets_json(const Reward& reward) {
+  Json list = Json::array();
+  for (const Target& target : reward.targets) {
+    const bool is_point = target.latency.size() == 1;
+    list.push_back({{"name", target.name},
+                    {"ridge_point", is_point ? Json(target.ridge_points[0].value) : Json()},
+                    {"latency_macs", is_point ? Json(target.latency[0].value) : Json()}});
+  }
+  return list;
+}
+
 Reward scaled_targets(Reward reward, double factor) {
-  for (Target& target : reward.targets) target.latency = factor * target.latency;
+  for (Target& target : reward.targets) {
+    for (Macs& latency : target.latency) latency = factor * latency;
+  }
   return reward;
 }
 
@@ -131,8 +146,7 @@ Json search_phase(RunFolder& run, const SearchConfig& config, SearchStage stage,
     run.restore(supernet.state());
     say(session, fmt::format("{}: resumed at step {}", phase, search.step()));
   } else if (stage_config.warm_start && previous_space) {
-    const auto before = static_cast<SearchStage>(static_cast<int>(stage) - 1);
-    warm_start(supernet, *previous_space, supernet_file(weights_folder, before));
+    warm_start(supernet, *previous_space, supernet_file(weights_folder, *stage_before(stage)));
   }
 
   const int first = search.step();
@@ -143,7 +157,7 @@ Json search_phase(RunFolder& run, const SearchConfig& config, SearchStage stage,
     const double images = double(options.batch_size) * tunas.samples_per_step;
     Progress progress(phase, first, tunas.steps, images, session.quiet);
     const auto after_step = [&](const StepRecord& record) {
-      run.log(record_json(phase, record, reward));
+      run.log(record_json(phase, record));
       progress.update(search.step(),
                       fmt::format("loss {:.3f}  reward {:.3f}", record.loss, record.reward));
       checkpoint_if_due(
@@ -176,26 +190,46 @@ Json search_phase(RunFolder& run, const SearchConfig& config, SearchStage stage,
   for (const Candidate& candidate : found.candidates) {
     candidates.push_back(candidate_json(candidate, reward));
   }
-  Json targets = Json::array();
-  for (const Target& target : reward.targets) {
-    targets.push_back({{"name", target.name},
-                       {"ridge_point", target.ridge_point.value},
-                       {"latency_macs", target.latency.value}});
-  }
+  const bool learned = tunas.method == SearchMethod::kTunas;
+  const Candidate& argmax = learned ? found.argmax : found.best;
   const Json result = {
       {"space", space.name},
+      {"method", to_string(tunas.method)},
       {"size", size(space)},
       {"share_in_common", common},
-      {"targets", targets},
-      {"argmax", candidate_json(found.argmax, reward)},
+      {"targets", targets_json(reward)},
+      {"argmax", candidate_json(argmax, reward)},
       {"best", candidate_json(found.best, reward)},
-      {"chosen",
-       found.best.decisions == found.argmax.decisions ? "argmax" : "re-evaluated candidate"},
+      {"chosen", !learned                                   ? "best of those tried"
+                 : found.best.decisions == argmax.decisions ? "argmax"
+                                                            : "re-evaluated candidate"},
       {"candidates", candidates},
       {"choices", choices_json(space, search.controller(), found.best.decisions)},
       {"architecture", to_yaml(architecture)}};
   run.finish(result);
   return result;
+}
+
+std::vector<Candidate> trial_phase(
+    RunFolder& run, const std::string& phase, const SearchConfig& config, const SearchSpace& space,
+    const std::string& supernet_file, const Reward& reward, int trials, const Dataset& data,
+    const Session& session,
+    const std::function<std::vector<Candidate>(const Trial&, std::mt19937_64&)>& search) {
+  std::vector<double> known;
+  if (const auto state = run.begin(phase)) known = state->get<std::vector<double>>();
+  Supernet supernet(space, data, config.weights, session.machine);
+  load_weights(supernet_file, supernet.parameters());
+  SupernetWeights shared(supernet);
+  Progress progress(phase, int(known.size()), trials, 1, session.quiet);
+  RecordedWeights weights(shared, known, [&](const std::vector<double>& accuracies) {
+    progress.update(int(accuracies.size()), fmt::format("accuracy {:.4f}", accuracies.back()));
+    const bool stop = interrupted();
+    if (stop || accuracies.size() % 8 == 0) run.checkpoint(Json(accuracies), {});
+    if (stop) throw Interrupted();
+  });
+  const CostTable table(space, reward.ridge_points());
+  std::mt19937_64 random(mix(config.seed, 900));
+  return search({space, table, reward, weights}, random);
 }
 
 Json training_phase(RunFolder& run, const std::string& name, const Architecture& architecture,

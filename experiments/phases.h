@@ -2,6 +2,7 @@
 // goes on from the run's checkpoint.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -20,6 +21,9 @@ struct Session {
 // The reward with every target's latency multiplied.
 Reward scaled_targets(Reward reward, double factor);
 
+// {name, ridge_point, latency_macs} each; the last two null for a range of ridge points.
+Json targets_json(const Reward& reward);
+
 // Where a stage leaves the weights of its supernet.
 std::string supernet_file(const std::string& folder, SearchStage stage);
 
@@ -32,6 +36,18 @@ Json search_phase(RunFolder& run, const SearchConfig& config, SearchStage stage,
                   const std::optional<SearchSpace>& previous_space,
                   const std::optional<Architecture>& previous, const std::string& weights_folder,
                   const Dataset& data, const Session& session);
+
+// Tries architectures of a stage's space with the weights of a supernet that is trained: `search`
+// gets everything to do so, and its candidates in the order tried are returned. Each accuracy is
+// kept as soon as it is known. Leaves finishing the phase to the caller.
+std::vector<Candidate> trial_phase(
+    RunFolder& run, const std::string& phase, const SearchConfig& config, const SearchSpace& space,
+    const std::string& supernet_file, const Reward& reward, int trials, const Dataset& data,
+    const Session& session,
+    const std::function<std::vector<Candidate>(const Trial&, std::mt19937_64&)>& search);
+
+// Accuracy with its split and weights, reward and latency of a candidate.
+Json candidate_json(const Candidate& candidate, const Reward& reward);
 
 // Trains an architecture from scratch and returns its accuracy on search-validation and test
 // images; leaves NAME.safetensors.

@@ -23,10 +23,7 @@ std::string cpu_name() {
 
 std::vector<SearchStage> parse_stages(const std::string& word) {
   if (word == "all") return {SearchStage::kCoarse, SearchStage::kFine, SearchStage::kHybrid};
-  for (SearchStage stage : {SearchStage::kCoarse, SearchStage::kFine, SearchStage::kHybrid}) {
-    if (word == to_string(stage)) return {stage};
-  }
-  throw Error("search: no stage is named '" + word + "'; there are coarse, fine, hybrid, all");
+  return {stage_named(word)};
 }
 
 void print_outcome(const RunFolder& run, const SearchConfig& config, const SearchOutcome& outcome,
@@ -62,10 +59,10 @@ void print_outcome(const RunFolder& run, const SearchConfig& config, const Searc
 int search_command(const Arguments& arguments) {
   namespace po = boost::program_options;
   CommandLine line(
-      "search [coarse|fine|hybrid|all] --config FILE --out DIR",
+      "search [coarse|fine|hybrid|single|all] --config FILE --out DIR",
       "Trains a supernet and searches it under a roofline cost. `all` (the default)\n"
       "searches coarse, fine and hybrid and compares what it found with other networks\n"
-      "of the same latency, trained from scratch.",
+      "of the same latency, trained from scratch. `single` is coarse and fine in one.",
       "stage", 1);
   line.add()("config", po::value<std::string>(), "YAML of the experiment (experiments/configs)");
   line.add()("out", po::value<std::string>(), "the run's folder");
@@ -88,7 +85,7 @@ int search_command(const Arguments& arguments) {
     }
   }
   const std::string from = line.has("from") ? line.get<std::string>("from") : "";
-  if (stages.front() != SearchStage::kCoarse && from.empty()) {
+  if (stage_before(stages.front()) && from.empty()) {
     throw Error("search " + std::string(to_string(stages.front())) +
                 " starts from an earlier stage; give --from FOLDER");
   }
@@ -106,7 +103,9 @@ int search_command(const Arguments& arguments) {
   fingerprint += fmt::format(" threads {}", at::get_num_threads());
   if (start.architecture) fingerprint += "\nfrom\n" + to_yaml(*start.architecture);
   for (const Target& target : config.reward.targets) {
-    fingerprint += fmt::format(" {}={}", target.ridge_point.value, target.latency.value);
+    for (size_t i = 0; i < target.latency.size(); ++i) {
+      fingerprint += fmt::format(" {}={}", target.ridge_points[i].value, target.latency[i].value);
+    }
   }
   RunFolder run = line.has("resume") ? RunFolder::resume(out, fingerprint)
                                      : RunFolder::create(out, fingerprint);

@@ -79,13 +79,11 @@ StartingPoint check_search(const SearchConfig& config, const std::vector<SearchS
                 " has " + std::to_string(data.channels) + " and " + std::to_string(data.classes));
   }
   StartingPoint start;
-  if (stages.front() != SearchStage::kCoarse) {
-    const bool fine_first = stages.front() == SearchStage::kFine;
-    const SearchStage before = fine_first ? SearchStage::kCoarse : SearchStage::kFine;
-    const Architecture result = earlier_result(from, before);
+  if (const auto before = stage_before(stages.front())) {
+    const Architecture result = earlier_result(from, *before);
     // The fine space depends on widths, depths and expansions alone, which its result still has.
-    start = {result, stage_space(config.space, before, result), from};
-    const std::string weights = supernet_file(from, before);
+    start = {result, stage_space(config.space, *before, result), from};
+    const std::string weights = supernet_file(from, *before);
     if (config.stages.at(stages.front()).warm_start && !std::filesystem::exists(weights)) {
       throw Error(weights, 0, "is not there; the warm start needs it (or set warm_start: false)");
     }
@@ -102,6 +100,32 @@ StartingPoint check_search(const SearchConfig& config, const std::vector<SearchS
     if (!out_of_reach.empty()) throw Error(out_of_reach);
   }
   return start;
+}
+
+SearchStage stage_named(const std::string& name) {
+  for (SearchStage stage : kSearchStages) {
+    if (name == to_string(stage)) return stage;
+  }
+  throw Error("no stage is named '" + name + "'; there are coarse, fine, hybrid, single");
+}
+
+SearchStage stage_of_run(const std::string& folder, const std::string& name) {
+  if (!name.empty()) return stage_named(name);
+  for (SearchStage stage :
+       {SearchStage::kSingle, SearchStage::kCoarse, SearchStage::kFine, SearchStage::kHybrid}) {
+    if (std::filesystem::exists(supernet_file(folder, stage))) return stage;
+  }
+  throw Error(folder, 0, "holds no supernet; give the folder of a finished search");
+}
+
+SearchSpace searched_space(const SearchConfig& config, const std::string& folder,
+                           SearchStage stage) {
+  const Architecture found = earlier_result(folder, stage);
+  const auto before = stage_before(stage);
+  if (!before) return stage_space(config.space, stage, std::nullopt);
+  // What a fine stage froze its own result has too; attention is what a hybrid stage adds.
+  if (stage == SearchStage::kFine) return stage_space(config.space, stage, found);
+  return stage_space(config.space, stage, earlier_result(folder, *before));
 }
 
 SearchOutcome run_search(RunFolder& run, const SearchConfig& config,
@@ -133,12 +157,19 @@ SearchOutcome run_search(RunFolder& run, const SearchConfig& config,
 }
 
 Architecture scale_to_latency(const Architecture& architecture, const Target& target) {
+  const auto distance_of = [&](const Architecture& scaled) {
+    const Graph graph = lower(scaled);
+    std::vector<Macs> taken;
+    for (MacsPerByte ridge_point : target.ridge_points) {
+      taken.push_back(latency(graph, ridge_point));
+    }
+    return std::abs(target.ratio(taken) - 1);
+  };
   Architecture nearest = architecture;
   double smallest = INFINITY;
   for (int hundredths = 5; hundredths <= 400; ++hundredths) {
     Architecture scaled = scale(architecture, hundredths / 100.0);
-    const double distance =
-        std::abs(latency(lower(scaled), target.ridge_point) / target.latency - 1);
+    const double distance = distance_of(scaled);
     if (distance >= smallest) continue;
     smallest = distance;
     scaled.name = architecture.name + "@" + std::to_string(hundredths / 100.0).substr(0, 4);
@@ -149,17 +180,13 @@ Architecture scale_to_latency(const Architecture& architecture, const Target& ta
 
 Architecture random_architecture(const SearchSpace& space, const Target& target, double tolerance,
                                  uint64_t seed) {
-  const CostTable table(space, {target.ridge_point});
   std::mt19937_64 random(seed);
-  for (int tries = 0; tries < 1000000; ++tries) {
-    const Decisions decisions = sample(space, random);
-    if (std::abs(table.price(decisions)[0] / target.latency - 1) > tolerance) continue;
-    Architecture architecture = decode(space, decisions);
-    architecture.name = "random";
-    return architecture;
-  }
-  throw Error("no random architecture of space '" + space.name + "' comes within " +
-              std::to_string(tolerance) + " of the target; raise random_tolerance");
+  const Reward reward{.targets = {target}};
+  const CostTable table(space, reward.ridge_points());
+  Architecture architecture =
+      decode(space, sample_near_targets(space, table, reward, tolerance, random));
+  architecture.name = "random";
+  return architecture;
 }
 
 }  // namespace ridgewalk

@@ -37,6 +37,18 @@ struct StartingPoint {
 StartingPoint check_search(const SearchConfig& config, const std::vector<SearchStage>& stages,
                            const std::string& from, const Dataset& data);
 
+// "coarse", "fine", ... Throws Error for another name.
+SearchStage stage_named(const std::string& name);
+
+// The stage of the run in `folder` whose supernet holds most, if `name` names none. Throws Error
+// when there is none.
+SearchStage stage_of_run(const std::string& folder, const std::string& name);
+
+// The space that `stage` of the run in `folder` searched, for its shared weights. Throws Error when
+// the run has no result of it.
+SearchSpace searched_space(const SearchConfig& config, const std::string& folder,
+                           SearchStage stage);
+
 // Runs `stages` in their order. With all three the comparison follows.
 SearchOutcome run_search(RunFolder& run, const SearchConfig& config,
                          const std::vector<SearchStage>& stages, const StartingPoint& start,

@@ -18,20 +18,69 @@ std::optional<Combine> combine_named(std::string_view name) {
   return std::nullopt;
 }
 
+std::optional<Reduce> reduce_named(std::string_view name) {
+  if (name == "worst") return Reduce::kWorst;
+  if (name == "mean") return Reduce::kMean;
+  return std::nullopt;
+}
+
+std::vector<MacsPerByte> spread_ridge_points(double first, double last, int count) {
+  std::vector<MacsPerByte> points;
+  for (int i = 0; i < count; ++i) {
+    const double share = double(i) / (count - 1);
+    points.push_back({(1 + first) * std::pow((1 + last) / (1 + first), share) - 1});
+  }
+  points.front().value = first, points.back().value = last;  // exactly
+  return points;
+}
+
+double Target::ratio(std::span<const Macs> measured) const {
+  double sum = 0, worst = 0;
+  for (size_t i = 0; i < latency.size(); ++i) {
+    const double ratio = measured[i] / latency[i];
+    sum += ratio, worst = std::max(worst, ratio);
+  }
+  return reduce == Reduce::kWorst ? worst : sum / double(latency.size());
+}
+
 double Reward::operator()(double accuracy, std::span<const Macs> latency) const {
   // The absolute form adds a penalty a target; MnasNet's multiply, so their logarithms add.
   double sum = 0;
   double worst = 0;
-  for (size_t i = 0; i < targets.size(); ++i) {
-    const double ratio = latency[i] / targets[i].latency;
+  for (const Target& target : targets) {
+    const double ratio = target.ratio(latency.first(target.latency.size()));
+    latency = latency.subspan(target.latency.size());
     double term = beta * std::log(ratio);
     if (form == RewardForm::kAbsolute) term = beta * std::abs(ratio - 1);
     if (form == RewardForm::kMnasHard) term = std::min(term, 0.0);
     sum += term;
-    worst = i == 0 ? term : std::min(worst, term);
+    worst = &target == &targets[0] ? term : std::min(worst, term);
   }
   const double term = combine == Combine::kSum ? sum : worst;
   return form == RewardForm::kAbsolute ? accuracy + term : accuracy * std::exp(term);
+}
+
+std::vector<MacsPerByte> Reward::ridge_points() const {
+  std::vector<MacsPerByte> points;
+  for (const Target& target : targets) {
+    points.insert(points.end(), target.ridge_points.begin(), target.ridge_points.end());
+  }
+  return points;
+}
+
+std::vector<double> Reward::ratios(std::span<const Macs> latency) const {
+  std::vector<double> result;
+  for (const Target& target : targets) {
+    result.push_back(target.ratio(latency.first(target.latency.size())));
+    latency = latency.subspan(target.latency.size());
+  }
+  return result;
+}
+
+double Reward::miss(std::span<const Macs> latency) const {
+  double largest = 0;
+  for (double ratio : ratios(latency)) largest = std::max(largest, std::abs(ratio - 1));
+  return largest;
 }
 
 }  // namespace ridgewalk

@@ -7,12 +7,20 @@ namespace ridgewalk {
 
 std::string_view to_string(SearchStage stage) {
   if (stage == SearchStage::kCoarse) return "coarse";
-  return stage == SearchStage::kFine ? "fine" : "hybrid";
+  if (stage == SearchStage::kFine) return "fine";
+  return stage == SearchStage::kHybrid ? "hybrid" : "single";
+}
+
+std::optional<SearchStage> stage_before(SearchStage stage) {
+  if (stage == SearchStage::kFine) return SearchStage::kCoarse;
+  if (stage == SearchStage::kHybrid) return SearchStage::kFine;
+  return std::nullopt;
 }
 
 SearchSpace stage_space(const SearchSpace& space, SearchStage stage,
                         const std::optional<Architecture>& previous) {
   if (stage == SearchStage::kCoarse) return coarse_space(space);
+  if (stage == SearchStage::kSingle) return single_space(space);
   if (!previous) {
     throw Error("the " + std::string(to_string(stage)) +
                 " stage needs the result of the one before");

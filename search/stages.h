@@ -1,4 +1,5 @@
-// Coarse, fine, hybrid: each stage's space follows from the result of the one before.
+// Coarse, fine, hybrid: each stage's space follows from the result of the one before. Single is
+// coarse and fine in one.
 #pragma once
 
 #include <functional>
@@ -9,8 +10,13 @@
 
 namespace ridgewalk {
 
-enum class SearchStage { kCoarse, kFine, kHybrid };
+enum class SearchStage { kCoarse, kFine, kHybrid, kSingle };
+inline constexpr SearchStage kSearchStages[] = {SearchStage::kCoarse, SearchStage::kFine,
+                                                SearchStage::kHybrid, SearchStage::kSingle};
 std::string_view to_string(SearchStage stage);
+
+// The stage whose result a stage starts from.
+std::optional<SearchStage> stage_before(SearchStage stage);
 
 // The space that a stage searches. Fine needs the coarse result, hybrid the fine one.
 SearchSpace stage_space(const SearchSpace& space, SearchStage stage,

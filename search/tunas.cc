@@ -5,7 +5,6 @@
 #include <limits>
 #include <sstream>
 #include <stdexcept>
-#include <tuple>
 
 #include <nlohmann/json.hpp>
 
@@ -23,12 +22,6 @@ double mean(const std::vector<double>& values) {
   double sum = 0;
   for (double value : values) sum += value;
   return sum / double(values.size());
-}
-
-std::vector<MacsPerByte> ridge_points_of(const Reward& reward) {
-  std::vector<MacsPerByte> points;
-  for (const Target& target : reward.targets) points.push_back(target.ridge_point);
-  return points;
 }
 
 void require(bool holds, const std::string& field, double value, const std::string& rule) {
@@ -49,6 +42,10 @@ const TunasOptions& checked(const TunasOptions& o) {
           o.operation_warmup, "from 0 to controller_delay");
   require(o.filter_warmup >= 0 && o.filter_warmup <= o.controller_delay, "filter_warmup",
           o.filter_warmup, "from 0 to controller_delay");
+  require(o.trials.evaluations >= 1, "evaluations", o.trials.evaluations, "at least 1");
+  require(o.trials.tolerance > 0, "tolerance", o.trials.tolerance, "above 0");
+  require(o.trials.population >= 1, "population", o.trials.population, "at least 1");
+  require(o.trials.tournament >= 1, "tournament", o.trials.tournament, "at least 1");
   const ControllerOptions& c = o.controller;
   require(std::isfinite(c.learning_rate) && c.learning_rate >= 0, "controller.learning_rate",
           c.learning_rate, "a finite number, at least 0");
@@ -66,10 +63,11 @@ const TunasOptions& checked(const TunasOptions& o) {
 const Reward& checked(const Reward& reward) {
   require(std::isfinite(reward.beta), "reward.beta", reward.beta, "a finite number");
   for (const Target& target : reward.targets) {
-    const double ridge_point = target.ridge_point.value;
-    require(std::isfinite(ridge_point) && ridge_point >= 0,
-            "the ridge point of target '" + target.name + "'", ridge_point,
-            "a finite number, at least 0");
+    for (MacsPerByte ridge_point : target.ridge_points) {
+      require(std::isfinite(ridge_point.value) && ridge_point.value >= 0,
+              "the ridge point of target '" + target.name + "'", ridge_point.value,
+              "a finite number, at least 0");
+    }
   }
   return reward;
 }
@@ -93,6 +91,19 @@ std::string readable(const std::vector<Choice>& list, const Decisions& decisions
 
 }  // namespace
 
+std::string_view to_string(SearchMethod method) {
+  if (method == SearchMethod::kTunas) return "tunas";
+  return method == SearchMethod::kRandom ? "random" : "evolution";
+}
+
+std::optional<SearchMethod> search_method_named(std::string_view name) {
+  for (SearchMethod method :
+       {SearchMethod::kTunas, SearchMethod::kRandom, SearchMethod::kEvolution}) {
+    if (name == to_string(method)) return method;
+  }
+  return std::nullopt;
+}
+
 TunasSearch::TunasSearch(const SearchSpace& space, const Reward& reward,
                          const TunasOptions& options)
     : space_(space),
@@ -100,20 +111,24 @@ TunasSearch::TunasSearch(const SearchSpace& space, const Reward& reward,
       choices_(choices(space)),
       reward_(checked(reward)),
       options_(checked(options)),
-      cost_table_(space, ridge_points_of(reward)),
+      cost_table_(space, reward.ridge_points()),
       controller_(space, options.controller),
       random_(options.seed) {}
 
 std::string TunasSearch::out_of_reach() const {
-  const std::vector<CostTable::Range> ranges = cost_table_.reachable();
+  std::vector<Macs> lowest, highest;
+  for (const CostTable::Range& range : cost_table_.reachable()) {
+    lowest.push_back(range.lowest), highest.push_back(range.highest);
+  }
+  // Over a range of ridge points these are bounds: no architecture need be at all of its ends.
+  const std::vector<double> least = reward_.ratios(lowest), most = reward_.ratios(highest);
   for (size_t i = 0; i < reward_.targets.size(); ++i) {
+    if (least[i] <= 1 && most[i] >= 1) continue;
     const Target& target = reward_.targets[i];
-    if (target.latency >= ranges[i].lowest && target.latency <= ranges[i].highest) continue;
     std::ostringstream message;
     message.precision(10);  // a target may be out of reach by a single MAC
     message << "target '" << target.name << "': no architecture of space '" << space_.name
-            << "' has a latency of " << target.latency.value << " MACs; reachable is "
-            << ranges[i].lowest.value << " to " << ranges[i].highest.value;
+            << "' takes as long; reachable is " << least[i] << " to " << most[i] << " times that";
     return message.str();
   }
   return "";
@@ -154,17 +169,18 @@ StepRecord TunasSearch::advance(SharedWeights& weights) {
   record.loss = weights.train(step_, record.samples);
   if (!std::isfinite(record.loss)) stop("the loss", record.samples);
   const double delay = options_.controller_delay * options_.steps;
-  if (step_ >= delay) {
+  if (options_.method == SearchMethod::kTunas && step_ >= delay) {
     const std::vector<double> accuracies = weights.accuracy(step_, record.samples);
     std::vector<double> rewards;
-    std::vector<Macs> latency(reward_.targets.size());
-    record.latency.resize(latency.size());
+    std::vector<Macs> latency(cost_table_.ridge_points().size());
+    record.of_target.resize(reward_.targets.size());
     for (size_t k = 0; k < accuracies.size(); ++k) {
       cost_table_.price(record.samples[k], latency);
       rewards.push_back(reward_(accuracies[k], latency));
       if (!std::isfinite(rewards.back())) stop("the reward", {record.samples[k]});
-      for (size_t t = 0; t < latency.size(); ++t) {
-        record.latency[t] += (1.0 / options_.samples_per_step) * latency[t];
+      const std::vector<double> ratios = reward_.ratios(latency);
+      for (size_t t = 0; t < ratios.size(); ++t) {
+        record.of_target[t] += ratios[t] / options_.samples_per_step;
       }
     }
     record.accuracy = mean(accuracies);
@@ -178,28 +194,26 @@ StepRecord TunasSearch::advance(SharedWeights& weights) {
 }
 
 StageResult TunasSearch::finish(SharedWeights& weights) const {
-  std::vector<Decisions> list = controller_.most_probable(options_.candidates);
-  const Decisions argmax = controller_.most_probable();
-  std::erase(list, argmax);
-  list.insert(list.begin(), argmax);
-  list.resize(std::min(list.size(), size_t(options_.candidates)));
+  const Trial trial{space_, cost_table_, reward_, weights};
   StageResult result;
-  for (const Decisions& decisions : list) {
-    Candidate candidate{.decisions = decisions,
-                        .probability = std::exp(controller_.log_probability(decisions)),
-                        .accuracy = weights.validate(decisions),
-                        .reward = 0,
-                        .latency = cost_table_.price(decisions)};
-    candidate.reward = reward_(candidate.accuracy, candidate.latency);
-    if (!std::isfinite(candidate.reward)) stop("a candidate's reward", {decisions});
-    result.candidates.push_back(candidate);
+  if (options_.method == SearchMethod::kTunas) {
+    std::vector<Decisions> list = controller_.most_probable(options_.candidates);
+    const Decisions argmax = controller_.most_probable();
+    std::erase(list, argmax);
+    list.insert(list.begin(), argmax);
+    list.resize(std::min(list.size(), size_t(options_.candidates)));
+    for (const Decisions& decisions : list) {
+      result.candidates.push_back(trial(decisions));
+      result.candidates.back().probability = std::exp(controller_.log_probability(decisions));
+    }
+    result.argmax = result.candidates.front();
+  } else {
+    std::mt19937_64 random = random_;  // a copy: to finish twice is to find the same
+    result.candidates = options_.method == SearchMethod::kRandom
+                            ? random_search(trial, options_.trials, random)
+                            : evolution(trial, options_.trials, random);
   }
-  result.argmax = result.candidates.front();
-  result.best = *std::max_element(result.candidates.begin(), result.candidates.end(),
-                                  [](const Candidate& a, const Candidate& b) {
-                                    return std::tie(a.reward, a.probability) <
-                                           std::tie(b.reward, b.probability);
-                                  });
+  result.best = *std::min_element(result.candidates.begin(), result.candidates.end(), is_better);
   return result;
 }
 

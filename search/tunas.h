@@ -1,52 +1,53 @@
-// One stage of search: shared weights and controller improve step by step (TuNAS).
+// One stage of search: shared weights and controller improve step by step (TuNAS), or the weights
+// alone, and architectures are tried afterwards.
 #pragma once
 
+#include <optional>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "roofline/cost_table.h"
+#include "search/candidates.h"
 #include "search/controller.h"
-#include "search/reward.h"
-#include "search/shared_weights.h"
 
 namespace ridgewalk {
 
+// kTunas: the controller learns while the weights train. kRandom, kEvolution: the weights train on
+// uniform samples; the answer is the best of architectures tried with them, random or bred.
+enum class SearchMethod { kTunas, kRandom, kEvolution };
+std::string_view to_string(SearchMethod method);
+std::optional<SearchMethod> search_method_named(std::string_view name);
+
 struct TunasOptions {
+  SearchMethod method = SearchMethod::kTunas;
   int steps = 1000;
   int samples_per_step = 4;        // architectures
   double controller_delay = 0.25;  // share of the steps before the controller learns
   double operation_warmup = 0.25;  // share over which the chance of a blend falls from 1 to 0
   double filter_warmup = 0.25;     // the same for the widest filters
-  int candidates = 8;              // most probable architectures evaluated at the end
+  int candidates = 8;              // kTunas: most probable architectures evaluated at the end
+  TrialOptions trials = {};        // of the other methods
   ControllerOptions controller = {};
   uint64_t seed = 0;
   bool operator==(const TunasOptions&) const = default;
 };
 
-// What a step saw. Means over its samples; accuracy, reward and latency are NaN before the
-// controller learns (evaluation is skipped until then).
+// What a step saw. Means over its samples; accuracy and reward are NaN and latency is left
+// out before the controller learns (evaluation is skipped until then).
 struct StepRecord {
   int step = 0;
   double loss = 0;
   double accuracy = 0;
   double reward = 0;
   double baseline = 0;
-  std::vector<Macs> latency = {};  // one a target
+  std::vector<double> of_target = {};  // latency over the target's, one a target
   std::vector<Decisions> samples = {};
 };
 
-struct Candidate {
-  Decisions decisions;
-  double probability = 0;
-  double accuracy = 0;  // on the whole search-validation split, shared weights
-  double reward = 0;
-  std::vector<Macs> latency;  // one a target
-};
-
 struct StageResult {
-  Candidate argmax;                   // the most probable option of every choice
-  std::vector<Candidate> candidates;  // the argmax, then the most probable first
+  Candidate argmax;                   // kTunas: the most probable option of every choice
+  std::vector<Candidate> candidates;  // kTunas: the argmax, then the most probable first
   Candidate best;                     // of the candidates, by reward; the more probable of equals
 };
 

@@ -78,6 +78,16 @@ SearchSpace coarse_space(const SearchSpace& space) {
   return coarse;
 }
 
+SearchSpace single_space(const SearchSpace& space) {
+  SearchSpace single = space;
+  single.name = space.name + "-single";
+  for (StageSpace& stage : single.stages) {
+    for (BlockSpace& block : stage.blocks) block.attention = {std::nullopt};
+  }
+  validate(single);
+  return single;
+}
+
 SearchSpace fine_space(const SearchSpace& space, const Architecture& coarse) {
   SearchSpace fine = frozen_space(space, coarse, [&](size_t s, size_t b, BlockSpace& block) {
     block.kernel1 = offered(space, s, b).kernel1;

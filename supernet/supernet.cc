@@ -85,10 +85,9 @@ std::vector<double> Supernet::accuracy(int step, std::span<const Decisions> samp
   return accuracies;
 }
 
-double Supernet::validate(const Decisions& sample) {
+Accuracy Supernet::validate(const Decisions& sample) {
   return evaluate(bind(sample), data_, data_.search_validation, NormMode::kBatch, machine_,
-                  options_.validation_batch_size)
-      .top1;
+                  options_.validation_batch_size);
 }
 
 NamedTensors Supernet::state() const {

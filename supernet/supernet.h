@@ -31,7 +31,7 @@ class Supernet {
   // Each sample on the same batch of search-validation images. In [0, 1].
   std::vector<double> accuracy(int step, std::span<const Decisions> samples);
   // On the whole search-validation split, batch statistics of validation_batch_size images.
-  double validate(const Decisions& sample);
+  Accuracy validate(const Decisions& sample);
 
   NamedTensors state() const;
   ParameterStore& parameters() { return parameters_; }

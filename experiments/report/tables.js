@@ -12,7 +12,7 @@ function heading() {
       && `${duration(data.timing.reduce((sum, phase) => sum + (phase.seconds || 0), 0))} in all`,
   ].filter(Boolean);
   const targets = list(data.targets).map((target) =>
-    `${target.name} (${compact(target.latency_macs)} at ridge point ${ridge(target.ridge_point)})`);
+    (known(target.latency_macs) ? `${target.name} (${compact(target.latency_macs)} at ridge point ${ridge(target.ridge_point)})` : target.name));
   return [
     make("h1", {}, document.title),
     facts.length ? soft(facts.join(" · ")) : null,

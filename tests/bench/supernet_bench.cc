@@ -87,7 +87,7 @@ void search_step(benchmark::State& state) {
   SupernetWeights weights(net);
   Reward reward;
   const CostTable table(space(), {{31.2}});
-  reward.targets.push_back({"pixel6-cpu", {31.2}, {1.2e7}});
+  reward.targets.push_back({"pixel6-cpu", {{31.2}}, {{1.2e7}}});
   TunasOptions options{.steps = 1 << 20,
                        .samples_per_step = 4,
                        .controller_delay = 0,

@@ -9,7 +9,7 @@ namespace {
 
 Reward reward(RewardForm form, Combine combine, int targets = 1) {
   Reward reward{.form = form, .beta = -0.1, .combine = combine, .targets = {}};
-  for (int i = 0; i < targets; ++i) reward.targets.push_back({"target", {31.2}, {100}});
+  for (int i = 0; i < targets; ++i) reward.targets.push_back({"target", {{31.2}}, {{100}}});
   return reward;
 }
 

@@ -19,8 +19,8 @@ Reward reward_at(const SearchSpace& space, const Decisions& optimum,
   Reward reward{.beta = -0.3, .combine = combine, .targets = {}};
   for (double ridge_point : ridge_points) {
     reward.targets.push_back({std::to_string(ridge_point),
-                              {ridge_point},
-                              latency(lower(decode(space, optimum)), {ridge_point})});
+                              {{ridge_point}},
+                              {latency(lower(decode(space, optimum)), {ridge_point})}});
   }
   return reward;
 }
@@ -203,7 +203,7 @@ TEST(Tunas, SaysWhichTargetIsOutOfReachAndWhatIsInReach) {
   const SearchSpace space = tiny_space();
   const CostTable::Range range = CostTable(space, {{31.2}}).reachable()[0];
   const auto said = [&](Macs latency) {
-    const Reward reward{.targets = {{"pixel6-cpu", {31.2}, latency}}};
+    const Reward reward{.targets = {{"pixel6-cpu", {{31.2}}, {latency}}}};
     return TunasSearch(space, reward, options_of(20, 1)).out_of_reach();
   };
   std::ostringstream lowest;
@@ -245,7 +245,7 @@ TEST(Tunas, RefusesOptionsNamingFieldValueAndRule) {
   expect_refused([&](auto&, auto& reward) { reward.beta = nan; }, "reward.beta is nan");
   expect_refused(
       [&](auto&, auto& reward) {
-        reward.targets = {{"npu", {nan}, {1e6}}};
+        reward.targets = {{"npu", {{nan}}, {{1e6}}}};
       },
       "the ridge point of target 'npu' is nan");
 }

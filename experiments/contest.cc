@@ -1,0 +1,330 @@
+#include "experiments/contest.h"
+
+#include <cmath>
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <boost/math/distributions/students_t.hpp>
+
+#include "roofline/latency.h"
+#include "roofline/statistics.h"
+#include "space/error.h"
+#include "space/file.h"
+
+namespace ridgewalk {
+namespace {
+
+constexpr Way kWays[] = {Way::kTwoStage, Way::kOneStage, Way::kRandomSearch, Way::kEvolution,
+                         Way::kRandomNetworks};
+
+std::vector<SearchStage> stages_of(Way way) {
+  if (way == Way::kTwoStage) return {SearchStage::kCoarse, SearchStage::kFine};
+  if (way == Way::kRandomNetworks) return {};
+  return {SearchStage::kSingle};
+}
+
+SearchConfig config_of(SearchConfig config, Way way) {
+  if (way == Way::kOneStage || way == Way::kTwoStage || way == Way::kRandomNetworks) return config;
+  config.stages.at(SearchStage::kSingle).tunas.method = SearchMethod::kRandom;
+  return config;
+}
+
+int64_t training_images(const SearchConfig& config, Way way) {
+  int64_t images = 0;
+  for (SearchStage stage : stages_of(way)) {
+    const TunasOptions& tunas = config.stages.at(stage).tunas;
+    images += int64_t(tunas.steps) * tunas.samples_per_step * config.weights.batch_size;
+  }
+  return images;
+}
+
+// The run in `folder`: gone on with where there is one.
+RunFolder open_run(const std::string& folder, const SearchConfig& config, Way way,
+                   const Session& session) {
+  std::string fingerprint =
+      fmt::format("{}\n{}\n{} {} {}", config.resolved, to_yaml(config.space), to_string(way),
+                  to_string(session.machine.precision), at::get_num_threads());
+  for (const Target& target : config.reward.targets) {
+    for (Macs latency : target.latency) fingerprint += fmt::format(" {}", latency.value);
+  }
+  RunFolder run = std::filesystem::exists(folder + "/checkpoint.safetensors")
+                      ? RunFolder::resume(folder, fingerprint)
+                      : RunFolder::create(folder, fingerprint);
+  write_file(run.file("config.yaml"), config.resolved);
+  return run;
+}
+
+Entry entry_of(RunFolder& run, const SearchConfig& config, Way way, const std::string& name,
+               Architecture architecture, const Dataset& data, const Session& session) {
+  architecture.name = name;
+  write_file(run.file(name + ".yaml"), to_yaml(architecture));
+  TrainOptions options = config.train;
+  options.seed = mix(config.seed, 500);
+  const Graph graph = lower(architecture);
+  std::vector<Macs> taken;
+  for (MacsPerByte point : config.reward.ridge_points()) taken.push_back(latency(graph, point));
+  return {.way = way,
+          .seed = config.seed,
+          .architecture = architecture,
+          .of_target = config.reward.ratios(taken),
+          .shared = {},
+          .trained = training_phase(run, name, architecture, options, data, session)};
+}
+
+Entry evolved(RunFolder& run, const SearchConfig& config, const Dataset& data,
+              const Session& session) {
+  const std::string phase = "evolution";
+  const SearchSpace space = stage_space(config.space, SearchStage::kSingle, std::nullopt);
+  if (!run.result(phase)) {
+    const TrialOptions& trials = config.stages.at(SearchStage::kSingle).tunas.trials;
+    const std::vector<Candidate> tried =
+        trial_phase(run, phase, config, space, supernet_file(run.file("."), SearchStage::kSingle),
+                    config.reward, trials.evaluations, data, session,
+                    [&](const Trial& trial, std::mt19937_64& random) {
+                      return evolution(trial, trials, random);
+                    });
+    const Candidate best = *std::min_element(tried.begin(), tried.end(), is_better);
+    run.finish({{"best", candidate_json(best, config.reward)},
+                {"architecture", to_yaml(decode(space, best.decisions))}});
+  }
+  const Json result = *run.result(phase);
+  Entry entry = entry_of(run, config, Way::kEvolution, "found-by-evolution",
+                         architecture_from_yaml(result["architecture"].get<std::string>(), phase),
+                         data, session);
+  entry.shared = result["best"]["accuracy"];
+  entry.seconds = run.seconds(std::string(to_string(SearchStage::kSingle))) + run.seconds(phase);
+  return entry;
+}
+
+struct Estimate {
+  double mean = 0;
+  double error = NAN;  // standard error of the mean; none for a single value
+  double half = NAN;   // half the 95 % interval
+};
+
+Estimate estimate(const std::vector<double>& values) {
+  Estimate result{.mean = mean(values)};
+  const double n = double(values.size());
+  if (n < 2) return result;
+  double squares = 0;
+  for (double value : values) squares += (value - result.mean) * (value - result.mean);
+  result.error = std::sqrt(squares / (n - 1) / n);
+  const boost::math::students_t t(n - 1);
+  result.half = boost::math::quantile(t, 0.975) * result.error;
+  return result;
+}
+
+Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+
+Json estimate_json(const Estimate& e) {
+  return {{"mean", number(e.mean)},
+          {"low", number(e.mean - e.half)},
+          {"high", number(e.mean + e.half)}};
+}
+
+std::string with_half(const Json& e, double scale, int digits) {
+  if (!e.is_object() || !e["mean"].is_number()) return "-";
+  const double value = e["mean"];
+  if (!e["high"].is_number()) return fmt::format("{:.{}f}", scale * value, digits);
+  return fmt::format("{:.{}f} ± {:.{}f}", scale * value, digits,
+                     scale * (e["high"].get<double>() - value), digits);
+}
+
+}  // namespace
+
+std::string to_string(Way way) {
+  switch (way) {
+    case Way::kTwoStage:
+      return "two-stage";
+    case Way::kOneStage:
+      return "one-stage";
+    case Way::kRandomSearch:
+      return "random-search";
+    case Way::kEvolution:
+      return "evolution";
+    case Way::kRandomNetworks:
+      return "random-networks";
+  }
+  return "";
+}
+
+Way way_named(const std::string& name) {
+  for (Way way : kWays) {
+    if (name == to_string(way)) return way;
+  }
+  throw Error("no way to a network is named '" + name +
+              "'; there are two-stage, one-stage, random-search, evolution, random-networks");
+}
+
+void check_contest(const SearchConfig& config, const std::vector<Way>& ways, const Dataset& data) {
+  std::optional<int64_t> images;
+  for (Way way : ways) {
+    for (SearchStage stage : stages_of(way)) {
+      if (config.stages.contains(stage)) continue;
+      throw Error("the configuration has no '" + std::string(to_string(stage)) + "' section; " +
+                  to_string(way) + " needs it");
+    }
+    if (stages_of(way).empty()) continue;
+    const int64_t own = training_images(config, way);
+    if (images && own != *images) {
+      throw Error(
+          fmt::format("{} would train on {} images, {} on {}: set the steps of the stages "
+                      "so that they are alike",
+                      to_string(way), own, to_string(ways[0]), *images));
+    }
+    images = own;
+    check_search(config_of(config, way), stages_of(way), "", data);
+  }
+}
+
+std::vector<Entry> run_way(const std::string& folder, const SearchConfig& base, Way way,
+                           int random_networks, const Dataset& data, const Session& session) {
+  const SearchConfig config = config_of(base, way);
+  // Evolution goes over the supernet of its random search.
+  const Way home = way == Way::kEvolution ? Way::kRandomSearch : way;
+  RunFolder run = open_run(fmt::format("{}/{}-{}", folder, to_string(home), config.seed), config,
+                           home, session);
+  std::vector<Entry> entries;
+  if (way == Way::kRandomNetworks) {
+    const SearchSpace space = stage_space(config.space, SearchStage::kSingle, std::nullopt);
+    const CostTable table(space, config.reward.ridge_points());
+    std::mt19937_64 random(mix(config.seed, 300));
+    for (int i = 1; i <= random_networks; ++i) {
+      const Decisions decisions =
+          sample_near_targets(space, table, config.reward, config.random_tolerance, random);
+      entries.push_back(entry_of(run, config, way, fmt::format("random-{:02}", i),
+                                 decode(space, decisions), data, session));
+    }
+    return entries;
+  }
+  const std::vector<SearchStage> stages = stages_of(way);
+  run_search(run, config, stages, {}, data, session);
+  if (way == Way::kEvolution) return {evolved(run, config, data, session)};
+  const Json result = *run.result(std::string(to_string(stages.back())));
+  entries.push_back(entry_of(
+      run, config, way, "found",
+      architecture_from_yaml(result["architecture"].get<std::string>(), "result"), data, session));
+  entries[0].shared = result["best"]["accuracy"];
+  for (SearchStage stage : stages) {
+    entries[0].seconds += run.seconds(std::string(to_string(stage)));
+  }
+  return entries;
+}
+
+Build build_of(const Architecture& architecture) {
+  Build build;
+  int width = architecture.stem.width;
+  for (const auto& stage : architecture.stages) {
+    for (const Block& block : stage) {
+      if (const auto* uib = std::get_if<Uib>(&block)) {
+        ++build.uibs;
+        build.width += uib->width;
+        build.expansion += double(uib->expanded) / width;
+      }
+      width = output_width(block, width);
+    }
+  }
+  if (build.uibs > 0) build.width /= build.uibs, build.expansion /= build.uibs;
+  return build;
+}
+
+Json entries_json(const std::vector<Entry>& entries) {
+  Json list = Json::array();
+  for (const Entry& entry : entries) {
+    const NetworkCost cost = network_cost(lower(entry.architecture));
+    const Build build = build_of(entry.architecture);
+    list.push_back({{"way", to_string(entry.way)},
+                    {"seed", entry.seed},
+                    {"network", entry.architecture.name},
+                    {"parameters", cost.parameters},
+                    {"macs", cost.macs.value},
+                    {"of_target", entry.of_target},
+                    {"uibs", build.uibs},
+                    {"mean_width", build.width},
+                    {"mean_expansion", build.expansion},
+                    {"shared_search_validation_top1", entry.shared},
+                    {"scratch_search_validation_top1", entry.trained["search_validation"]["top1"]},
+                    {"scratch_test_top1", entry.trained["test"]["top1"]},
+                    {"search_seconds", entry.seconds}});
+  }
+  return list;
+}
+
+Json summary_json(const std::vector<Entry>& entries) {
+  const Json list = entries_json(entries);
+  const auto column = [&](Way way, const char* figure) {
+    std::vector<double> values;
+    for (const Json& entry : list) {
+      if (entry["way"] != to_string(way)) continue;
+      const Json& value = entry[figure];
+      const Json& one = value.is_array() && !value.empty() ? value[0] : value;
+      if (one.is_number()) values.push_back(one);
+    }
+    return values;
+  };
+  const Estimate chance = estimate(column(Way::kRandomNetworks, "scratch_test_top1"));
+  Json summary = Json::array();
+  for (Way way : kWays) {
+    const std::vector<double> test = column(way, "scratch_test_top1");
+    if (test.empty()) continue;
+    Json row = {{"way", to_string(way)}, {"networks", test.size()}};
+    for (const char* figure :
+         {"of_target", "parameters", "macs", "uibs", "mean_width", "mean_expansion",
+          "shared_search_validation_top1", "scratch_search_validation_top1", "scratch_test_top1",
+          "search_seconds"}) {
+      const std::vector<double> values = column(way, figure);
+      row[figure] = values.empty() ? Json() : estimate_json(estimate(values));
+    }
+    const Estimate own = estimate(test);
+    if (way != Way::kRandomNetworks && std::isfinite(own.error) && std::isfinite(chance.error)) {
+      const double error = std::hypot(own.error, chance.error);
+      row["over_random"] = {{"points", own.mean - chance.mean},
+                            {"standard_error", error},
+                            {"standard_errors", (own.mean - chance.mean) / error}};
+    }
+    summary.push_back(row);
+  }
+  return summary;
+}
+
+std::string contest_text(const Json& summary, const Json& entries) {
+  std::string text =
+      fmt::format("{:<16} {:>4} {:<22} {:>9} {:>11} {:>10} {:>5} {:>6} {:>6} {:>8} {:>8} {:>8}\n",
+                  "way", "seed", "network", "of target", "parameters", "MACs", "UIBs", "width",
+                  "expand", "shared", "val.", "test");
+  for (const Json& e : entries) {
+    const auto percent = [&](const char* figure) {
+      return e[figure].is_number() ? fmt::format("{:.2f} %", 100 * e[figure].get<double>()) : "-";
+    };
+    const Json& ratio = e["of_target"];
+    text += fmt::format(
+        "{:<16} {:>4} {:<22} {:>9} {:>11} {:>10.0f} {:>5} {:>6.1f} {:>6.2f} {:>8} {:>8} {:>8}\n",
+        e["way"].get<std::string>(), e["seed"].get<uint64_t>(), e["network"].get<std::string>(),
+        ratio.empty() ? "-" : fmt::format("{:.3f}", ratio[0].get<double>()),
+        e["parameters"].get<int64_t>(), e["macs"].get<double>(), e["uibs"].get<int>(),
+        e["mean_width"].get<double>(), e["mean_expansion"].get<double>(),
+        percent("shared_search_validation_top1"), percent("scratch_search_validation_top1"),
+        percent("scratch_test_top1"));
+  }
+  text += fmt::format("\n{:<16} {:>4} {:>16} {:>16} {:>16} {:>18} {:>18} {:>22}\n", "way", "n",
+                      "of target", "width", "expansion", "shared %", "test %", "over random");
+  for (const Json& row : summary) {
+    std::string over = "-";
+    if (row.contains("over_random")) {
+      const Json& o = row["over_random"];
+      over = fmt::format("{:+.2f} ({:.1f} s.e.)", 100 * o["points"].get<double>(),
+                         o["standard_errors"].get<double>());
+    }
+    text += fmt::format("{:<16} {:>4} {:>17} {:>17} {:>17} {:>19} {:>19} {:>22}\n",
+                        row["way"].get<std::string>(), row["networks"].get<size_t>(),
+                        with_half(row["of_target"], 1, 3), with_half(row["mean_width"], 1, 1),
+                        with_half(row["mean_expansion"], 1, 2),
+                        with_half(row["shared_search_validation_top1"], 100, 2),
+                        with_half(row["scratch_test_top1"], 100, 2), over);
+  }
+  return text +
+         "\n±: 95 % interval of the mean (Student's t). shared: search-validation; test: from "
+         "scratch.\n";
+}
+
+}  // namespace ridgewalk

@@ -1,0 +1,112 @@
+#include "search/candidates.h"
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <set>
+#include <stdexcept>
+#include <tuple>
+
+#include "space/error.h"
+
+namespace ridgewalk {
+namespace {
+
+// How often something new is asked of chance before the old is taken.
+constexpr int kTries = 200;
+
+}  // namespace
+
+Candidate Trial::operator()(const Decisions& decisions) const {
+  Candidate candidate{.decisions = decisions, .latency = table.price(decisions)};
+  candidate.accuracy = weights.validate(decisions);
+  candidate.reward = reward(candidate.accuracy, candidate.latency);
+  if (!std::isfinite(candidate.reward)) {
+    throw std::runtime_error("a candidate's reward is not finite");
+  }
+  return candidate;
+}
+
+bool is_better(const Candidate& a, const Candidate& b) {
+  return std::tie(a.reward, a.probability) > std::tie(b.reward, b.probability);
+}
+
+Decisions sample_near_targets(const SearchSpace& space, const CostTable& table,
+                              const Reward& reward, double tolerance, std::mt19937_64& random) {
+  for (int tries = 0; tries < 1000000; ++tries) {
+    const Decisions decisions = sample(space, random);
+    if (reward.miss(table.price(decisions)) <= tolerance) return decisions;
+  }
+  throw Error("no random architecture of space '" + space.name + "' comes within " +
+              std::to_string(tolerance) + " of the targets; allow a larger tolerance");
+}
+
+Decisions mutated(const SearchSpace& space, const Decisions& parent, std::mt19937_64& random) {
+  const std::vector<Choice> list = choices(space);
+  std::vector<size_t> open;
+  for (size_t c = 0; c < list.size(); ++c) {
+    if (parent[c] != kInactive && list[c].options.size() > 1) open.push_back(c);
+  }
+  if (open.empty()) return parent;
+  Decisions child = parent;
+  for (size_t c = 0; c < list.size(); ++c) {
+    if (child[c] == kInactive) child[c] = int(random() % list[c].options.size());
+  }
+  const size_t c = open[random() % open.size()];
+  const size_t others = list[c].options.size() - 1;
+  child[c] = int((size_t(child[c]) + 1 + random() % others) % list[c].options.size());
+  deactivate_unused(space, choice_layout(space), child);
+  return child;
+}
+
+std::vector<Candidate> random_search(const Trial& trial, const TrialOptions& options,
+                                     std::mt19937_64& random) {
+  std::vector<Candidate> tried;
+  std::set<Decisions> seen;
+  for (int tries = 0; int(tried.size()) < options.evaluations && tries < kTries; ++tries) {
+    const Decisions decisions =
+        sample_near_targets(trial.space, trial.table, trial.reward, options.tolerance, random);
+    if (!seen.insert(decisions).second) continue;
+    tried.push_back(trial(decisions));
+    tries = 0;
+  }
+  return tried;
+}
+
+std::vector<Candidate> evolution(const Trial& trial, const TrialOptions& options,
+                                 std::mt19937_64& random) {
+  TrialOptions first = options;
+  first.evaluations = std::min(options.population, options.evaluations);
+  std::vector<Candidate> tried = random_search(trial, first, random);
+  std::set<Decisions> seen;
+  for (const Candidate& candidate : tried) seen.insert(candidate.decisions);
+  std::deque<size_t> population;  // in `tried`, the oldest first
+  for (size_t i = 0; i < tried.size(); ++i) population.push_back(i);
+  const auto child_of = [&](const Decisions& parent) {
+    for (int tries = 0; tries < kTries; ++tries) {
+      Decisions child = mutated(trial.space, parent, random);
+      // A single change rarely leaves the latency where it was: a second may bring it back.
+      if (tries % 2 == 1) child = mutated(trial.space, child, random);
+      if (!seen.contains(child) &&
+          trial.reward.miss(trial.table.price(child)) <= options.tolerance) {
+        return child;
+      }
+    }
+    return sample_near_targets(trial.space, trial.table, trial.reward, options.tolerance, random);
+  };
+  while (int(tried.size()) < options.evaluations) {
+    size_t parent = population[random() % population.size()];
+    for (int i = 1; i < options.tournament; ++i) {
+      const size_t rival = population[random() % population.size()];
+      if (is_better(tried[rival], tried[parent])) parent = rival;
+    }
+    const Decisions child = child_of(tried[parent].decisions);
+    seen.insert(child);
+    population.push_back(tried.size());
+    population.pop_front();
+    tried.push_back(trial(child));
+  }
+  return tried;
+}
+
+}  // namespace ridgewalk
