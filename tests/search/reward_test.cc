@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace ridgewalk {
@@ -48,6 +49,34 @@ TEST(Reward, TargetsAddUpOrTheWorstCounts) {
   EXPECT_NEAR(at(reward(RewardForm::kMnasHard, Combine::kSum, 2), {{200}, {200}}),
               0.8 * factor * factor, 1e-12);
   EXPECT_NEAR(at(reward(RewardForm::kMnasHard, Combine::kWorst, 2), {{50}, {50}}), 0.8, 1e-12);
+}
+
+// By hand: ratios 0.5, 1.2 and 1 over three ridge points: the worst 1.2, the mean 0.9.
+TEST(Reward, ARangeOfRidgePointsCountsByItsWorstOrItsMean) {
+  Target range{"range", {{0}, {10}, {500}}, {{100}, {200}, {1000}}};
+  const std::vector<Macs> latency{{50}, {240}, {1000}};
+  EXPECT_DOUBLE_EQ(range.ratio(latency), 1.2);
+  range.reduce = Reduce::kMean;
+  EXPECT_DOUBLE_EQ(range.ratio(latency), 0.9);
+
+  // A range between two ridge points: each target reads its own latencies.
+  Reward r = reward(RewardForm::kAbsolute, Combine::kSum, 2);
+  r.targets.insert(r.targets.begin() + 1, range);
+  const std::vector<Macs> all{{110}, {50}, {240}, {1000}, {130}};
+  EXPECT_THAT(r.ratios(all), testing::ElementsAre(testing::DoubleEq(1.1), testing::DoubleEq(0.9),
+                                                  testing::DoubleEq(1.3)));
+  EXPECT_NEAR(r(0.8, all), 0.8 - 0.1 * (0.1 + 0.1 + 0.3), 1e-12);
+  EXPECT_NEAR(r.miss(all), 0.3, 1e-12);
+  EXPECT_EQ(r.ridge_points().size(), 5u);
+}
+
+// log(1 + ridge point) in equal steps: 0, 9, 99 are a decade apart.
+TEST(Reward, RidgePointsSpreadEvenlyInTheLogarithm) {
+  const std::vector<MacsPerByte> points = spread_ridge_points(0, 99, 3);
+  ASSERT_EQ(points.size(), 3u);
+  EXPECT_EQ(points[0].value, 0);
+  EXPECT_NEAR(points[1].value, 9, 1e-12);
+  EXPECT_EQ(points[2].value, 99);
 }
 
 TEST(Reward, WithoutTargetsIsTheAccuracy) {

@@ -1,0 +1,173 @@
+// What the program says of its own search: rank, front, compare.
+#include <csignal>
+
+#include <yaml-cpp/yaml.h>
+
+#include "tests/experiments/program.h"
+
+namespace ridgewalk {
+namespace {
+
+using testing::HasSubstr;
+
+class Evidence : public Program {
+ protected:
+  // One supernet for all tests, trained on uniform samples.
+  static void SetUpTestSuite() {
+    Program::SetUpTestSuite();
+    std::ofstream(folder_ + "/single.yaml") << single_config();
+    supernet_ = folder_ + "/single";
+    ASSERT_EQ(run({"search", "single", "--config", folder_ + "/single.yaml", "--out", supernet_})
+                  .exit_code,
+              0);
+  }
+
+  static std::string single_config(const std::string& method = "random") {
+    std::string text =
+        config("factor: 0.15", "single: {steps: 24, samples_per_step: 2, method: " + method +
+                                   ", evaluations: 12, tolerance: 0.2}\nrandom_tolerance: 0.2\n");
+    const size_t at = text.find("targets:");
+    text.replace(at, text.find("reward:") - at,
+                 "targets: {ridge: [0, 500], relative_to: compact-nano, points: 16}\n");
+    return text;
+  }
+
+  static std::vector<std::string> lines(const std::string& path) {
+    std::vector<std::string> result;
+    std::istringstream stream(read(path));
+    for (std::string line; std::getline(stream, line);) result.push_back(line);
+    return result;
+  }
+
+  // Kills the command again and again, later each time, and resumes it until it ends.
+  static void run_with_kills(std::vector<std::string> arguments, const std::string& out) {
+    for (int tries = 1; tries < 50; ++tries) {
+      const pid_t child = start(arguments, "killed");
+      usleep(700000 * unsigned(tries));
+      kill(child, SIGKILL);
+      const Outcome outcome = wait_for(child, "killed");
+      if (outcome.exit_code == 0) return;
+      ASSERT_EQ(outcome.exit_code, -1) << outcome.err;
+      const bool begun = fs::exists(out + "/checkpoint.safetensors");
+      if (begun && arguments.back() != "--resume") arguments.push_back("--resume");
+    }
+    FAIL() << "never ended";
+  }
+
+  static inline std::string supernet_;
+};
+
+TEST_F(Evidence, ASearchOverARangeOfRidgePointsNamesItAndItsRatio) {
+  const YAML::Node result = YAML::LoadFile(supernet_ + "/result.yaml")["stages"]["single"];
+  const YAML::Node latency = result["best"]["latency"];
+  ASSERT_EQ(latency.size(), 1u);
+  EXPECT_EQ(latency[0]["target"].as<std::string>(), "ridge points 0 to 500, worst");
+  EXPECT_NEAR(latency[0]["of_target"].as<double>(), 1, 0.2);
+  EXPECT_EQ(result["method"].as<std::string>(), "random");
+  EXPECT_EQ(result["candidates"].size(), 12u);
+}
+
+TEST_F(Evidence, RankTrainsNetworksAndComparesTwoJudgements) {
+  const std::string out = folder_ + "/rank";
+  const std::vector<std::string> command{"rank",       supernet_, "--out",       out,
+                                         "--networks", "5",       "--tolerance", "0.2"};
+  const Outcome outcome = run(command);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("Kendall tau-b"));
+  EXPECT_EQ(lines(out + "/rank.csv").size(), 6u);
+  const YAML::Node ranking = YAML::LoadFile(out + "/result.yaml")["ranking"];
+  EXPECT_EQ(ranking["networks"].as<int>(), 5);
+  const YAML::Node tau = ranking["pairs"][0]["kendall_tau_b"];
+  EXPECT_LE(tau["low"].as<double>(), tau["high"].as<double>());
+  EXPECT_GE(ranking["regret"]["value"].as<double>(), 0);
+
+  // The same again, killed and resumed, comes to the same.
+  const std::string again = folder_ + "/rank-again";
+  std::vector<std::string> resumed = command;
+  resumed[3] = again;
+  run_with_kills(resumed, again);
+  EXPECT_EQ(read(out + "/rank.csv"), read(again + "/rank.csv"));
+  EXPECT_EQ(read(out + "/result.yaml"), read(again + "/result.yaml"));
+}
+
+TEST_F(Evidence, FrontEmitsTheNetworksOfEverySet) {
+  const std::string out = folder_ + "/front";
+  const std::vector<std::string> command{"front",         supernet_,      "--out",         out,
+                                         "--relative-to", "compact-nano", "--evaluations", "24",
+                                         "--ridge",       "0,500"};
+  const Outcome outcome = run(command);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const YAML::Node fronts = YAML::LoadFile(out + "/front.yaml")["fronts"];
+  ASSERT_EQ(fronts.size(), 3u);
+  EXPECT_EQ(fronts[2]["target"].as<std::string>(), "worst of ridge points 0 to 500");
+  for (const YAML::Node& front : fronts) {
+    double ratio = 0, accuracy = -1;
+    for (const YAML::Node& network : front["networks"]) {
+      EXPECT_GT(network["of_target"].as<double>(), ratio);
+      EXPECT_GT(network["accuracy"].as<double>(), accuracy);
+      ratio = network["of_target"].as<double>();
+      accuracy = network["accuracy"].as<double>();
+      EXPECT_EQ(network["weights"].as<std::string>(), "shared");
+    }
+  }
+  const std::string network = fronts[0]["networks"][0]["architecture"].as<std::string>();
+  EXPECT_EQ(run({"describe", out + "/" + network}).exit_code, 0);
+  EXPECT_TRUE(fs::exists(out + "/report.html"));
+}
+
+TEST_F(Evidence, CompareHoldsWaysAgainstEachOtherAndGoesOnWhereItWasStopped) {
+  std::ofstream(folder_ + "/compare.yaml") << single_config("tunas");
+  const std::string out = folder_ + "/compare";
+  const std::vector<std::string> command{
+      "compare", "--config", folder_ + "/compare.yaml", "--out", out,
+      "--seeds", "1,2",      "--random-networks",       "2"};
+  const pid_t child = start(command, "interrupted");
+  usleep(2500000);
+  kill(child, SIGKILL);
+  wait_for(child, "interrupted");
+  const Outcome outcome = run(command);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(lines(out + "/compare.csv").size(), 1 + 2 * (4 + 2u));
+  const YAML::Node summary = YAML::LoadFile(out + "/result.yaml")["summary"];
+  ASSERT_EQ(summary.size(), 5u);
+  EXPECT_EQ(summary[0]["way"].as<std::string>(), "two-stage");
+  EXPECT_EQ(summary[4]["networks"].as<int>(), 4);
+  EXPECT_TRUE(summary[0]["over_random"]["standard_errors"].IsScalar());
+  // Evolution and random search share a supernet: neither may train it anew.
+  EXPECT_FALSE(fs::exists(out + "/evolution-1"));
+}
+
+TEST_F(Evidence, RefusesWhatCannotBe) {
+  expect_refused({"rank"}, {"folder of a search run"});
+  expect_refused({"rank", folder_ + "/nothing", "--out", folder_ + "/x"}, {"nothing"});
+  expect_refused({"rank", supernet_, "--out", folder_ + "/x", "--networks", "2"}, {"--networks"});
+  expect_refused({"rank", supernet_, "--out", folder_ + "/x", "--stage", "fine"}, {"fine"});
+  expect_refused({"rank", supernet_, "--out", folder_ + "/x", "--tolerance", "1e-9"},
+                 {"tolerance"});
+  expect_refused({"front", supernet_, "--out", folder_ + "/x", "--range", "5:1"}, {"5:1"});
+  expect_refused(
+      {"compare", "--config", folder_ + "/single.yaml", "--out", folder_ + "/x", "--ways", "magic"},
+      {"magic", "two-stage"});
+  expect_refused({"compare", "--config", folder_ + "/config.yaml", "--out", folder_ + "/x"},
+                 {"'single' section", "one-stage"});
+  expect_refused(
+      {"compare", "--config", folder_ + "/single.yaml", "--out", folder_ + "/x", "--seeds", "1,-2"},
+      {"--seeds"});
+  EXPECT_FALSE(fs::exists(folder_ + "/x"));
+  const auto refused_target = [&](const std::string& target, const std::string& says) {
+    std::string text = single_config();
+    const size_t at = text.find("targets:");
+    text.replace(at, text.find("reward:") - at, "targets: " + target + "\n");
+    std::ofstream(folder_ + "/bad.yaml") << text;
+    expect_refused({"search", "single", "--config", folder_ + "/bad.yaml", "--out", folder_ + "/x"},
+                   {"bad.yaml:", says});
+  };
+  refused_target("{ridge: [500, 0], relative_to: compact-nano}", "the lower one first");
+  refused_target("{ridge: [0, 500]}", "relative_to");
+  refused_target("{ridge: [0, 500], relative_to: compact-nano, reduce: best}", "worst or mean");
+  refused_target("{ridge: [0, 500], relative_to: compact-nano, points: 1}", "points");
+  refused_target("{ridge: [0, 500], relative_to: nothing}", "nothing");
+}
+
+}  // namespace
+}  // namespace ridgewalk

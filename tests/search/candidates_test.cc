@@ -1,0 +1,171 @@
+#include "search/candidates.h"
+
+#include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "search/fake_weights.h"
+#include "search/front.h"
+#include "search/tunas.h"
+#include "space/error.h"
+#include "tests/search/tiny_space.h"
+
+namespace ridgewalk {
+namespace {
+
+Target target_at(const SearchSpace& space, const Decisions& decisions,
+                 const std::vector<MacsPerByte>& points) {
+  return {"target", points, CostTable(space, points).price(decisions)};
+}
+
+class Candidates : public testing::Test {
+ protected:
+  Candidates() {
+    std::mt19937_64 random(7);
+    optimum_ = sample(space_, random);
+    reward_ = {.beta = -0.3, .targets = {target_at(space_, optimum_, {{31.2}})}};
+  }
+  Trial trial(SharedWeights& weights) const { return {space_, table_, reward_, weights}; }
+
+  const SearchSpace space_ = load_search_space("fashion-mnist");
+  const CostTable table_{space_, {{31.2}}};
+  Decisions optimum_;
+  Reward reward_;
+};
+
+TEST_F(Candidates, MutatedDiffersByOneChoiceAndStaysInTheSpace) {
+  std::mt19937_64 random(1);
+  const ChoiceLayout layout = choice_layout(space_);
+  std::vector<bool> changes_many(layout.count);  // depth brings blocks in or out of use
+  for (const StageChoices& stage : layout.stages) {
+    changes_many[stage.depth] = changes_many[stage.kind] = true;
+  }
+  std::set<int> changed_ever;
+  Decisions parent = sample(space_, random);
+  for (int i = 0; i < 500; ++i) {
+    const Decisions child = mutated(space_, parent, random);
+    EXPECT_NO_THROW(decode(space_, child));
+    std::vector<int> changed;
+    for (int c = 0; c < layout.count; ++c) {
+      if (child[c] != parent[c]) changed.push_back(c);
+    }
+    ASSERT_FALSE(changed.empty());
+    if (changed.size() > 1) {
+      EXPECT_TRUE(
+          std::any_of(changed.begin(), changed.end(), [&](int c) { return changes_many[c]; }));
+    }
+    changed_ever.insert(changed.begin(), changed.end());
+    parent = child;
+  }
+  EXPECT_GT(changed_ever.size(), 20u);
+}
+
+TEST_F(Candidates, SamplesNearTheTargetsOnly) {
+  std::mt19937_64 random(2);
+  for (int i = 0; i < 50; ++i) {
+    const Decisions decisions = sample_near_targets(space_, table_, reward_, 0.05, random);
+    EXPECT_LE(std::abs(reward_.ratios(table_.price(decisions))[0] - 1), 0.05);
+  }
+  Reward unreachable = reward_;
+  unreachable.targets[0].latency = {{1}};
+  EXPECT_THROW(sample_near_targets(tiny_space(), CostTable(tiny_space(), {{31.2}}), unreachable,
+                                   0.05, random),
+               Error);
+}
+
+// With as many evaluations, breeding comes nearer to a planted optimum than chance does.
+TEST_F(Candidates, EvolutionBeatsRandomSearchOnAFakeWithAnOptimum) {
+  const TrialOptions options{.evaluations = 200, .tolerance = 0.3};
+  double bred = 0, chance = 0;
+  for (uint64_t seed = 0; seed < 5; ++seed) {
+    FakeWeights weights(space_, optimum_);
+    std::mt19937_64 random(seed);
+    const auto best = [](std::vector<Candidate> tried) {
+      EXPECT_EQ(tried.size(), 200u);
+      std::set<Decisions> different;
+      for (const Candidate& candidate : tried) different.insert(candidate.decisions);
+      EXPECT_EQ(different.size(), 200u);
+      return std::min_element(tried.begin(), tried.end(), is_better)->accuracy;
+    };
+    chance += best(random_search(trial(weights), options, random));
+    bred += best(evolution(trial(weights), options, random));
+  }
+  EXPECT_GT(bred, chance + 0.2);
+}
+
+// A space of 120 architectures: asked for more, every one near the target is tried, once.
+TEST(RandomSearch, EndsWhenASpaceIsExhausted) {
+  const SearchSpace space = tiny_space();
+  const CostTable table(space, {{31.2}});
+  std::mt19937_64 random(1);
+  const Decisions optimum = sample(space, random);
+  const Reward reward{.targets = {target_at(space, optimum, {{31.2}})}};
+  FakeWeights weights(space, optimum);
+  const auto tried = random_search({space, table, reward, weights},
+                                   {.evaluations = 1000, .tolerance = 100}, random);
+  EXPECT_EQ(tried.size(), 120u);
+}
+
+// Uniform methods never ask for the accuracy of a training step.
+TEST(SearchMethods, TrainOnUniformSamplesAndFindTheOptimumAfterwards) {
+  const SearchSpace space = tiny_space();
+  std::mt19937_64 random(4);
+  const Decisions optimum = sample(space, random);
+  const Reward reward{.beta = -0.3, .targets = {target_at(space, optimum, {{31.2}})}};
+  for (SearchMethod method : {SearchMethod::kRandom, SearchMethod::kEvolution}) {
+    FakeWeights weights(space, optimum);
+    TunasOptions options{.method = method, .steps = 40, .samples_per_step = 2};
+    options.trials = {.evaluations = 120, .tolerance = 10};
+    TunasSearch search(space, reward, options);
+    while (!search.done()) EXPECT_TRUE(std::isnan(search.advance(weights).reward));
+    EXPECT_EQ(weights.first_accuracy_step, -1);
+    EXPECT_EQ(search.finish(weights).best.decisions, optimum) << to_string(method);
+    EXPECT_EQ(search.finish(weights).best.decisions, optimum) << "asked again";
+  }
+}
+
+Candidate tried(double accuracy, double latency) {
+  return {.decisions = {}, .accuracy = accuracy, .latency = {{latency}}};
+}
+
+// By hand: (10, .5) and (20, .7) and (40, .9) are on the front; (20, .6), (30, .7), a second
+// (10, .5) are not.
+TEST(ParetoFront, KeepsWhatNoOtherBeats) {
+  const Reward reward{.targets = {{"target", {{0}}, {{10}}}}};
+  const std::vector<Candidate> all{tried(.9, 40), tried(.6, 20), tried(.7, 20),
+                                   tried(.5, 10), tried(.7, 30), tried(.5, 10)};
+  EXPECT_THAT(pareto_front(all, reward, 0), testing::ElementsAre(3, 2, 0));
+}
+
+// Every front against brute force over what was tried, for a ridge point each and for the range.
+TEST(SearchFronts, GivesTheFrontOfEachTargetFromOneSetOfTrials) {
+  const SearchSpace space = load_search_space("fashion-mnist");
+  std::mt19937_64 random(5);
+  const Decisions reference = sample(space, random);
+  Reward reward;
+  reward.targets = {target_at(space, reference, {{0}}), target_at(space, reference, {{500}}),
+                    target_at(space, reference, spread_ridge_points(0, 500, 32))};
+  const CostTable table(space, reward.ridge_points());
+  FakeWeights weights(space, reference);
+  const auto all = search_fronts({space, table, reward, weights}, 150, random);
+  ASSERT_EQ(all.size(), 150u);
+  for (size_t t = 0; t < reward.targets.size(); ++t) {
+    std::vector<size_t> expected;
+    const auto ratio = [&](const Candidate& one) { return reward.ratios(one.latency)[t]; };
+    for (size_t i = 0; i < all.size(); ++i) {
+      const bool beaten = std::any_of(all.begin(), all.end(), [&](const Candidate& other) {
+        const bool equal = ratio(other) == ratio(all[i]) && other.accuracy == all[i].accuracy;
+        return equal ? &other < &all[i]
+                     : ratio(other) <= ratio(all[i]) && other.accuracy >= all[i].accuracy;
+      });
+      if (!beaten) expected.push_back(i);
+    }
+    EXPECT_THAT(pareto_front(all, reward, t), testing::UnorderedElementsAreArray(expected)) << t;
+    EXPECT_GE(expected.size(), 3u);
+  }
+  EXPECT_EQ(all[0].latency.size(), 34u);
+}
+
+}  // namespace
+}  // namespace ridgewalk
