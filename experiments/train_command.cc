@@ -2,6 +2,7 @@
 
 #include "experiments/command_line.h"
 #include "experiments/interrupt.h"
+#include "experiments/train_config.h"
 #include "space/error.h"
 #include "space/yaml.h"
 
@@ -62,9 +63,9 @@ int train_command(const Arguments& arguments) {
   write_file(run.file("architecture.yaml"), to_yaml(architecture));
   const Json result = training_phase(run, "weights", architecture, options, data, session);
   write_file(run.file("result.yaml"), yaml_text(result));
-  fmt::print("{}: test top-1 {:.2f} %, top-5 {:.2f} %; weights in {}\n", architecture.name,
-             100 * result["test"]["top1"].get<double>(), 100 * result["test"]["top5"].get<double>(),
-             run.file("weights.safetensors"));
+  fmt::print("{}: top-1 {}; test top-5 {:.2f} %, loss {:.4f}; weights in {}\n", architecture.name,
+             top1_text(result), 100 * result["test"]["top5"].get<double>(),
+             result["test"]["loss"].get<double>(), run.file("weights.safetensors"));
   return 0;
 }
 

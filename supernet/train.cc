@@ -60,6 +60,11 @@ Trainer::Trainer(const Architecture& architecture, const Dataset& data, const Tr
   if (!options.initial_weights.empty()) {
     load_weights(options.initial_weights, parameters_, options.reset_head);
   }
+  if (options.ema > 0) {
+    average_.emplace(network_.graph(), machine.device);
+    average_->copy_common(parameters_);
+    averaged_network_.emplace(network_.graph(), *average_);
+  }
 }
 
 double Trainer::advance() {
@@ -81,17 +86,20 @@ double Trainer::advance() {
   }
   loss.backward();
   optimizer_.step(step_, steps_);
+  if (average_) update_average(average_->values(), parameters_.values(), options_.ema, step_);
   ++step_;
   return value;
 }
 
-Accuracy Trainer::evaluate(const ImageSet& set) const {
-  return ridgewalk::evaluate(network_, data_, set, NormMode::kRunning, machine_, kEvaluationBatch);
+Accuracy Trainer::evaluate(const ImageSet& set, int64_t most) const {
+  return ridgewalk::evaluate(averaged_network_ ? *averaged_network_ : network_, data_, set,
+                             NormMode::kRunning, machine_, kEvaluationBatch, most);
 }
 
 NamedTensors Trainer::state() const {
   NamedTensors state{{"values", parameters_.values()}};
   for (auto& moment : optimizer_.state()) state.push_back(std::move(moment));
+  if (average_) state.emplace_back("ema", average_->values());
   return state;
 }
 

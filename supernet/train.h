@@ -23,6 +23,7 @@ struct TrainOptions {
   double label_smoothing = 0.1;
   Initialization initialization = Initialization::kResidual;
   std::optional<double> drop_path, dropout;  // in place of the architecture's
+  double ema = 0;  // decay of the average of the weights that is evaluated and saved; 0: none
   // A safetensors file to start from, if not empty; its head anew where the classes differ.
   std::string initial_weights;
   bool reset_head = false;
@@ -48,11 +49,15 @@ class Trainer {
 
   // One batch; returns its loss. Throws std::runtime_error naming the step when it is not finite.
   double advance();
-  Accuracy evaluate(const ImageSet& set) const;
+  // Of result(), over at most `most` images.
+  Accuracy evaluate(const ImageSet& set, int64_t most = std::numeric_limits<int64_t>::max()) const;
 
   NamedTensors state() const;
   ParameterStore& parameters() { return parameters_; }
   const Executor& network() const { return network_; }
+  // What training is for: the average of the parameters, running statistics included, where the
+  // options ask for one, else the parameters.
+  const ParameterStore& result() const { return average_ ? *average_ : parameters_; }
 
  private:
   const Dataset& data_;
@@ -60,6 +65,8 @@ class Trainer {
   Machine machine_;
   ParameterStore parameters_;
   Executor network_;
+  std::optional<ParameterStore> average_;
+  std::optional<Executor> averaged_network_;
   Optimizer optimizer_;
   BatchOrder order_;
   int step_ = 0;
