@@ -12,6 +12,7 @@ using Arguments = std::vector<std::string>;
 int search_command(const Arguments& arguments);
 int sweep_command(const Arguments& arguments);
 int describe_command(const Arguments& arguments);
+int distill_command(const Arguments& arguments);
 int train_command(const Arguments& arguments);
 int evaluate_command(const Arguments& arguments);
 int export_command(const Arguments& arguments);

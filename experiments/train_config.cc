@@ -1,6 +1,7 @@
 #include "experiments/train_config.h"
 
 #include "experiments/config_fields.h"
+#include "space/catalog.h"
 
 namespace ridgewalk {
 namespace {
@@ -26,7 +27,50 @@ void read_augmentation(FieldReader& reader, Augmentation& augmentation) {
   reader.optional("flip", augmentation.flip);
 }
 
+// distilled: FILE, or teacher: {network: ARCH, weights: FILE, weight: 1, resolution: the network's}
+void read_distillation(FieldReader& reader, Distillation& distillation,
+                       Augmentation& augmentation) {
+  if (reader.has("teacher")) {
+    FieldReader fields(reader.child("teacher"));
+    TeacherOptions& teacher = distillation.teacher.emplace();
+    const auto network = fields.required<std::string>("network");
+    teacher.architecture =
+        at_line(fields.child("network"), [&] { return find_architecture(network); });
+    teacher.weights = fields.required<std::string>("weights");
+    bounded(fields, "weight", teacher.weight, 0, 1);
+    bounded(fields, "resolution", teacher.architecture.resolution, 1, 8192);
+    fields.finish();
+  }
+  if (reader.has("distilled")) {
+    const auto path = reader.required<std::string>("distilled");
+    at_line(reader.child("distilled"),
+            [&] { return use_distilled(path, distillation, augmentation); });
+  }
+}
+
 }  // namespace
+
+Augmentation augmentation_from_yaml(const std::string& text, const std::string& file) {
+  FieldReader reader(parse_yaml(text, file));
+  Augmentation augmentation;
+  read_augmentation(reader, augmentation);
+  reader.finish();
+  return augmentation;
+}
+
+void use_distilled(const std::string& path, Distillation& distillation,
+                   Augmentation& augmentation) {
+  if (distillation.teacher) throw Error("'distilled' and 'teacher' exclude each other; keep one");
+  if (augmentation != Augmentation{}) {
+    throw Error(path, 0, "brings its own augmentation; leave the configuration's out");
+  }
+  distillation.labels = std::make_shared<const DistilledLabels>(load_distilled(path));
+  augmentation = augmentation_from_yaml(distillation.labels->augmentation, path);
+}
+
+uint64_t split_seed(const Distillation& distillation, uint64_t seed) {
+  return distillation.labels ? distillation.labels->split_seed : mix(seed, 400);
+}
 
 TrainOptions read_train(const YamlSource& source) {
   FieldReader reader(source);
@@ -57,6 +101,7 @@ TrainOptions read_train(const YamlSource& source) {
     options.optimizer.warmup = epochs / options.epochs;
   }
   read_augmentation(reader, options.augmentation);
+  read_distillation(reader, options.distillation, options.augmentation);
   reader.finish();
   return options;
 }
@@ -69,6 +114,7 @@ SupernetOptions read_weights(const YamlSource& source) {
   bounded(reader, "label_smoothing", options.label_smoothing, 0, 0.99);
   read_optimizer(reader, options.optimizer);
   read_augmentation(reader, options.augmentation);
+  read_distillation(reader, options.distillation, options.augmentation);
   reader.finish();
   return options;
 }

@@ -12,6 +12,7 @@
 #include "supernet/evaluate.h"
 #include "supernet/optimizer.h"
 #include "supernet/safetensors.h"
+#include "supernet/training_batches.h"
 #include "supernet/weights.h"
 
 namespace ridgewalk {
@@ -19,15 +20,16 @@ namespace ridgewalk {
 struct TrainOptions {
   int epochs = 3;
   int batch_size = 128;
-  OptimizerOptions optimizer;
+  OptimizerOptions optimizer = {};
   double label_smoothing = 0.1;
   Initialization initialization = Initialization::kResidual;
-  std::optional<double> drop_path, dropout;  // in place of the architecture's
+  std::optional<double> drop_path = {}, dropout = {};  // in place of the architecture's
   double ema = 0;  // decay of the average of the weights that is evaluated and saved; 0: none
   // A safetensors file to start from, if not empty; its head anew where the classes differ.
-  std::string initial_weights;
+  std::string initial_weights = {};
   bool reset_head = false;
-  Augmentation augmentation;
+  Augmentation augmentation = {};
+  Distillation distillation = {};
   uint64_t seed = 0;
 };
 
@@ -38,8 +40,8 @@ void restore(const NamedTensors& state, const TensorFile& file, const std::strin
 
 class Trainer {
  public:
-  // Throws Error when the architecture's channels or classes are not the data's, or the initial
-  // weights are not the architecture's.
+  // Throws Error when the architecture's channels or classes are not the data's, the initial
+  // weights are not the architecture's, or the distillation is not of these data.
   Trainer(const Architecture& architecture, const Dataset& data, const TrainOptions& options,
           const Machine& machine);
 
@@ -68,7 +70,7 @@ class Trainer {
   std::optional<ParameterStore> average_;
   std::optional<Executor> averaged_network_;
   Optimizer optimizer_;
-  BatchOrder order_;
+  TrainingBatches batches_;
   int step_ = 0;
   int steps_ = 0;
 };
