@@ -237,14 +237,15 @@ Json training_phase(RunFolder& run, const std::string& name, const Architecture&
   constexpr int64_t kAll = std::numeric_limits<int64_t>::max();
   const std::string start =
       options.initial_weights.empty() ? "from scratch" : "from " + options.initial_weights;
-  const Json result = {
-      {"architecture", architecture.name},
-      {"data", data.name},
-      {"weights", start},
-      {"epochs", options.epochs},
-      {"train", accuracy("train", data.train, kMostTrainImages)},
-      {"search_validation", accuracy("search-validation", data.search_validation, kAll)},
-      {"test", accuracy("test", data.test, kAll)}};
+  Json result = {{"architecture", architecture.name},
+                 {"data", data.name},
+                 {"weights", start},
+                 {"epochs", options.epochs}};
+  if (options.distillation) result["teacher"] = options.distillation.teacher_name();
+  if (options.ema > 0) result["ema"] = options.ema;
+  result["train"] = accuracy("train", data.train, kMostTrainImages);
+  result["search_validation"] = accuracy("search-validation", data.search_validation, kAll);
+  result["test"] = accuracy("test", data.test, kAll);
   save_weights(run.file(name + ".safetensors"), trainer.result());
   run.finish(result);
   say(session, fmt::format("{}: top-1 {} after {} epochs {}", phase, top1_text(result),

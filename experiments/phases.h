@@ -36,7 +36,7 @@ Json search_phase(RunFolder& run, const SearchConfig& config, SearchStage stage,
 // Trains an architecture from scratch and returns its accuracy on every split; leaves
 // NAME.safetensors. `train`, `search_validation` (null where nothing is held out) and `test` of the
 // result are each {split, images, top1, top5, loss}; of the training images at most 10000, without
-// augmentation.
+// augmentation. `teacher` and `ema` are there where the options ask for them.
 Json training_phase(RunFolder& run, const std::string& name, const Architecture& architecture,
                     const TrainOptions& options, const Dataset& data, const Session& session);
 

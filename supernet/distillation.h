@@ -94,6 +94,7 @@ struct Distillation {
   std::shared_ptr<const DistilledLabels> labels = {};
   std::optional<TeacherOptions> teacher = {};
   explicit operator bool() const { return labels != nullptr || teacher; }
+  std::string teacher_name() const { return labels ? labels->teacher : teacher->architecture.name; }
 };
 
 // Throws Error when the labels are of other training images than the data's.

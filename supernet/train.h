@@ -23,7 +23,8 @@ struct TrainOptions {
   OptimizerOptions optimizer = {};
   double label_smoothing = 0.1;
   Initialization initialization = Initialization::kResidual;
-  std::optional<double> drop_path = {}, dropout = {};  // in place of the architecture's
+  // In place of the architecture's; this drop_path is the last block's, in proportion before it.
+  std::optional<double> drop_path = {}, dropout = {};
   double ema = 0;  // decay of the average of the weights that is evaluated and saved; 0: none
   // A safetensors file to start from, if not empty; its head anew where the classes differ.
   std::string initial_weights = {};

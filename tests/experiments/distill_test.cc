@@ -62,6 +62,7 @@ TEST_F(Distill, AStudentLearnsFromTheLabels) {
                                                 "--distilled", path("labels.safetensors")}));
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   const std::string result = read(path("student/result.yaml"));
+  EXPECT_THAT(result, HasSubstr("teacher: net"));
   for (const char* split : {"split: train", "split: search-validation", "split: test"}) {
     EXPECT_THAT(result, HasSubstr(split));
   }

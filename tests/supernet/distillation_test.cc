@@ -261,6 +261,21 @@ TEST_F(Distilling, AStudentComesNearTheTeacher) {
   }
 }
 
+TEST_F(Distilling, AStudentRepeatsItselfBitForBitAfterAResume) {
+  const TrainOptions options = student(labelled(Distilling::options()));
+  Trainer whole(network(8), data_, options, {});
+  while (whole.step() < 13) whole.advance();
+  TensorFile saved;
+  for (const auto& [name, tensor] : whole.state()) saved.tensors.emplace_back(name, tensor.clone());
+  Trainer resumed(network(8), data_, options, {});
+  restore(resumed.state(), saved, "checkpoint");
+  resumed.set_step(13);
+  for (Trainer* trainer : {&whole, &resumed}) {
+    while (trainer->step() < trainer->steps()) trainer->advance();
+  }
+  EXPECT_TRUE(torch::equal(whole.parameters().values(), resumed.parameters().values()));
+}
+
 TEST_F(Distilling, SharedWeightsLearnDistilledLabels) {
   const SearchSpace space = load_search_space("fashion-mnist");
   SupernetOptions shared{.steps = 2, .batch_size = 16};

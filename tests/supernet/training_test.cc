@@ -328,6 +328,11 @@ TEST_F(Training, DropsAsTheArchitectureSaysUnlessTold) {
   const double dropped = Trainer(architecture, data_, options(), {}).advance();
   EXPECT_NE(dropped, undropped);
   EXPECT_EQ(Trainer(architecture, data_, options(), {}).advance(), dropped);
+  // The option is a peak, whatever the architecture's rate is.
+  TrainOptions peak = options();
+  peak.drop_path = 0.5;
+  architecture.regularization.flat_drop_path = true;
+  EXPECT_EQ(Trainer(architecture, data_, peak, {}).advance(), dropped);
 }
 
 TEST_F(Supernets, TrainsSamplesOfEveryKindAndRepeatsItself) {
