@@ -15,6 +15,7 @@ int front_command(const Arguments& arguments);
 int compare_command(const Arguments& arguments);
 int sweep_command(const Arguments& arguments);
 int describe_command(const Arguments& arguments);
+int distill_command(const Arguments& arguments);
 int train_command(const Arguments& arguments);
 int evaluate_command(const Arguments& arguments);
 int export_command(const Arguments& arguments);

@@ -74,7 +74,7 @@ int compare_command(const Arguments& arguments) {
     config = load_search_config(config_path, {.seed = seed, .threads = {}});
     Session session = line.session(config.threads, config.precision);
     session.checkpoint_every = config.checkpoint_every;
-    const Dataset data = load_dataset(config.data, config.search_validation, mix(seed, 400));
+    const Dataset data = load_dataset(config.data, config.search_validation, split_seed(config.weights.distillation, seed));
     check_contest(config, ways, data);
     for (Way way : ways) {
       const std::vector<Entry> found = run_way(out, config, way, random_networks, data, session);

@@ -2,90 +2,11 @@
 
 #include <cmath>
 
+#include "experiments/config_fields.h"
 #include "space/catalog.h"
-#include "space/yaml.h"
 
 namespace ridgewalk {
 namespace {
-
-// Reads a number and checks its range.
-template <class T>
-void bounded(FieldReader& reader, const char* name, T& value, double low, double high) {
-  if (!reader.has(name)) return;
-  const YamlSource source = reader.child(name);
-  // A negative text would wrap around in an unsigned type.
-  const auto number = yaml_value<double>(source, name);
-  if (!(number >= low && number <= high)) {
-    std::ostringstream message;
-    message << "'" << name << "' is " << number << "; it must be from " << low << " to " << high;
-    source.fail(message.str());
-  }
-  value = yaml_value<T>(source, name);
-}
-
-// Runs `make`, giving what it throws the place of `source`.
-template <class Make>
-auto at_line(const YamlSource& source, Make make) {
-  try {
-    return make();
-  } catch (const Error& error) {
-    source.fail(error.what());
-  }
-}
-
-void read_optimizer(FieldReader& reader, OptimizerOptions& options) {
-  if (reader.has("optimizer")) {
-    const auto name = reader.required<std::string>("optimizer");
-    options.kind = at_line(reader.child("optimizer"), [&] { return optimizer_named(name); });
-  }
-  bounded(reader, "learning_rate", options.learning_rate, 0, 100);
-  bounded(reader, "warmup", options.warmup, 0, 1);
-  bounded(reader, "momentum", options.momentum, 0, 0.9999);
-  bounded(reader, "decay", options.decay, 0, 0.999999);
-  bounded(reader, "epsilon", options.epsilon, 0, 10);
-  bounded(reader, "weight_decay", options.weight_decay, 0, 10);
-}
-
-void read_augmentation(FieldReader& reader, Augmentation& augmentation) {
-  bounded(reader, "shift", augmentation.shift, 0, 1000);
-  reader.optional("flip", augmentation.flip);
-}
-
-TrainOptions read_train(const YamlSource& source, const TrainOptions& defaults) {
-  FieldReader reader(source);
-  TrainOptions options = defaults;
-  bounded(reader, "epochs", options.epochs, 1, 100000);
-  bounded(reader, "batch_size", options.batch_size, 2, 65536);
-  bounded(reader, "label_smoothing", options.label_smoothing, 0, 0.99);
-  bounded(reader, "seed", options.seed, 0, 1e18);
-  for (auto [key, value] :
-       {std::pair("drop_path", &options.drop_path), std::pair("dropout", &options.dropout)}) {
-    if (!reader.has(key)) continue;
-    value->emplace();
-    bounded(reader, key, **value, 0, 0.99);
-  }
-  std::string initialization = "residual";
-  reader.optional("initialization", initialization);
-  options.initialization =
-      at_line(reader.has("initialization") ? reader.child("initialization") : source,
-              [&] { return parse_initialization(initialization); });
-  read_optimizer(reader, options.optimizer);
-  read_augmentation(reader, options.augmentation);
-  reader.finish();
-  return options;
-}
-
-SupernetOptions read_weights(const YamlSource& source) {
-  FieldReader reader(source);
-  SupernetOptions options;
-  bounded(reader, "batch_size", options.batch_size, 2, 65536);
-  bounded(reader, "validation_batch_size", options.validation_batch_size, 2, 65536);
-  bounded(reader, "label_smoothing", options.label_smoothing, 0, 0.99);
-  read_optimizer(reader, options.optimizer);
-  read_augmentation(reader, options.augmentation);
-  reader.finish();
-  return options;
-}
 
 StageConfig read_stage(const YamlSource& source, const SupernetOptions& weights) {
   FieldReader reader(source);
@@ -268,7 +189,7 @@ SearchConfig load_search_config(const std::string& path, const ConfigOverrides& 
     const std::string name(to_string(stage));
     if (reader.has(name)) config.stages[stage] = read_stage(reader.child(name), config.weights);
   }
-  config.train = read_train(reader.child("train"), {});
+  config.train = read_train(reader.child("train"));
   reader.optional("reference", config.reference);
   bounded(reader, "random_tolerance", config.random_tolerance, 1e-6, 1);
   bounded(reader, "checkpoint_every", config.checkpoint_every, 1, 1e9);
@@ -281,10 +202,6 @@ SearchConfig load_search_config(const std::string& path, const ConfigOverrides& 
   reader.finish();
   config.resolved = YAML::Dump(source.node) + "\n";
   return config;
-}
-
-TrainOptions load_train_options(const std::string& path) {
-  return read_train(parse_yaml(read_file(path), path), {});
 }
 
 }  // namespace ridgewalk

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "experiments/train_config.h"
 #include "roofline/profile.h"
 #include "search/stages.h"
 #include "supernet/supernet.h"
@@ -48,9 +49,6 @@ struct ConfigOverrides {
 
 // Throws Error with file and line for what is missing, unknown or out of range.
 SearchConfig load_search_config(const std::string& path, const ConfigOverrides& overrides);
-
-// {epochs, batch_size, optimizer, ...}: the `train` part, also a file of its own for `train`.
-TrainOptions load_train_options(const std::string& path);
 
 // The architecture with input and head of the space.
 Architecture for_space(Architecture architecture, const SearchSpace& space);

@@ -41,16 +41,16 @@ int evaluate_command(const Arguments& arguments) {
   const double rate = double(data.test.size()) / seconds;
   if (line.has("json")) {
     const Json result = {{"name", architecture.name}, {"data", data.name},
-                         {"split", "test"},           {"top1", accuracy.top1},
-                         {"top5", accuracy.top5},     {"loss", accuracy.loss},
-                         {"images_per_second", rate}};
+                         {"split", "test"},           {"images", data.test.size()},
+                         {"top1", accuracy.top1},     {"top5", accuracy.top5},
+                         {"loss", accuracy.loss},     {"images_per_second", rate}};
     fmt::print("{}\n", json_text(result));
   } else {
     fmt::print(
-        "{} on the test images of {}: top-1 {:.2f} %, top-5 {:.2f} %, loss {:.4f}, {:.0f} "
+        "{} on the {} test images of {}: top-1 {:.2f} %, top-5 {:.2f} %, loss {:.4f}, {:.0f} "
         "images/s\n",
-        architecture.name, data.name, 100 * accuracy.top1, 100 * accuracy.top5, accuracy.loss,
-        rate);
+        architecture.name, data.test.size(), data.name, 100 * accuracy.top1, 100 * accuracy.top5,
+        accuracy.loss, rate);
   }
   return 0;
 }

@@ -77,7 +77,7 @@ int front_command(const Arguments& arguments) {
   if (line.words().empty()) throw Error("front needs the folder of a search run");
   const std::string folder = line.words()[0];
   SearchConfig config = load_search_config(folder + "/config.yaml", {});
-  const uint64_t split_seed = config.seed;
+  const uint64_t split = split_seed(config.weights.distillation, config.seed);
   config.seed = mix(line.seed(), 1000);
   const SearchStage stage =
       stage_of_run(folder, line.has("stage") ? line.get<std::string>("stage") : "");
@@ -93,7 +93,7 @@ int front_command(const Arguments& arguments) {
   const Architecture reference = for_space(find_architecture(reference_name), config.space);
   const Reward reward = fronts_of(lower(reference), points, range);
   const Session session = line.session(config.threads, config.precision);
-  const Dataset data = load_dataset(config.data, config.search_validation, mix(split_seed, 400));
+  const Dataset data = load_dataset(config.data, config.search_validation, split);
   const SearchSpace space = searched_space(config, folder, stage);
 
   const std::string fingerprint = fmt::format(

@@ -8,7 +8,12 @@ namespace ridgewalk {
 // Thrown once the checkpoint of an interrupted run is written; the program exits 130.
 class Interrupted : public std::exception {
  public:
-  const char* what() const noexcept override { return "interrupted; --resume goes on"; }
+  // `what` must outlive it.
+  explicit Interrupted(const char* what = "interrupted; --resume goes on") : what_(what) {}
+  const char* what() const noexcept override { return what_; }
+
+ private:
+  const char* what_;
 };
 
 void catch_interrupts();

@@ -258,24 +258,48 @@ Json training_phase(RunFolder& run, const std::string& name, const Architecture&
           run, session, trainer.step(), [&] { return Json(trainer.step()); }, trainer.state());
     }
   }
-  const auto accuracy = [&](const ImageSet& set) -> Json {
+  const auto accuracy = [&](const char* split, const ImageSet& set, int64_t most) -> Json {
     if (set.size() == 0) return {};
-    const Accuracy a = trainer.evaluate(set);
-    return {{"top1", a.top1}, {"top5", a.top5}, {"loss", a.loss}};
+    const Accuracy a = trainer.evaluate(set, most);
+    return {{"split", split},
+            {"images", std::min(set.size(), most)},
+            {"top1", a.top1},
+            {"top5", a.top5},
+            {"loss", a.loss}};
   };
+  constexpr int64_t kMostTrainImages = 10000;
+  constexpr int64_t kAll = std::numeric_limits<int64_t>::max();
   const std::string start =
       options.initial_weights.empty() ? "from scratch" : "from " + options.initial_weights;
-  const Json result = {{"architecture", architecture.name},
-                       {"data", data.name},
-                       {"weights", start},
-                       {"epochs", options.epochs},
-                       {"search_validation", accuracy(data.search_validation)},
-                       {"test", accuracy(data.test)}};
-  save_weights(run.file(name + ".safetensors"), trainer.parameters());
+  Json result = {{"architecture", architecture.name},
+                 {"data", data.name},
+                 {"weights", start},
+                 {"epochs", options.epochs}};
+  if (options.distillation) result["teacher"] = options.distillation.teacher_name();
+  if (options.ema > 0) result["ema"] = options.ema;
+  result["train"] = accuracy("train", data.train, kMostTrainImages);
+  result["search_validation"] = accuracy("search-validation", data.search_validation, kAll);
+  result["test"] = accuracy("test", data.test, kAll);
+  save_weights(run.file(name + ".safetensors"), trainer.result());
   run.finish(result);
-  say(session, fmt::format("{}: test top-1 {:.2f} % after {} epochs {}", phase,
-                           100 * result["test"]["top1"].get<double>(), options.epochs, start));
+  say(session, fmt::format("{}: top-1 {} after {} epochs {}", phase, top1_text(result),
+                           options.epochs, start));
   return result;
+}
+
+std::string top1_text(const Json& training_result) {
+  std::string text;
+  for (const char* key : {"train", "search_validation", "test"}) {
+    const Json& accuracy = training_result[key];
+    if (accuracy.is_null()) continue;
+    const auto split = accuracy["split"].get<std::string>();
+    text += fmt::format("{}{} {:.2f} %", text.empty() ? "" : ", ", split,
+                        100 * accuracy["top1"].get<double>());
+    if (split == "train") {
+      text += fmt::format(" of {} images without augmentation", accuracy["images"].get<int64_t>());
+    }
+  }
+  return text;
 }
 
 }  // namespace ridgewalk

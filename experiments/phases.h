@@ -49,9 +49,14 @@ std::vector<Candidate> trial_phase(
 // Accuracy with its split and weights, reward and latency of a candidate.
 Json candidate_json(const Candidate& candidate, const Reward& reward);
 
-// Trains an architecture from scratch and returns its accuracy on search-validation and test
-// images; leaves NAME.safetensors.
+// Trains an architecture from scratch and returns its accuracy on every split; leaves
+// NAME.safetensors. `train`, `search_validation` (null where nothing is held out) and `test` of the
+// result are each {split, images, top1, top5, loss}; of the training images at most 10000, without
+// augmentation. `teacher` and `ema` are there where the options ask for them.
 Json training_phase(RunFolder& run, const std::string& name, const Architecture& architecture,
                     const TrainOptions& options, const Dataset& data, const Session& session);
+
+// "train 98.12 % of 10000 images without augmentation, search-validation 91.02 %, test 90.48 %".
+std::string top1_text(const Json& training_result);
 
 }  // namespace ridgewalk

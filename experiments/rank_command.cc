@@ -84,7 +84,7 @@ int rank_command(const Arguments& arguments) {
   const uint64_t seed = line.seed();
   Session session = line.session(config.threads, config.precision);
   session.checkpoint_every = config.checkpoint_every;
-  const Dataset data = load_dataset(config.data, config.search_validation, mix(config.seed, 400));
+  const Dataset data = load_dataset(config.data, config.search_validation, split_seed(config.weights.distillation, config.seed));
 
   const SearchSpace space = searched_space(config, folder, stage);
   const CostTable table(space, config.reward.ridge_points());

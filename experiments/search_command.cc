@@ -91,7 +91,10 @@ int search_command(const Arguments& arguments) {
   }
   Session session = line.session(config.threads, config.precision);
   session.checkpoint_every = config.checkpoint_every;
-  const Dataset data = load_dataset(config.data, config.search_validation, mix(config.seed, 400));
+  const Distillation& distillation =
+      config.weights.distillation.labels ? config.weights.distillation : config.train.distillation;
+  const Dataset data =
+      load_dataset(config.data, config.search_validation, split_seed(distillation, config.seed));
   const StartingPoint start = check_search(config, stages, from, data);
 
   const std::string machine =
@@ -102,6 +105,10 @@ int search_command(const Arguments& arguments) {
   for (SearchStage stage : stages) fingerprint.append(" ").append(to_string(stage));
   fingerprint += fmt::format(" threads {}", at::get_num_threads());
   if (start.architecture) fingerprint += "\nfrom\n" + to_yaml(*start.architecture);
+  for (const auto& labels :
+       {config.weights.distillation.labels, config.train.distillation.labels}) {
+    if (labels) fingerprint += fmt::format(" distilled {}", labels->hash);
+  }
   for (const Target& target : config.reward.targets) {
     for (size_t i = 0; i < target.latency.size(); ++i) {
       fingerprint += fmt::format(" {}={}", target.ridge_points[i].value, target.latency[i].value);

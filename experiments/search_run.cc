@@ -78,6 +78,11 @@ StartingPoint check_search(const SearchConfig& config, const std::vector<SearchS
                 " channels to " + std::to_string(config.space.classes) + " classes; " + data.name +
                 " has " + std::to_string(data.channels) + " and " + std::to_string(data.classes));
   }
+  for (const Distillation& distillation :
+       {config.weights.distillation, config.train.distillation}) {
+    if (distillation.labels) require_same_split(*distillation.labels, data);
+    if (distillation.teacher) Teacher(*distillation.teacher, data, {});
+  }
   StartingPoint start;
   if (const auto before = stage_before(stages.front())) {
     const Architecture result = earlier_result(from, *before);

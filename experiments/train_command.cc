@@ -2,6 +2,7 @@
 
 #include "experiments/command_line.h"
 #include "experiments/interrupt.h"
+#include "experiments/train_config.h"
 #include "space/error.h"
 #include "space/yaml.h"
 
@@ -17,6 +18,8 @@ int train_command(const Arguments& arguments) {
   line.add()("out", po::value<std::string>(), "the run's folder");
   line.add()("config", po::value<std::string>(), "YAML of epochs, batch_size, optimizer, ...");
   line.add()("weights", po::value<std::string>(), "safetensors file to start from");
+  line.add()("distilled", po::value<std::string>(),
+             "soft labels of `ridgewalk distill` to train on, with their augmentation");
   line.add()("initialization", po::value<std::string>(),
              "of layer scales: residual (default) or released");
   line.add()("reset-head", "start the classifier anew where the classes differ");
@@ -40,21 +43,28 @@ int train_command(const Arguments& arguments) {
   if (options.reset_head && options.initial_weights.empty()) {
     throw Error("--reset-head needs --weights");
   }
+  if (line.has("distilled")) {
+    use_distilled(line.get<std::string>("distilled"), options.distillation, options.augmentation);
+  }
   if (line.has("seed")) options.seed = line.seed();
   Session session = line.session();
   session.checkpoint_every = line.get<int>("checkpoint-every");
   if (session.checkpoint_every < 1) throw Error("--checkpoint-every must be at least 1");
   const auto held_out = line.get<int64_t>("search-validation");
-  const Dataset data = load_dataset(line.required("data"), held_out, mix(options.seed, 400));
+  const Dataset data =
+      load_dataset(line.required("data"), held_out, split_seed(options.distillation, options.seed));
   const Architecture architecture = line.architecture(line.words()[0]);
   // Refuses a network that does not fit the data before anything is written.
   { const Trainer probe(architecture, data, options, session.machine); }
 
   const std::string config = line.has("config") ? read_file(line.get<std::string>("config")) : "";
-  const std::string fingerprint =
+  std::string fingerprint =
       fmt::format("{}\n{}\n{} {} {} {} {} {} {}", to_yaml(architecture), config, data.name,
                   held_out, options.seed, to_string(session.machine.precision),
                   options.initial_weights, options.reset_head, int(options.initialization));
+  if (options.distillation.labels) {
+    fingerprint += fmt::format(" distilled {}", options.distillation.labels->hash);
+  }
   const std::string out = line.required("out");
   RunFolder run = line.has("resume") ? RunFolder::resume(out, fingerprint)
                                      : RunFolder::create(out, fingerprint);
@@ -62,9 +72,9 @@ int train_command(const Arguments& arguments) {
   write_file(run.file("architecture.yaml"), to_yaml(architecture));
   const Json result = training_phase(run, "weights", architecture, options, data, session);
   write_file(run.file("result.yaml"), yaml_text(result));
-  fmt::print("{}: test top-1 {:.2f} %, top-5 {:.2f} %; weights in {}\n", architecture.name,
-             100 * result["test"]["top1"].get<double>(), 100 * result["test"]["top5"].get<double>(),
-             run.file("weights.safetensors"));
+  fmt::print("{}: top-1 {}; test top-5 {:.2f} %, loss {:.4f}; weights in {}\n", architecture.name,
+             top1_text(result), 100 * result["test"]["top5"].get<double>(),
+             result["test"]["loss"].get<double>(), run.file("weights.safetensors"));
   return 0;
 }
 

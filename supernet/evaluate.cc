@@ -1,7 +1,6 @@
 #include "supernet/evaluate.h"
 
 #include <algorithm>
-#include <numeric>
 
 namespace ridgewalk {
 
@@ -22,17 +21,19 @@ torch::Tensor classification_loss(const torch::Tensor& logits, const Batch& batc
 }
 
 Accuracy evaluate(const Executor& network, const Dataset& data, const ImageSet& set, NormMode mode,
-                  const Machine& machine, int64_t batch_size) {
+                  const Machine& machine, int64_t batch_size, int64_t most) {
   torch::NoGradGuard no_grad;
   const Autocast autocast(machine.precision, machine.device);
   const int64_t classes = network.graph().ops.back().output.channels;
   // Batches as equal as can be: a short last one would have statistics of its own.
-  const int64_t batches = (set.size() + batch_size - 1) / batch_size;
+  const int64_t count = std::min(set.size(), most);
+  const int64_t batches = (count + batch_size - 1) / batch_size;
   Accuracy sum;
   for (int64_t b = 0; b < batches; ++b) {
-    const int64_t begin = b * set.size() / batches;
-    std::vector<int64_t> indices(size_t((b + 1) * set.size() / batches - begin));
-    std::iota(indices.begin(), indices.end(), begin);
+    std::vector<int64_t> indices;
+    for (int64_t n = b * count / batches; n < (b + 1) * count / batches; ++n) {
+      indices.push_back(n * set.size() / count);
+    }
     const Batch batch = make_batch(data, set, draws(indices, 0), {});
     const auto images = fit(batch.images, network.graph(), machine.device);
     const auto logits = network.forward(images, mode).to(torch::kFloat).cpu();
@@ -43,8 +44,8 @@ Accuracy evaluate(const Executor& network, const Dataset& data, const ImageSet& 
     sum.loss +=
         torch::cross_entropy_loss(logits, batch.labels, {}, at::Reduction::Sum).item<double>();
   }
-  const double count = double(set.size());
-  return {sum.top1 / count, sum.top5 / count, sum.loss / count};
+  const double images = double(count);
+  return {sum.top1 / images, sum.top5 / images, sum.loss / images};
 }
 
 }  // namespace ridgewalk

@@ -1,6 +1,8 @@
 // What a network is trained to lower, and its accuracy on a set of images.
 #pragma once
 
+#include <limits>
+
 #include "supernet/dataset.h"
 #include "supernet/executor.h"
 #include "supernet/precision.h"
@@ -27,9 +29,10 @@ torch::Tensor fit(const torch::Tensor& images, const Graph& graph, torch::Device
 torch::Tensor classification_loss(const torch::Tensor& logits, const Batch& batch,
                                   double label_smoothing);
 
-// Over all images, in order, in batches of at most `batch_size`. With NormMode::kBatch the batch
-// size is part of the answer.
+// In order and without augmentation, in batches of at most `batch_size`. With NormMode::kBatch the
+// batch size is part of the answer. Over all images, or `most` of them spread evenly over the set.
 Accuracy evaluate(const Executor& network, const Dataset& data, const ImageSet& set, NormMode mode,
-                  const Machine& machine, int64_t batch_size);
+                  const Machine& machine, int64_t batch_size,
+                  int64_t most = std::numeric_limits<int64_t>::max());
 
 }  // namespace ridgewalk

@@ -14,24 +14,39 @@ OptimizerKind optimizer_named(const std::string& name) {
   throw Error("no optimizer is named '" + name + "'; there are sgd, rmsprop, adamw");
 }
 
-double schedule(int step, int steps, double warmup) {
+double schedule(int step, int steps, double warmup, double alpha) {
   const double warm_steps = std::max(1.0, warmup * steps);
   if (step < warm_steps) return (step + 1) / warm_steps;
   const double progress = (step - warm_steps) / std::max(1.0, steps - warm_steps);
-  return 0.5 * (1 + std::cos(std::numbers::pi * progress));
+  return alpha + (1 - alpha) * (0.5 * (1 + std::cos(std::numbers::pi * progress)));
+}
+
+void update_average(torch::Tensor average, const torch::Tensor& values, double decay, int updates) {
+  torch::NoGradGuard no_grad;
+  average.lerp_(values, 1 - std::min(decay, (1.0 + updates) / (10.0 + updates)));
 }
 
 Optimizer::Optimizer(ParameterStore& store, const OptimizerOptions& options)
     : store_(store), options_(options), first_moment_(torch::zeros_like(store.grads())) {
-  if (options.kind != OptimizerKind::kSgd) second_moment_ = torch::zeros_like(store.grads());
+  if (options.kind == OptimizerKind::kAdamW) second_moment_ = torch::zeros_like(store.grads());
+  // TensorFlow 1's RMSPropOptimizer, which TuNAS has, starts from 1.
+  if (options.kind == OptimizerKind::kRmsProp) second_moment_ = torch::ones_like(store.grads());
 }
 
 void Optimizer::step(int step, int steps) {
   torch::NoGradGuard no_grad;
   store_.collect_gradients();
-  const double rate = options_.learning_rate * schedule(step, steps, options_.warmup);
+  const double rate =
+      options_.learning_rate * schedule(step, steps, options_.warmup, options_.cosine_alpha);
   torch::Tensor values = store_.values().narrow(0, 0, store_.learned());
   torch::Tensor grads = store_.grads();
+  if (options_.l2 > 0) {
+    grads.narrow(0, 0, store_.decayed()).add_(values.narrow(0, 0, store_.decayed()), options_.l2);
+  }
+  if (options_.clip_norm > 0) {
+    const double norm = grads.norm().item<double>();
+    if (norm > options_.clip_norm) grads.mul_(options_.clip_norm / norm);
+  }
   if (options_.weight_decay > 0) {
     values.narrow(0, 0, store_.decayed()).mul_(1 - rate * options_.weight_decay);
   }

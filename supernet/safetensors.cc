@@ -26,10 +26,11 @@ using nlohmann::json;
 
 constexpr uint64_t kLargestHeader = uint64_t{100} << 20;  // the format's own limit
 
-constexpr std::array<std::pair<torch::ScalarType, const char*>, 4> kTypes = {{
+constexpr std::array<std::pair<torch::ScalarType, const char*>, 5> kTypes = {{
     {torch::kFloat, "F32"},
     {torch::kHalf, "F16"},
     {torch::kBFloat16, "BF16"},
+    {torch::kShort, "I16"},
     {torch::kLong, "I64"},
 }};
 
@@ -37,7 +38,7 @@ const char* type_name(torch::ScalarType type) {
   for (const auto& [known, name] : kTypes) {
     if (known == type) return name;
   }
-  throw std::invalid_argument("safetensors: only float32, float16, bfloat16 and int64 are written");
+  throw std::invalid_argument("safetensors: only float32, float16, bfloat16, int16 and int64 are written");
 }
 
 // Length of the header as 8 bytes, least significant first.
@@ -94,7 +95,7 @@ Entry parse_entry(const std::string& path, const std::string& name, const json& 
   const auto type = std::find_if(kTypes.begin(), kTypes.end(),
                                  [&](const auto& known) { return value["dtype"] == known.second; });
   if (type == kTypes.end()) {
-    throw Error(path, 0, "tensor '" + name + "' is none of F32, F16, BF16, I64; convert it");
+    throw Error(path, 0, "tensor '" + name + "' is none of F32, F16, BF16, I16, I64; convert it");
   }
   entry.type = type->first;
   const json& offsets = value["data_offsets"];

@@ -31,7 +31,14 @@ Supernet::Supernet(const SearchSpace& space, const Dataset& data, const Supernet
       machine_(machine),
       parameters_(space, machine.device),
       optimizer_(parameters_, options.optimizer),
-      train_order_(data.train.size(), options.batch_size, mix(options.seed, 11)),
+      batches_(data,
+               {.size = options.batch_size,
+                .augmentation = options.augmentation,
+                .label_smoothing = options.label_smoothing,
+                .distillation = options.distillation,
+                .order_seed = mix(options.seed, 11),
+                .draw_seed = mix(options.seed, 14)},
+               machine),
       validation_order_(data.search_validation.size(), options.validation_batch_size,
                         mix(options.seed, 12)) {
   parameters_.initialize(mix(options.seed, 13));
@@ -47,17 +54,13 @@ double Supernet::train(int step, std::span<const Decisions> samples) {
   double sum = 0;
   for (size_t k = 0; k < samples.size(); ++k) {
     const Executor network = bind(samples[k]);
-    const int64_t number = int64_t(step) * int64_t(samples.size()) + int64_t(k);
-    const Batch batch = make_batch(
-        data_, data_.train,
-        draws(train_order_.indices(number), mix(mix(options_.seed, 14), uint64_t(number))),
-        options_.augmentation);
+    const Batch batch = batches_.batch(int64_t(step) * int64_t(samples.size()) + int64_t(k));
     torch::Tensor loss;
     {
       const Autocast autocast(machine_.precision, machine_.device);
       const auto images = fit(batch.images, network.graph(), machine_.device);
       loss = classification_loss(network.forward(images, NormMode::kBatch), batch,
-                                 options_.label_smoothing);
+                                 batches_.label_smoothing());
     }
     const double value = loss.item<double>();
     if (!std::isfinite(value)) return value;

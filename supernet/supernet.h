@@ -12,9 +12,10 @@ struct SupernetOptions {
   int steps = 1000;
   int batch_size = 64;              // training images a sampled architecture
   int validation_batch_size = 128;  // search-validation images a step
-  OptimizerOptions optimizer;
+  OptimizerOptions optimizer = {};
   double label_smoothing = 0.1;
-  Augmentation augmentation;
+  Augmentation augmentation = {};
+  Distillation distillation = {};
   uint64_t seed = 0;
 };
 
@@ -22,6 +23,7 @@ struct SupernetOptions {
 // statistics of its own (TuNAS, "stateless batch norm").
 class Supernet {
  public:
+  // Throws Error when the distillation is not of these data.
   Supernet(const SearchSpace& space, const Dataset& data, const SupernetOptions& options,
            const Machine& machine);
 
@@ -49,7 +51,8 @@ class Supernet {
   Machine machine_;
   ParameterStore parameters_;
   Optimizer optimizer_;
-  BatchOrder train_order_, validation_order_;
+  TrainingBatches batches_;
+  BatchOrder validation_order_;
   double slicing_seconds_ = 0;
   double step_seconds_ = 0;
 };

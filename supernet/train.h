@@ -12,6 +12,7 @@
 #include "supernet/evaluate.h"
 #include "supernet/optimizer.h"
 #include "supernet/safetensors.h"
+#include "supernet/training_batches.h"
 #include "supernet/weights.h"
 
 namespace ridgewalk {
@@ -19,14 +20,17 @@ namespace ridgewalk {
 struct TrainOptions {
   int epochs = 3;
   int batch_size = 128;
-  OptimizerOptions optimizer;
+  OptimizerOptions optimizer = {};
   double label_smoothing = 0.1;
   Initialization initialization = Initialization::kResidual;
-  std::optional<double> drop_path, dropout;  // in place of the architecture's
+  // In place of the architecture's; this drop_path is the last block's, in proportion before it.
+  std::optional<double> drop_path = {}, dropout = {};
+  double ema = 0;  // decay of the average of the weights that is evaluated and saved; 0: none
   // A safetensors file to start from, if not empty; its head anew where the classes differ.
-  std::string initial_weights;
+  std::string initial_weights = {};
   bool reset_head = false;
-  Augmentation augmentation;
+  Augmentation augmentation = {};
+  Distillation distillation = {};
   uint64_t seed = 0;
 };
 
@@ -37,8 +41,8 @@ void restore(const NamedTensors& state, const TensorFile& file, const std::strin
 
 class Trainer {
  public:
-  // Throws Error when the architecture's channels or classes are not the data's, or the initial
-  // weights are not the architecture's.
+  // Throws Error when the architecture's channels or classes are not the data's, the initial
+  // weights are not the architecture's, or the distillation is not of these data.
   Trainer(const Architecture& architecture, const Dataset& data, const TrainOptions& options,
           const Machine& machine);
 
@@ -48,11 +52,15 @@ class Trainer {
 
   // One batch; returns its loss. Throws std::runtime_error naming the step when it is not finite.
   double advance();
-  Accuracy evaluate(const ImageSet& set) const;
+  // Of result(), over at most `most` images.
+  Accuracy evaluate(const ImageSet& set, int64_t most = std::numeric_limits<int64_t>::max()) const;
 
   NamedTensors state() const;
   ParameterStore& parameters() { return parameters_; }
   const Executor& network() const { return network_; }
+  // What training is for: the average of the parameters, running statistics included, where the
+  // options ask for one, else the parameters.
+  const ParameterStore& result() const { return average_ ? *average_ : parameters_; }
 
  private:
   const Dataset& data_;
@@ -60,8 +68,10 @@ class Trainer {
   Machine machine_;
   ParameterStore parameters_;
   Executor network_;
+  std::optional<ParameterStore> average_;
+  std::optional<Executor> averaged_network_;
   Optimizer optimizer_;
-  BatchOrder order_;
+  TrainingBatches batches_;
   int step_ = 0;
   int steps_ = 0;
 };

@@ -40,6 +40,20 @@ class Training : public testing::Test {
     return options;
   }
 
+  // All that has a state or draws: averages, clipping, dropout.
+  static TrainOptions averaged() {
+    TrainOptions all = options();
+    all.ema = 0.99;
+    all.optimizer.clip_norm = 1;
+    all.optimizer.l2 = 1e-4;
+    return all;
+  }
+  static Architecture regularized() {
+    Architecture architecture = network();
+    architecture.regularization = {.drop_path = 0.1, .dropout = 0.2};
+    return architecture;
+  }
+
   static inline std::string folder_;
   static inline Dataset data_;
 };
@@ -154,16 +168,88 @@ TEST(Optimizer, DecaysWeightsAndSparesNormsAndBiases) {
                            before.narrow(0, store.decayed(), rest)));
 }
 
+// A convolution and its norm: few enough values to set each gradient.
+ParameterStore small_store() {
+  return ParameterStore(lower(architecture_from_yaml(R"(
+name: small
+resolution: 8
+channels: 1
+classes: 2
+stem: {block: conv, kernel: 1, stride: 1, width: 1}
+stages: []
+head: {width: 0, features: 0}
+)",
+                                                     "small.yaml")));
+}
+
+TEST(Optimizer, ClipsByTheNormOfAllGradients) {
+  // A gradient (3, 4, 0, ...) of norm 5 becomes (1.5, 2, 0, ...) of norm 2.5; one of norm 2 stays.
+  for (const auto& [clip, first, second] :
+       {std::tuple(2.5, 1.5, 2.0), std::tuple(5.0, 3.0, 4.0), std::tuple(0.0, 3.0, 4.0)}) {
+    ParameterStore store = small_store();
+    Optimizer optimizer(store, {.learning_rate = 1, .warmup = 0, .momentum = 0, .clip_norm = clip});
+    store.grads()[0] = 3;
+    store.grads()[store.learned() - 1] = 4;
+    optimizer.step(0, 10);
+    EXPECT_FLOAT_EQ(store.values()[0].item<float>(), float(-first));
+    EXPECT_FLOAT_EQ(store.values()[store.learned() - 1].item<float>(), float(-second));
+  }
+}
+
+TEST(Optimizer, L2AddsTheWeightsToTheirGradients) {
+  ParameterStore store = small_store();
+  store.values().fill_(2);
+  Optimizer optimizer(store, {.learning_rate = 1, .warmup = 0, .momentum = 0, .l2 = 0.25});
+  optimizer.step(0, 10);
+  EXPECT_FLOAT_EQ(store.values()[0].item<float>(), 1.5);  // 2 - 0.25 * 2
+  EXPECT_FLOAT_EQ(store.values()[store.decayed()].item<float>(), 2);
+}
+
+// Two steps of tf.compat.v1.train.RMSPropOptimizer by hand, gradient 2: the mean square starts at
+// 1, epsilon stands under the root.
+TEST(Optimizer, RmsPropIsTensorFlows) {
+  ParameterStore store = small_store();
+  const double rate = 0.1;
+  Optimizer optimizer(store, {.kind = OptimizerKind::kRmsProp,
+                              .learning_rate = rate,
+                              .warmup = 0,
+                              .cosine_alpha = 1,
+                              .momentum = 0.9,
+                              .decay = 0.9,
+                              .epsilon = 1});
+  const double square1 = 0.9 * 1 + 0.1 * 4;
+  const double moment1 = rate * 2 / std::sqrt(square1 + 1);
+  const double square2 = 0.9 * square1 + 0.1 * 4;
+  const double moment2 = 0.9 * moment1 + rate * 2 / std::sqrt(square2 + 1);
+  for (int step = 0; step < 2; ++step) {
+    store.grads().fill_(2);
+    optimizer.step(step, 10);
+  }
+  EXPECT_NEAR(store.values()[0].item<double>(), -moment1 - moment2, 1e-7);
+}
+
+TEST(Average, FollowsTheValuesFasterAtTheStart) {
+  const torch::Tensor average = torch::tensor({1.0f});
+  update_average(average, torch::tensor({2.0f}), 0.9999, 0);  // 0.1 * 1 + 0.9 * 2
+  EXPECT_FLOAT_EQ(average.item<float>(), 1.9f);
+  update_average(average, torch::tensor({4.0f}), 0.9999, 1);  // (2 * 1.9 + 9 * 4) / 11
+  EXPECT_FLOAT_EQ(average.item<float>(), 39.8f / 11);
+  update_average(average, torch::tensor({0.0f}), 0.2, 2);  // 3 / 12 > 0.2
+  EXPECT_FLOAT_EQ(average.item<float>(), 0.2f * 39.8f / 11);
+}
+
 TEST(Schedule, WarmsUpThenFallsToZero) {
   EXPECT_DOUBLE_EQ(schedule(0, 100, 0.1), 0.1);
   EXPECT_DOUBLE_EQ(schedule(9, 100, 0.1), 1);
   EXPECT_DOUBLE_EQ(schedule(10, 100, 0.1), 1);
   EXPECT_NEAR(schedule(55, 100, 0.1), 0.5, 1e-9);
   EXPECT_LT(schedule(99, 100, 0.1), 0.001);
+  EXPECT_NEAR(schedule(99, 100, 0.1, 0.25), 0.25, 0.001);
+  EXPECT_DOUBLE_EQ(schedule(10, 100, 0.1, 0.25), 1);
 }
 
 TEST_F(Training, LearnsAndRepeatsItselfBitForBitAfterAResume) {
-  Trainer whole(network(), data_, options(), {});
+  Trainer whole(regularized(), data_, averaged(), {});
   const double first = whole.advance();
   while (whole.step() < whole.steps() / 2) whole.advance();
   TensorFile saved;
@@ -174,11 +260,46 @@ TEST_F(Training, LearnsAndRepeatsItselfBitForBitAfterAResume) {
   EXPECT_LT(last, first);
   EXPECT_GT(whole.evaluate(data_.test).top1, 0.5);
 
-  Trainer resumed(network(), data_, options(), {});
+  Trainer resumed(regularized(), data_, averaged(), {});
   restore(resumed.state(), saved, "checkpoint");
   resumed.set_step(at);
   while (resumed.step() < resumed.steps()) resumed.advance();
   EXPECT_TRUE(torch::equal(whole.parameters().values(), resumed.parameters().values()));
+  EXPECT_TRUE(torch::equal(whole.result().values(), resumed.result().values()));
+}
+
+TEST_F(Training, EvaluatesAndSavesTheAverageOfTheWeights) {
+  TrainOptions with_average = options();
+  with_average.ema = 0.5;
+  Trainer trainer(network(), data_, with_average, {});
+  torch::Tensor average = trainer.parameters().values().clone();
+  for (int step = 0; step < 3; ++step) {
+    trainer.advance();
+    const double decay = std::min(0.5, (1.0 + step) / (10.0 + step));
+    average = decay * average + (1 - decay) * trainer.parameters().values();
+  }
+  EXPECT_TRUE(torch::allclose(trainer.result().values(), average));
+  EXPECT_FALSE(torch::allclose(trainer.parameters().values(), average));
+  ParameterStore store(trainer.network().graph());
+  store.values().copy_(average);
+  const double loss = evaluate(Executor(trainer.network().graph(), store), data_, data_.test,
+                               NormMode::kRunning, {}, 500)
+                          .loss;
+  EXPECT_NEAR(trainer.evaluate(data_.test).loss, loss, 1e-4);
+
+  // Nothing of the training changes.
+  Trainer plain(network(), data_, options(), {});
+  for (int step = 0; step < 3; ++step) plain.advance();
+  EXPECT_TRUE(torch::equal(plain.parameters().values(), trainer.parameters().values()));
+  EXPECT_TRUE(torch::equal(plain.result().values(), trainer.parameters().values()));
+}
+
+TEST_F(Training, EvaluatesAShareOfASplit) {
+  const Trainer trainer(network(), data_, options(), {});
+  EXPECT_EQ(trainer.evaluate(data_.train, 500).loss, trainer.evaluate(data_.train).loss);
+  ImageSet every_fifth{data_.train.images.slice(0, 0, 500, 5).contiguous(),
+                       data_.train.labels.slice(0, 0, 500, 5).contiguous()};
+  EXPECT_EQ(trainer.evaluate(data_.train, 100).loss, trainer.evaluate(every_fifth).loss);
 }
 
 TEST_F(Training, RefusesANetworkOfOtherChannelsOrClasses) {
@@ -207,6 +328,11 @@ TEST_F(Training, DropsAsTheArchitectureSaysUnlessTold) {
   const double dropped = Trainer(architecture, data_, options(), {}).advance();
   EXPECT_NE(dropped, undropped);
   EXPECT_EQ(Trainer(architecture, data_, options(), {}).advance(), dropped);
+  // The option is a peak, whatever the architecture's rate is.
+  TrainOptions peak = options();
+  peak.drop_path = 0.5;
+  architecture.regularization.flat_drop_path = true;
+  EXPECT_EQ(Trainer(architecture, data_, peak, {}).advance(), dropped);
 }
 
 TEST_F(Supernets, TrainsSamplesOfEveryKindAndRepeatsItself) {

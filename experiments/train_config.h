@@ -1,0 +1,32 @@
+// The YAML of a training, of one network or of shared weights.
+#pragma once
+
+#include <string>
+
+#include "supernet/supernet.h"
+
+namespace ridgewalk {
+
+struct YamlSource;
+
+// {epochs, batch_size, optimizer, ...}: the `train` part of an experiment. Throws Error with file
+// and line for what is unknown or out of range.
+TrainOptions read_train(const YamlSource& source);
+// The same as a file of its own.
+TrainOptions load_train_options(const std::string& path);
+
+// The augmentation's keys of a training. `file` names the text in errors.
+Augmentation augmentation_from_yaml(const std::string& text, const std::string& file);
+
+// Makes `distillation` and `augmentation` those of a file of `ridgewalk distill`. Throws Error when
+// there is a teacher or an augmentation already.
+void use_distilled(const std::string& path, Distillation& distillation, Augmentation& augmentation);
+
+// The seed that held-out images are drawn with: that of the distilled labels, whose images they
+// must be, else one of the run's.
+uint64_t split_seed(const Distillation& distillation, uint64_t seed);
+
+// The `weights` part of an experiment: the shared weights of a search.
+SupernetOptions read_weights(const YamlSource& source);
+
+}  // namespace ridgewalk

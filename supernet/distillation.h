@@ -1,0 +1,103 @@
+// Distillation: a student learns the soft labels of a teacher, stored once for all students
+// (offline; MobileNetV4, section 8) or computed for each batch (online).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "space/architecture.h"
+#include "supernet/evaluate.h"
+#include "supernet/weights.h"
+
+namespace ridgewalk {
+
+struct TeacherOptions {
+  Architecture architecture;  // its channels and classes are taken from the data
+  std::string weights;        // as load_network() reads them
+  double weight = 1;          // online: of the soft labels; 1 - weight of the hard ones
+};
+
+// A trained network in evaluation mode.
+class Teacher {
+ public:
+  // Throws Error when the weights are not the architecture's.
+  Teacher(const TeacherOptions& options, const Dataset& data, const Machine& machine);
+
+  // softmax(logits / temperature) of a batch's images: float [N, classes] on the CPU.
+  torch::Tensor soft_labels(const torch::Tensor& images, double temperature = 1) const;
+  Accuracy evaluate(const Dataset& data, const ImageSet& set) const;
+
+ private:
+  Machine machine_;
+  Network network_;
+  Executor executor_;
+};
+
+// The teacher's soft labels of `replicas` augmented copies of every training image. A copy is
+// stored as its draw alone: image i of replica r is Draw{i, mix(mix(seed, r), i)} under the
+// augmentation. The file is safetensors:
+//   probabilities  F16 [replicas, images, k]
+//   classes        I16 [replicas, images, k], the classes of the probabilities; absent where k is
+//                  the number of classes. What the k leave of 1 is spread evenly over the others.
+//   metadata       `distilled`: JSON of the fields below; `hash`: of that text and both tensors
+struct DistilledLabels {
+  std::string data;          // name of the data set
+  int64_t images = 0;        // of its training split
+  int64_t held_out = 0;      // training images held out for search validation
+  uint64_t split_seed = 0;   // that load_dataset() drew them with
+  uint64_t split_hash = 0;   // of the training split: hash_of()
+  std::string augmentation;  // YAML
+  uint64_t seed = 0;
+  int64_t replicas = 0;
+  int64_t number_of_classes = 0;
+  std::string teacher, teacher_weights;
+  double teacher_top1 = 0;  // on the test images
+  double temperature = 1;
+
+  torch::Tensor probabilities, classes;
+  std::string path;   // of the file they were read from
+  uint64_t hash = 0;  // of the file
+
+  Draw draw(int64_t image, int64_t replica) const;
+  // float [N, classes], each row a distribution.
+  torch::Tensor targets(std::span<const Draw> draws, int64_t replica) const;
+};
+
+struct DistillOptions {
+  Augmentation augmentation = {};
+  std::string augmentation_text = {};  // the same as YAML
+  uint64_t seed = 0;
+  uint64_t split_seed = 0;  // that the data set was loaded with
+  int64_t replicas = 1;
+  int64_t top_k = 0;  // probabilities kept of an image; 0: all of at most 32 classes, else 16
+  double temperature = 1;
+};
+
+// `after_batch` is told the images done; what it throws ends the labelling. Throws Error for
+// options out of range.
+DistilledLabels distill(const Teacher& teacher, const Dataset& data, const DistillOptions& options,
+                        int64_t batch_size, const std::function<void(int64_t)>& after_batch);
+
+// Written beside and renamed. Throws Error.
+void save_distilled(const std::string& path, const DistilledLabels& labels);
+// Throws Error when the file is damaged or holds something else.
+DistilledLabels load_distilled(const std::string& path);
+
+// Of images and labels in their order.
+uint64_t hash_of(const ImageSet& set);
+
+// Whose soft labels a student learns: those of a file, those of a teacher beside it, or nobody's.
+struct Distillation {
+  std::shared_ptr<const DistilledLabels> labels = {};
+  std::optional<TeacherOptions> teacher = {};
+  explicit operator bool() const { return labels != nullptr || teacher; }
+  std::string teacher_name() const { return labels ? labels->teacher : teacher->architecture.name; }
+};
+
+// Throws Error when the labels are of other training images than the data's.
+void require_same_split(const DistilledLabels& labels, const Dataset& data);
+
+}  // namespace ridgewalk

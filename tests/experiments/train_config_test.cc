@@ -1,0 +1,65 @@
+// The training settings that come with the program.
+#include "experiments/train_config.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/helpers.h"
+
+namespace ridgewalk {
+namespace {
+
+using testing::HasSubstr;
+
+double number(const CsvRow& row, const std::string& column) { return std::stod(at(row, column)); }
+
+// tests/data/paper_table10.csv: MobileNetV4 (arXiv 2404.10518v2), table 10; 0 where it has a dash.
+TEST(TrainConfig, HoldsTheFiguresOfThePaper) {
+  const auto table = read_csv("tests/data/paper_table10.csv");
+  ASSERT_EQ(table.size(), 5u);
+  for (const CsvRow& row : table) {
+    const std::string name = at(row, "network");
+    SCOPED_TRACE(name);
+    const TrainOptions options = load_train_options("experiments/configs/" + name + ".yaml");
+    EXPECT_EQ(options.epochs, number(row, "epochs"));
+    EXPECT_EQ(options.batch_size, number(row, "batch_size"));
+    EXPECT_EQ(options.optimizer.kind, OptimizerKind::kAdamW);
+    EXPECT_EQ(options.optimizer.learning_rate, number(row, "learning_rate"));
+    EXPECT_EQ(options.optimizer.cosine_alpha, number(row, "cosine_alpha"));
+    EXPECT_DOUBLE_EQ(options.optimizer.warmup * options.epochs, number(row, "warmup_epochs"));
+    EXPECT_EQ(options.optimizer.weight_decay, number(row, "weight_decay"));
+    EXPECT_EQ(options.optimizer.momentum, number(row, "beta1"));
+    EXPECT_EQ(options.optimizer.decay, number(row, "beta2"));
+    EXPECT_EQ(options.optimizer.epsilon, number(row, "epsilon"));
+    EXPECT_EQ(options.optimizer.l2, number(row, "l2"));
+    EXPECT_EQ(options.optimizer.clip_norm, number(row, "clip_norm"));
+    EXPECT_EQ(options.ema, number(row, "ema"));
+    EXPECT_EQ(options.label_smoothing, number(row, "label_smoothing"));
+    EXPECT_EQ(options.dropout, number(row, "dropout"));
+    EXPECT_EQ(options.drop_path, number(row, "drop_path"));
+    EXPECT_TRUE(options.augmentation.flip);
+  }
+}
+
+TEST(TrainConfig, RefusesWhatContradictsItself) {
+  const auto refusal = [](const std::string& text) {
+    const auto path = std::filesystem::temp_directory_path() /
+                      ("ridgewalk-train-" + std::to_string(getpid()) + ".yaml");
+    std::ofstream(path) << text;
+    const std::string error = error_of([&] { load_train_options(path); });
+    std::filesystem::remove(path);
+    return error;
+  };
+  EXPECT_THAT(refusal("epochs: 10\nwarmup: 0.1\nwarmup_epochs: 1\n"),
+              HasSubstr(".yaml:2: 'warmup' and 'warmup_epochs'"));
+  EXPECT_THAT(refusal("epochs: 10\nwarmup_epochs: 11\n"), HasSubstr("from 0 to 10"));
+  EXPECT_THAT(refusal("ema: 1\n"), HasSubstr("'ema' is 1"));
+  EXPECT_THAT(refusal("clip_norm: -1\n"), HasSubstr("'clip_norm' is -1"));
+  EXPECT_THAT(refusal("teacher: {network: compact-nano}\n"), HasSubstr("'weights'"));
+  EXPECT_THAT(refusal("teacher: {network: compact-nono, weights: w}\n"), HasSubstr(".yaml:1"));
+  EXPECT_THAT(refusal("distilled: /no/such.safetensors\n"),
+              HasSubstr("/no/such.safetensors: cannot be read"));
+}
+
+}  // namespace
+}  // namespace ridgewalk
