@@ -38,7 +38,8 @@ const char* type_name(torch::ScalarType type) {
   for (const auto& [known, name] : kTypes) {
     if (known == type) return name;
   }
-  throw std::invalid_argument("safetensors: only float32, float16, bfloat16, int16 and int64 are written");
+  throw std::invalid_argument(
+      "safetensors: only float32, float16, bfloat16, int16 and int64 are written");
 }
 
 // Length of the header as 8 bytes, least significant first.

@@ -25,8 +25,8 @@ void write_safetensors(const std::string& path, const TensorFile& file);
 
 // Maps the file into memory: tensors are views of it, private to this process, and keep it mapped.
 // Throws Error naming the file, and the tensor where it is one, when the header is damaged, a type
-// is not F32, F16, BF16, I16 or I64, a range does not fit its shape, overlaps another or leaves a gap,
-// or a name comes twice.
+// is not F32, F16, BF16, I16 or I64, a range does not fit its shape, overlaps another or leaves a
+// gap, or a name comes twice.
 TensorFile read_safetensors(const std::string& path);
 
 }  // namespace ridgewalk
