@@ -3,25 +3,10 @@
 #include <cmath>
 
 #include "space/catalog.h"
-#include "space/yaml.h"
+#include "supernet/augmentation_yaml.h"
 
 namespace ridgewalk {
 namespace {
-
-// Reads a number and checks its range.
-template <class T>
-void bounded(FieldReader& reader, const char* name, T& value, double low, double high) {
-  if (!reader.has(name)) return;
-  const YamlSource source = reader.child(name);
-  // A negative text would wrap around in an unsigned type.
-  const auto number = yaml_value<double>(source, name);
-  if (!(number >= low && number <= high)) {
-    std::ostringstream message;
-    message << "'" << name << "' is " << number << "; it must be from " << low << " to " << high;
-    source.fail(message.str());
-  }
-  value = yaml_value<T>(source, name);
-}
 
 // Runs `make`, giving what it throws the place of `source`.
 template <class Make>
@@ -44,11 +29,6 @@ void read_optimizer(FieldReader& reader, OptimizerOptions& options) {
   bounded(reader, "decay", options.decay, 0, 0.999999);
   bounded(reader, "epsilon", options.epsilon, 0, 10);
   bounded(reader, "weight_decay", options.weight_decay, 0, 10);
-}
-
-void read_augmentation(FieldReader& reader, Augmentation& augmentation) {
-  bounded(reader, "shift", augmentation.shift, 0, 1000);
-  reader.optional("flip", augmentation.flip);
 }
 
 TrainOptions read_train(const YamlSource& source, const TrainOptions& defaults) {
@@ -203,6 +183,7 @@ SearchConfig load_search_config(const std::string& path, const ConfigOverrides& 
   config.space = read_space(reader);
   config.data = reader.required<std::string>("data");
   bounded(reader, "search_validation", config.search_validation, 16, 1e9);
+  bounded(reader, "crop_fraction", config.crop_fraction, 0.01, 1);
   bounded(reader, "seed", config.seed, 0, 1e18);
   bounded(reader, "threads", config.threads, 0, 4096);
   reader.optional("precision", config.precision);

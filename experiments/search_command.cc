@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <fstream>
 
 #include <fmt/format.h>
@@ -72,6 +73,7 @@ int search_command(const Arguments& arguments) {
   line.add()("from", po::value<std::string>(), "folder of the run that fine or hybrid starts from");
   line.add()("resume", "go on with the run in --out");
   line.add()("seed", po::value<int64_t>(), "instead of the configuration's");
+  line.add_data_options(false);
   line.add_session_options();
   if (!line.parse(arguments)) return 0;
   catch_interrupts();
@@ -94,7 +96,12 @@ int search_command(const Arguments& arguments) {
   }
   Session session = line.session(config.threads, config.precision);
   session.checkpoint_every = config.checkpoint_every;
-  const Dataset data = load_dataset(config.data, config.search_validation, mix(config.seed, 400));
+  const auto& resolutions = config.space.resolution;
+  FolderOptions folder =
+      line.folder_options(*std::max_element(resolutions.begin(), resolutions.end()));
+  folder.crop_fraction = config.crop_fraction;
+  const Dataset data =
+      load_dataset(config.data, config.search_validation, mix(config.seed, 400), folder);
   const StartingPoint start = check_search(config, stages, from, data);
 
   const std::string machine =

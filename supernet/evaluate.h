@@ -1,7 +1,9 @@
 // What a network is trained to lower, and its accuracy on a set of images.
 #pragma once
 
-#include "supernet/dataset.h"
+#include <optional>
+
+#include "supernet/batch.h"
 #include "supernet/executor.h"
 #include "supernet/precision.h"
 
@@ -17,6 +19,7 @@ struct Accuracy {
 struct Machine {
   torch::Device device = torch::kCPU;
   Precision precision = Precision::kFp32;
+  std::optional<int> loader_threads = {};  // that make batches ahead, if not what fits the data
 };
 
 // Images as the network expects them: on the device, resized when the resolutions differ.

@@ -31,7 +31,10 @@ Supernet::Supernet(const SearchSpace& space, const Dataset& data, const Supernet
       machine_(machine),
       parameters_(space, machine.device),
       optimizer_(parameters_, options.optimizer),
-      train_order_(data.train.size(), options.batch_size, mix(options.seed, 11)),
+      loader_(data, data.train, options.augmentation,
+              in_order({data.train.size(), options.batch_size, mix(options.seed, 11)},
+                       mix(options.seed, 14)),
+              machine.loader_threads.value_or(loader_threads(data.train, options.augmentation))),
       validation_order_(data.search_validation.size(), options.validation_batch_size,
                         mix(options.seed, 12)) {
   parameters_.initialize(mix(options.seed, 13));
@@ -48,10 +51,7 @@ double Supernet::train(int step, std::span<const Decisions> samples) {
   for (size_t k = 0; k < samples.size(); ++k) {
     const Executor network = bind(samples[k]);
     const int64_t number = int64_t(step) * int64_t(samples.size()) + int64_t(k);
-    const Batch batch = make_batch(
-        data_, data_.train,
-        draws(train_order_.indices(number), mix(mix(options_.seed, 14), uint64_t(number))),
-        options_.augmentation);
+    const Batch batch = loader_.get(number);
     torch::Tensor loss;
     {
       const Autocast autocast(machine_.precision, machine_.device);

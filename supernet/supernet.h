@@ -39,6 +39,7 @@ class Supernet {
   // What the last training steps spent on binding samples to slices and in all.
   double slicing_seconds() const { return slicing_seconds_; }
   double step_seconds() const { return step_seconds_; }
+  const Loader& loader() const { return loader_; }
 
  private:
   Executor bind(const Decisions& sample);
@@ -49,7 +50,8 @@ class Supernet {
   Machine machine_;
   ParameterStore parameters_;
   Optimizer optimizer_;
-  BatchOrder train_order_, validation_order_;
+  Loader loader_;
+  BatchOrder validation_order_;
   double slicing_seconds_ = 0;
   double step_seconds_ = 0;
 };

@@ -24,6 +24,10 @@ Graph graph_for(Architecture architecture, const Dataset& data, const TrainOptio
   return lower(architecture);
 }
 
+BatchOrder order_of(const Dataset& data, const TrainOptions& options) {
+  return {data.train.size(), options.batch_size, mix(options.seed, 1)};
+}
+
 void copy_into(torch::Tensor target, const std::string& name, const TensorFile& file,
                const std::string& path) {
   for (const auto& [known, tensor] : file.tensors) {
@@ -54,8 +58,10 @@ Trainer::Trainer(const Architecture& architecture, const Dataset& data, const Tr
       parameters_(graph_for(architecture, data, options), machine.device),
       network_(graph_for(architecture, data, options), parameters_),
       optimizer_(parameters_, options.optimizer),
-      order_(data.train.size(), options.batch_size, mix(options.seed, 1)),
-      steps_(int(order_.batches_per_epoch()) * options.epochs) {
+      loader_(data, data.train, options.augmentation,
+              in_order(order_of(data, options), mix(options.seed, 3)),
+              machine.loader_threads.value_or(loader_threads(data.train, options.augmentation))),
+      steps_(int(order_of(data, options).batches_per_epoch()) * options.epochs) {
   parameters_.initialize(mix(options.seed, 2), options.initialization);
   if (!options.initial_weights.empty()) {
     load_weights(options.initial_weights, parameters_, options.reset_head);
@@ -63,9 +69,7 @@ Trainer::Trainer(const Architecture& architecture, const Dataset& data, const Tr
 }
 
 double Trainer::advance() {
-  const Batch batch = make_batch(
-      data_, data_.train, draws(order_.indices(step_), mix(mix(options_.seed, 3), uint64_t(step_))),
-      options_.augmentation);
+  const Batch batch = loader_.get(step_);
   torch::Tensor loss;
   {
     const Autocast autocast(machine_.precision, machine_.device);

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "space/architecture.h"
-#include "supernet/dataset.h"
 #include "supernet/evaluate.h"
+#include "supernet/loader.h"
 #include "supernet/optimizer.h"
 #include "supernet/safetensors.h"
 #include "supernet/weights.h"
@@ -49,6 +49,7 @@ class Trainer {
   // One batch; returns its loss. Throws std::runtime_error naming the step when it is not finite.
   double advance();
   Accuracy evaluate(const ImageSet& set) const;
+  const Loader& loader() const { return loader_; }
 
   NamedTensors state() const;
   ParameterStore& parameters() { return parameters_; }
@@ -61,7 +62,7 @@ class Trainer {
   ParameterStore parameters_;
   Executor network_;
   Optimizer optimizer_;
-  BatchOrder order_;
+  Loader loader_;
   int step_ = 0;
   int steps_ = 0;
 };
