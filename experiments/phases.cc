@@ -103,8 +103,8 @@ void warm_start(Supernet& supernet, const SearchSpace& previous_space, const std
 
 void say_damaged(const Dataset& data, const Session& session) {
   if (!data.damaged || data.damaged->count() == 0) return;
-  say(session, fmt::format("{}: {} files could not be decoded; others stood in for them", data.name,
-                           data.damaged->count()));
+  say(session, fmt::format("{}: files that could not be decoded: {}; others stand in for them",
+                           data.name, data.damaged->count()));
 }
 
 Reward scaled_targets(Reward reward, double factor) {

@@ -51,6 +51,10 @@ void resize_row(const uint8_t* row, const std::vector<Taps>& columns, float* to)
   }
 }
 
+void add_scaled(const float* from, float weight, size_t count, float* __restrict sum) {
+  for (size_t i = 0; i < count; ++i) sum[i] += weight * from[i];
+}
+
 }  // namespace
 
 Image resize(const Image& image, const Box& box, int side) {
@@ -78,7 +82,7 @@ Image resize(const Image& image, const Box& box, int side) {
     const Taps& row = rows[size_t(y)];
     const float* from = &narrowed[size_t(row.first - first) * line];
     for (const float weight : row.weights) {
-      for (size_t i = 0; i < line; ++i) sum[i] += weight * from[i];
+      add_scaled(from, weight, line, sum.data());
       from += line;
     }
     uint8_t* to = &result.pixels[size_t(y) * line];

@@ -1,6 +1,7 @@
 // Images of bytes, and cutting a square of a wanted size out of them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

@@ -109,15 +109,14 @@ void contrast(double amount, Image& image) {
 // Against the image smoothed by [1 1 1; 1 5 1; 1 1 1] / 13; its rim stays.
 void sharpness(double amount, Image& image) {
   const Image from = image;
+  const int step = image.channels;
+  const int line = image.width * step;
   for (int y = 1; y < image.height - 1; ++y) {
-    for (int x = 1; x < image.width - 1; ++x) {
-      for (int c = 0; c < image.channels; ++c) {
-        int sum = 4 * from.at(y, x, c);
-        for (int dy = -1; dy <= 1; ++dy) {
-          for (int dx = -1; dx <= 1; ++dx) sum += from.at(y + dy, x + dx, c);
-        }
-        image.at(y, x, c) = blend(std::floor(sum / 13.0 + 0.5), from.at(y, x, c), amount);
-      }
+    for (int i = y * line + step; i < (y + 1) * line - step; ++i) {
+      const uint8_t* p = &from.pixels[size_t(i)];
+      const int sum = p[-line - step] + p[-line] + p[-line + step] + p[-step] + 5 * p[0] + p[step] +
+                      p[line - step] + p[line] + p[line + step];
+      image.pixels[size_t(i)] = blend((2 * sum + 13) / 26, p[0], amount);
     }
   }
 }
@@ -128,35 +127,54 @@ struct Affine {
   double xx = 1, xy = 0, x0 = 0, yx = 0, yy = 1, y0 = 0;
 };
 
+// std::floor and std::round are calls where the processor is not known to have them.
+int floor_of(double v) {
+  const int whole = int(v);
+  return whole - (v < whole);
+}
+
+// A rounding error must not blend a pixel with its neighbour, or with what is outside.
+double snapped(double v) {
+  const int nearest = floor_of(v + 0.5);
+  return std::abs(v - nearest) < 1e-6 ? nearest : v;
+}
+
 void warp(const Affine& t, Image& image) {
   const Image from = image;
-  // A rounding error must not blend a pixel with its neighbour, or with what is outside.
-  const auto snapped = [](double v) {
-    return std::abs(v - std::round(v)) < 1e-6 ? std::round(v) : v;
-  };
+  const int channels = image.channels;
+  const int line = image.width * channels;
+  uint8_t* to = image.pixels.data();
   for (int y = 0; y < image.height; ++y) {
     for (int x = 0; x < image.width; ++x) {
       const double sx = snapped(t.xx * x + t.xy * y + t.x0);
       const double sy = snapped(t.yx * x + t.yy * y + t.y0);
-      const int left = int(std::floor(sx));
-      const int top = int(std::floor(sy));
+      const int left = floor_of(sx);
+      const int top = floor_of(sy);
       const float right_share = float(sx - left);
       const float lower_share = float(sy - top);
-      for (int c = 0; c < image.channels; ++c) {
-        const auto value = [&](int row, int column) {
-          const bool inside = row >= 0 && row < from.height && column >= 0 && column < from.width;
-          return inside ? float(from.at(row, column, c)) : kGrey;
-        };
+      const float shares[2][2] = {
+          {(1 - lower_share) * (1 - right_share), (1 - lower_share) * right_share},
+          {lower_share * (1 - right_share), lower_share * right_share}};
+      if (top >= 0 && top + 1 < from.height && left >= 0 && left + 1 < from.width) {
+        const uint8_t* pixel = &from.pixels[size_t(top * line + left * channels)];
+        for (int c = 0; c < channels; ++c, ++pixel) {
+          *to++ = uint8_t(shares[0][0] * float(pixel[0]) + shares[0][1] * float(pixel[channels]) +
+                          shares[1][0] * float(pixel[line]) +
+                          shares[1][1] * float(pixel[line + channels]) + 0.5f);
+        }
+        continue;
+      }
+      for (int c = 0; c < channels; ++c) {
         float sum = 0;
         for (int dy = 0; dy < 2; ++dy) {
-          const float row_share = dy == 0 ? 1 - lower_share : lower_share;
-          if (row_share == 0) continue;
           for (int dx = 0; dx < 2; ++dx) {
-            const float share = row_share * (dx == 0 ? 1 - right_share : right_share);
-            if (share != 0) sum += share * value(top + dy, left + dx);
+            const int row = top + dy;
+            const int column = left + dx;
+            const bool inside = row >= 0 && row < from.height && column >= 0 && column < from.width;
+            sum += shares[dy][dx] * (inside ? float(from.at(row, column, c)) : kGrey);
           }
         }
-        image.at(y, x, c) = uint8_t(sum + 0.5f);
+        *to++ = uint8_t(sum + 0.5f);
       }
     }
   }
