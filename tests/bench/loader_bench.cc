@@ -98,24 +98,28 @@ BENCHMARK_CAPTURE(load, fashion_mnist_shift_flip, fashion_mnist(), kShiftFlip)
     ->Arg(0)
     ->Arg(1)
     ->Arg(2)
+    ->MeasureProcessCPUTime()
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(load, cifar_rand_augment_mixup, cifar(), kStrong)
     ->ArgName("threads")
     ->Arg(1)
     ->Arg(2)
+    ->MeasureProcessCPUTime()
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(load, jpeg_500x375_crop_224, jpeg_folder(), kCrop)
     ->ArgName("threads")
     ->Arg(1)
     ->Arg(2)
+    ->MeasureProcessCPUTime()
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(load, jpeg_500x375_crop_224_rand_augment, jpeg_folder(), kCropStrong)
     ->ArgName("threads")
     ->Arg(1)
     ->Arg(2)
+    ->MeasureProcessCPUTime()
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 
