@@ -66,6 +66,15 @@ void CommandLine::add_session_options(const char* threads, const char* precision
   add()("precision", po::value<std::string>(), precision_text.c_str());
 }
 
+void CommandLine::add_data_options(bool crop_fraction) {
+  add()("strict", "stop at an image file that cannot be decoded");
+  add()("loader-threads", po::value<int>(),
+        "that make batches ahead (default: as --threads for files and rand_augment, else 0)");
+  if (!crop_fraction) return;
+  add()("crop-fraction", po::value<double>()->default_value(FolderOptions{}.crop_fraction, "0.875"),
+        "of an image file's shorter side that is shown when it is not cropped at random");
+}
+
 bool CommandLine::parse(const Arguments& arguments) {
   try {
     po::store(po::command_line_parser(arguments).options(options_).positional(positional_).run(),
@@ -128,6 +137,15 @@ Architecture CommandLine::architecture(const std::string& name_or_path) const {
   return architecture;
 }
 
+FolderOptions CommandLine::folder_options(int resolution) const {
+  FolderOptions options{.resolution = resolution, .strict = has("strict"), .quiet = has("quiet")};
+  if (has("crop-fraction")) options.crop_fraction = get<double>("crop-fraction");
+  if (!(options.crop_fraction >= 0.01 && options.crop_fraction <= 1)) {
+    throw Error("--crop-fraction must be from 0.01 to 1");
+  }
+  return options;
+}
+
 Session CommandLine::session(int threads, const std::string& precision) const {
   if (has("threads")) {
     threads = get<int>("threads");
@@ -147,12 +165,29 @@ Session CommandLine::session(int threads, const std::string& precision) const {
   }
   session.machine.precision = precision_named(
       has("precision") ? get<std::string>("precision") : precision, session.machine.device);
+  if (has("loader-threads")) {
+    session.machine.loader_threads = get<int>("loader-threads");
+    if (*session.machine.loader_threads < 0 || *session.machine.loader_threads > 1024) {
+      throw Error("--loader-threads must be from 0 to 1024");
+    }
+  }
   return session;
 }
 
 DataType parse_data_type(const std::string& name) {
   if (const auto type = data_type_named(name)) return *type;
   throw Error("--dtype: no data type is named '" + name + "'; there are int8, bf16, fp16, fp32");
+}
+
+Dataset dataset_of(const SearchConfig& config, const CommandLine& line) {
+  const auto& resolutions = config.space.resolution;
+  FolderOptions folder =
+      line.folder_options(*std::max_element(resolutions.begin(), resolutions.end()));
+  folder.crop_fraction = config.crop_fraction;
+  const Distillation& distillation =
+      config.weights.distillation.labels ? config.weights.distillation : config.train.distillation;
+  return load_dataset(config.data, config.search_validation, split_seed(distillation, config.seed),
+                      folder);
 }
 
 std::string command_text(const std::string& command, const Arguments& arguments) {

@@ -25,6 +25,9 @@ class CommandLine {
   // --threads, --device, --precision; the defaults that are stated are those given to session().
   void add_session_options(const char* threads = "all cores", const char* precision = "auto");
 
+  // --strict, --loader-threads and, unless a configuration has it, --crop-fraction.
+  void add_data_options(bool crop_fraction = true);
+
   // False after --help has been printed. Throws Error on an unknown or malformed option.
   bool parse(const Arguments& arguments);
 
@@ -41,6 +44,8 @@ class CommandLine {
 
   // A catalogue name, a file or `custom`, with --resolution, --classes and --channels applied.
   Architecture architecture(const std::string& name_or_path) const;
+  // How the images of a folder are read for a network of this resolution. Throws Error.
+  FolderOptions folder_options(int resolution) const;
   // Sets the number of threads (all cores unless --threads says otherwise, or `threads`, if not 0).
   Session session(int threads = 0, const std::string& precision = "auto") const;
 
@@ -52,6 +57,9 @@ class CommandLine {
   boost::program_options::positional_options_description positional_;
   boost::program_options::variables_map values_;
 };
+
+// The data of a search, split as it says. Throws Error.
+Dataset dataset_of(const SearchConfig& config, const CommandLine& line);
 
 // The command as a shell takes it.
 std::string command_text(const std::string& command, const Arguments& arguments);

@@ -53,6 +53,7 @@ int compare_command(const Arguments& arguments) {
                  "two-stage,one-stage,random-search,evolution,random-networks"),
              "which");
   line.add()("random-networks", po::value<int>()->default_value(8), "random networks a seed");
+  line.add_data_options(false);
   line.add_session_options();
   if (!line.parse(arguments)) return 0;
   catch_interrupts();
@@ -74,7 +75,7 @@ int compare_command(const Arguments& arguments) {
     config = load_search_config(config_path, {.seed = seed, .threads = {}});
     Session session = line.session(config.threads, config.precision);
     session.checkpoint_every = config.checkpoint_every;
-    const Dataset data = load_dataset(config.data, config.search_validation, split_seed(config.weights.distillation, seed));
+    const Dataset data = dataset_of(config, line);
     check_contest(config, ways, data);
     for (Way way : ways) {
       const std::vector<Entry> found = run_way(out, config, way, random_networks, data, session);

@@ -158,7 +158,9 @@ Json search_report(const RunFolder& run, const SearchConfig& config, const Searc
     entry["argmax"] = result["argmax"];
     entry["best"] = result["best"];
     report["stages"].push_back(entry);
-    report["timing"].push_back({{"phase", phase + " search"}, {"seconds", run.seconds(phase)}});
+    report["timing"].push_back({{"phase", phase + " search"},
+                                {"seconds", run.seconds(phase)},
+                                {"images_per_second", run.rates(phase)}});
   }
   std::vector<RatedNetwork> networks;
   size_t reference = 0;
@@ -167,7 +169,9 @@ Json search_report(const RunFolder& run, const SearchConfig& config, const Searc
     if (contender.kind == "reference") reference = i;
     networks.push_back({contender.architecture, trained_accuracy(contender.trained)});
     const std::string phase = "train " + contender.name;
-    report["timing"].push_back({{"phase", phase}, {"seconds", run.seconds(phase)}});
+    report["timing"].push_back({{"phase", phase},
+                                {"seconds", run.seconds(phase)},
+                                {"images_per_second", run.rates(phase)}});
   }
   if (!outcome.contenders.empty()) {
     report["reference"] = networks[reference].architecture.name;

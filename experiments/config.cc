@@ -180,6 +180,7 @@ SearchConfig load_search_config(const std::string& path, const ConfigOverrides& 
   config.space = read_space(reader);
   config.data = reader.required<std::string>("data");
   bounded(reader, "search_validation", config.search_validation, 16, 1e9);
+  bounded(reader, "crop_fraction", config.crop_fraction, 0.01, 1);
   bounded(reader, "seed", config.seed, 0, 1e18);
   bounded(reader, "threads", config.threads, 0, 4096);
   reader.optional("precision", config.precision);

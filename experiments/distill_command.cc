@@ -34,6 +34,7 @@ int distill_command(const Arguments& arguments) {
              "probabilities kept of an image (default: all of at most 32 classes, else 16)");
   line.add()("batch-size", po::value<int>()->default_value(500), "images");
   line.add_input_options();
+  line.add_data_options();
   line.add_session_options();
   if (!line.parse(arguments)) return 0;
   catch_interrupts();
@@ -55,8 +56,9 @@ int distill_command(const Arguments& arguments) {
       .top_k = line.get<int64_t>("top-k"),
       .temperature = line.get<double>("temperature")};
   const Architecture architecture = line.architecture(line.words()[0]);
-  const Dataset data = load_dataset(line.required("data"), line.get<int64_t>("search-validation"),
-                                    options.split_seed);
+  const Dataset data =
+      load_dataset(line.required("data"), line.get<int64_t>("search-validation"),
+                   options.split_seed, line.folder_options(architecture.resolution));
   require_fits(architecture, data);
   const std::string weights = line.required("weights");
   const Teacher teacher({.architecture = architecture, .weights = weights}, data, session.machine);

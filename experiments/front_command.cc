@@ -71,14 +71,13 @@ int front_command(const Arguments& arguments) {
   line.add()("evaluations", po::value<int>()->default_value(120), "networks tried");
   line.add()("seed", po::value<int64_t>()->default_value(0), "of what is tried");
   line.add()("resume", "go on with what is in --out");
+  line.add_data_options(false);
   line.add_session_options();
   if (!line.parse(arguments)) return 0;
   catch_interrupts();
   if (line.words().empty()) throw Error("front needs the folder of a search run");
   const std::string folder = line.words()[0];
   SearchConfig config = load_search_config(folder + "/config.yaml", {});
-  const uint64_t split = split_seed(config.weights.distillation, config.seed);
-  config.seed = mix(line.seed(), 1000);
   const SearchStage stage =
       stage_of_run(folder, line.has("stage") ? line.get<std::string>("stage") : "");
   const int evaluations = line.get<int>("evaluations");
@@ -93,7 +92,8 @@ int front_command(const Arguments& arguments) {
   const Architecture reference = for_space(find_architecture(reference_name), config.space);
   const Reward reward = fronts_of(lower(reference), points, range);
   const Session session = line.session(config.threads, config.precision);
-  const Dataset data = load_dataset(config.data, config.search_validation, split);
+  const Dataset data = dataset_of(config, line);
+  config.seed = mix(line.seed(), 1000);
   const SearchSpace space = searched_space(config, folder, stage);
 
   const std::string fingerprint = fmt::format(

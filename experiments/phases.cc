@@ -1,5 +1,6 @@
 #include "experiments/phases.h"
 
+#include <chrono>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -70,6 +71,20 @@ void say(const Session& session, const std::string& line) {
   if (!session.quiet) fmt::print(stderr, "{}\n", line);
 }
 
+// What training took, beside what the loader alone would give: on stderr and in the run's report;
+// results have no times.
+void say_rates(RunFolder& run, const Session& session, const std::string& phase, double images,
+               double seconds, const Loader& loader) {
+  const double training = images / std::max(1e-9, seconds);
+  run.set_rates({{"training", training}, {"loader", loader.images_per_second()}});
+  say(session, fmt::format("{}: {:.0f} s, {:.0f} training images/s; the loader alone {:.0f}", phase,
+                           seconds, training, loader.images_per_second()));
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
 void warm_start(Supernet& supernet, const SearchSpace& previous_space, const std::string& weights) {
   ParameterStore previous(previous_space);
   load_weights(weights, previous);
@@ -97,6 +112,12 @@ Json targets_json(const Reward& reward) {
                     {"latency_macs", is_point ? Json(target.latency[0].value) : Json()}});
   }
   return list;
+}
+
+void say_damaged(const Dataset& data, const Session& session) {
+  if (!data.damaged || data.damaged->count() == 0) return;
+  say(session, fmt::format("{}: files that could not be decoded: {}; others stand in for them",
+                           data.name, data.damaged->count()));
 }
 
 Reward scaled_targets(Reward reward, double factor) {
@@ -173,14 +194,12 @@ Json search_phase(RunFolder& run, const SearchConfig& config, SearchStage stage,
                                "; last good checkpoint: " + run.file("checkpoint.safetensors") +
                                ", step " + std::to_string(last_checkpoint));
     }
-    const double seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    const double step_seconds = supernet.step_seconds();
+    say_rates(run, session, phase, (tunas.steps - first) * images, seconds_since(start),
+              supernet.loader());
     say(session,
-        fmt::format(
-            "{}: {:.0f} s, {:.0f} training images/s; of the steps' time {:.2f} % is slicing", phase,
-            seconds, (tunas.steps - first) * images / seconds,
-            100 * supernet.slicing_seconds() / std::max(1e-9, step_seconds)));
+        fmt::format("{}: of the steps' time {:.2f} % is slicing", phase,
+                    100 * supernet.slicing_seconds() / std::max(1e-9, supernet.step_seconds())));
+    say_damaged(data, session);
   }
   save_weights(supernet_file(run.file("."), stage), supernet.parameters());
 
@@ -247,6 +266,8 @@ Json training_phase(RunFolder& run, const std::string& name, const Architecture&
     run.restore(trainer.state());
     say(session, fmt::format("{}: resumed at step {}", phase, trainer.step()));
   }
+  const int first = trainer.step();
+  const auto start_time = std::chrono::steady_clock::now();
   {
     Progress progress(phase, trainer.step(), trainer.steps(), options.batch_size, session.quiet);
     while (trainer.step() < trainer.steps()) {
@@ -258,6 +279,8 @@ Json training_phase(RunFolder& run, const std::string& name, const Architecture&
           run, session, trainer.step(), [&] { return Json(trainer.step()); }, trainer.state());
     }
   }
+  say_rates(run, session, phase, double(options.batch_size) * (trainer.steps() - first),
+            seconds_since(start_time), trainer.loader());
   const auto accuracy = [&](const char* split, const ImageSet& set, int64_t most) -> Json {
     if (set.size() == 0) return {};
     const Accuracy a = trainer.evaluate(set, most);
@@ -280,6 +303,7 @@ Json training_phase(RunFolder& run, const std::string& name, const Architecture&
   result["train"] = accuracy("train", data.train, kMostTrainImages);
   result["search_validation"] = accuracy("search-validation", data.search_validation, kAll);
   result["test"] = accuracy("test", data.test, kAll);
+  say_damaged(data, session);
   save_weights(run.file(name + ".safetensors"), trainer.result());
   run.finish(result);
   say(session, fmt::format("{}: top-1 {} after {} epochs {}", phase, top1_text(result),

@@ -18,6 +18,9 @@ struct Session {
   int checkpoint_every = 100;  // steps
 };
 
+// Says how many files of an image folder could not be decoded so far, if any.
+void say_damaged(const Dataset& data, const Session& session);
+
 // The reward with every target's latency multiplied.
 Reward scaled_targets(Reward reward, double factor);
 

@@ -62,6 +62,7 @@ int rank_command(const Arguments& arguments) {
              "YAML of the training from scratch, if not the run's");
   line.add()("seed", po::value<int64_t>()->default_value(0), "of the sample and of the training");
   line.add()("resume", "go on with the ranking in --out");
+  line.add_data_options(false);
   line.add_session_options();
   if (!line.parse(arguments)) return 0;
   catch_interrupts();
@@ -84,7 +85,7 @@ int rank_command(const Arguments& arguments) {
   const uint64_t seed = line.seed();
   Session session = line.session(config.threads, config.precision);
   session.checkpoint_every = config.checkpoint_every;
-  const Dataset data = load_dataset(config.data, config.search_validation, split_seed(config.weights.distillation, config.seed));
+  const Dataset data = dataset_of(config, line);
 
   const SearchSpace space = searched_space(config, folder, stage);
   const CostTable table(space, config.reward.ridge_points());

@@ -90,6 +90,7 @@ RunFolder RunFolder::resume(const std::string& path, const std::string& fingerpr
     state = Json::parse(metadata.at("run"));
     run.finished_ = state.at("finished");
     run.seconds_ = state.at("seconds");
+    run.rates_ = state.value("images_per_second", Json::object());
     run.unfinished_ = state.at("current");
     if (metadata.at("fingerprint") != fingerprint) {
       throw Error(file, 0,
@@ -115,6 +116,8 @@ const Json* RunFolder::result(const std::string& phase) const {
 }
 
 double RunFolder::seconds(const std::string& phase) const { return seconds_.value(phase, 0.0); }
+
+Json RunFolder::rates(const std::string& phase) const { return rates_.value(phase, Json()); }
 
 std::optional<Json> RunFolder::begin(const std::string& phase) {
   phase_ = phase;
@@ -154,6 +157,7 @@ void RunFolder::write(const Json& current, const NamedTensors& tensors) {
   }
   const Json state = {{"finished", finished_},
                       {"seconds", seconds_},
+                      {"images_per_second", rates_},
                       {"current", current},
                       {"log_bytes", log_bytes}};
   write_safetensors(

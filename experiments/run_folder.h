@@ -34,11 +34,16 @@ class RunFolder {
   // Result of a phase that is over.
   const Json* result(const std::string& phase) const;
   double seconds(const std::string& phase) const;
+  // What set_rates() was told of a phase, else null.
+  Json rates(const std::string& phase) const;
 
   // Starts the clock of a phase. Its state where the run was stopped in the middle of it.
   std::optional<Json> begin(const std::string& phase);
   // The tensors that go with begin()'s state.
   void restore(const NamedTensors& tensors) const;
+
+  // Images per second of the current phase, kept beside its seconds.
+  void set_rates(const Json& rates) { rates_[phase_] = rates; }
 
   void log(const Json& record);
   // Writes the checkpoint of the current phase.
@@ -58,6 +63,7 @@ class RunFolder {
   std::string phase_;
   Json finished_ = Json::object();
   Json seconds_ = Json::object();
+  Json rates_ = Json::object();
   Json unfinished_;  // {"phase": ..., "state": ...} of the checkpoint read by resume()
   TensorFile resumed_;
   std::chrono::steady_clock::time_point began_;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <fstream>
 
 #include <fmt/format.h>
@@ -69,6 +70,7 @@ int search_command(const Arguments& arguments) {
   line.add()("from", po::value<std::string>(), "folder of the run that fine or hybrid starts from");
   line.add()("resume", "go on with the run in --out");
   line.add()("seed", po::value<int64_t>(), "instead of the configuration's");
+  line.add_data_options(false);
   line.add_session_options();
   if (!line.parse(arguments)) return 0;
   catch_interrupts();
@@ -91,10 +93,7 @@ int search_command(const Arguments& arguments) {
   }
   Session session = line.session(config.threads, config.precision);
   session.checkpoint_every = config.checkpoint_every;
-  const Distillation& distillation =
-      config.weights.distillation.labels ? config.weights.distillation : config.train.distillation;
-  const Dataset data =
-      load_dataset(config.data, config.search_validation, split_seed(distillation, config.seed));
+  const Dataset data = dataset_of(config, line);
   const StartingPoint start = check_search(config, stages, from, data);
 
   const std::string machine =

@@ -10,10 +10,11 @@ namespace ridgewalk {
 
 int train_command(const Arguments& arguments) {
   namespace po = boost::program_options;
-  CommandLine line("train ARCH --data D --out DIR [--weights W] [--config FILE] [--resume]",
-                   "Trains a network from scratch, or from given weights. D is fashion-mnist or\n"
-                   "idx:DIR.",
-                   "arch", 1);
+  CommandLine line(
+      "train ARCH --data D --out DIR [--weights W] [--config FILE] [--resume]",
+      std::string("Trains a network from scratch, or from given weights. D is one of\n") +
+          kDatasets + ".",
+      "arch", 1);
   line.add()("data", po::value<std::string>(), "data set");
   line.add()("out", po::value<std::string>(), "the run's folder");
   line.add()("config", po::value<std::string>(), "YAML of epochs, batch_size, optimizer, ...");
@@ -28,6 +29,7 @@ int train_command(const Arguments& arguments) {
              "training images held out and reported apart");
   line.add()("checkpoint-every", po::value<int>()->default_value(100), "steps");
   line.add()("resume", "go on with the run in --out");
+  line.add_data_options();
   line.add_input_options();
   line.add_session_options();
   if (!line.parse(arguments)) return 0;
@@ -51,9 +53,10 @@ int train_command(const Arguments& arguments) {
   session.checkpoint_every = line.get<int>("checkpoint-every");
   if (session.checkpoint_every < 1) throw Error("--checkpoint-every must be at least 1");
   const auto held_out = line.get<int64_t>("search-validation");
-  const Dataset data =
-      load_dataset(line.required("data"), held_out, split_seed(options.distillation, options.seed));
   const Architecture architecture = line.architecture(line.words()[0]);
+  const FolderOptions folder = line.folder_options(architecture.resolution);
+  const Dataset data = load_dataset(line.required("data"), held_out,
+                                    split_seed(options.distillation, options.seed), folder);
   // Refuses a network that does not fit the data before anything is written.
   { const Trainer probe(architecture, data, options, session.machine); }
 
@@ -65,6 +68,7 @@ int train_command(const Arguments& arguments) {
   if (options.distillation.labels) {
     fingerprint += fmt::format(" distilled {}", options.distillation.labels->hash);
   }
+  if (data.damaged) fingerprint += fmt::format(" crop {}", data.crop_fraction);
   const std::string out = line.required("out");
   RunFolder run = line.has("resume") ? RunFolder::resume(out, fingerprint)
                                      : RunFolder::create(out, fingerprint);

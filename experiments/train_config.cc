@@ -2,6 +2,7 @@
 
 #include "experiments/config_fields.h"
 #include "space/catalog.h"
+#include "supernet/augmentation_yaml.h"
 
 namespace ridgewalk {
 namespace {
@@ -20,11 +21,6 @@ void read_optimizer(FieldReader& reader, OptimizerOptions& options) {
   bounded(reader, "weight_decay", options.weight_decay, 0, 10);
   bounded(reader, "l2", options.l2, 0, 10);
   bounded(reader, "clip_norm", options.clip_norm, 0, 1e9);
-}
-
-void read_augmentation(FieldReader& reader, Augmentation& augmentation) {
-  bounded(reader, "shift", augmentation.shift, 0, 1000);
-  reader.optional("flip", augmentation.flip);
 }
 
 // distilled: FILE, or teacher: {network: ARCH, weights: FILE, weight: 1, resolution: the network's}
@@ -49,14 +45,6 @@ void read_distillation(FieldReader& reader, Distillation& distillation,
 }
 
 }  // namespace
-
-Augmentation augmentation_from_yaml(const std::string& text, const std::string& file) {
-  FieldReader reader(parse_yaml(text, file));
-  Augmentation augmentation;
-  read_augmentation(reader, augmentation);
-  reader.finish();
-  return augmentation;
-}
 
 void use_distilled(const std::string& path, Distillation& distillation,
                    Augmentation& augmentation) {

@@ -15,9 +15,6 @@ TrainOptions read_train(const YamlSource& source);
 // The same as a file of its own.
 TrainOptions load_train_options(const std::string& path);
 
-// The augmentation's keys of a training. `file` names the text in errors.
-Augmentation augmentation_from_yaml(const std::string& text, const std::string& file);
-
 // Makes `distillation` and `augmentation` those of a file of `ridgewalk distill`. Throws Error when
 // there is a teacher or an augmentation already.
 void use_distilled(const std::string& path, Distillation& distillation, Augmentation& augmentation);

@@ -134,4 +134,19 @@ class FieldReader {
   std::vector<std::string> known_;
 };
 
+// Reads a number, if the key is there, and checks its range.
+template <class T>
+void bounded(FieldReader& reader, const char* name, T& value, double low, double high) {
+  if (!reader.has(name)) return;
+  const YamlSource source = reader.child(name);
+  // A negative text would wrap around in an unsigned type.
+  const auto number = yaml_value<double>(source, name);
+  if (!(number >= low && number <= high)) {
+    std::ostringstream message;
+    message << "'" << name << "' is " << number << "; it must be from " << low << " to " << high;
+    source.fail(message.str());
+  }
+  value = yaml_value<T>(source, name);
+}
+
 }  // namespace ridgewalk

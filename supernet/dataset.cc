@@ -1,19 +1,20 @@
 #include "supernet/dataset.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
-#include <numeric>
-#include <random>
 
 #include "space/error.h"
+#include "supernet/cifar.h"
 #include "supernet/idx.h"
+#include "supernet/random.h"
 
 namespace ridgewalk {
 namespace {
 
 constexpr const char* kFashionMnist = "/usr/share/datasets/fashion-mnist";
+constexpr std::array<double, 3> kImageNetMean = {0.485, 0.456, 0.406};
+constexpr std::array<double, 3> kImageNetDeviation = {0.229, 0.224, 0.225};
 
 // `stem`, gzipped or not.
 std::string idx_path(const std::string& folder, const std::string& stem) {
@@ -24,7 +25,15 @@ std::string idx_path(const std::string& folder, const std::string& stem) {
               "is not there; install Debian's dataset-fashion-mnist or give idx:DIR");
 }
 
-ImageSet read_set(const std::string& folder, const std::string& part) {
+ImageSet in_memory(const std::vector<uint8_t>& pixels, torch::IntArrayRef shape,
+                   const std::vector<uint8_t>& labels) {
+  ImageSet set{torch::empty(shape, torch::kUInt8), torch::empty({shape[0]}, torch::kLong)};
+  std::copy(pixels.begin(), pixels.end(), set.images.data_ptr<uint8_t>());
+  std::copy(labels.begin(), labels.end(), set.labels.data_ptr<int64_t>());
+  return set;
+}
+
+ImageSet read_idx_set(const std::string& folder, const std::string& part) {
   const std::string images_path = idx_path(folder, part + "-images-idx3-ubyte");
   const std::string labels_path = idx_path(folder, part + "-labels-idx1-ubyte");
   const IdxArray images = read_idx(images_path, 3);
@@ -35,66 +44,125 @@ ImageSet read_set(const std::string& folder, const std::string& part) {
                     std::to_string(images.shape[0]) + " images");
   }
   if (images.shape[1] != images.shape[2]) throw Error(images_path, 0, "images must be square");
-  ImageSet set;
-  set.images = torch::empty({images.shape[0], images.shape[1], images.shape[2], 1}, torch::kUInt8);
-  std::copy(images.bytes.begin(), images.bytes.end(), set.images.data_ptr<uint8_t>());
-  set.labels = torch::empty({labels.shape[0]}, torch::kLong);
-  std::copy(labels.bytes.begin(), labels.bytes.end(), set.labels.data_ptr<int64_t>());
-  return set;
+  return in_memory(images.bytes, {images.shape[0], images.shape[1], images.shape[2], 1},
+                   labels.bytes);
 }
 
-// Fisher-Yates, the same on every machine.
-std::vector<int64_t> permutation(int64_t size, uint64_t seed) {
-  std::vector<int64_t> order(static_cast<size_t>(size));
-  std::iota(order.begin(), order.end(), 0);
-  std::mt19937_64 random(seed);
-  for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random() % i]);
-  return order;
+// The readers leave all training images in `train`.
+Dataset read_idx_folder(const std::string& folder) {
+  Dataset data{.name = {},
+               .train = read_idx_set(folder, "train"),
+               .search_validation = {},
+               .test = read_idx_set(folder, "t10k")};
+  data.classes = int(std::max(data.train.labels.max().item<int64_t>(),
+                              data.test.labels.max().item<int64_t>())) +
+                 1;
+  if (data.test.images.size(1) != data.train.images.size(1)) {
+    throw Error(folder, 0, "test images are not of the size of the training images");
+  }
+  return data;
+}
+
+Dataset of_cifar(const Cifar& cifar) {
+  const auto set = [](const CifarSet& from) {
+    return in_memory(from.pixels, {int64_t(from.labels.size()), 32, 32, 3}, from.labels);
+  };
+  return {.name = {},
+          .train = set(cifar.train),
+          .search_validation = {},
+          .test = set(cifar.test),
+          .classes = cifar.classes};
+}
+
+Dataset of_folder(const std::string& folder, const FolderOptions& options) {
+  Dataset data;
+  data.damaged = std::make_shared<DamagedFiles>(options.strict, options.quiet);
+  const ImageFolder images = read_image_folder(folder, *data.damaged);
+  const auto set = [](const ImageFiles& files) {
+    return ImageSet{{}, torch::tensor(files.labels, torch::kInt).to(torch::kLong), files.paths};
+  };
+  data.train = set(images.train);
+  data.test = set(images.test);
+  data.classes = int(images.classes.size());
+  data.crop_fraction = options.crop_fraction;
+  return data;
 }
 
 ImageSet subset(const ImageSet& set, const std::vector<int64_t>& indices) {
   const auto index = torch::tensor(indices, torch::kLong);
-  return {set.images.index_select(0, index), set.labels.index_select(0, index)};
+  ImageSet part{{}, set.labels.index_select(0, index)};
+  if (set.paths.empty()) {
+    part.images = set.images.index_select(0, index);
+  } else {
+    for (const int64_t i : indices) part.paths.push_back(set.paths[size_t(i)]);
+  }
+  return part;
+}
+
+// Mean and deviation of each channel of the training images.
+void normalize_by_pixels(Dataset& data) {
+  const int64_t channels = data.channels;
+  std::vector<std::array<int64_t, 256>> counts(static_cast<size_t>(channels));
+  const uint8_t* pixel = data.train.images.data_ptr<uint8_t>();
+  const int64_t pixels = data.train.images.numel() / channels;
+  for (int64_t i = 0; i < pixels; ++i) {
+    for (auto& channel : counts) ++channel[*pixel++];
+  }
+  for (size_t c = 0; c < counts.size(); ++c) {
+    int64_t sum = 0;
+    for (size_t v = 0; v < 256; ++v) sum += int64_t(v) * counts[c][v];
+    const double mean = double(sum) / double(pixels) / 255;
+    double squares = 0;
+    for (size_t v = 0; v < 256; ++v) {
+      squares += double(counts[c][v]) * std::pow(double(v) / 255 - mean, 2);
+    }
+    data.mean[c] = mean;
+    data.deviation[c] = std::max(1e-6, std::sqrt(squares / double(pixels - 1)));
+  }
 }
 
 }  // namespace
 
-uint64_t mix(uint64_t a, uint64_t b) {
-  uint64_t z = a + 0x9e3779b97f4a7c15ull * (b + 1);
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-  return z ^ (z >> 31);
-}
-
-Dataset load_dataset(const std::string& spec, int64_t search_validation, uint64_t seed) {
-  std::string folder = kFashionMnist;
-  if (spec.rfind("idx:", 0) == 0) {
-    folder = spec.substr(4);
-  } else if (spec != "fashion-mnist") {
-    throw Error(spec, 0, "is no data set; give fashion-mnist or idx:DIR");
+Dataset load_dataset(const std::string& spec, int64_t search_validation, uint64_t seed,
+                     const FolderOptions& options) {
+  const size_t colon = spec.find(':');
+  const std::string kind = spec.substr(0, colon);
+  const std::string folder = colon == std::string::npos ? "" : spec.substr(colon + 1);
+  Dataset data;
+  if (spec == "fashion-mnist") {
+    data = read_idx_folder(kFashionMnist);
+  } else if (kind == "idx" && !folder.empty()) {
+    data = read_idx_folder(folder);
+  } else if (kind == "cifar10" && !folder.empty()) {
+    data = of_cifar(read_cifar10(folder));
+  } else if (kind == "cifar100" && !folder.empty()) {
+    data = of_cifar(read_cifar100(folder));
+  } else if (kind == "imagefolder" && !folder.empty()) {
+    data = of_folder(folder, options);
+  } else {
+    throw Error(spec, 0, "is no data set; give " + std::string(kDatasets));
   }
-  const ImageSet all = read_set(folder, "train");
-  Dataset data{
-      .name = spec, .train = {}, .search_validation = {}, .test = read_set(folder, "t10k")};
+  data.name = spec;
+  const ImageSet all = data.train;
   if (search_validation < 0 || search_validation >= all.size()) {
     throw Error(spec, 0,
                 "has " + std::to_string(all.size()) + " training images; " +
                     std::to_string(search_validation) +
                     " cannot be held out for search validation");
   }
-  std::vector<int64_t> order = permutation(all.size(), seed);
+  const std::vector<int64_t> order = permutation(all.size(), seed);
   data.search_validation = subset(all, {order.begin(), order.begin() + search_validation});
   data.train = subset(all, {order.begin() + search_validation, order.end()});
-  data.classes =
-      int(std::max(all.labels.max().item<int64_t>(), data.test.labels.max().item<int64_t>())) + 1;
-  data.channels = int(all.images.size(3));
-  data.resolution = int(all.images.size(1));
-  if (data.test.images.size(1) != data.resolution) {
-    throw Error(folder, 0, "test images are not of the size of the training images");
+  if (data.damaged) {
+    data.channels = 3;
+    data.resolution = options.resolution;
+    data.mean = kImageNetMean;
+    data.deviation = kImageNetDeviation;
+  } else {
+    data.channels = int(all.images.size(3));
+    data.resolution = int(all.images.size(1));
+    normalize_by_pixels(data);
   }
-  const torch::Tensor pixels = data.train.images.to(torch::kDouble) / 255;
-  data.mean = pixels.mean().item<double>();
-  data.deviation = std::max(1e-6, pixels.std().item<double>());
   return data;
 }
 
@@ -105,66 +173,6 @@ void require_fits(const Architecture& architecture, const Dataset& data) {
               std::to_string(architecture.classes) + " classes; " + data.name + " has " +
               std::to_string(data.channels) + " and " + std::to_string(data.classes) +
               " (--channels and --classes change them)");
-}
-
-BatchOrder::BatchOrder(int64_t set_size, int64_t batch_size, uint64_t seed)
-    : set_size_(set_size),
-      batch_size_(std::min(batch_size, set_size)),
-      batches_(set_size / batch_size_),
-      seed_(seed) {}
-
-std::vector<int64_t> BatchOrder::indices(int64_t number) {
-  const int64_t epoch = number / batches_;
-  if (epoch != epoch_) {
-    permutation_ = permutation(set_size_, mix(seed_, uint64_t(epoch)));
-    epoch_ = epoch;
-  }
-  const auto first = permutation_.begin() + (number % batches_) * batch_size_;
-  return {first, first + batch_size_};
-}
-
-std::vector<Draw> draws(const std::vector<int64_t>& images, uint64_t seed) {
-  std::vector<Draw> result;
-  for (size_t n = 0; n < images.size(); ++n) result.push_back({images[n], mix(seed, n)});
-  return result;
-}
-
-Batch make_batch(const Dataset& data, const ImageSet& set, std::span<const Draw> draws,
-                 const Augmentation& augmentation) {
-  const int64_t count = int64_t(draws.size());
-  const int64_t side = data.resolution;
-  const int64_t channels = data.channels;
-  torch::Tensor pixels = torch::empty({count, side, side, channels});
-  torch::Tensor labels = torch::empty({count}, torch::kLong);
-  const uint8_t* from = set.images.data_ptr<uint8_t>();
-  const int64_t* label = set.labels.data_ptr<int64_t>();
-  float* to = pixels.data_ptr<float>();
-  const float scale = float(1 / (255 * data.deviation));
-  const float offset = float(-data.mean / data.deviation);
-  at::parallel_for(0, count, 16, [&](int64_t begin, int64_t end) {
-    for (int64_t n = begin; n < end; ++n) {
-      uint64_t bits = draws[size_t(n)].seed;
-      const int64_t range = 2 * augmentation.shift + 1;
-      const int64_t dy = int64_t(bits % uint64_t(range)) - augmentation.shift;
-      bits /= uint64_t(range);
-      const int64_t dx = int64_t(bits % uint64_t(range)) - augmentation.shift;
-      const bool flip = augmentation.flip && (bits >> 40 & 1);
-      const uint8_t* image = from + draws[size_t(n)].image * side * side * channels;
-      float* out = to + n * side * side * channels;
-      for (int64_t y = 0; y < side; ++y) {
-        for (int64_t x = 0; x < side; ++x) {
-          const int64_t sy = y + dy;
-          const int64_t sx = (flip ? side - 1 - x : x) + dx;
-          const bool inside = sy >= 0 && sy < side && sx >= 0 && sx < side;
-          for (int64_t c = 0; c < channels; ++c) {
-            *out++ = inside ? float(image[(sy * side + sx) * channels + c]) * scale + offset : 0.0f;
-          }
-        }
-      }
-    }
-  });
-  for (int64_t n = 0; n < count; ++n) labels.data_ptr<int64_t>()[n] = label[draws[size_t(n)].image];
-  return {pixels.permute({0, 3, 1, 2}), labels, {}};
 }
 
 }  // namespace ridgewalk

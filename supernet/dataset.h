@@ -1,21 +1,24 @@
-// Images with labels, their splits, and batches of them that depend on nothing but seed and number.
+// Images with labels and their splits.
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <span>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include <torch/torch.h>
 
 #include "space/architecture.h"
+#include "supernet/image_folder.h"
 
 namespace ridgewalk {
 
 struct ImageSet {
-  torch::Tensor images;  // uint8 [N, H, W, C]
-  torch::Tensor labels;  // int64 [N]
-  int64_t size() const { return images.size(0); }
+  torch::Tensor images;                 // uint8 [N, H, W, C]; not defined where they are in files
+  torch::Tensor labels;                 // int64 [N]
+  std::vector<std::string> paths = {};  // [N] of an image folder, else empty
+  int64_t size() const { return labels.size(0); }
 };
 
 // `search_validation` is held out of the training images: a search never sees `test`.
@@ -23,59 +26,35 @@ struct Dataset {
   std::string name;
   ImageSet train, search_validation, test;
   int classes = 0;
-  int channels = 0;
+  int channels = 0;  // 1 or 3
   int resolution = 0;
-  double mean = 0, deviation = 1;  // of the training pixels, in [0, 1]
+  // Of each channel, in [0, 1]: of the training pixels; of an image folder ImageNet's, with which
+  // published weights were trained and which do not change with the images that are held out.
+  std::array<double, 3> mean = {}, deviation = {1, 1, 1};
+  double crop_fraction = 0.875;  // of files' shorter side, where no random crop is asked for
+  std::shared_ptr<DamagedFiles> damaged = {};  // of an image folder
 };
 
 // Throws Error when the architecture's channels or classes are not the data's.
 void require_fits(const Architecture& architecture, const Dataset& data);
 
-// "fashion-mnist" (Debian's package dataset-fashion-mnist) or "idx:DIR", a folder with the four
-// files of MNIST, gzipped or not. The images held out are drawn with `seed`. Throws Error.
-Dataset load_dataset(const std::string& spec, int64_t search_validation, uint64_t seed);
-
-struct Augmentation {
-  int shift = 0;      // moved by up to so many pixels each way, edges filled with the mean
-  bool flip = false;  // mirrored with chance 1/2
-  bool operator==(const Augmentation&) const = default;
+// How the images of a folder are read; the other data sets are in memory as they are.
+struct FolderOptions {
+  int resolution = 224;  // height and width of what is cut out of them
+  double crop_fraction = 0.875;
+  bool strict = false;  // a file that cannot be decoded is an Error
+  bool quiet = false;   // nor named on stderr
 };
 
-// One example: an image of a set, and the seed that decides all that chance does to it. What a
-// batch holds is a function of its draws and the augmentation alone.
-struct Draw {
-  int64_t image = 0;
-  uint64_t seed = 0;
-};
+// What load_dataset() takes, for help texts.
+inline constexpr const char* kDatasets =
+    "fashion-mnist, idx:DIR, cifar10:DIR, cifar100:DIR or imagefolder:DIR";
 
-struct Batch {
-  torch::Tensor images;   // float [N, C, H, W], channels_last, zero mean and unit deviation
-  torch::Tensor labels;   // int64 [N]
-  torch::Tensor targets;  // float [N, classes], each row a distribution: only where labels are soft
-};
-
-// The order of a set: batch `number` of batches of `size`, each epoch a new permutation, the
-// remainder of an epoch left out.
-class BatchOrder {
- public:
-  BatchOrder(int64_t set_size, int64_t batch_size, uint64_t seed);
-  std::vector<int64_t> indices(int64_t number);
-  int64_t batches_per_epoch() const { return batches_; }
-
- private:
-  int64_t set_size_, batch_size_, batches_;
-  uint64_t seed_;
-  int64_t epoch_ = -1;
-  std::vector<int64_t> permutation_;
-};
-
-// Draw n has the seed mix(seed, n).
-std::vector<Draw> draws(const std::vector<int64_t>& images, uint64_t seed);
-
-Batch make_batch(const Dataset& data, const ImageSet& set, std::span<const Draw> draws,
-                 const Augmentation& augmentation);
-
-// A well-mixed seed from two (splitmix64).
-uint64_t mix(uint64_t a, uint64_t b);
+// "fashion-mnist" (Debian's package dataset-fashion-mnist); "idx:DIR", a folder with the four files
+// of MNIST, gzipped or not; "cifar10:DIR" and "cifar100:DIR", their binary versions;
+// "imagefolder:DIR" with DIR/train/CLASS/*.jpg and DIR/test (or DIR/val) alike. The images held out
+// are drawn with `seed`. Throws Error.
+Dataset load_dataset(const std::string& spec, int64_t search_validation, uint64_t seed,
+                     const FolderOptions& options = {});
 
 }  // namespace ridgewalk

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 
 #include <nlohmann/json.hpp>
 
@@ -117,7 +118,16 @@ bool is_sound(const DistilledLabels& labels) {
 
 }  // namespace
 
-uint64_t hash_of(const ImageSet& set) { return mix(hash_of(set.images), hash_of(set.labels)); }
+uint64_t hash_of(const ImageSet& set) {
+  uint64_t hash = hash_of(set.labels);
+  if (set.paths.empty()) return mix(hash_of(set.images), hash);
+  // Of images in files the names, without the folder that they happen to lie in.
+  for (const std::string& path : set.paths) {
+    const std::string name = std::filesystem::path(path).filename();
+    hash = mix(hash, hash_of(name.data(), name.size()));
+  }
+  return hash;
+}
 
 Teacher::Teacher(const TeacherOptions& options, const Dataset& data, const Machine& machine)
     : machine_(machine),

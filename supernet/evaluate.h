@@ -2,8 +2,9 @@
 #pragma once
 
 #include <limits>
+#include <optional>
 
-#include "supernet/dataset.h"
+#include "supernet/batch.h"
 #include "supernet/executor.h"
 #include "supernet/precision.h"
 
@@ -19,6 +20,7 @@ struct Accuracy {
 struct Machine {
   torch::Device device = torch::kCPU;
   Precision precision = Precision::kFp32;
+  std::optional<int> loader_threads = {};  // that make batches ahead, if not what fits the data
 };
 
 // Images as the network expects them: on the device, resized when the resolutions differ.

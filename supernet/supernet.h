@@ -41,6 +41,7 @@ class Supernet {
   // What the last training steps spent on binding samples to slices and in all.
   double slicing_seconds() const { return slicing_seconds_; }
   double step_seconds() const { return step_seconds_; }
+  const Loader& loader() const { return batches_.loader(); }
 
  private:
   Executor bind(const Decisions& sample);

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "space/architecture.h"
-#include "supernet/dataset.h"
 #include "supernet/evaluate.h"
+#include "supernet/loader.h"
 #include "supernet/optimizer.h"
 #include "supernet/safetensors.h"
 #include "supernet/training_batches.h"
@@ -54,6 +54,7 @@ class Trainer {
   double advance();
   // Of result(), over at most `most` images.
   Accuracy evaluate(const ImageSet& set, int64_t most = std::numeric_limits<int64_t>::max()) const;
+  const Loader& loader() const { return batches_.loader(); }
 
   NamedTensors state() const;
   ParameterStore& parameters() { return parameters_; }

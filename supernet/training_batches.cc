@@ -2,9 +2,30 @@
 
 namespace ridgewalk {
 
+namespace {
+
+DrawBatch draws_of(const BatchOptions& options, BatchOrder order) {
+  const auto labels = options.distillation.labels;
+  if (!labels) return in_order(std::move(order), options.draw_seed);
+  return [order = std::move(order), labels](int64_t number) mutable {
+    const int64_t replica = number / order.batches_per_epoch() % labels->replicas;
+    std::vector<Draw> list;
+    for (int64_t image : order.indices(number)) list.push_back(labels->draw(image, replica));
+    return list;
+  };
+}
+
+}  // namespace
+
 TrainingBatches::TrainingBatches(const Dataset& data, const BatchOptions& options,
                                  const Machine& machine)
-    : data_(data), options_(options), order_(data.train.size(), options.size, options.order_seed) {
+    : data_(data),
+      options_(options),
+      per_epoch_(
+          BatchOrder(data.train.size(), options.size, options.order_seed).batches_per_epoch()),
+      draws_(draws_of(options, {data.train.size(), options.size, options.order_seed})),
+      loader_(data, data.train, options.augmentation, draws_,
+              machine.loader_threads.value_or(loader_threads(data.train, options.augmentation))) {
   const Distillation& distillation = options.distillation;
   if (distillation.labels) require_same_split(*distillation.labels, data);
   if (distillation.teacher) teacher_.emplace(*distillation.teacher, data, machine);
@@ -12,15 +33,6 @@ TrainingBatches::TrainingBatches(const Dataset& data, const BatchOptions& option
 
 int64_t TrainingBatches::replica(int64_t number) const {
   return number / per_epoch() % options_.distillation.labels->replicas;
-}
-
-std::vector<Draw> TrainingBatches::draws(int64_t number) {
-  const std::vector<int64_t> images = order_.indices(number);
-  const auto& labels = options_.distillation.labels;
-  if (!labels) return ridgewalk::draws(images, mix(options_.draw_seed, uint64_t(number)));
-  std::vector<Draw> list;
-  for (int64_t image : images) list.push_back(labels->draw(image, replica(number)));
-  return list;
 }
 
 void TrainingBatches::set_targets(Batch& batch, std::span<const Draw> draws, int64_t number) const {
@@ -41,9 +53,8 @@ void TrainingBatches::set_targets(Batch& batch, std::span<const Draw> draws, int
 }
 
 Batch TrainingBatches::batch(int64_t number) {
-  const std::vector<Draw> list = draws(number);
-  Batch batch = make_batch(data_, data_.train, list, options_.augmentation);
-  set_targets(batch, list, number);
+  Batch batch = loader_.get(number);
+  if (options_.distillation) set_targets(batch, draws(number), number);
   return batch;
 }
 

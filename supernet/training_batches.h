@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "supernet/distillation.h"
+#include "supernet/loader.h"
 
 namespace ridgewalk {
 
@@ -25,12 +26,14 @@ class TrainingBatches {
   TrainingBatches(const Dataset& data, const BatchOptions& options, const Machine& machine);
 
   Batch batch(int64_t number);
-  int64_t per_epoch() const { return order_.batches_per_epoch(); }
+  int64_t per_epoch() const { return per_epoch_; }
   // As classification_loss() is to be given it: 0 where the targets are smooth already.
   double label_smoothing() const { return options_.distillation ? 0 : options_.label_smoothing; }
 
+  const Loader& loader() const { return loader_; }
+
   // batch() is make_batch() of draws(), then set_targets().
-  std::vector<Draw> draws(int64_t number);
+  std::vector<Draw> draws(int64_t number) { return draws_(number); }
   // Makes a teacher's soft labels the targets; without one it does nothing.
   void set_targets(Batch& batch, std::span<const Draw> draws, int64_t number) const;
 
@@ -39,8 +42,10 @@ class TrainingBatches {
 
   const Dataset& data_;
   BatchOptions options_;
-  BatchOrder order_;
+  int64_t per_epoch_;
+  DrawBatch draws_;  // the loader's threads have one of their own
   std::optional<Teacher> teacher_;
+  Loader loader_;
 };
 
 }  // namespace ridgewalk

@@ -1,0 +1,36 @@
+// Images of bytes, and cutting a square of a wanted size out of them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace ridgewalk {
+
+struct Image {
+  int height = 0, width = 0, channels = 0;
+  std::vector<uint8_t> pixels;  // [height, width, channels]
+
+  uint8_t& at(int y, int x, int c) { return pixels[index(y, x, c)]; }
+  uint8_t at(int y, int x, int c) const { return pixels[index(y, x, c)]; }
+  bool operator==(const Image&) const = default;
+
+ private:
+  size_t index(int y, int x, int c) const {
+    return (size_t(y) * size_t(width) + size_t(x)) * size_t(channels) + size_t(c);
+  }
+};
+
+// Part of an image, as shares of its height and width: 0 <= top, top + height <= 1.
+struct Box {
+  double top = 0, left = 0, height = 1, width = 1;
+};
+
+// The part resized to side x side: bilinear, over all pixels under an output pixel where it shrinks
+// (a triangle filter as wide as the scale, as PIL resizes).
+Image resize(const Image& image, const Box& box, int side);
+
+// The centred square whose side is `fraction` of the shorter side.
+Box centre_box(int height, int width, double fraction);
+
+}  // namespace ridgewalk
