@@ -3,6 +3,9 @@
 const sweep = data.sweep || {};
 const points = list(sweep.ridge_points);
 const swept = list(sweep.networks).filter((network) => list(network.ops).length);
+// With this many, only chosen networks are drawn in colour or named beside their dots.
+const kMany = 14;
+const crowded = Math.max(networks.length, list(sweep.networks).length) > kMany;
 const lastRidge = list(sweep.range)[1] || 500;
 const marks = list(data.marks).filter((mark) => mark.ridge_point <= lastRidge).sort((a, b) => a.ridge_point - b.ridge_point);
 
@@ -183,13 +186,36 @@ function cursor(axisOfRidge) {
 
 const kDashes = { reference: [7, 4], random: [2, 3] };
 
+// The reference, and those on the front for the longest part of the slider's way.
+function firstDrawn(curves, reference) {
+  const length = (curve) => curve.front.reduce((sum, range) => sum + shareOf(list(range)[1]) - shareOf(list(range)[0]), 0);
+  const others = curves.filter((curve) => curve !== reference && length(curve) > 0).sort((a, b) => length(b) - length(a));
+  return [reference, ...others.slice(0, 6)];
+}
+
+function picks(curves, drawn, redraw) {
+  const summary = make("summary", {});
+  const show = () => summary.replaceChildren(`Choose networks: ${drawn.size} of ${curves.length} are drawn in colour`);
+  show();
+  return make("details", {}, summary, make("div", { class: "picks" }, curves.map((curve) => {
+    const box = make("input", { type: "checkbox" });
+    box.checked = drawn.has(curve);
+    box.onchange = () => {
+      drawn[box.checked ? "add" : "delete"](curve);
+      show();
+      redraw();
+    };
+    return make("label", {}, box, swatch(seriesColor(curve.color)), said(curve.name));
+  })));
+}
+
 function sweepSection() {
   // In the order of the table, where the two list the same networks.
   const same = list(sweep.networks).length === networks.length;
   const curves = list(sweep.networks).map((curve, index) => {
     const at = same ? index : networks.findIndex((network) => network.name === curve.name);
     return { kind: "found", ...networks[at], name: (networks[at] || curve).name, color: at < 0 ? index : at,
-      latency: list(curve.latency_macs) };
+      latency: list(curve.latency_macs), front: list(curve.front) };
   });
   if (!points.length || !curves.length) return null;
   const reference = curves.find((curve) => curve.name === data.reference)
@@ -200,10 +226,13 @@ function sweepSection() {
   const spread = Math.max(...ratios) / Math.min(...ratios);
   const across = ridgeAxis(points);
   let relative = true;
+  const drawn = new Set(crowded ? firstDrawn(curves, reference) : curves);
+  const path = (curve) => points.map((point, i) => ({ x: across.place(point), y: relative ? curve.latency[i] / reference.latency[i] : curve.latency[i] }));
   const configure = () => ({
-    data: { datasets: curves.map((curve) => line(curve.name,
-      points.map((point, i) => ({ x: across.place(point), y: relative ? curve.latency[i] / reference.latency[i] : curve.latency[i] })),
-      css(`--c${curve.color % 7}`), { borderDash: dash(curve) })) },
+    data: { datasets: [
+      ...curves.filter((curve) => drawn.has(curve)).map((curve) => line(curve.name, path(curve), css(`--c${curve.color % 7}`), { borderDash: dash(curve) })),
+      ...curves.filter((curve) => !drawn.has(curve)).map((curve) => line("", path(curve), css("--line"), { borderWidth: 1, pointHitRadius: 0 })),
+    ] },
     options: {
       interaction: { mode: "index", intersect: false },
       scales: {
@@ -214,9 +243,9 @@ function sweepSection() {
             ticks: { callback: (value) => (/^[125]e/.test(value.toExponential()) ? compact(value) : "") } }),
       },
       plugins: {
-        legend: legend(),
-        tooltip: { callbacks: {
-          title: (items) => `ridge point ${ridge(points[items[0].dataIndex])}`,
+        legend: legend({ filter: (item) => item.text !== "" }),
+        tooltip: { filter: (item) => item.dataset.label !== "", callbacks: {
+          title: (items) => (items.length ? `ridge point ${ridge(points[items[0].dataIndex])}` : ""),
           label: (item) => ` ${item.dataset.label}: ${relative ? fixed(3)(item.parsed.y) : compact(item.parsed.y)}`,
         } },
       },
@@ -238,6 +267,6 @@ function sweepSection() {
     make("h2", {}, "Latency over the ridge point"),
     soft("How the networks compare as hardware moves from bound by arithmetic (left) to bound by memory (right)."
       + (list(data.marks).length ? " Dotted: known devices." : "")),
-    make("div", { class: "toggle" }, buttons), figure,
+    make("div", { class: "toggle" }, buttons), figure, crowded ? picks(curves, drawn, () => draw(entry)) : null,
   ];
 }
