@@ -3,8 +3,8 @@
 const kWays = {
   "two-stage": "TuNAS, coarse then fine",
   "one-stage": "TuNAS over everything at once",
-  "random-search": "the best of networks drawn near the target, by a supernet trained on uniform samples",
-  "evolution": "by the same supernet, evolved",
+  "random-search": "the best of networks drawn near the target, judged by a supernet that was trained on uniform samples",
+  "evolution": "judged by the same supernet, but found by changing the best so far a little",
   "random-networks": "no search: networks drawn near the target",
 };
 
@@ -68,6 +68,7 @@ function contestSection() {
     entries: entries.filter((entry) => entry.way === name && known(entry[kAlone])) }));
   const seeds = new Set(entries.map((entry) => entry.seed).filter(known)).size;
   const described = names.filter((name) => Object.hasOwn(kWays, name));
+  const signedPoints = (value) => (known(value) ? signed(2, "+")(100 * value) : "–");
   const of = (row, figure, format) => plusMinus(row[figure], format);
   return [
     make("h2", {}, "Ways to a network"),
@@ -77,13 +78,13 @@ function contestSection() {
     soft("A dot a network, the seeds of a way below each other. Upright: the mean; band: its 95\u00a0% interval by Student's t, which says nothing with one network and little with two or three. "
       + "A band at the edge of the chart goes on. Dashed: the mean of the random networks."),
     contestChart(ways),
-    summary.length ? table("ways", "Means of each way", ["Way", "Networks", "Of target", "Mean width", "Mean expansion", "UIBs", "Shared, %", "Test, %", "Over random, points", "in standard errors", "Search, s"],
+    summary.length ? table("ways", "Means of each way", ["Way", "Networks", "Of target", "Mean width", "Mean expansion", "UIBs", "Shared, %", "Test, %", "Over random, points", "in standard errors", "Search,\u00a0s"],
       summary.map((row) => [said(row.way), said(row.networks), of(row, "of_target", fixed(3)), of(row, "mean_width", fixed(1)), of(row, "mean_expansion", fixed(2)), of(row, "uibs", fixed(1)),
-        of(row, kShared, hundredth), of(row, kAlone, hundredth), signed(2, "+")(100 * record(row.over_random).points), signed(1, "+")(record(row.over_random).standard_errors),
+        of(row, kShared, hundredth), of(row, kAlone, hundredth), signedPoints(record(row.over_random).points), signed(1, "+")(record(row.over_random).standard_errors),
         of(row, "search_seconds", fixed(0))])) : null,
     soft("Shared: top-1 with shared weights on search-validation images. Test: top-1 from scratch. ±: half the 95 % interval of the mean."),
     entries.length ? make("details", {}, make("summary", {}, `All ${count(entries.length, "network")}`),
-      table("entries", "Networks of each way", ["Way", "Seed", ["Network"], "Of target", "Parameters", "MACs", "UIBs", "Mean width", "Mean expansion", "Shared weights, search-val.", "From scratch, search-val.", "From scratch, test", "Search, s"],
+      table("entries", "Networks of each way", ["Way", "Seed", ["Network"], "Of target", "Parameters", "MACs", "UIBs", "Mean width", "Mean expansion", "Shared weights, search-val.", "From scratch, search-val.", "From scratch, test", "Search,\u00a0s"],
         entries.map((entry) => [said(entry.way), said(entry.seed), said(entry.network), list(entry.of_target).map(fixed(3)).join(", ") || "–", compact(entry.parameters), compact(entry.macs),
           said(entry.uibs), fixed(1)(entry.mean_width), fixed(2)(entry.mean_expansion), percent(entry[kShared]), percent(entry.scratch_search_validation_top1), percent(entry[kAlone]),
           fixed(0)(entry.search_seconds)]))) : null,

@@ -57,7 +57,7 @@ function frontChart() {
           type: "scatter", label: network.name, named: onFront || !crowded,
           data: [{ x: latency, y: 100 * top1 }], borderColor: css(`--c${network.index % 7}`), borderWidth: 2,
           backgroundColor: onFront ? css(`--c${network.index % 7}`) : css("--bg"), pointRadius: onFront ? 6 : crowded ? 3.5 : 5,
-          pointHoverRadius: 8, pointStyle: shapeOf(network.index), onFront })),
+          pointHoverRadius: 8, pointStyle: crowded && !onFront ? "circle" : shapeOf(network.index), onFront })),
         ...unrated.map((network) => ({ type: "scatter", label: network.name, named: !crowded, clip: false, pointStyle: "crossRot",
           data: [{ x: latencyOf(network, current), y: floor }], borderColor: css(`--c${network.index % 7}`), borderWidth: 2, pointRadius: 6 })),
         ...images.map((group) => line(`front, ${group}`,

@@ -18,7 +18,7 @@ function frontsSection() {
       borderColor: css(`--c${color(network) % 7}`), borderWidth: 2, pointHoverRadius: 8, ...more });
     return {
       data: { datasets: [
-        ...inside.map((network) => dot(network, network.of_target, { named: true, pointRadius: 6, backgroundColor: css(`--c${color(network) % 7}`) })),
+        ...inside.map((network) => dot(network, network.of_target, { named: true, pointRadius: inside.length > kMany ? 4 : 6, backgroundColor: css(`--c${color(network) % 7}`) })),
         ...outside.map((network) => dot(network, network.of_targets[at], { pointRadius: 3.5, backgroundColor: css("--bg") })),
         line("", inside.map((network) => ({ x: network.of_target, y: 100 * network.accuracy })), css("--soft"), { stepped: true, borderWidth: 1.5, borderDash: [5, 3], pointHitRadius: 0 }),
       ] },
