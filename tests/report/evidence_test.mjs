@@ -35,7 +35,7 @@ before(async () => {
 data: idx:${folder}
 search_validation: 100
 seed: 3
-threads: 2
+threads: 1
 targets: {ridge: [0, 500], relative_to: compact-nano, factor: 1, reduce: worst}
 reward: {form: absolute, beta: -0.2}
 weights: {batch_size: 16, validation_batch_size: 50, optimizer: adamw, learning_rate: 0.002}
@@ -45,9 +45,9 @@ single: {steps: 4, samples_per_step: 2, evaluations: 8, tolerance: 0.1}
 train: {epochs: 1, batch_size: 50, optimizer: adamw, learning_rate: 0.005}
 report_ridge_points: [0, 31.2, 500]
 `);
-  run('ways', 'compare', '--config', join(folder, 'config.yaml'), '--seeds', '1,2', '--random-networks', '2');
+  run('ways', 'compare', '--config', join(folder, 'config.yaml'), '--seeds', '1,2', '--random-networks', '1');
   const search = join(folder, 'ways', 'random-search-1');
-  run('ranking', 'rank', search, '--networks', '5', '--tolerance', '0.2');
+  run('ranking', 'rank', search, '--networks', '4', '--tolerance', '0.2');
   run('front', 'front', search, '--relative-to', 'compact-nano', '--evaluations', '24');
   for (const name of ['ways', 'ranking', 'front']) {
     pages[name] = await open(`file://${folder}/${name}/report.html`);
