@@ -2,6 +2,9 @@
 const data = JSON.parse(document.getElementById("data").textContent) || {};
 const list = (value) => (Array.isArray(value) ? value : []);
 const known = (value) => typeof value === "number" && Number.isFinite(value);
+const record = (value) => (value && typeof value === "object" ? value : {});
+const records = (value) => list(value).map(record);
+const said = (value) => (typeof value === "string" || known(value) ? String(value) : "–");
 const networks = list(data.networks);
 const isSearch = list(data.stages).length > 0;
 
@@ -18,8 +21,10 @@ function compact(value) {
   return `${digits} × 10${[...exponent].map((d) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]).join("")}`;
 }
 const fixed = (digits) => (value) => (known(value) ? value.toFixed(digits) : "–");
+const signed = (digits, plus) => (value) => (known(value) && value > 0 ? plus : "") + fixed(digits)(value).replace("-", "−");
 const percent = (value) => (known(value) ? (100 * value).toFixed(2) + "\u00a0%" : "–");
 const ridge = (value) => (known(value) ? String(+value.toPrecision(4)) : "–");
+const count = (number, noun) => `${said(number)} ${noun}${number === 1 ? "" : "s"}`;
 
 function duration(seconds) {
   if (seconds < 59.95) return seconds.toFixed(1) + "\u00a0s";
@@ -42,6 +47,16 @@ function make(tag, attributes, ...children) {
 const soft = (...children) => make("p", { class: "soft" }, ...children);
 const swatch = (color) => make("span", { class: "swatch", style: `background: ${color}` });
 const tint = (color, share) => `background: color-mix(in srgb, ${color} ${share.toFixed(0)}%, transparent)`;
+
+// In its scroll wrapper. A row: its name, then the cells; titles likewise, those of texts in a list.
+function table(id, label, titles, rows) {
+  const texts = titles.map((title) => (Array.isArray(title) ? { class: "text" } : {}));
+  const head = (title, i) => make("th", { scope: "col", ...texts[i], ...(i === 0 ? { class: "name" } : {}) }, title);
+  return make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, make("table", { id, class: "figures" },
+    make("thead", {}, make("tr", {}, titles.map(head))),
+    make("tbody", {}, rows.map(([name, ...cells]) => make("tr", {}, make("th", { class: "name", scope: "row" }, name),
+      cells.map((cell, i) => make("td", texts[i + 1], cell)))))));
+}
 const seriesColor = (index) => `var(--c${index % 7})`;
 
 // ---- Charts. A canvas does not follow the style sheet: charts are made anew when colours change.

@@ -16,21 +16,25 @@ function frontAt(at) {
     .sort((a, b) => a.latency - b.latency);
 }
 
-// The networks' names beside their points, where there is room: right, left, above or below.
+// The names of `named` points beside them, where there is room: right, left, above or below; rather over
+// a nameless point than not at all.
 const pointNames = {
   id: "pointNames",
   afterDatasetsDraw(shown) {
     const { ctx, chartArea } = shown;
-    const drawn = shown.data.datasets.map((set, i) => ({ set, point: shown.getDatasetMeta(i).data[0] })).filter(({ set }) => set.named);
-    const taken = drawn.map(({ point }) => [point.x - 6, point.y - 6, point.x + 6, point.y + 6]);
-    const free = ([left, top, right, bottom]) => left >= chartArea.left && right <= chartArea.right && top >= chartArea.top
-      && bottom <= chartArea.bottom && !taken.some(([l, t, r, b]) => left < r && right > l && top < b && bottom > t);
+    const drawn = shown.data.datasets.map((set, i) => ({ set, point: shown.getDatasetMeta(i).data[0] })).filter(({ set, point }) => set.named && point);
+    const around = (point) => [point.x - 6, point.y - 6, point.x + 6, point.y + 6];
+    const taken = drawn.map(({ point }) => around(point));
+    const nameless = shown.data.datasets.flatMap((set, i) => (set.type === "scatter" && !set.named ? shown.getDatasetMeta(i).data.map(around) : []));
+    const free = (boxes) => ([left, top, right, bottom]) => left >= chartArea.left && right <= chartArea.right && top >= chartArea.top
+      && bottom <= chartArea.bottom && !boxes.some(([l, t, r, b]) => left < r && right > l && top < b && bottom > t);
     ctx.save();
     Object.assign(ctx, { font: "11px system-ui, sans-serif", fillStyle: css("--fg"), strokeStyle: css("--bg"), lineWidth: 3, lineJoin: "round", textBaseline: "middle" });
     for (const { set, point } of drawn) {
       const width = ctx.measureText(set.label).width;
-      const box = [[9, 0], [-9 - width, 0], [-width / 2, -13], [-width / 2, 13]]
-        .map(([x, y]) => [point.x + x, point.y + y - 6, point.x + x + width, point.y + y + 6]).find(free);
+      const boxes = [[9, 0], [-9 - width, 0], [-width / 2, -13], [-width / 2, 13]]
+        .map(([x, y]) => [point.x + x, point.y + y - 6, point.x + x + width, point.y + y + 6]);
+      const box = boxes.find(free([...taken, ...nameless])) || boxes.find(free(taken));
       if (!box) continue;
       taken.push(box);
       ctx.strokeText(set.label, box[0], (box[1] + box[3]) / 2);
@@ -49,11 +53,12 @@ function frontChart() {
     const floor = Math.floor(Math.min(...accuracies) - 1);
     return {
       data: { datasets: [
-        ...placed.map(({ network, latency, top1, onFront }) => ({ type: "scatter", label: network.name, named: true,
+        ...[...placed].sort((a, b) => crowded * (b.onFront - a.onFront)).map(({ network, latency, top1, onFront }) => ({
+          type: "scatter", label: network.name, named: onFront || !crowded,
           data: [{ x: latency, y: 100 * top1 }], borderColor: css(`--c${network.index % 7}`), borderWidth: 2,
-          backgroundColor: onFront ? css(`--c${network.index % 7}`) : css("--bg"), pointRadius: onFront ? 6 : 5,
-          pointHoverRadius: 8, pointStyle: shapeOf(network.index), onFront })),
-        ...unrated.map((network) => ({ type: "scatter", label: network.name, named: true, clip: false, pointStyle: "crossRot",
+          backgroundColor: onFront ? css(`--c${network.index % 7}`) : css("--bg"), pointRadius: onFront ? 6 : crowded ? 3.5 : 5,
+          pointHoverRadius: 8, pointStyle: crowded && !onFront ? "circle" : shapeOf(network.index), onFront })),
+        ...unrated.map((network) => ({ type: "scatter", label: network.name, named: !crowded, clip: false, pointStyle: "crossRot",
           data: [{ x: latencyOf(network, current), y: floor }], borderColor: css(`--c${network.index % 7}`), borderWidth: 2, pointRadius: 6 })),
         ...images.map((group) => line(`front, ${group}`,
           placed.filter((one) => one.onFront && one.network.accuracy.images === group).map((one) => ({ x: one.latency, y: 100 * one.top1 })),
@@ -67,7 +72,7 @@ function frontChart() {
         },
         plugins: {
           legend: { display: false },
-          tooltip: { filter: (item) => item.dataset.named, callbacks: {
+          tooltip: { filter: (item) => item.dataset.type === "scatter", callbacks: {
             label: (item) => ` ${item.dataset.label}: ${item.dataset.pointStyle === "crossRot" ? "accuracy not known" : `${item.parsed.y.toFixed(2)} %`}, ${compact(item.parsed.x)}${item.dataset.onFront ? ", on the front" : ""}`,
           } },
         },
@@ -113,7 +118,8 @@ function frontSection() {
     return [make("h2", {}, "Latency against accuracy"), soft("No accuracy is known for these networks."), swaps];
   }
   const now = make("p", { id: "front-now", "aria-live": "polite" });
-  const rows = rated.map((network) => make("tr", {},
+  const listed = crowded ? rated.filter((network) => ranges(network).length) : rated;
+  const rows = listed.map((network) => make("tr", {},
     make("th", { class: "name", scope: "row" }, swatch(seriesColor(network.index)), network.name),
     make("td", { title: `${network.accuracy.images}: ${network.accuracy.source}` }, percent(network.accuracy.top1)),
     make("td", { class: "wide" }, strip(network)),
@@ -121,7 +127,7 @@ function frontSection() {
   const show = () => {
     const on = frontAt(current).filter((one) => one.onFront).map((one) => one.network.name);
     now.textContent = `On the front at ridge point ${ridge(current)}: ${on.join(", ")}.`;
-    rated.forEach((network, i) => rows[i].classList.toggle("off", !on.includes(network.name)));
+    listed.forEach((network, i) => rows[i].classList.toggle("off", !on.includes(network.name)));
   };
   followers.push(show);
   show();
@@ -130,6 +136,7 @@ function frontSection() {
     make("h2", {}, "Latency against accuracy"),
     soft(`Top-1 on ${images.join("; ")}. Filled, on the dashed line: the Pareto front, where no other network is as fast and as accurate.`
       + (images.length > 1 ? " Networks are held against those rated on the same images." : "")
+      + (crowded ? " Named: the networks on it; pointing at a dot names any." : "")
       + (unrated.length ? " Crosses on the axis: latencies of networks whose accuracy is not known." : "")),
     now, frontChart(),
     make("h3", {}, "Ridge points at which each network is on the front"),
@@ -137,6 +144,7 @@ function frontSection() {
       make("thead", {}, make("tr", {}, make("th", { class: "name" }, "Network"), make("th", {}, "Top-1"),
         make("th", { class: "text wide" }, `0 to ${ridge(lastRidge)}, logarithmic`), make("th", { class: "text" }, "Ridge points"))),
       make("tbody", {}, rows))),
+    listed.length < rated.length ? soft(`${rated.length - listed.length} of the ${rated.length} networks are on the front at no ridge point.`) : null,
     soft("Computed from the networks' operations, not sampled: latency is piecewise linear in the ridge point, and the ends of a range are swap points."),
     swaps,
   ];

@@ -30,8 +30,8 @@ function terms() {
     make("dl", {}, Object.entries(kTerms).flatMap(([term, text]) => [make("dt", {}, term), make("dd", {}, text)]))];
 }
 
-// A search's report begins with its outcome.
-const sections = [heading, ...(isSearch ? [networkTable] : []), slider, frontSection, sweepSection, costSection, rooflineSection, measuredSection,
+// A report begins with its outcome.
+const sections = [heading, rankingSection, contestSection, ...(isSearch ? [networkTable] : []), slider, frontsSection, frontSection, sweepSection, costSection, rooflineSection, measuredSection,
   ...(isSearch ? [] : [networkTable]), ...list(data.stages).map((stage) => () => stageSection(stage)), drawings, timing, terms];
 for (const section of sections) {
   const children = section();

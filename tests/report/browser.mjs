@@ -64,7 +64,7 @@ export async function open(url, { width = 1280, height = 900, dark = false, phon
     // Two frames: what waits for one has been drawn.
     settle: () => evaluate('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))'),
     press: async (key) => {
-      for (const type of ['keyDown', 'keyUp']) await send('Input.dispatchKeyEvent', { type, key, code: key, windowsVirtualKeyCode: { ArrowRight: 39, ArrowLeft: 37, Home: 36, End: 35, Enter: 13, Tab: 9 }[key], text: key === 'Enter' && type === 'keyDown' ? '\r' : undefined });
+      for (const type of ['keyDown', 'keyUp']) await send('Input.dispatchKeyEvent', { type, key, code: key, windowsVirtualKeyCode: { ArrowRight: 39, ArrowDown: 40, ArrowLeft: 37, Home: 36, End: 35, Enter: 13, Tab: 9 }[key], text: key === 'Enter' && type === 'keyDown' ? '\r' : undefined });
     },
     screenshot: async (clip) => Buffer.from((await send('Page.captureScreenshot', { captureBeyondViewport: true, clip })).data, 'base64'),
     close: async () => {

@@ -6,21 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { open } from './browser.mjs';
+import { writeImages } from './images.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'ridgewalk-search-'));
 let page;
 
-// Images of one grey a class.
-function writeImages(name, count) {
-  const big = (...values) => Buffer.concat(values.map((value) => { const word = Buffer.alloc(4); word.writeUInt32BE(value); return word; }));
-  const classes = Array.from({ length: count }, (_, i) => i % 10);
-  writeFileSync(join(folder, `${name}-images-idx3-ubyte`), Buffer.concat([big(0x803, count, 28, 28), ...classes.map((one) => Buffer.alloc(784, 25 * one))]));
-  writeFileSync(join(folder, `${name}-labels-idx1-ubyte`), Buffer.concat([big(0x801, count), Buffer.from(classes)]));
-}
-
 before(async () => {
-  writeImages('train', 300);
-  writeImages('t10k', 100);
+  writeImages(folder, 'train', 300);
+  writeImages(folder, 't10k', 100);
   const stage = '{steps: 6, samples_per_step: 2, controller_learning_rate: 0.1, candidates: 10}';
   writeFileSync(join(folder, 'config.yaml'), `space: fashion-mnist
 data: idx:${folder}

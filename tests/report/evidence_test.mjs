@@ -1,0 +1,259 @@
+// The reports of rank, compare and front in a browser, and those of many networks.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { open } from './browser.mjs';
+import { writeImages } from './images.mjs';
+
+const folder = mkdtempSync(join(tmpdir(), 'ridgewalk-evidence-'));
+const kData = /(<script type="application\/json" id="data">)(.*?)(<\/script>)/s;
+const data = {};
+const pages = {};
+
+function run(name, command, ...words) {
+  const out = join(folder, name);
+  const result = spawnSync(process.env.RIDGEWALK_PROGRAM, [command, ...words, '--out', out], { encoding: 'utf8' });
+  assert.equal(result.status, 0, result.stderr);
+  data[name] = JSON.parse(kData.exec(readFileSync(join(out, 'report.html'), 'utf8'))[2]);
+}
+
+// The page of `name` with other data.
+function rewritten(name, as, other) {
+  const file = join(folder, `${as}.html`);
+  const text = JSON.stringify(other).replaceAll('<', '\\u003c');
+  writeFileSync(file, readFileSync(join(folder, name, 'report.html'), 'utf8').replace(kData, (_, start, old, end) => start + text + end));
+  return `file://${file}`;
+}
+
+before(async () => {
+  writeImages(folder, 'train', 300);
+  writeImages(folder, 't10k', 100);
+  writeFileSync(join(folder, 'config.yaml'), `space: fashion-mnist
+data: idx:${folder}
+search_validation: 100
+seed: 3
+threads: 1
+targets: {ridge: [0, 500], relative_to: compact-nano, factor: 1, reduce: worst}
+reward: {form: absolute, beta: -0.2}
+weights: {batch_size: 16, validation_batch_size: 50, optimizer: adamw, learning_rate: 0.002}
+coarse: {steps: 2, samples_per_step: 2}
+fine: {steps: 2, samples_per_step: 2, warm_start: true}
+single: {steps: 4, samples_per_step: 2, evaluations: 8, tolerance: 0.1}
+train: {epochs: 1, batch_size: 50, optimizer: adamw, learning_rate: 0.005}
+report_ridge_points: [0, 31.2, 500]
+`);
+  run('ways', 'compare', '--config', join(folder, 'config.yaml'), '--seeds', '1,2', '--random-networks', '1');
+  const search = join(folder, 'ways', 'random-search-1');
+  run('ranking', 'rank', search, '--networks', '4', '--tolerance', '0.2');
+  run('front', 'front', search, '--relative-to', 'compact-nano', '--evaluations', '24');
+  for (const name of ['ways', 'ranking', 'front']) {
+    pages[name] = await open(`file://${folder}/${name}/report.html`);
+    await pages[name].settle();
+  }
+});
+
+after(async () => {
+  for (const page of Object.values(pages)) await page.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const cells = (page, table) => page.evaluate(`[...document.querySelectorAll('#${table} tbody tr')].map((row) => [...row.cells].map((cell) => cell.textContent))`);
+const sets = (page, caption) => page.evaluate(`charts.find((entry) => entry.canvas.getAttribute('aria-label').startsWith(${JSON.stringify(caption)})).chart.data.datasets
+  .map(({ type, label, named, data }) => ({ type, label, named: named === true, data: data.map(({ x, y }) => ({ x, y })) }))`);
+const two = (value) => (typeof value === 'number' ? value.toFixed(2).replace('-', '−') : '–');
+
+test('how far the supernet can be trusted', async () => {
+  const { ranking, networks, epochs } = data.ranking.ranking;
+  const section = await pages.ranking.evaluate(`document.querySelector('#trust').textContent`);
+  const tau = ranking.pairs[0].kendall_tau_b;
+  assert.ok(section.includes(`Kendall's tau-b of ${two(tau.value)} [${two(tau.low)}, ${two(tau.high)}]`), section);
+  const points = (value) => (100 * value).toFixed(2);
+  assert.ok(section.includes(`lacks ${points(ranking.regret.value)} [${points(ranking.regret.low)}, ${points(ranking.regret.high)}] points`), section);
+  assert.ok(section.includes(`a random pick ${points(ranking.regret_of_a_random_pick)}`), section);
+  for (const word of [`${networks.length} networks`, `${epochs} epoch `, 'single stage', 'fashion-mnist-single']) assert.ok(section.includes(word), word);
+  assert.deepEqual(await cells(pages.ranking, 'pairs'), ranking.pairs.map((pair) => [pair.shared, pair.alone,
+    ...['kendall_tau_b', 'spearman'].map((figure) => `${two(pair[figure].value)} [${two(pair[figure].low)}, ${two(pair[figure].high)}]`)]));
+  const rows = await cells(pages.ranking, 'ranked');
+  assert.deepEqual(rows.map((row) => [row[0], row.at(-1)]), networks.map((network) => [network.network, `${points(network.scratch_test_top1)}\u00a0%`]));
+
+  const drawn = await sets(pages.ranking, 'Accuracy from scratch');
+  assert.deepEqual(drawn.flatMap((set) => set.data).sort((a, b) => a.x - b.x || a.y - b.y),
+    networks.map((one) => ({ x: 100 * one.shared_search_validation_top1, y: 100 * one.scratch_test_top1 })).sort((a, b) => a.x - b.x || a.y - b.y));
+  const [first, best] = [drawn.find((set) => set.label.includes('put first')), drawn.find((set) => set.label.includes('the best'))];
+  assert.equal(first.data[0].x, 100 * Math.max(...networks.map((one) => one.shared_search_validation_top1)));
+  assert.equal(best.data[0].y, 100 * Math.max(...networks.map((one) => one.scratch_test_top1)));
+  assert.ok(Math.abs(best.data[0].y - first.data[0].y - 100 * ranking.regret.value) < 1e-9);
+});
+
+test('ways to a network', async () => {
+  const { summary, entries } = data.ways.contest;
+  assert.equal(summary.length, 5);
+  const rows = await cells(pages.ways, 'ways');
+  summary.forEach((row, i) => {
+    const tests = entries.filter((entry) => entry.way === row.way).map((entry) => entry.scratch_test_top1);
+    const mean = tests.reduce((sum, value) => sum + value, 0) / tests.length;
+    const half = row.scratch_test_top1.high - row.scratch_test_top1.mean;
+    assert.deepEqual([rows[i][0], rows[i][1], rows[i][7]], [row.way, String(tests.length), `${(100 * mean).toFixed(2)} ± ${(100 * half).toFixed(2)}`]);
+    const over = row.over_random ? 100 * row.over_random.points : undefined;
+    assert.equal(rows[i][8], over > 0 ? `+${two(over)}` : two(over));
+  });
+  assert.equal(rows.at(-1)[6], '–');  // random networks have no shared weights
+  assert.deepEqual((await cells(pages.ways, 'entries')).map((row) => row.slice(0, 3)), entries.map((entry) => [entry.way, String(entry.seed), entry.network]));
+
+  const drawn = await sets(pages.ways, 'Test accuracy of the networks');
+  summary.forEach(({ way, scratch_test_top1: { mean, low } }, row) => {
+    const dots = drawn.find((set) => set.type === 'scatter' && set.label === way);
+    assert.deepEqual(dots.data.map(({ x }) => x), entries.filter((entry) => entry.way === way).map((entry) => 100 * entry.scratch_test_top1));
+    assert.ok(dots.data.every(({ y }) => Math.abs(y - row) < 0.5));
+    assert.equal(new Set(dots.data.map(({ y }) => y)).size, 2);
+    assert.ok(drawn.some((set) => set.type === 'line' && set.data.every(({ x, y }) => x === 100 * mean && Math.abs(y - row) < 0.5)));
+    assert.ok(drawn.some((set) => set.type === 'line' && set.data[0].x === 100 * low && set.data[0].y === row));
+  });
+});
+
+test('fronts of the supernet: the set is chosen by keyboard, latencies follow the slider', async () => {
+  const page = pages.front;
+  const { fronts } = data.front.fronts;
+  assert.equal(await page.evaluate(`document.querySelector('label[for=front-set-choice]').textContent`), 'Set');
+  await page.evaluate(`document.querySelector('#front-set-choice').focus()`);
+  for (let i = 0; i < fronts.length; ++i) {
+    if (i > 0) await page.press('ArrowDown');
+    await page.settle();
+    assert.equal(await page.evaluate(`document.querySelector('#front-set-choice').selectedOptions[0].text.split(':')[0]`), fronts[i].target);
+    for (const ridge of [0, 120]) {
+      await page.evaluate(`setRidge(${ridge})`);
+      await page.settle();
+      const latency = fronts[i].networks.map(({ name }) => data.front.sweep.networks.find((network) => network.name === name).ops
+        .reduce((sum, op) => sum + Math.max(op.macs, ridge * op.bytes), 0));
+      const expected = fronts[i].networks.map((network, n) => [network.name, `${(100 * network.accuracy).toFixed(2)}\u00a0%`, network.of_target.toFixed(3),
+        (latency[n] / Math.min(...latency)).toFixed(3)]);
+      assert.deepEqual((await cells(page, 'front-set')).map((row) => [row[0], row[1], row[2], row[6]]), expected);
+    }
+    const drawn = await sets(page, 'Accuracy against relative latency');
+    assert.deepEqual(drawn.filter((set) => set.named).map((set) => set.label).sort(), fronts[i].networks.map((network) => network.name).sort());
+    assert.equal(drawn.filter((set) => set.type === 'scatter').length, new Set(fronts.flatMap((front) => front.networks.map((network) => network.name))).size);
+    const joined = drawn.find((set) => set.type === 'line').data;
+    joined.slice(1).forEach((point, at) => assert.ok(point.x > joined[at].x && point.y > joined[at].y));
+  }
+});
+
+test('a report of 48 networks names those on the front, and draws the curves chosen', async () => {
+  const many = structuredClone(data.ways);
+  const own = many.networks.length;
+  many.networks = Array.from({ length: 48 }, (_, i) => ({ ...many.networks[i % own], name: `network ${i}` }));
+  many.sweep.networks = Array.from({ length: 48 }, (_, i) => {
+    const network = structuredClone(many.sweep.networks[i % own]);
+    const factor = 1 + (i * 37 % 48) / 50;
+    network.ops.forEach((op) => { op.macs *= factor; op.bytes *= factor; });
+    return { ...network, name: `network ${i}`, macs: factor * network.macs, latency_macs: network.latency_macs.map((latency) => factor * latency),
+      accuracy: { ...network.accuracy, top1: 0.5 + (i * 29 % 48) / 100 } };
+  });
+  many.reference = 'network 0';
+  many.contest = undefined;
+  const page = await open(rewritten('ways', 'many', many));
+  await page.settle();
+  const named = (await sets(page, 'Latency against accuracy')).filter((set) => set.named).map((set) => set.label).sort();
+  assert.deepEqual(named, (await page.evaluate(`frontAt(current).filter((one) => one.onFront).map((one) => one.network.name)`)).sort());
+  assert.ok(named.length < 48);
+  const curves = async () => (await sets(page, 'Latency over')).filter((set) => set.label !== '').map((set) => set.label);
+  const before = await curves();
+  assert.ok(before.includes('network 0') && before.length <= 7, before.join());
+  assert.equal(await page.evaluate(`charts.find((entry) => entry.canvas.getAttribute('aria-label') === 'Latency over the ridge point').chart.legend.legendItems.length`), before.length);
+  await page.evaluate(`document.querySelectorAll('.picks input')[41].click()`);
+  assert.deepEqual([...await curves()].sort(), [...new Set([...before, 'network 41'])].sort());
+  assert.match(await page.evaluate(`document.querySelector('.picks').previousSibling.textContent`), new RegExp(`${before.length + 1} of 48`));
+  assert.equal(await page.evaluate(`document.querySelectorAll('#networks tbody tr').length`), 48);
+  assert.deepEqual(page.events, []);
+  await page.close();
+});
+
+// What each of the three sections makes of its data with one part of them replaced, at any depth.
+const hostile = `(async (key, section) => {
+  const evil = [0, -1, 1e308, '', '<img src=x onerror="console.error(1)">', [], [null], ['x'], {}, { toString: 1 }];
+  const whole = JSON.stringify(data[key]);
+  const paths = [[]];
+  const walk = (value, path) => value && typeof value === 'object' && Object.entries(value).slice(0, 14).forEach(([name, inner], i) => {
+    if (Array.isArray(value) && i > 0) return;
+    paths.push([...path, name]);
+    walk(inner, [...path, name]);
+  });
+  walk(JSON.parse(whole), []);
+  const failures = [];
+  let tried = 0;
+  for (const path of paths) {
+    for (const value of [null, undefined, evil[tried % evil.length], evil[(tried + 5) % evil.length]]) {
+      ++tried;
+      const holder = { root: JSON.parse(whole) };
+      const way = ['root', ...path];
+      way.slice(0, -1).reduce((at, name) => at[name], holder)[way.at(-1)] = value;
+      data[key] = holder.root;
+      const [drawn, following] = [charts.length, followers.length];
+      try {
+        const place = document.createElement('section');
+        const children = section();
+        if (children) place.append(...children.flat().filter((child) => child !== null));
+        document.body.append(place);
+        charts.slice(drawn).forEach(draw);
+        followers.slice(following).forEach((follow) => follow());
+        if (place.querySelector('img')) failures.push('an element from the data at ' + path.join('.'));
+        place.remove();
+      } catch (error) {
+        failures.push(path.join('.') + ' = ' + JSON.stringify(value) + ': ' + error.stack.slice(0, 300));
+      }
+      charts.splice(drawn).forEach(({ chart }) => chart && chart.destroy());
+      followers.splice(following);
+    }
+  }
+  data[key] = JSON.parse(whole);
+  return { tried, failures: failures.slice(0, 5) };
+})`;
+
+for (const [name, key, section] of [['ranking', 'ranking', 'rankingSection'], ['ways', 'contest', 'contestSection'], ['front', 'fronts', 'frontsSection']]) {
+  test(`hostile and partial data: ${name}`, async () => {
+    const page = await open(`file://${folder}/${name}/report.html`);
+    const { tried, failures } = await page.evaluate(`${hostile}('${key}', ${section})`);
+    assert.ok(tried > 80);
+    assert.deepEqual(failures, []);
+    assert.deepEqual(page.events, []);
+    await page.close();
+  });
+
+  test(`a page with nothing but its data: ${name}`, async () => {
+    const page = await open(rewritten(name, `bare-${name}`, { [key]: data[name][key] }));
+    await page.settle();
+    assert.equal(await page.evaluate(`document.querySelectorAll('h2').length`), 2);  // and the terms
+    assert.deepEqual(page.events, []);
+    await page.close();
+  });
+
+  for (const dark of [false, true]) {
+    test(`a phone, ${dark ? 'dark' : 'light'}: ${name}`, async () => {
+      const phone = await open(`file://${folder}/${name}/report.html`, { width: 360, height: 740, phone: true, dark });
+      await phone.settle();
+      await phone.evaluate(`document.querySelectorAll('details').forEach((one) => { one.open = true; })`);
+      await phone.settle();
+      assert.equal(await phone.evaluate('document.documentElement.scrollWidth'), 360);
+      // Every text of the section against the page's ground: at least 4.5 to 1.
+      const faint = await phone.evaluate(`(() => {
+        const light = (color) => { const part = color.match(/[\\d.]+/g).slice(0, 3).map((one) => one / 255).map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+          return 0.2126 * part[0] + 0.7152 * part[1] + 0.0722 * part[2]; };
+        const ground = light(getComputedStyle(document.body).backgroundColor);
+        const section = [...document.querySelectorAll('section')].find((one) => one.querySelector('table.figures'));
+        return [...section.querySelectorAll('*')].filter((one) => [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim())).filter((one) => {
+          const text = light(getComputedStyle(one).color);
+          return (Math.max(text, ground) + 0.05) / (Math.min(text, ground) + 0.05) < 4.5; }).map((one) => one.textContent); })()`);
+      assert.deepEqual(faint, []);
+      assert.ok(await phone.evaluate(`[...document.querySelectorAll('table.figures')].every(({ parentElement: scroll }) =>
+        scroll.tabIndex === 0 && scroll.getAttribute('role') === 'region' && scroll.getAttribute('aria-label'))`));
+      assert.deepEqual(phone.events, []);
+      await phone.close();
+    });
+  }
+}
+
+test('nothing went to the console, nothing was fetched', () => {
+  for (const [name, page] of Object.entries(pages)) assert.deepEqual(page.events, [], name);
+});
