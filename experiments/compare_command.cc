@@ -52,6 +52,7 @@ int compare_command(const Arguments& arguments) {
              po::value<std::string>()->default_value(
                  "two-stage,one-stage,random-search,evolution,random-networks"),
              "which");
+  line.add()("targets", po::value<std::string>(), "YAML, instead of the configuration's");
   line.add()("random-networks", po::value<int>()->default_value(8), "random networks a seed");
   line.add_data_options(false);
   line.add_session_options();
@@ -72,7 +73,9 @@ int compare_command(const Arguments& arguments) {
   std::vector<Entry> entries;
   SearchConfig config;
   for (uint64_t seed : seeds) {
-    config = load_search_config(config_path, {.seed = seed, .threads = {}});
+    ConfigOverrides overrides{.seed = seed, .threads = {}, .targets = {}};
+    if (line.has("targets")) overrides.targets = line.get<std::string>("targets");
+    config = load_search_config(config_path, overrides);
     Session session = line.session(config.threads, config.precision);
     session.checkpoint_every = config.checkpoint_every;
     const Dataset data = dataset_of(config, line);

@@ -175,6 +175,7 @@ SearchConfig load_search_config(const std::string& path, const ConfigOverrides& 
   if (!source.node.IsMap()) source.fail("expected a mapping 'key: value'");
   if (overrides.seed) source.node["seed"] = *overrides.seed;
   if (overrides.threads) source.node["threads"] = *overrides.threads;
+  if (overrides.targets) source.node["targets"] = parse_yaml(*overrides.targets, "--targets").node;
   FieldReader reader(source);
   SearchConfig config;
   config.space = read_space(reader);

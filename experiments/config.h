@@ -46,6 +46,7 @@ struct SearchConfig {
 struct ConfigOverrides {
   std::optional<uint64_t> seed;
   std::optional<int> threads;
+  std::optional<std::string> targets;  // YAML, in place of the configuration's
 };
 
 // Throws Error with file and line for what is missing, unknown or out of range.

@@ -23,9 +23,12 @@ std::vector<SearchStage> stages_of(Way way) {
   return {SearchStage::kSingle};
 }
 
+// The method of each stage is the way's, whatever the configuration says.
 SearchConfig config_of(SearchConfig config, Way way) {
-  if (way == Way::kOneStage || way == Way::kTwoStage || way == Way::kRandomNetworks) return config;
-  config.stages.at(SearchStage::kSingle).tunas.method = SearchMethod::kRandom;
+  const bool learns = way == Way::kTwoStage || way == Way::kOneStage;
+  for (SearchStage stage : stages_of(way)) {
+    config.stages.at(stage).tunas.method = learns ? SearchMethod::kTunas : SearchMethod::kRandom;
+  }
   return config;
 }
 

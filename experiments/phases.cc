@@ -235,7 +235,15 @@ std::vector<Candidate> trial_phase(
     const Session& session,
     const std::function<std::vector<Candidate>(const Trial&, std::mt19937_64&)>& search) {
   std::vector<double> known;
-  if (const auto state = run.begin(phase)) known = state->get<std::vector<double>>();
+  if (const auto state = run.begin(phase)) {
+    for (const Json& accuracy : *state) {
+      if (!state->is_array() || !accuracy.is_number()) {
+        throw Error(run.file("checkpoint.safetensors"), 0,
+                    "is damaged; start anew with another --out");
+      }
+      known.push_back(accuracy);
+    }
+  }
   Supernet supernet(space, data, config.weights, session.machine);
   load_weights(supernet_file, supernet.parameters());
   SupernetWeights shared(supernet);

@@ -70,6 +70,8 @@ int search_command(const Arguments& arguments) {
   line.add()("from", po::value<std::string>(), "folder of the run that fine or hybrid starts from");
   line.add()("resume", "go on with the run in --out");
   line.add()("seed", po::value<int64_t>(), "instead of the configuration's");
+  line.add()("targets", po::value<std::string>(),
+             "YAML, instead of the configuration's: {ridge_point: 0, relative_to: compact-nano}");
   line.add_data_options(false);
   line.add_session_options();
   if (!line.parse(arguments)) return 0;
@@ -78,6 +80,7 @@ int search_command(const Arguments& arguments) {
   const std::vector<SearchStage> stages = parse_stages(line.has("stage") ? line.words()[0] : "all");
   ConfigOverrides overrides;
   if (line.has("seed")) overrides.seed = line.seed();
+  if (line.has("targets")) overrides.targets = line.get<std::string>("targets");
   const std::string out = line.required("out");
   const std::string config_path = line.required("config");
   const SearchConfig config = load_search_config(config_path, overrides);

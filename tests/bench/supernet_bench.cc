@@ -80,14 +80,16 @@ BENCHMARK_CAPTURE(train_sample, widest_bf16, true, Precision::kBf16)
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 
-// A whole step of search after the controller's delay: four architectures, one price each, one
-// update.
+// A whole step of search after the controller's delay: four architectures, priced at so many ridge
+// points each, one update.
 void search_step(benchmark::State& state) {
   Supernet net = supernet(precision_named("auto", torch::kCPU));
   SupernetWeights weights(net);
   Reward reward;
-  const CostTable table(space(), {{31.2}});
-  reward.targets.push_back({"pixel6-cpu", {{31.2}}, {{1.2e7}}});
+  std::vector<MacsPerByte> points{{31.2}};
+  if (state.range(0) > 1) points = spread_ridge_points(0, 500, int(state.range(0)));
+  const std::vector<Macs> asked(points.size(), Macs{1.2e7});
+  reward.targets.push_back({"target", points, asked});
   TunasOptions options{.steps = 1 << 20,
                        .samples_per_step = 4,
                        .controller_delay = 0,
@@ -105,7 +107,12 @@ void search_step(benchmark::State& state) {
   state.counters["slicing %"] = 100 * net.slicing_seconds() / seconds;
   state.counters["controller+table %"] = 100 * (seconds - net.step_seconds()) / seconds;
 }
-BENCHMARK(search_step)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(search_step)
+    ->ArgName("ridge points")
+    ->Arg(1)
+    ->Arg(32)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace ridgewalk

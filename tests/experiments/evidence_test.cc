@@ -142,9 +142,8 @@ TEST_F(Evidence, RefusesWhatCannotBe) {
   expect_refused({"rank", folder_ + "/nothing", "--out", folder_ + "/x"}, {"nothing"});
   expect_refused({"rank", supernet_, "--out", folder_ + "/x", "--networks", "2"}, {"--networks"});
   expect_refused({"rank", supernet_, "--out", folder_ + "/x", "--stage", "fine"}, {"fine"});
-  expect_refused({"rank", supernet_, "--out", folder_ + "/x", "--tolerance", "1e-9"},
-                 {"tolerance"});
-  expect_refused({"front", supernet_, "--out", folder_ + "/x", "--range", "5:1"}, {"5:1"});
+  expect_refused({"rank", supernet_, "--out", folder_ + "/x", "--tolerance", "0"}, {"--tolerance"});
+  expect_refused({"front", supernet_, "--out", folder_ + "/x", "--range", "5:1"}, {"low to high"});
   expect_refused(
       {"compare", "--config", folder_ + "/single.yaml", "--out", folder_ + "/x", "--ways", "magic"},
       {"magic", "two-stage"});
@@ -153,6 +152,12 @@ TEST_F(Evidence, RefusesWhatCannotBe) {
   expect_refused(
       {"compare", "--config", folder_ + "/single.yaml", "--out", folder_ + "/x", "--seeds", "1,-2"},
       {"--seeds"});
+  expect_refused({"search", "single", "--config", folder_ + "/single.yaml", "--out", folder_ + "/x",
+                  "--targets", "{ridge_point: 5, latency_macs: 1}"},
+                 {"ridge point 5", "takes as long"});
+  expect_refused({"search", "single", "--config", folder_ + "/single.yaml", "--out", folder_ + "/x",
+                  "--targets", "{ridge_point: ["},
+                 {"--targets"});
   EXPECT_FALSE(fs::exists(folder_ + "/x"));
   const auto refused_target = [&](const std::string& target, const std::string& says) {
     std::string text = single_config();

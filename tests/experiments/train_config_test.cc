@@ -37,7 +37,19 @@ TEST(TrainConfig, HoldsTheFiguresOfThePaper) {
     EXPECT_EQ(options.label_smoothing, number(row, "label_smoothing"));
     EXPECT_EQ(options.dropout, number(row, "dropout"));
     EXPECT_EQ(options.drop_path, number(row, "drop_path"));
-    EXPECT_TRUE(options.augmentation.flip);
+    const Augmentation& augmentation = options.augmentation;
+    EXPECT_TRUE(augmentation.flip);
+    EXPECT_EQ(augmentation.random_resized_crop, RandomResizedCrop{});
+    ASSERT_TRUE(augmentation.rand_augment);
+    EXPECT_EQ(augmentation.rand_augment->probability, number(row, "rand_augment_probability"));
+    EXPECT_EQ(augmentation.rand_augment->layers, number(row, "rand_augment_layers"));
+    EXPECT_EQ(augmentation.rand_augment->magnitude, number(row, "rand_augment_magnitude"));
+    EXPECT_EQ(augmentation.mixes(), number(row, "mixup_cutmix_probability") > 0);
+    if (!augmentation.mixes()) continue;
+    EXPECT_EQ(augmentation.mix_probability, number(row, "mixup_cutmix_probability"));
+    EXPECT_EQ(augmentation.mixup, number(row, "mixup_alpha"));
+    EXPECT_EQ(augmentation.cutmix, number(row, "cutmix_alpha"));
+    EXPECT_EQ(augmentation.cutmix_share, number(row, "mixup_cutmix_switch"));
   }
 }
 

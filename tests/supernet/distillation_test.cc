@@ -191,7 +191,8 @@ TEST_F(Distilling, RefusesOtherTrainingImages) {
   };
   EXPECT_THAT(refusal(50, 1), testing::HasSubstr("with 100 training images held out, here are 50"));
   EXPECT_THAT(refusal(100, 2), testing::HasSubstr("other training images"));
-  const SupernetOptions shared{.distillation = student(labels).distillation};
+  SupernetOptions shared;
+  shared.distillation = student(labels).distillation;
   const Dataset other = load_dataset("idx:" + folder_, 100, 2);
   EXPECT_THROW(Supernet(load_search_space("fashion-mnist"), other, shared, {}), Error);
   for (DistillOptions bad : {DistillOptions{.replicas = 0}, DistillOptions{.top_k = 11},
@@ -278,7 +279,9 @@ TEST_F(Distilling, AStudentRepeatsItselfBitForBitAfterAResume) {
 
 TEST_F(Distilling, SharedWeightsLearnDistilledLabels) {
   const SearchSpace space = load_search_space("fashion-mnist");
-  SupernetOptions shared{.steps = 2, .batch_size = 16};
+  SupernetOptions shared;
+  shared.steps = 2;
+  shared.batch_size = 16;
   shared.augmentation = options().augmentation;
   std::mt19937_64 random(3);
   const std::vector<Decisions> samples{sample(space, random)};
