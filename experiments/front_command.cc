@@ -75,7 +75,6 @@ int front_command(const Arguments& arguments) {
   line.add_session_options();
   if (!line.parse(arguments)) return 0;
   catch_interrupts();
-  if (line.words().empty()) throw Error("front needs the folder of a search run");
   const std::string folder = line.words()[0];
   SearchConfig config = load_search_config(folder + "/config.yaml", {});
   const SearchStage stage =

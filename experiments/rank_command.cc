@@ -66,7 +66,6 @@ int rank_command(const Arguments& arguments) {
   line.add_session_options();
   if (!line.parse(arguments)) return 0;
   catch_interrupts();
-  if (line.words().empty()) throw Error("rank needs the folder of a search run");
   const std::string folder = line.words()[0];
   SearchConfig config = load_search_config(folder + "/config.yaml", {});
   const SearchStage stage =

@@ -138,7 +138,7 @@ TEST_F(Evidence, CompareHoldsWaysAgainstEachOtherAndGoesOnWhereItWasStopped) {
 }
 
 TEST_F(Evidence, RefusesWhatCannotBe) {
-  expect_refused({"rank"}, {"folder of a search run"});
+  expect_refused({"rank"}, {"usage: ridgewalk rank RUN"});
   expect_refused({"rank", folder_ + "/nothing", "--out", folder_ + "/x"}, {"nothing"});
   expect_refused({"rank", supernet_, "--out", folder_ + "/x", "--networks", "2"}, {"--networks"});
   expect_refused({"rank", supernet_, "--out", folder_ + "/x", "--stage", "fine"}, {"fine"});
