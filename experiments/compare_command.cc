@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <set>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -30,6 +32,9 @@ std::vector<uint64_t> seeds_of(const std::string& text) {
     seeds.push_back(std::stoull(word));
   }
   if (seeds.empty()) throw Error("--seeds must name at least one");
+  if (std::set<uint64_t>(seeds.begin(), seeds.end()).size() != seeds.size()) {
+    throw Error("--seeds: '" + text + "' names one twice; a run repeated is no second run");
+  }
   return seeds;
 }
 
@@ -63,8 +68,13 @@ int compare_command(const Arguments& arguments) {
   const std::vector<uint64_t> seeds = seeds_of(line.get<std::string>("seeds"));
   std::vector<Way> ways;
   for (const std::string& word : words_of(line.get<std::string>("ways"))) {
-    ways.push_back(way_named(word));
+    const Way way = way_named(word);
+    if (std::find(ways.begin(), ways.end(), way) != ways.end()) {
+      throw Error("--ways names '" + word + "' twice; give each once");
+    }
+    ways.push_back(way);
   }
+  if (ways.empty()) throw Error("--ways must name at least one");
   const int random_networks = line.get<int>("random-networks");
   if (random_networks < 1 || random_networks > 10000) {
     throw Error("--random-networks must be from 1 to 10000");

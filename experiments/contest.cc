@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <set>
 
 #include <fmt/format.h>
 #include <boost/math/distributions/students_t.hpp>
@@ -49,6 +50,10 @@ RunFolder open_run(const std::string& folder, const SearchConfig& config, Way wa
                   to_string(session.machine.precision), at::get_num_threads());
   for (const Target& target : config.reward.targets) {
     for (Macs latency : target.latency) fingerprint += fmt::format(" {}", latency.value);
+  }
+  for (const auto& labels :
+       {config.weights.distillation.labels, config.train.distillation.labels}) {
+    if (labels) fingerprint += fmt::format(" distilled {}", labels->hash);
   }
   RunFolder run = std::filesystem::exists(folder + "/checkpoint.safetensors")
                       ? RunFolder::resume(folder, fingerprint)
@@ -161,21 +166,32 @@ Way way_named(const std::string& name) {
 
 void check_contest(const SearchConfig& config, const std::vector<Way>& ways, const Dataset& data) {
   std::optional<int64_t> images;
+  std::string other;  // way with as many
   for (Way way : ways) {
     for (SearchStage stage : stages_of(way)) {
-      if (config.stages.contains(stage)) continue;
+      if (config.stages.contains(stage)) {
+        if (config.stages.at(stage).latency_factor == 1) continue;
+        throw Error("section '" + std::string(to_string(stage)) +
+                    "' has a latency_factor; ways are held to one target: leave it out");
+      }
       throw Error("the configuration has no '" + std::string(to_string(stage)) + "' section; " +
                   to_string(way) + " needs it");
     }
-    if (stages_of(way).empty()) continue;
+    if (stages_of(way).empty()) {
+      const SearchSpace space = stage_space(config.space, SearchStage::kSingle, std::nullopt);
+      std::mt19937_64 random(config.seed);
+      sample_near_targets(space, CostTable(space, config.reward.ridge_points()), config.reward,
+                          config.random_tolerance, random);
+      continue;
+    }
     const int64_t own = training_images(config, way);
     if (images && own != *images) {
       throw Error(
           fmt::format("{} would train on {} images, {} on {}: set the steps of the stages "
                       "so that they are alike",
-                      to_string(way), own, to_string(ways[0]), *images));
+                      to_string(way), own, other, *images));
     }
-    images = own;
+    images = own, other = to_string(way);
     check_search(config_of(config, way), stages_of(way), "", data);
   }
 }
@@ -255,17 +271,18 @@ Json entries_json(const std::vector<Entry>& entries) {
 
 Json summary_json(const std::vector<Entry>& entries) {
   const Json list = entries_json(entries);
-  const auto column = [&](Way way, const char* figure) {
+  std::set<uint64_t> seeds;
+  for (const Entry& entry : entries) seeds.insert(entry.seed);
+  const auto column = [&](Way way, const char* figure, std::optional<uint64_t> seed = {}) {
     std::vector<double> values;
     for (const Json& entry : list) {
-      if (entry["way"] != to_string(way)) continue;
+      if (entry["way"] != to_string(way) || (seed && entry["seed"] != *seed)) continue;
       const Json& value = entry[figure];
       const Json& one = value.is_array() && !value.empty() ? value[0] : value;
       if (one.is_number()) values.push_back(one);
     }
     return values;
   };
-  const Estimate chance = estimate(column(Way::kRandomNetworks, "scratch_test_top1"));
   Json summary = Json::array();
   for (Way way : kWays) {
     const std::vector<double> test = column(way, "scratch_test_top1");
@@ -278,12 +295,21 @@ Json summary_json(const std::vector<Entry>& entries) {
       const std::vector<double> values = column(way, figure);
       row[figure] = values.empty() ? Json() : estimate_json(estimate(values));
     }
-    const Estimate own = estimate(test);
-    if (way != Way::kRandomNetworks && std::isfinite(own.error) && std::isfinite(chance.error)) {
-      const double error = std::hypot(own.error, chance.error);
-      row["over_random"] = {{"points", own.mean - chance.mean},
-                            {"standard_error", error},
-                            {"standard_errors", (own.mean - chance.mean) / error}};
+    // Networks of a seed share its data split and training seed: differences are taken within a
+    // seed.
+    std::vector<double> differences;
+    for (uint64_t seed : seeds) {
+      const std::vector<double> own = column(way, "scratch_test_top1", seed);
+      const std::vector<double> chance = column(Way::kRandomNetworks, "scratch_test_top1", seed);
+      if (!own.empty() && !chance.empty()) differences.push_back(mean(own) - mean(chance));
+    }
+    const Estimate over = estimate(differences);
+    if (way != Way::kRandomNetworks && over.error > 0) {
+      row["over_random"] = {{"points", over.mean},
+                            {"low", over.mean - over.half},
+                            {"high", over.mean + over.half},
+                            {"standard_error", over.error},
+                            {"standard_errors", over.mean / over.error}};
     }
     summary.push_back(row);
   }

@@ -46,7 +46,8 @@ struct Build {
 Build build_of(const Architecture& architecture);
 
 // By way: {way, networks, figures...: {mean, low, high}}, 95 % intervals of the mean (Student's t),
-// and the test accuracy less that of the random networks, with its standard error.
+// and the test accuracy less that of the seed's random networks, mean and standard error over the
+// seeds.
 Json summary_json(const std::vector<Entry>& entries);
 Json entries_json(const std::vector<Entry>& entries);
 // Both as text.

@@ -12,6 +12,7 @@
 #include "space/catalog.h"
 #include "space/error.h"
 #include "space/file.h"
+#include "supernet/weights.h"
 
 namespace ridgewalk {
 namespace {
@@ -36,6 +37,15 @@ Reward fronts_of(const Graph& reference, const std::vector<MacsPerByte>& points,
   reward.targets.push_back(target_of(fmt::format("worst of ridge points {:g} to {:g}", first, last),
                                      reference, spread_ridge_points(first, last, 32)));
   return reward;
+}
+
+// Latency in times of one MAC at peak, by ridge point; the latencies of `points` come first.
+Json latency_json(const std::vector<MacsPerByte>& points, const std::vector<Macs>& latency) {
+  Json json = Json::object();
+  for (size_t p = 0; p < points.size(); ++p) {
+    json[fmt::format("{:g}", points[p].value)] = latency[p].value;
+  }
+  return json;
 }
 
 void print(const Json& fronts) {
@@ -95,10 +105,12 @@ int front_command(const Arguments& arguments) {
   config.seed = mix(line.seed(), 1000);
   const SearchSpace space = searched_space(config, folder, stage);
 
+  ParameterStore weights(space);
+  load_weights(supernet_file(folder, stage), weights);
   const std::string fingerprint = fmt::format(
-      "{}\n{} {} {} {} {} {} {} {}", config.resolved, to_yaml(reference), to_string(stage),
-      evaluations, line.get<std::string>("ridge"), line.get<std::string>("range"), line.seed(),
-      to_string(session.machine.precision), at::get_num_threads());
+      "{}\n{}\n{}\n{} {} {} {} {}", config.resolved, to_yaml(reference),
+      judged_fingerprint(space, reward, weights, {&config.weights.distillation}), to_string(stage),
+      evaluations, line.seed(), to_string(session.machine.precision), at::get_num_threads());
   const std::string out = line.required("out");
   RunFolder run = line.has("resume") ? RunFolder::resume(out, fingerprint)
                                      : RunFolder::create(out, fingerprint);
@@ -124,6 +136,7 @@ int front_command(const Arguments& arguments) {
                           {"split", "search-validation"},
                           {"weights", "shared"},
                           {"of_target", reward.ratios(tried[i].latency)[t]},
+                          {"latency_macs", latency_json(points, tried[i].latency)},
                           {"of_targets", reward.ratios(tried[i].latency)},
                           {"parameters", cost.parameters},
                           {"macs", cost.macs.value}});

@@ -74,7 +74,6 @@ int rank_command(const Arguments& arguments) {
   if (count < 3 || count > 10000) throw Error("--networks must be from 3 to 10000");
   const auto tolerance = line.get<double>("tolerance");
   if (!(tolerance > 0)) throw Error("--tolerance must be above 0");
-  if (line.has("config")) config.train = load_train_options(line.get<std::string>("config"));
   if (line.has("validation-batch-size")) {
     config.weights.validation_batch_size = line.get<int>("validation-batch-size");
     if (config.weights.validation_batch_size < 2) {
@@ -85,21 +84,26 @@ int rank_command(const Arguments& arguments) {
   Session session = line.session(config.threads, config.precision);
   session.checkpoint_every = config.checkpoint_every;
   const Dataset data = dataset_of(config, line);
+  // After the data: the split is that of the run, whatever this training would have.
+  if (line.has("config")) config.train = load_train_options(line.get<std::string>("config"));
 
   const SearchSpace space = searched_space(config, folder, stage);
-  const CostTable table(space, config.reward.ridge_points());
+  const Reward reward = scaled_targets(config.reward, config.stages.at(stage).latency_factor);
+  const CostTable table(space, reward.ridge_points());
   const std::vector<Decisions> sampled =
-      matched_in_cost(space, table, config.reward, tolerance, size_t(count), mix(seed, 600));
+      matched_in_cost(space, table, reward, tolerance, size_t(count), mix(seed, 600));
   Supernet supernet(space, data, config.weights, session.machine);
   load_weights(supernet_file(folder, stage), supernet.parameters());
 
   TrainOptions options = config.train;
   options.seed = mix(seed, 700);
-  const std::string fingerprint = fmt::format(
-      "{}\n{} {} {} {} {} {} {} {} {}", config.resolved, to_string(stage), count, tolerance, seed,
-      config.weights.validation_batch_size, to_string(session.machine.precision),
-      at::get_num_threads(), supernet.parameters().values().sum().item<double>(),
-      line.has("config") ? read_file(line.get<std::string>("config")) : "");
+  const std::string fingerprint =
+      fmt::format("{}\n{}\n{} {} {} {} {} {} {} {}", config.resolved,
+                  judged_fingerprint(space, reward, supernet.parameters(),
+                                     {&config.weights.distillation, &config.train.distillation}),
+                  to_string(stage), count, tolerance, seed, config.weights.validation_batch_size,
+                  to_string(session.machine.precision), at::get_num_threads(),
+                  line.has("config") ? read_file(line.get<std::string>("config")) : "");
   const std::string out = line.required("out");
   RunFolder run = line.has("resume") ? RunFolder::resume(out, fingerprint)
                                      : RunFolder::create(out, fingerprint);
@@ -121,7 +125,7 @@ int rank_command(const Arguments& arguments) {
                         .alone_test = of(trained, "test"),
                         .parameters = double(cost.parameters),
                         .macs = cost.macs.value,
-                        .of_target = config.reward.ratios(table.price(sampled[i]))});
+                        .of_target = reward.ratios(table.price(sampled[i]))});
     rated.push_back({architecture, trained_accuracy(trained)});
     contenders.push_back(
         {architecture.name, "random", architecture, {{"top1", shared.top1}}, trained});

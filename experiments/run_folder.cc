@@ -7,7 +7,10 @@
 
 #include <filesystem>
 
+#include <fmt/format.h>
+
 #include "space/yaml.h"
+#include "supernet/random.h"
 
 namespace ridgewalk {
 namespace {
@@ -43,14 +46,25 @@ void emit(YAML::Emitter& out, const Json& data) {
   }
 }
 
+// Bytes that are not UTF-8, as in a comment of a configuration, become U+FFFD.
+std::string utf8(const std::string& text) {
+  return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string text_hash(const std::string& text) {
+  uint64_t hash = text.size();
+  for (const char c : text) hash = mix(hash, uint8_t(c));
+  return fmt::format("{:016x}", hash);
+}
+
 }  // namespace
 
 std::string json_text(const Json& json) {
   return json.dump(1, ' ', false, Json::error_handler_t::replace);
 }
 
-RunFolder::RunFolder(std::string path, std::string fingerprint)
-    : path_(std::move(path)), fingerprint_(std::move(fingerprint)) {}
+RunFolder::RunFolder(std::string path, const std::string& fingerprint)
+    : path_(std::move(path)), fingerprint_(utf8(fingerprint)) {}
 
 void RunFolder::lock() {
   const int descriptor = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -87,12 +101,15 @@ RunFolder RunFolder::resume(const std::string& path, const std::string& fingerpr
   const auto& metadata = run.resumed_.metadata;
   Json state;
   try {
+    if (metadata.at("hash") != text_hash(metadata.at("run"))) {
+      throw Error(file, 0, "is damaged; start anew with another --out");
+    }
     state = Json::parse(metadata.at("run"));
     run.finished_ = state.at("finished");
     run.seconds_ = state.at("seconds");
     run.rates_ = state.value("images_per_second", Json::object());
     run.unfinished_ = state.at("current");
-    if (metadata.at("fingerprint") != fingerprint) {
+    if (metadata.at("fingerprint") != run.fingerprint_) {
       throw Error(file, 0,
                   "is of another configuration; give the one in " + run.file("config.yaml") +
                       ", or another --out");
@@ -155,14 +172,16 @@ void RunFolder::write(const Json& current, const NamedTensors& tensors) {
     if (!log_) throw Error(file(kLog), 0, "cannot be written; is the disk full?");
     log_bytes = fs::file_size(file(kLog));
   }
-  const Json state = {{"finished", finished_},
-                      {"seconds", seconds_},
-                      {"images_per_second", rates_},
-                      {"current", current},
-                      {"log_bytes", log_bytes}};
+  const Json all = {{"finished", finished_},
+                    {"seconds", seconds_},
+                    {"images_per_second", rates_},
+                    {"current", current},
+                    {"log_bytes", log_bytes}};
+  const std::string state = all.dump(-1, ' ', false, Json::error_handler_t::replace);
   write_safetensors(
       file(kCheckpoint),
-      {.metadata = {{"run", state.dump()}, {"fingerprint", fingerprint_}}, .tensors = tensors});
+      {.metadata = {{"run", state}, {"hash", text_hash(state)}, {"fingerprint", fingerprint_}},
+       .tensors = tensors});
 }
 
 std::string yaml_text(const Json& data) {

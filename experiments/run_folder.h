@@ -52,7 +52,7 @@ class RunFolder {
   void finish(const Json& result);
 
  private:
-  RunFolder(std::string path, std::string fingerprint);
+  RunFolder(std::string path, const std::string& fingerprint);
   void lock();
   void write(const Json& state, const NamedTensors& tensors);
 

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <filesystem>
 
+#include <fmt/format.h>
+
 #include "space/catalog.h"
 #include "space/yaml.h"
 
@@ -103,6 +105,12 @@ StartingPoint check_search(const SearchConfig& config, const std::vector<SearchS
     const Reward reward = scaled_targets(config.reward, stage_config.latency_factor);
     const std::string out_of_reach = TunasSearch(space, reward, stage_config.tunas).out_of_reach();
     if (!out_of_reach.empty()) throw Error(out_of_reach);
+    // Architectures to be tried must be there before the supernet is trained.
+    if (known && stage_config.tunas.method != SearchMethod::kTunas) {
+      std::mt19937_64 random(config.seed);
+      sample_near_targets(space, CostTable(space, reward.ridge_points()), reward,
+                          stage_config.tunas.trials.tolerance, random);
+    }
   }
   return start;
 }
@@ -131,6 +139,23 @@ SearchSpace searched_space(const SearchConfig& config, const std::string& folder
   // What a fine stage froze its own result has too; attention is what a hybrid stage adds.
   if (stage == SearchStage::kFine) return stage_space(config.space, stage, found);
   return stage_space(config.space, stage, earlier_result(folder, *before));
+}
+
+std::string judged_fingerprint(const SearchSpace& space, const Reward& reward,
+                               const ParameterStore& weights,
+                               const std::vector<const Distillation*>& distillations) {
+  const torch::Tensor values = weights.values().cpu().to(torch::kDouble);
+  // A position-dependent sum: weights in another order are other weights.
+  const torch::Tensor places = torch::arange(1, values.numel() + 1, torch::kDouble).fmod_(1009);
+  std::string text =
+      to_yaml(space) + fmt::format(" weights {}", (values * places).sum().item<double>());
+  for (const Target& target : reward.targets) {
+    for (Macs latency : target.latency) text += fmt::format(" {}", latency.value);
+  }
+  for (const Distillation* distillation : distillations) {
+    if (distillation->labels) text += fmt::format(" distilled {}", distillation->labels->hash);
+  }
+  return text;
 }
 
 SearchOutcome run_search(RunFolder& run, const SearchConfig& config,

@@ -40,7 +40,8 @@ StartingPoint check_search(const SearchConfig& config, const std::vector<SearchS
 // "coarse", "fine", ... Throws Error for another name.
 SearchStage stage_named(const std::string& name);
 
-// The stage of the run in `folder` whose supernet holds most, if `name` names none. Throws Error
+// The stage called `name`; if empty, the first of single, coarse, fine, hybrid that left a supernet
+// in `folder`. Throws Error
 // when there is none.
 SearchStage stage_of_run(const std::string& folder, const std::string& name);
 
@@ -48,6 +49,12 @@ SearchStage stage_of_run(const std::string& folder, const std::string& name);
 // the run has no result of it.
 SearchSpace searched_space(const SearchConfig& config, const std::string& folder,
                            SearchStage stage);
+
+// What the judgement of networks by shared weights depends on beside the configuration's text:
+// space, targets, weights, distilled labels.
+std::string judged_fingerprint(const SearchSpace& space, const Reward& reward,
+                               const ParameterStore& weights,
+                               const std::vector<const Distillation*>& distillations);
 
 // Runs `stages` in their order. With all three the comparison follows.
 SearchOutcome run_search(RunFolder& run, const SearchConfig& config,

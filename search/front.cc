@@ -64,7 +64,9 @@ std::vector<Candidate> search_fronts(const Trial& trial, int evaluations, std::m
       if (seen.contains(decisions) || distance <= widest) continue;
       loneliest = decisions, widest = distance;
     }
-    if (!loneliest.empty()) try_new(loneliest);
+    if (loneliest.empty()) continue;
+    try_new(loneliest);
+    tries = 0;
   }
   for (int tries = 0; int(tried.size()) < evaluations && tries < kTries; ++tries) {
     const std::vector<size_t> front = pareto_front(tried, trial.reward, tried.size() % targets);

@@ -35,14 +35,20 @@ std::vector<std::string> entries(const std::string& folder, Wanted wanted) {
 }
 
 bool is_class(const fs::directory_entry& entry) {
-  return entry.is_directory() && entry.path().filename().string()[0] != '.';
+  std::error_code failed;
+  return entry.is_directory(failed) && entry.path().filename().string()[0] != '.';
 }
 
 bool is_image(const fs::directory_entry& entry) {
   std::string extension = entry.path().extension().string();
   for (char& c : extension) c = char(std::tolower(static_cast<unsigned char>(c)));
-  return (extension == ".jpg" || extension == ".jpeg" || extension == ".png") &&
-         entry.is_regular_file() && entry.path().filename().string()[0] != '.';
+  // What is no file at all, such as a link to nothing, is listed: reading it finds it damaged.
+  std::error_code failed;
+  const fs::file_type type = entry.status(failed).type();
+  const bool is_other =
+      !failed && type != fs::file_type::regular && type != fs::file_type::not_found;
+  return (extension == ".jpg" || extension == ".jpeg" || extension == ".png") && !is_other &&
+         entry.path().filename().string()[0] != '.';
 }
 
 ImageFiles list(const std::string& folder, const std::vector<std::string>& classes,

@@ -149,9 +149,15 @@ TEST_F(Evidence, RefusesWhatCannotBe) {
       {"magic", "two-stage"});
   expect_refused({"compare", "--config", folder_ + "/config.yaml", "--out", folder_ + "/x"},
                  {"'single' section", "one-stage"});
-  expect_refused(
-      {"compare", "--config", folder_ + "/single.yaml", "--out", folder_ + "/x", "--seeds", "1,-2"},
-      {"--seeds"});
+  const auto refused_list = [&](const std::string& option, const std::string& value) {
+    expect_refused(
+        {"compare", "--config", folder_ + "/single.yaml", "--out", folder_ + "/x", option, value},
+        {option});
+  };
+  refused_list("--seeds", "1,-2");
+  refused_list("--seeds", "1,1");
+  refused_list("--ways", "");
+  refused_list("--ways", "evolution,evolution");
   expect_refused({"search", "single", "--config", folder_ + "/single.yaml", "--out", folder_ + "/x",
                   "--targets", "{ridge_point: 5, latency_macs: 1}"},
                  {"ridge point 5", "takes as long"});
