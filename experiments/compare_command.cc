@@ -4,14 +4,17 @@
 
 #include <fmt/format.h>
 
+#include "experiments/abroad.h"
 #include "experiments/command_line.h"
 #include "experiments/comparison.h"
 #include "experiments/contest.h"
 #include "experiments/csv.h"
 #include "experiments/interrupt.h"
 #include "experiments/report.h"
+#include "space/catalog.h"
 #include "space/error.h"
 #include "space/file.h"
+#include "space/yaml.h"
 
 namespace ridgewalk {
 namespace {
@@ -38,6 +41,83 @@ std::vector<uint64_t> seeds_of(const std::string& text) {
   return seeds;
 }
 
+// Name and YAML of each.
+std::vector<std::pair<std::string, std::string>> homes_of(const std::string& path) {
+  const YamlSource source = parse_yaml(read_file(path), path);
+  if (!source.node.IsMap() || source.node.size() < 2) {
+    source.fail("must name two targets at least: LOW: {ridge_point: 0, relative_to: ARCH}");
+  }
+  std::vector<std::pair<std::string, std::string>> homes;
+  for (const auto& home : source.node) {
+    const auto name = home.first.Scalar();
+    if (name.empty() || name.find('/') != std::string::npos || name[0] == '.') {
+      source.fail("'" + name + "' cannot be the name of a folder; name it otherwise");
+    }
+    YAML::Emitter text;
+    text << YAML::Flow << home.second;
+    homes.emplace_back(name, text.c_str());
+  }
+  return homes;
+}
+
+SearchConfig config_of(const CommandLine& line, const std::optional<std::string>& targets,
+                       uint64_t seed) {
+  return load_search_config(line.required("config"),
+                            {.seed = seed, .threads = {}, .targets = targets});
+}
+
+// Entries as a report takes them.
+struct Shown {
+  std::vector<RatedNetwork> rated;
+  std::vector<Contender> contenders;
+
+  void add(const Entry& entry, const std::string& name) {
+    Architecture architecture = entry.architecture;
+    architecture.name = name;
+    const char* kind = entry.way == Way::kRandomNetworks ? "random" : "found";
+    const Json shared = entry.shared.is_null() ? Json() : Json{{"top1", entry.shared}};
+    rated.push_back({architecture, trained_accuracy(entry.trained)});
+    contenders.push_back({name, kind, architecture, shared, entry.trained});
+  }
+};
+
+// Every way with every seed for one set of targets: runs, report and text. Leaves them in `out`.
+std::vector<Entry> hold(const CommandLine& line, const Arguments& arguments, const std::string& out,
+                        const std::optional<std::string>& targets,
+                        const std::vector<uint64_t>& seeds, const std::vector<Way>& ways,
+                        int random_networks) {
+  std::vector<Entry> entries;
+  SearchConfig config;
+  for (uint64_t seed : seeds) {
+    config = config_of(line, targets, seed);
+    Session session = line.session(config.threads, config.precision);
+    session.checkpoint_every = config.checkpoint_every;
+    const Dataset data = dataset_of(config, line);
+    check_contest(config, ways, data);
+    for (Way way : ways) {
+      const std::vector<Entry> found = run_way(out, config, way, random_networks, data, session);
+      entries.insert(entries.end(), found.begin(), found.end());
+    }
+  }
+  const Json list = entries_json(entries);
+  const Json summary = summary_json(entries);
+  Shown shown;
+  for (const Entry& entry : entries) {
+    std::string name = fmt::format("{} {}", to_string(entry.way), entry.seed);
+    if (entry.way == Way::kRandomNetworks) name += " " + entry.architecture.name.substr(7);
+    shown.add(entry, name);
+  }
+  Json report = network_report("Ways to a network in " + config.space.name,
+                               command_text("compare", arguments), shown.rated, shown.contenders,
+                               config.report_ridge_points);
+  report["contest"] = {{"summary", summary}, {"entries", list}};
+  write_file(out + "/result.yaml", yaml_text({{"summary", summary}, {"entries", list}}));
+  write_file(out + "/compare.csv", csv_table(list));
+  write_file(out + "/report.html", report_html(report));
+  fmt::print("{}\nreport: {}/report.html\n", contest_text(summary, list), out);
+  return entries;
+}
+
 }  // namespace
 
 int compare_command(const Arguments& arguments) {
@@ -58,12 +138,16 @@ int compare_command(const Arguments& arguments) {
                  "two-stage,one-stage,random-search,evolution,random-networks"),
              "which");
   line.add()("targets", po::value<std::string>(), "YAML, instead of the configuration's");
+  line.add()("homes", po::value<std::string>(),
+             "file of several targets, LOW: {ridge_point: 0, ...}; what is found for each is "
+             "priced at the ridge points of all");
+  line.add()("relative-to", po::value<std::string>(),
+             "with --homes: network whose latency is the unit");
   line.add()("random-networks", po::value<int>()->default_value(8), "random networks a seed");
   line.add_data_options(false);
   line.add_session_options();
   if (!line.parse(arguments)) return 0;
   catch_interrupts();
-  const std::string config_path = line.required("config");
   const std::string out = line.required("out");
   const std::vector<uint64_t> seeds = seeds_of(line.get<std::string>("seeds"));
   std::vector<Way> ways;
@@ -80,45 +164,42 @@ int compare_command(const Arguments& arguments) {
     throw Error("--random-networks must be from 1 to 10000");
   }
 
-  std::vector<Entry> entries;
-  SearchConfig config;
-  for (uint64_t seed : seeds) {
-    ConfigOverrides overrides{.seed = seed, .threads = {}, .targets = {}};
-    if (line.has("targets")) overrides.targets = line.get<std::string>("targets");
-    config = load_search_config(config_path, overrides);
-    Session session = line.session(config.threads, config.precision);
-    session.checkpoint_every = config.checkpoint_every;
-    const Dataset data = dataset_of(config, line);
-    check_contest(config, ways, data);
-    for (Way way : ways) {
-      const std::vector<Entry> found = run_way(out, config, way, random_networks, data, session);
-      entries.insert(entries.end(), found.begin(), found.end());
+  if (!line.has("homes")) {
+    const auto targets =
+        line.has("targets") ? std::optional(line.get<std::string>("targets")) : std::nullopt;
+    hold(line, arguments, out, targets, seeds, ways, random_networks);
+    return 0;
+  }
+  const auto homes = homes_of(line.get<std::string>("homes"));
+  const SearchConfig config = config_of(line, homes.front().second, seeds[0]);
+  const Architecture reference =
+      for_space(find_architecture(line.required("relative-to")), config.space);
+  std::vector<Traveller> travellers;
+  Shown shown;
+  shown.rated.push_back({reference, std::nullopt});
+  shown.contenders.push_back({reference.name, "reference", reference, {}, {}});
+  for (const auto& [name, home] : homes) {
+    fmt::print("found for {}: {}\n\n", name, home);
+    for (const Entry& entry :
+         hold(line, arguments, out + "/" + name, home, seeds, ways, random_networks)) {
+      if (entry.way == Way::kRandomNetworks) continue;
+      travellers.push_back(
+          {name, entry.seed, entry.architecture, entry.trained["test"]["top1"].get<double>()});
+      shown.add(entry, fmt::format("{} {} {}", name, to_string(entry.way), entry.seed));
     }
   }
-
-  const Json list = entries_json(entries);
-  const Json summary = summary_json(entries);
-  std::vector<RatedNetwork> rated;
-  std::vector<Contender> contenders;
-  for (const Entry& entry : entries) {
-    Architecture architecture = entry.architecture;
-    architecture.name = fmt::format("{} {}", to_string(entry.way), entry.seed);
-    if (entry.way == Way::kRandomNetworks)
-      architecture.name += " " + entry.architecture.name.substr(7);
-    rated.push_back({architecture, trained_accuracy(entry.trained)});
-    const bool is_random = entry.way == Way::kRandomNetworks;
-    const Json shared = entry.shared.is_null() ? Json() : Json{{"top1", entry.shared}};
-    contenders.push_back(
-        {architecture.name, is_random ? "random" : "found", architecture, shared, entry.trained});
-  }
-  Json report = network_report("Ways to a network in " + config.space.name,
-                               command_text("compare", arguments), rated, contenders,
-                               config.report_ridge_points);
-  report["contest"] = {{"summary", summary}, {"entries", list}};
-  write_file(out + "/result.yaml", yaml_text({{"summary", summary}, {"entries", list}}));
-  write_file(out + "/compare.csv", csv_table(list));
+  const std::vector<MacsPerByte>& points = config.report_ridge_points;
+  const std::vector<MacsPerByte> range = spread_ridge_points(0, 500, 32);
+  const Json abroad = abroad_json(travellers, reference, points, range);
+  const Json rows = travellers_json(travellers, reference, points, range);
+  Json report =
+      network_report("Found for some ridge points, priced at others",
+                     command_text("compare", arguments), shown.rated, shown.contenders, points);
+  report["abroad"] = abroad;
+  write_file(out + "/result.yaml", yaml_text({{"homes", abroad}, {"networks", rows}}));
+  write_file(out + "/abroad.csv", csv_table(rows));
   write_file(out + "/report.html", report_html(report));
-  fmt::print("{}\nreport: {}/report.html\n", contest_text(summary, list), out);
+  fmt::print("{}\nreport: {}/report.html\n", abroad_text(abroad), out);
   return 0;
 }
 

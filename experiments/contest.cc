@@ -5,12 +5,13 @@
 #include <set>
 
 #include <fmt/format.h>
-#include <boost/math/distributions/students_t.hpp>
 
+#include "experiments/estimate.h"
 #include "roofline/latency.h"
 #include "roofline/statistics.h"
 #include "space/error.h"
 #include "space/file.h"
+#include "supernet/weights.h"
 
 namespace ridgewalk {
 namespace {
@@ -85,12 +86,13 @@ Entry evolved(RunFolder& run, const SearchConfig& config, const Dataset& data,
   const SearchSpace space = stage_space(config.space, SearchStage::kSingle, std::nullopt);
   if (!run.result(phase)) {
     const TrialOptions& trials = config.stages.at(SearchStage::kSingle).tunas.trials;
-    const std::vector<Candidate> tried =
-        trial_phase(run, phase, config, space, supernet_file(run.file("."), SearchStage::kSingle),
-                    config.reward, trials.evaluations, data, session,
-                    [&](const Trial& trial, std::mt19937_64& random) {
-                      return evolution(trial, trials, random);
-                    });
+    Supernet supernet(space, data, config.weights, session.machine);
+    load_weights(supernet_file(run.file("."), SearchStage::kSingle), supernet.parameters());
+    const std::vector<Candidate> tried = trial_phase(
+        run, phase, supernet, space, config.reward, trials.evaluations, mix(config.seed, 900),
+        session, [&](const Trial& trial, std::mt19937_64& random) {
+          return evolution(trial, trials, random);
+        });
     const Candidate best = *std::min_element(tried.begin(), tried.end(), is_better);
     run.finish({{"best", candidate_json(best, config.reward)},
                 {"architecture", to_yaml(decode(space, best.decisions))}});
@@ -102,40 +104,6 @@ Entry evolved(RunFolder& run, const SearchConfig& config, const Dataset& data,
   entry.shared = result["best"]["accuracy"];
   entry.seconds = run.seconds(std::string(to_string(SearchStage::kSingle))) + run.seconds(phase);
   return entry;
-}
-
-struct Estimate {
-  double mean = 0;
-  double error = NAN;  // standard error of the mean; none for a single value
-  double half = NAN;   // half the 95 % interval
-};
-
-Estimate estimate(const std::vector<double>& values) {
-  Estimate result{.mean = mean(values)};
-  const double n = double(values.size());
-  if (n < 2) return result;
-  double squares = 0;
-  for (double value : values) squares += (value - result.mean) * (value - result.mean);
-  result.error = std::sqrt(squares / (n - 1) / n);
-  const boost::math::students_t t(n - 1);
-  result.half = boost::math::quantile(t, 0.975) * result.error;
-  return result;
-}
-
-Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
-
-Json estimate_json(const Estimate& e) {
-  return {{"mean", number(e.mean)},
-          {"low", number(e.mean - e.half)},
-          {"high", number(e.mean + e.half)}};
-}
-
-std::string with_half(const Json& e, double scale, int digits) {
-  if (!e.is_object() || !e["mean"].is_number()) return "-";
-  const double value = e["mean"];
-  if (!e["high"].is_number()) return fmt::format("{:.{}f}", scale * value, digits);
-  return fmt::format("{:.{}f} ± {:.{}f}", scale * value, digits,
-                     scale * (e["high"].get<double>() - value), digits);
 }
 
 }  // namespace
@@ -208,10 +176,9 @@ std::vector<Entry> run_way(const std::string& folder, const SearchConfig& base, 
     const SearchSpace space = stage_space(config.space, SearchStage::kSingle, std::nullopt);
     const CostTable table(space, config.reward.ridge_points());
     std::mt19937_64 random(mix(config.seed, 300));
-    for (int i = 1; i <= random_networks; ++i) {
-      const Decisions decisions =
-          sample_near_targets(space, table, config.reward, config.random_tolerance, random);
-      entries.push_back(entry_of(run, config, way, fmt::format("random-{:02}", i),
+    for (const Decisions& decisions : samples_near_targets(
+             space, table, config.reward, config.random_tolerance, random_networks, random)) {
+      entries.push_back(entry_of(run, config, way, fmt::format("random-{:02}", entries.size() + 1),
                                  decode(space, decisions), data, session));
     }
     return entries;
@@ -283,6 +250,17 @@ Json summary_json(const std::vector<Entry>& entries) {
     }
     return values;
   };
+  // Networks of a seed share its data split and training seed: differences are taken within a
+  // seed.
+  const auto less = [&](Way way, Way other, const char* figure) {
+    std::vector<double> differences;
+    for (uint64_t seed : seeds) {
+      const std::vector<double> own = column(way, figure, seed);
+      const std::vector<double> theirs = column(other, figure, seed);
+      if (!own.empty() && !theirs.empty()) differences.push_back(mean(own) - mean(theirs));
+    }
+    return paired_json(differences);
+  };
   Json summary = Json::array();
   for (Way way : kWays) {
     const std::vector<double> test = column(way, "scratch_test_top1");
@@ -295,21 +273,16 @@ Json summary_json(const std::vector<Entry>& entries) {
       const std::vector<double> values = column(way, figure);
       row[figure] = values.empty() ? Json() : estimate_json(estimate(values));
     }
-    // Networks of a seed share its data split and training seed: differences are taken within a
-    // seed.
-    std::vector<double> differences;
-    for (uint64_t seed : seeds) {
-      const std::vector<double> own = column(way, "scratch_test_top1", seed);
-      const std::vector<double> chance = column(Way::kRandomNetworks, "scratch_test_top1", seed);
-      if (!own.empty() && !chance.empty()) differences.push_back(mean(own) - mean(chance));
+    if (way != Way::kRandomNetworks) {
+      const Json over = less(way, Way::kRandomNetworks, "scratch_test_top1");
+      if (over.is_object()) row["over_random"] = over;
     }
-    const Estimate over = estimate(differences);
-    if (way != Way::kRandomNetworks && over.error > 0) {
-      row["over_random"] = {{"points", over.mean},
-                            {"low", over.mean - over.half},
-                            {"high", over.mean + over.half},
-                            {"standard_error", over.error},
-                            {"standard_errors", over.mean / over.error}};
+    if (way == Way::kTwoStage) {
+      const Json over = less(way, Way::kOneStage, "scratch_test_top1");
+      if (over.is_object()) {
+        row["over_one_stage"] = over;
+        row["over_one_stage"]["of_target"] = less(way, Way::kOneStage, "of_target");
+      }
     }
     summary.push_back(row);
   }
@@ -344,12 +317,24 @@ std::string contest_text(const Json& summary, const Json& entries) {
       over = fmt::format("{:+.2f} ({:.1f} s.e.)", 100 * o["points"].get<double>(),
                          o["standard_errors"].get<double>());
     }
-    text += fmt::format("{:<16} {:>4} {:>17} {:>17} {:>17} {:>19} {:>19} {:>22}\n",
-                        row["way"].get<std::string>(), row["networks"].get<size_t>(),
-                        with_half(row["of_target"], 1, 3), with_half(row["mean_width"], 1, 1),
-                        with_half(row["mean_expansion"], 1, 2),
-                        with_half(row["shared_search_validation_top1"], 100, 2),
-                        with_half(row["scratch_test_top1"], 100, 2), over);
+    text += fmt::format(
+        "{:<16} {:>4} {:>17} {:>17} {:>17} {:>19} {:>19} {:>22}\n", row["way"].get<std::string>(),
+        row["networks"].get<size_t>(), estimate_text(row["of_target"], 1, 3),
+        estimate_text(row["mean_width"], 1, 1), estimate_text(row["mean_expansion"], 1, 2),
+        estimate_text(row["shared_search_validation_top1"], 100, 2),
+        estimate_text(row["scratch_test_top1"], 100, 2), over);
+  }
+  for (const Json& row : summary) {
+    if (!row.contains("over_one_stage")) continue;
+    const Json& points = row["over_one_stage"];
+    text += fmt::format("\ntwo-stage less one-stage: {:+.2f} points [{:+.2f}, {:+.2f}]",
+                        100 * points["points"].get<double>(), 100 * points["low"].get<double>(),
+                        100 * points["high"].get<double>());
+    if (const Json& latency = points["of_target"]; latency.is_object()) {
+      text += fmt::format(" at {:+.1f} % of the target's latency",
+                          100 * latency["points"].get<double>());
+    }
+    text += "\n";
   }
   return text +
          "\n±: 95 % interval of the mean (Student's t). shared: search-validation; test: from "

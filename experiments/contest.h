@@ -47,7 +47,7 @@ Build build_of(const Architecture& architecture);
 
 // By way: {way, networks, figures...: {mean, low, high}}, 95 % intervals of the mean (Student's t),
 // and the test accuracy less that of the seed's random networks, mean and standard error over the
-// seeds.
+// seeds; of two-stage also less that of one-stage, with the difference in latency.
 Json summary_json(const std::vector<Entry>& entries);
 Json entries_json(const std::vector<Entry>& entries);
 // Both as text.

@@ -72,7 +72,9 @@ int front_command(const Arguments& arguments) {
       "the networks as YAML, and report.html.",
       "run", 1);
   line.add()("out", po::value<std::string>(), "folder");
-  line.add()("stage", po::value<std::string>(), "whose supernet; by default the run's first");
+  line.add()(
+      "stage", po::value<std::string>(),
+      "whose supernet (default: the first that the run has of single, coarse, fine, hybrid)");
   line.add()("ridge", po::value<std::string>()->default_value("0,31.2,500"), "ridge points");
   line.add()("range", po::value<std::string>()->default_value("0:500"),
              "of ridge points for the universal set");
@@ -86,7 +88,7 @@ int front_command(const Arguments& arguments) {
   if (!line.parse(arguments)) return 0;
   catch_interrupts();
   const std::string folder = line.words()[0];
-  SearchConfig config = load_search_config(folder + "/config.yaml", {});
+  const SearchConfig config = load_search_config(folder + "/config.yaml", {});
   const SearchStage stage =
       stage_of_run(folder, line.has("stage") ? line.get<std::string>("stage") : "");
   const int evaluations = line.get<int>("evaluations");
@@ -102,21 +104,21 @@ int front_command(const Arguments& arguments) {
   const Reward reward = fronts_of(lower(reference), points, range);
   const Session session = line.session(config.threads, config.precision);
   const Dataset data = dataset_of(config, line);
-  config.seed = mix(line.seed(), 1000);
   const SearchSpace space = searched_space(config, folder, stage);
 
-  ParameterStore weights(space);
-  load_weights(supernet_file(folder, stage), weights);
+  Supernet supernet(space, data, config.weights, session.machine);
+  load_weights(supernet_file(folder, stage), supernet.parameters());
   const std::string fingerprint = fmt::format(
       "{}\n{}\n{}\n{} {} {} {} {}", config.resolved, to_yaml(reference),
-      judged_fingerprint(space, reward, weights, {&config.weights.distillation}), to_string(stage),
-      evaluations, line.seed(), to_string(session.machine.precision), at::get_num_threads());
+      judged_fingerprint(space, reward, supernet.parameters(), {&config.weights.distillation}),
+      to_string(stage), evaluations, line.seed(), to_string(session.machine.precision),
+      at::get_num_threads());
   const std::string out = line.required("out");
   RunFolder run = line.has("resume") ? RunFolder::resume(out, fingerprint)
                                      : RunFolder::create(out, fingerprint);
   const std::vector<Candidate> tried =
-      trial_phase(run, "front", config, space, supernet_file(folder, stage), reward, evaluations,
-                  data, session, [&](const Trial& trial, std::mt19937_64& random) {
+      trial_phase(run, "front", supernet, space, reward, evaluations, mix(line.seed(), 1000),
+                  session, [&](const Trial& trial, std::mt19937_64& random) {
                     return search_fronts(trial, evaluations, random);
                   });
 

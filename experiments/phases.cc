@@ -14,8 +14,6 @@
 namespace ridgewalk {
 namespace {
 
-Json number_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(); }
-
 Json latency_json(const Reward& reward, const std::vector<Macs>& latency) {
   Json list = Json::array();
   const std::vector<double> ratios = reward.ratios(latency);
@@ -83,6 +81,19 @@ void say_rates(RunFolder& run, const Session& session, const std::string& phase,
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Throws Error unless `saved` is a list of numbers.
+std::vector<double> accuracies_of(const RunFolder& run, const Json& saved) {
+  std::vector<double> accuracies;
+  for (const Json& accuracy : saved) {
+    if (!saved.is_array() || !accuracy.is_number()) {
+      throw Error(run.file("checkpoint.safetensors"), 0,
+                  "is damaged; start anew with another --out");
+    }
+    accuracies.push_back(accuracy);
+  }
+  return accuracies;
 }
 
 void warm_start(Supernet& supernet, const SearchSpace& previous_space, const std::string& weights) {
@@ -162,8 +173,10 @@ Json search_phase(RunFolder& run, const SearchConfig& config, SearchStage stage,
                   "all UIB instantiations",
                   phase, size(space), supernet.parameters().learned(), 100 * common));
 
+  std::vector<double> known;  // accuracies of the architectures tried after the last step
   if (const auto state = run.begin(phase)) {
-    search.restore(state->is_string() ? state->get<std::string>() : "");
+    search.restore(state->is_object() ? state->value("search", "") : "");
+    known = accuracies_of(run, state->value("accuracies", Json()));
     run.restore(supernet.state());
     say(session, fmt::format("{}: resumed at step {}", phase, search.step()));
   } else if (stage_config.warm_start && previous_space) {
@@ -177,16 +190,25 @@ Json search_phase(RunFolder& run, const SearchConfig& config, SearchStage stage,
   {
     const double images = double(options.batch_size) * tunas.samples_per_step;
     Progress progress(phase, first, tunas.steps, images, session.quiet);
+    const auto state_of = [&] { return Json{{"search", search.state()}, {"accuracies", known}}; };
     const auto after_step = [&](const StepRecord& record) {
       run.log(record_json(phase, record));
       progress.update(search.step(),
                       fmt::format("loss {:.3f}  reward {:.3f}", record.loss, record.reward));
-      checkpoint_if_due(
-          run, session, search.step(), [&] { return Json(search.state()); }, supernet.state());
+      if (search.done()) {
+        say_rates(run, session, phase, (tunas.steps - first) * images, seconds_since(start),
+                  supernet.loader());
+        save_weights(supernet_file(run.file("."), stage), supernet.parameters());
+      }
+      checkpoint_if_due(run, session, search.step(), state_of, supernet.state());
       if (search.step() % session.checkpoint_every == 0) last_checkpoint = search.step();
     };
+    RecordedWeights recorded(weights, known, [&](const std::vector<double>& accuracies) {
+      known = accuracies;
+      checkpoint_if_due(run, session, int(known.size()), state_of, supernet.state());
+    });
     try {
-      found = run_stage(search, weights, after_step);
+      found = run_stage(search, recorded, after_step);
     } catch (const Error&) {
       throw;
     } catch (const std::runtime_error& error) {
@@ -194,14 +216,11 @@ Json search_phase(RunFolder& run, const SearchConfig& config, SearchStage stage,
                                "; last good checkpoint: " + run.file("checkpoint.safetensors") +
                                ", step " + std::to_string(last_checkpoint));
     }
-    say_rates(run, session, phase, (tunas.steps - first) * images, seconds_since(start),
-              supernet.loader());
     say(session,
         fmt::format("{}: of the steps' time {:.2f} % is slicing", phase,
                     100 * supernet.slicing_seconds() / std::max(1e-9, supernet.step_seconds())));
     say_damaged(data, session);
   }
-  save_weights(supernet_file(run.file("."), stage), supernet.parameters());
 
   Architecture architecture = decode(space, found.best.decisions);
   architecture.name = config.space.name + "-" + phase;
@@ -230,22 +249,11 @@ Json search_phase(RunFolder& run, const SearchConfig& config, SearchStage stage,
 }
 
 std::vector<Candidate> trial_phase(
-    RunFolder& run, const std::string& phase, const SearchConfig& config, const SearchSpace& space,
-    const std::string& supernet_file, const Reward& reward, int trials, const Dataset& data,
-    const Session& session,
+    RunFolder& run, const std::string& phase, Supernet& supernet, const SearchSpace& space,
+    const Reward& reward, int trials, uint64_t seed, const Session& session,
     const std::function<std::vector<Candidate>(const Trial&, std::mt19937_64&)>& search) {
   std::vector<double> known;
-  if (const auto state = run.begin(phase)) {
-    for (const Json& accuracy : *state) {
-      if (!state->is_array() || !accuracy.is_number()) {
-        throw Error(run.file("checkpoint.safetensors"), 0,
-                    "is damaged; start anew with another --out");
-      }
-      known.push_back(accuracy);
-    }
-  }
-  Supernet supernet(space, data, config.weights, session.machine);
-  load_weights(supernet_file, supernet.parameters());
+  if (const auto state = run.begin(phase)) known = accuracies_of(run, *state);
   SupernetWeights shared(supernet);
   Progress progress(phase, int(known.size()), trials, 1, session.quiet);
   RecordedWeights weights(shared, known, [&](const std::vector<double>& accuracies) {
@@ -255,7 +263,7 @@ std::vector<Candidate> trial_phase(
     if (stop) throw Interrupted();
   });
   const CostTable table(space, reward.ridge_points());
-  std::mt19937_64 random(mix(config.seed, 900));
+  std::mt19937_64 random(seed);
   return search({space, table, reward, weights}, random);
 }
 

@@ -40,13 +40,12 @@ Json search_phase(RunFolder& run, const SearchConfig& config, SearchStage stage,
                   const std::optional<Architecture>& previous, const std::string& weights_folder,
                   const Dataset& data, const Session& session);
 
-// Tries architectures of a stage's space with the weights of a supernet that is trained: `search`
+// Tries architectures of a space with the weights of a supernet that is trained: `search`
 // gets everything to do so, and its candidates in the order tried are returned. Each accuracy is
 // kept as soon as it is known. Leaves finishing the phase to the caller.
 std::vector<Candidate> trial_phase(
-    RunFolder& run, const std::string& phase, const SearchConfig& config, const SearchSpace& space,
-    const std::string& supernet_file, const Reward& reward, int trials, const Dataset& data,
-    const Session& session,
+    RunFolder& run, const std::string& phase, Supernet& supernet, const SearchSpace& space,
+    const Reward& reward, int trials, uint64_t seed, const Session& session,
     const std::function<std::vector<Candidate>(const Trial&, std::mt19937_64&)>& search);
 
 // Accuracy with its split and weights, reward and latency of a candidate.

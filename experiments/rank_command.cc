@@ -1,6 +1,5 @@
-#include <set>
-
 #include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
 
 #include "experiments/command_line.h"
 #include "experiments/comparison.h"
@@ -8,6 +7,7 @@
 #include "experiments/ranking.h"
 #include "experiments/report.h"
 #include "experiments/search_run.h"
+#include "experiments/trainings.h"
 #include "space/error.h"
 #include "space/file.h"
 #include "supernet/weights.h"
@@ -15,30 +15,58 @@
 namespace ridgewalk {
 namespace {
 
-// Different architectures near the targets.
-std::vector<Decisions> matched_in_cost(const SearchSpace& space, const CostTable& table,
-                                       const Reward& reward, double tolerance, size_t count,
-                                       uint64_t seed) {
-  std::mt19937_64 random(seed);
-  std::set<Decisions> seen;
-  std::vector<Decisions> list;
-  for (int tries = 0; list.size() < count; ++tries) {
-    if (tries == 1000) {
-      throw Error(
-          fmt::format("space '{}' has but {} networks near the targets; allow a larger "
-                      "--tolerance or fewer --networks",
-                      space.name, list.size()));
-    }
-    const Decisions decisions = sample_near_targets(space, table, reward, tolerance, random);
-    if (!seen.insert(decisions).second) continue;
-    list.push_back(decisions);
-    tries = 0;
+constexpr const char* kTrainings = "trainings.json";
+
+std::vector<double> top1_of(const std::vector<Json>& trainings, const char* split) {
+  std::vector<double> list;
+  for (const Json& training : trainings) {
+    list.push_back(training[split].is_object() ? training[split]["top1"].get<double>() : 0);
   }
   return list;
 }
 
-double of(const Json& result, const char* split) {
-  return result[split].is_object() ? result[split]["top1"].get<double>() : 0;
+// What the shared weights give a network, kept in the run.
+template <class Judge>
+Json shared_phase(RunFolder& run, const std::string& name, Judge judge) {
+  const std::string phase = "shared " + name;
+  if (const Json* result = run.result(phase)) return *result;
+  run.begin(phase);
+  const Accuracy accuracy = judge();
+  run.finish({{"top1", accuracy.top1}, {"loss", accuracy.loss}});
+  return *run.result(phase);
+}
+
+Trainings untrained(const SearchSpace& space, const CostTable& table, const Reward& reward,
+                    double tolerance, int count, uint64_t seed) {
+  Trainings trainings{.data = {}, .recipe = {}, .seed = seed, .networks = {}};
+  std::mt19937_64 random(mix(seed, 600));
+  for (const Decisions& decisions :
+       samples_near_targets(space, table, reward, tolerance, count, random)) {
+    Architecture architecture = decode(space, decisions);
+    architecture.name = fmt::format("network-{:03}", trainings.networks.size());
+    trainings.networks.push_back({architecture, {}});
+  }
+  if (int(trainings.networks.size()) < count) {
+    throw Error(
+        fmt::format("space '{}' has but {} networks near the targets; allow a larger "
+                    "--tolerance or fewer --networks",
+                    space.name, trainings.networks.size()));
+  }
+  return trainings;
+}
+
+Trainings trained_before(const std::string& folder, const std::string& data,
+                         const std::string& recipe) {
+  const std::string path = folder + "/" + kTrainings;
+  Trainings trainings = read_trainings(path);
+  if (trainings.data != data) {
+    throw Error(path, 0, "holds trainings on " + trainings.data + ", not on " + data);
+  }
+  if (trainings.recipe != recipe) {
+    throw Error(path, 0,
+                "holds trainings of another recipe; give it by --config:\n" + trainings.recipe);
+  }
+  return trainings;
 }
 
 }  // namespace
@@ -53,11 +81,19 @@ int rank_command(const Arguments& arguments) {
       "run", 1);
   line.add()("out", po::value<std::string>(), "folder of this ranking");
   line.add()("networks", po::value<int>()->default_value(30), "to be trained, one after another");
-  line.add()("stage", po::value<std::string>(), "whose supernet; by default the run's first");
+  line.add()(
+      "stage", po::value<std::string>(),
+      "whose supernet (default: the first that the run has of single, coarse, fine, hybrid)");
+  line.add()("trained", po::value<std::string>(),
+             "an earlier ranking, whose networks and trainings are taken");
+  line.add()("repeats", po::value<int>()->default_value(1), "trainings of each network");
   line.add()("tolerance", po::value<double>()->default_value(0.05),
              "by which networks may miss the latency target");
   line.add()("validation-batch-size", po::value<int>(),
              "images whose statistics batch norm uses with shared weights, if not the run's");
+  line.add()("tune-steps", po::value<int>()->default_value(0),
+             "steps of the run's batch size that a copy of the shared weights trains on each "
+             "network alone before it is judged");
   line.add()("config", po::value<std::string>(),
              "YAML of the training from scratch, if not the run's");
   line.add()("seed", po::value<int64_t>()->default_value(0), "of the sample and of the training");
@@ -72,6 +108,8 @@ int rank_command(const Arguments& arguments) {
       stage_of_run(folder, line.has("stage") ? line.get<std::string>("stage") : "");
   const int count = line.get<int>("networks");
   if (count < 3 || count > 10000) throw Error("--networks must be from 3 to 10000");
+  const int repeats = line.get<int>("repeats");
+  if (repeats < 1 || repeats > 100) throw Error("--repeats must be from 1 to 100");
   const auto tolerance = line.get<double>("tolerance");
   if (!(tolerance > 0)) throw Error("--tolerance must be above 0");
   if (line.has("validation-batch-size")) {
@@ -80,59 +118,86 @@ int rank_command(const Arguments& arguments) {
       throw Error("--validation-batch-size must be at least 2");
     }
   }
-  const uint64_t seed = line.seed();
+  const int tune_steps = line.get<int>("tune-steps");
+  if (tune_steps < 0 || tune_steps > 1000000) throw Error("--tune-steps must be from 0 to 1000000");
   Session session = line.session(config.threads, config.precision);
   session.checkpoint_every = config.checkpoint_every;
   const Dataset data = dataset_of(config, line);
   // After the data: the split is that of the run, whatever this training would have.
   if (line.has("config")) config.train = load_train_options(line.get<std::string>("config"));
+  const std::string recipe =
+      YAML::Dump(line.has("config") ? YAML::LoadFile(line.get<std::string>("config"))
+                                    : YAML::Load(config.resolved)["train"]);
 
   const SearchSpace space = searched_space(config, folder, stage);
   const Reward reward = scaled_targets(config.reward, config.stages.at(stage).latency_factor);
   const CostTable table(space, reward.ridge_points());
-  const std::vector<Decisions> sampled =
-      matched_in_cost(space, table, reward, tolerance, size_t(count), mix(seed, 600));
+  Trainings known = line.has("trained")
+                        ? trained_before(line.get<std::string>("trained"), data.name, recipe)
+                        : untrained(space, table, reward, tolerance, count, line.seed());
+  known.data = data.name;
+  known.recipe = recipe;
+  std::vector<Decisions> decisions;  // before anything is written: each must be of the space
+  for (const TrainedNetwork& network : known.networks) {
+    decisions.push_back(encode(space, network.architecture));
+  }
+  config.weights.steps = std::max(1, tune_steps);
+  const std::string weights = supernet_file(folder, stage);
   Supernet supernet(space, data, config.weights, session.machine);
-  load_weights(supernet_file(folder, stage), supernet.parameters());
+  load_weights(weights, supernet.parameters());
+  const auto judged = [&](const Decisions& network) {
+    if (tune_steps == 0) return supernet.validate(network);
+    Supernet copy(space, data, config.weights, session.machine);
+    load_weights(weights, copy.parameters());
+    for (int step = 0; step < tune_steps; ++step) {
+      if (interrupted()) throw Interrupted();
+      copy.train(step, {&network, 1});
+    }
+    return copy.validate(network);
+  };
 
   TrainOptions options = config.train;
-  options.seed = mix(seed, 700);
-  const std::string fingerprint =
-      fmt::format("{}\n{}\n{} {} {} {} {} {} {} {}", config.resolved,
-                  judged_fingerprint(space, reward, supernet.parameters(),
-                                     {&config.weights.distillation, &config.train.distillation}),
-                  to_string(stage), count, tolerance, seed, config.weights.validation_batch_size,
-                  to_string(session.machine.precision), at::get_num_threads(),
-                  line.has("config") ? read_file(line.get<std::string>("config")) : "");
+  const std::string fingerprint = fmt::format(
+      "{}\n{}\n{} {} {} {} {} {} {} {} {}\n{}", config.resolved,
+      judged_fingerprint(space, reward, supernet.parameters(),
+                         {&config.weights.distillation, &config.train.distillation}),
+      to_string(stage), count, tolerance, repeats, tune_steps, config.weights.validation_batch_size,
+      to_string(session.machine.precision), at::get_num_threads(), recipe, trainings_text(known));
   const std::string out = line.required("out");
   RunFolder run = line.has("resume") ? RunFolder::resume(out, fingerprint)
                                      : RunFolder::create(out, fingerprint);
   std::vector<RankedNetwork> networks;
   std::vector<RatedNetwork> rated;
   std::vector<Contender> contenders;
-  for (size_t i = 0; i < sampled.size(); ++i) {
-    Architecture architecture = decode(space, sampled[i]);
-    architecture.name = fmt::format("network-{:03}", i);
-    write_file(run.file(architecture.name + ".yaml"), to_yaml(architecture));
+  for (size_t i = 0; i < decisions.size(); ++i) {
+    TrainedNetwork& network = known.networks[i];
+    const Architecture& architecture = network.architecture;
+    const std::string& name = architecture.name;
+    write_file(run.file(name + ".yaml"), to_yaml(architecture));
+    const Json shared = shared_phase(run, name, [&] { return judged(decisions[i]); });
+    for (int repeat = int(network.trainings.size()); repeat < repeats; ++repeat) {
+      options.seed = mix(known.seed, 700 + uint64_t(repeat));
+      const std::string phase = repeat == 0 ? name : fmt::format("{}-{}", name, repeat + 1);
+      network.trainings.push_back(training_phase(run, phase, architecture, options, data, session));
+    }
     const NetworkCost cost = network_cost(lower(architecture));
-    const Accuracy shared = supernet.validate(sampled[i]);
-    const Json trained =
-        training_phase(run, architecture.name, architecture, options, data, session);
-    networks.push_back({.name = architecture.name,
-                        .shared_top1 = shared.top1,
-                        .shared_loss = shared.loss,
-                        .alone_top1 = of(trained, "search_validation"),
-                        .alone_test = of(trained, "test"),
+    networks.push_back({.name = name,
+                        .shared_top1 = shared["top1"],
+                        .shared_loss = shared["loss"],
+                        .alone_top1 = top1_of(network.trainings, "search_validation"),
+                        .alone_test = top1_of(network.trainings, "test"),
                         .parameters = double(cost.parameters),
                         .macs = cost.macs.value,
-                        .of_target = reward.ratios(table.price(sampled[i]))});
+                        .of_target = reward.ratios(table.price(decisions[i]))});
+    const Json& trained = network.trainings.front();
     rated.push_back({architecture, trained_accuracy(trained)});
-    contenders.push_back(
-        {architecture.name, "random", architecture, {{"top1", shared.top1}}, trained});
+    contenders.push_back({name, "random", architecture, {{"top1", shared["top1"]}}, trained});
   }
-  Json ranking = ranking_json(networks, mix(seed, 800));
+  write_file(run.file(kTrainings), trainings_text(known));
+  Json ranking = ranking_json(networks, mix(known.seed, 800));
   ranking = {{"run", folder},     {"stage", to_string(stage)}, {"space", space.name},
-             {"data", data.name}, {"epochs", options.epochs},  {"ranking", ranking}};
+             {"data", data.name}, {"epochs", options.epochs},  {"tune_steps", tune_steps},
+             {"ranking", ranking}};
   write_file(run.file("rank.csv"), ranking_csv(networks));
   write_file(run.file("result.yaml"), yaml_text(ranking));
   Json report = network_report(

@@ -21,16 +21,30 @@ std::vector<double> column(const std::vector<RankedNetwork>& networks,
   return values;
 }
 
+// Test accuracy of training `index` of each network.
+std::vector<double> training(const std::vector<RankedNetwork>& networks, size_t index) {
+  std::vector<double> values;
+  for (const RankedNetwork& network : networks) values.push_back(network.alone_test.at(index));
+  return values;
+}
+
+std::vector<double> means(const std::vector<RankedNetwork>& networks,
+                          std::vector<double> RankedNetwork::*trainings) {
+  std::vector<double> values;
+  for (const RankedNetwork& network : networks) values.push_back(mean(network.*trainings));
+  return values;
+}
+
 std::vector<double> at(const std::vector<double>& values, const std::vector<size_t>& indices) {
   std::vector<double> picked;
   for (size_t i : indices) picked.push_back(values[i]);
   return picked;
 }
 
-Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
-
 Json with_interval(double value, const Interval& interval) {
-  return {{"value", number(value)}, {"low", number(interval.low)}, {"high", number(interval.high)}};
+  return {{"value", number_or_null(value)},
+          {"low", number_or_null(interval.low)},
+          {"high", number_or_null(interval.high)}};
 }
 
 Json pair_json(const std::string& shared_name, const std::vector<double>& shared,
@@ -59,14 +73,21 @@ Json ranking_json(const std::vector<RankedNetwork>& networks, uint64_t seed) {
   const auto shared = column(networks, &RankedNetwork::shared_top1);
   std::vector<double> shared_loss = column(networks, &RankedNetwork::shared_loss);
   for (double& loss : shared_loss) loss = -loss;  // the larger the better, like the others
-  const auto alone = column(networks, &RankedNetwork::alone_top1);
-  const auto test = column(networks, &RankedNetwork::alone_test);
+  const auto alone = means(networks, &RankedNetwork::alone_top1);
+  const auto test = means(networks, &RankedNetwork::alone_test);
   const auto macs = column(networks, &RankedNetwork::macs);
   const auto parameters = column(networks, &RankedNetwork::parameters);
   const std::string test_name = "test top-1 from scratch";
   const std::string held_out = "search-validation top-1 from scratch";
   const std::string shared_name = "search-validation top-1, shared weights";
-  Json result = {{"networks", networks.size()}, {"coverage", kCoverage}, {"resamples", kResamples}};
+  size_t trainings = networks.at(0).alone_test.size();
+  for (const RankedNetwork& network : networks) {
+    trainings = std::min(trainings, network.alone_test.size());
+  }
+  Json result = {{"networks", networks.size()},
+                 {"trainings", trainings},
+                 {"coverage", kCoverage},
+                 {"resamples", kResamples}};
   result["pairs"] = {
       pair_json(shared_name, shared, test_name, test, seed),
       pair_json(shared_name, shared, held_out, alone, seed),
@@ -77,6 +98,10 @@ Json ranking_json(const std::vector<RankedNetwork>& networks, uint64_t seed) {
       // asked of anything else.
       pair_json(held_out, alone, test_name, test, seed),
   };
+  if (trainings > 1) {
+    result["pairs"].push_back(pair_json("test top-1 of a training", training(networks, 0),
+                                        "test top-1 of another", training(networks, 1), seed));
+  }
   const double best = *std::max_element(test.begin(), test.end());
   double squares = 0;
   for (double value : test) squares += (value - mean(test)) * (value - mean(test));
@@ -109,10 +134,12 @@ std::string ranking_text(const Json& ranking) {
   const Json& test = ranking["test_top1"];
   const auto percent = [](const Json& share) { return 100 * share.get<double>(); };
   text += fmt::format(
-      "\n{} networks; brackets: 95 % of bootstrap resamples. Test top-1 from scratch {:.2f} to "
-      "{:.2f} %,\nmean {:.2f} %, deviation {:.2f}. The network with the best shared accuracy lacks "
+      "\n{} networks, {} training{} each; brackets: 95 % of bootstrap resamples. Test top-1 from "
+      "scratch {:.2f} to {:.2f} %,\nmean {:.2f} %, deviation {:.2f}. The network with the best "
+      "shared accuracy lacks "
       "{:.2f} points [{:.2f}, {:.2f}]\nto the best; a random pick {:.2f}.\n",
-      ranking["networks"].get<size_t>(), percent(test["lowest"]), percent(test["highest"]),
+      ranking["networks"].get<size_t>(), ranking["trainings"].get<size_t>(),
+      ranking["trainings"] == 1 ? "" : "s", percent(test["lowest"]), percent(test["highest"]),
       percent(test["mean"]), percent(test["deviation"]), percent(ranking["regret"]["value"]),
       percent(ranking["regret"]["low"]), percent(ranking["regret"]["high"]),
       percent(ranking["regret_of_a_random_pick"]));
@@ -128,8 +155,8 @@ Json ranked_json(const std::vector<RankedNetwork>& networks) {
                     {"of_target", network.of_target.empty() ? Json() : Json(network.of_target[0])},
                     {"shared_search_validation_top1", network.shared_top1},
                     {"shared_search_validation_loss", network.shared_loss},
-                    {"scratch_search_validation_top1", network.alone_top1},
-                    {"scratch_test_top1", network.alone_test}});
+                    {"scratch_search_validation_top1", mean(network.alone_top1)},
+                    {"scratch_test_top1", mean(network.alone_test)}});
   }
   return list;
 }

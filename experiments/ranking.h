@@ -13,15 +13,19 @@ struct RankedNetwork {
   std::string name;
   double shared_top1 = 0;  // with shared weights, on the search-validation split
   double shared_loss = 0;  // mean cross-entropy, likewise
-  double alone_top1 = 0;   // trained from scratch, on the search-validation split
-  double alone_test = 0;   // the same, on test images
+  // Trained from scratch, one a seed: on the search-validation split, on test images.
+  std::vector<double> alone_top1, alone_test;
   double parameters = 0;
   double macs = 0;
   std::vector<double> of_target;  // latency over the target's, one a target
 };
 
-// Each figure with the middle 95 % of bootstrap resamples of the networks:
-//   pairs: one for each way to compare, {shared, alone, kendall_tau_b, spearman}
+// Each figure with the middle 95 % of bootstrap resamples of the networks; a network's accuracy
+// from scratch is the mean over its trainings:
+//   pairs: one for each way to compare, {shared, alone, kendall_tau_b, spearman}; with two
+//   trainings
+//     of every network also one training against another, which no judge can be asked to beat by
+//     much
 //   regret: of the network with the best shared accuracy, in test accuracy to the best of all
 //   beside it: the spread of the networks' test accuracy, the regret of a random pick
 Json ranking_json(const std::vector<RankedNetwork>& networks, uint64_t seed);

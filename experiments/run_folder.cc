@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -62,6 +63,8 @@ std::string text_hash(const std::string& text) {
 std::string json_text(const Json& json) {
   return json.dump(1, ' ', false, Json::error_handler_t::replace);
 }
+
+Json number_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
 RunFolder::RunFolder(std::string path, const std::string& fingerprint)
     : path_(std::move(path)), fingerprint_(utf8(fingerprint)) {}

@@ -16,6 +16,8 @@ namespace ridgewalk {
 using Json = nlohmann::ordered_json;
 // Indented by one; bytes that are not UTF-8 become U+FFFD.
 std::string json_text(const Json& json);
+// JSON has no NaN and no infinity.
+Json number_or_null(double value);
 
 // A run is a list of named phases, each of many steps. One file, checkpoint.safetensors, holds all
 // that the run needs to go on: the results of finished phases, the state and tensors of the current

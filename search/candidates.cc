@@ -59,16 +59,27 @@ Decisions mutated(const SearchSpace& space, const Decisions& parent, std::mt1993
   return child;
 }
 
+std::vector<Decisions> samples_near_targets(const SearchSpace& space, const CostTable& table,
+                                            const Reward& reward, double tolerance, int count,
+                                            std::mt19937_64& random) {
+  std::vector<Decisions> samples;
+  std::set<Decisions> seen;
+  for (int tries = 0; int(samples.size()) < count && tries < kTries; ++tries) {
+    const Decisions decisions = sample_near_targets(space, table, reward, tolerance, random);
+    if (!seen.insert(decisions).second) continue;
+    samples.push_back(decisions);
+    tries = 0;
+  }
+  return samples;
+}
+
 std::vector<Candidate> random_search(const Trial& trial, const TrialOptions& options,
                                      std::mt19937_64& random) {
   std::vector<Candidate> tried;
-  std::set<Decisions> seen;
-  for (int tries = 0; int(tried.size()) < options.evaluations && tries < kTries; ++tries) {
-    const Decisions decisions =
-        sample_near_targets(trial.space, trial.table, trial.reward, options.tolerance, random);
-    if (!seen.insert(decisions).second) continue;
+  for (const Decisions& decisions :
+       samples_near_targets(trial.space, trial.table, trial.reward, options.tolerance,
+                            options.evaluations, random)) {
     tried.push_back(trial(decisions));
-    tries = 0;
   }
   return tried;
 }

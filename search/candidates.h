@@ -36,6 +36,11 @@ bool is_better(const Candidate& a, const Candidate& b);
 Decisions sample_near_targets(const SearchSpace& space, const CostTable& table,
                               const Reward& reward, double tolerance, std::mt19937_64& random);
 
+// `count` different ones; fewer where chance finds no more.
+std::vector<Decisions> samples_near_targets(const SearchSpace& space, const CostTable& table,
+                                            const Reward& reward, double tolerance, int count,
+                                            std::mt19937_64& random);
+
 // `parent` with one choice of those in use changed; choices that come into use are drawn uniformly.
 Decisions mutated(const SearchSpace& space, const Decisions& parent, std::mt19937_64& random);
 

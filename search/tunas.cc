@@ -8,6 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "roofline/statistics.h"
 #include "search/random.h"
 #include "space/error.h"
 
@@ -17,12 +18,6 @@ namespace {
 using nlohmann::json;
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-
-double mean(const std::vector<double>& values) {
-  double sum = 0;
-  for (double value : values) sum += value;
-  return sum / double(values.size());
-}
 
 void require(bool holds, const std::string& field, double value, const std::string& rule) {
   if (holds) return;
@@ -44,6 +39,11 @@ const TunasOptions& checked(const TunasOptions& o) {
           o.filter_warmup, "from 0 to controller_delay");
   require(o.trials.evaluations >= 1, "evaluations", o.trials.evaluations, "at least 1");
   require(o.trials.tolerance > 0, "tolerance", o.trials.tolerance, "above 0");
+  if (o.sample_tolerance) {
+    require(*o.sample_tolerance > 0, "sample_tolerance", *o.sample_tolerance, "above 0");
+    require(o.method != SearchMethod::kTunas, "sample_tolerance", *o.sample_tolerance,
+            "left out with method tunas, whose controller samples");
+  }
   require(o.trials.population >= 1, "population", o.trials.population, "at least 1");
   require(o.trials.tournament >= 1, "tournament", o.trials.tournament, "at least 1");
   const ControllerOptions& c = o.controller;
@@ -135,7 +135,10 @@ std::string TunasSearch::out_of_reach() const {
 }
 
 Decisions TunasSearch::sample() {
-  Decisions decisions = controller_.sample(random_);
+  Decisions decisions =
+      options_.sample_tolerance
+          ? sample_near_targets(space_, cost_table_, reward_, *options_.sample_tolerance, random_)
+          : controller_.sample(random_);
   const double blend = warmup_chance(step_, options_.steps, options_.operation_warmup);
   const double widen = warmup_chance(step_, options_.steps, options_.filter_warmup);
   if (blend == 0 && widen == 0) return decisions;

@@ -28,6 +28,9 @@ struct TunasOptions {
   double filter_warmup = 0.25;     // the same for the widest filters
   int candidates = 8;              // kTunas: most probable architectures evaluated at the end
   TrialOptions trials = {};        // of the other methods
+  // Of the other methods: the weights train only on samples whose latency is this near to the
+  // targets'; without it on all alike.
+  std::optional<double> sample_tolerance = {};
   ControllerOptions controller = {};
   uint64_t seed = 0;
   bool operator==(const TunasOptions&) const = default;

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
+#include <iterator>
 
 #include "space/error.h"
 
@@ -18,11 +18,12 @@ namespace fs = std::filesystem;
 std::string read_file(const std::string& path) {
   std::error_code unreadable;
   std::ifstream stream(path, std::ios::binary);
-  std::ostringstream text;
-  if (fs::is_directory(path, unreadable) || !stream || !(text << stream.rdbuf())) {
+  const bool is_open = stream.is_open() && !fs::is_directory(path, unreadable);
+  const std::string text = is_open ? std::string(std::istreambuf_iterator<char>(stream), {}) : "";
+  if (!is_open || stream.bad()) {
     throw Error(path, 0, "cannot be read; give the name of a file that exists");
   }
-  return text.str();
+  return text;
 }
 
 FileWriter::FileWriter(const std::string& path) : path_(path), target_(path) {

@@ -1,14 +1,18 @@
 #include "supernet/training_batches.h"
 
 namespace ridgewalk {
-
 namespace {
+
+// Of the labels that batch `number` has.
+int64_t replica_of(int64_t number, int64_t batches_per_epoch, const DistilledLabels& labels) {
+  return number / batches_per_epoch % labels.replicas;
+}
 
 DrawBatch draws_of(const BatchOptions& options, BatchOrder order) {
   const auto labels = options.distillation.labels;
   if (!labels) return in_order(std::move(order), options.draw_seed);
   return [order = std::move(order), labels](int64_t number) mutable {
-    const int64_t replica = number / order.batches_per_epoch() % labels->replicas;
+    const int64_t replica = replica_of(number, order.batches_per_epoch(), *labels);
     std::vector<Draw> list;
     for (int64_t image : order.indices(number)) list.push_back(labels->draw(image, replica));
     return list;
@@ -31,13 +35,11 @@ TrainingBatches::TrainingBatches(const Dataset& data, const BatchOptions& option
   if (distillation.teacher) teacher_.emplace(*distillation.teacher, data, machine);
 }
 
-int64_t TrainingBatches::replica(int64_t number) const {
-  return number / per_epoch() % options_.distillation.labels->replicas;
-}
-
 void TrainingBatches::set_targets(Batch& batch, std::span<const Draw> draws, int64_t number) const {
   const Distillation& distillation = options_.distillation;
-  if (distillation.labels) batch.targets = distillation.labels->targets(draws, replica(number));
+  if (const auto& labels = distillation.labels) {
+    batch.targets = labels->targets(draws, replica_of(number, per_epoch_, *labels));
+  }
   if (!teacher_) return;
   const double weight = distillation.teacher->weight;
   torch::Tensor soft = teacher_->soft_labels(batch.images);

@@ -38,8 +38,6 @@ class TrainingBatches {
   void set_targets(Batch& batch, std::span<const Draw> draws, int64_t number) const;
 
  private:
-  int64_t replica(int64_t number) const;
-
   const Dataset& data_;
   BatchOptions options_;
   int64_t per_epoch_;

@@ -88,6 +88,36 @@ TEST_F(Evidence, RankTrainsNetworksAndComparesTwoJudgements) {
   run_with_kills(resumed, again);
   EXPECT_EQ(read(out + "/rank.csv"), read(again + "/rank.csv"));
   EXPECT_EQ(read(out + "/result.yaml"), read(again + "/result.yaml"));
+
+  // With the trainings of an earlier ranking nothing is trained; the figures are the same.
+  const auto reused = [&](const std::string& name, std::vector<std::string> more) {
+    std::vector<std::string> arguments{"rank",      supernet_, "--out", folder_ + "/" + name,
+                                       "--trained", out};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run(arguments);
+  };
+  EXPECT_EQ(reused("rank-reused", {}).exit_code, 0);
+  EXPECT_FALSE(fs::exists(folder_ + "/rank-reused/network-000.safetensors"));
+  EXPECT_EQ(read(out + "/rank.csv"), read(folder_ + "/rank-reused/rank.csv"));
+  // Another training of each is added to those known.
+  const Outcome twice = reused("rank-twice", {"--repeats", "2"});
+  EXPECT_EQ(twice.exit_code, 0) << twice.err;
+  EXPECT_THAT(twice.out, HasSubstr("test top-1 of another"));
+  EXPECT_TRUE(fs::exists(folder_ + "/rank-twice/network-000-2.safetensors"));
+  EXPECT_FALSE(fs::exists(folder_ + "/rank-twice/network-000.safetensors"));
+  // A ranking's trainings, whatever became of the file.
+  const std::string trainings = read(out + "/trainings.json");
+  fs::create_directory(folder_ + "/broken");
+  for (size_t length : {size_t(0), size_t(1), trainings.size() / 2, trainings.size() - 2}) {
+    std::ofstream(folder_ + "/broken/trainings.json") << trainings.substr(0, length);
+    expect_refused({"rank", supernet_, "--out", folder_ + "/x", "--trained", folder_ + "/broken"},
+                   {"trainings.json", "not a ranking's trainings"});
+  }
+  std::string other = trainings;
+  other.replace(other.find("epochs"), 6, "epoch!");
+  std::ofstream(folder_ + "/broken/trainings.json") << other;
+  expect_refused({"rank", supernet_, "--out", folder_ + "/x", "--trained", folder_ + "/broken"},
+                 {"trainings.json", "another recipe"});
 }
 
 TEST_F(Evidence, FrontEmitsTheNetworksOfEverySet) {
@@ -137,7 +167,49 @@ TEST_F(Evidence, CompareHoldsWaysAgainstEachOtherAndGoesOnWhereItWasStopped) {
   EXPECT_FALSE(fs::exists(out + "/evolution-1"));
 }
 
+TEST_F(Evidence, ComparePricesWhatItFoundForEveryHomeAtTheOthers) {
+  std::ofstream(folder_ + "/homes.yaml") << "low: {ridge_point: 0, relative_to: compact-nano}\n"
+                                            "high: {ridge_point: 500, relative_to: compact-nano}\n";
+  std::ofstream(folder_ + "/compare.yaml") << single_config("tunas");
+  const std::string out = folder_ + "/homes";
+  const std::vector<std::string> command{"compare",
+                                         "--config",
+                                         folder_ + "/compare.yaml",
+                                         "--homes",
+                                         folder_ + "/homes.yaml",
+                                         "--ways",
+                                         "one-stage",
+                                         "--seeds",
+                                         "1,2",
+                                         "--out",
+                                         out,
+                                         "--relative-to",
+                                         "compact-nano"};
+  const Outcome outcome = run(command);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const YAML::Node result = YAML::LoadFile(out + "/result.yaml");
+  ASSERT_EQ(result["networks"].size(), 4u);
+  for (const YAML::Node& network : result["networks"]) {
+    // Latency at home, by the contest's own account.
+    const auto home = network["home"].as<std::string>();
+    const YAML::Node entries = YAML::LoadFile(out + "/" + home + "/result.yaml")["entries"];
+    const YAML::Node& entry = entries[network["seed"].as<size_t>() - 1];
+    EXPECT_NEAR(network[home == "low" ? "ridge_0" : "ridge_500"].as<double>(),
+                entry["of_target"][0].as<double>(), 1e-9);
+  }
+  EXPECT_THAT(outcome.out, HasSubstr("ridge 500"));
+  expect_refused({"compare", "--config", folder_ + "/compare.yaml", "--homes",
+                  folder_ + "/homes.yaml", "--out", folder_ + "/x"},
+                 {"--relative-to"});
+  std::ofstream(folder_ + "/one-home.yaml") << "low: {ridge_point: 0, relative_to: compact-nano}\n";
+  expect_refused(
+      {"compare", "--config", folder_ + "/compare.yaml", "--homes", folder_ + "/one-home.yaml",
+       "--out", folder_ + "/x", "--relative-to", "compact-nano"},
+      {"one-home.yaml", "two targets"});
+}
+
 TEST_F(Evidence, RefusesWhatCannotBe) {
+  expect_refused({"rank", supernet_, "--out", folder_ + "/x", "--repeats", "0"}, {"--repeats"});
   expect_refused({"rank"}, {"usage: ridgewalk rank RUN"});
   expect_refused({"rank", folder_ + "/nothing", "--out", folder_ + "/x"}, {"nothing"});
   expect_refused({"rank", supernet_, "--out", folder_ + "/x", "--networks", "2"}, {"--networks"});

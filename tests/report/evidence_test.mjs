@@ -49,7 +49,11 @@ report_ridge_points: [0, 31.2, 500]
   const search = join(folder, 'ways', 'random-search-1');
   run('ranking', 'rank', search, '--networks', '4', '--tolerance', '0.2');
   run('front', 'front', search, '--relative-to', 'compact-nano', '--evaluations', '24');
-  for (const name of ['ways', 'ranking', 'front']) {
+  writeFileSync(join(folder, 'homes.yaml'), `low: {ridge_point: 0, relative_to: compact-nano}
+range: {ridge: [0, 500], relative_to: compact-nano, reduce: worst}
+`);
+  run('homes', 'compare', '--config', join(folder, 'config.yaml'), '--homes', join(folder, 'homes.yaml'), '--relative-to', 'compact-nano', '--ways', 'one-stage', '--seeds', '1,2');
+  for (const name of ['ways', 'ranking', 'front', 'homes']) {
     pages[name] = await open(`file://${folder}/${name}/report.html`);
     await pages[name].settle();
   }
@@ -112,6 +116,17 @@ test('ways to a network', async () => {
     assert.ok(drawn.some((set) => set.type === 'line' && set.data.every(({ x, y }) => x === 100 * mean && Math.abs(y - row) < 0.5)));
     assert.ok(drawn.some((set) => set.type === 'line' && set.data[0].x === 100 * low && set.data[0].y === row));
   });
+});
+
+test('networks of several targets, priced at the ridge points of all', async () => {
+  const { abroad } = data.homes;
+  assert.deepEqual(abroad.map((home) => home.home), ['low', 'range']);
+  const rows = await cells(pages.homes, 'abroad');
+  const text = ({ mean, high }, scale, digits) => `${(scale * mean).toFixed(digits)} ± ${(scale * (high - mean)).toFixed(digits)}`;
+  assert.deepEqual(rows, abroad.map((home) => [home.home, '2', text(home.test_top1, 100, 2), ...home.relative_latency.map((one) => text(one, 1, 3)), text(home.worst, 1, 3)]));
+  for (const { relative_latency, worst } of abroad) {
+    for (const { mean } of relative_latency) assert.ok(mean <= worst.mean + 1e-9);
+  }
 });
 
 test('fronts of the supernet: the set is chosen by keyboard, latencies follow the slider', async () => {
@@ -211,7 +226,7 @@ const hostile = `(async (key, section) => {
   return { tried, failures: failures.slice(0, 5) };
 })`;
 
-for (const [name, key, section] of [['ranking', 'ranking', 'rankingSection'], ['ways', 'contest', 'contestSection'], ['front', 'fronts', 'frontsSection']]) {
+for (const [name, key, section] of [['ranking', 'ranking', 'rankingSection'], ['ways', 'contest', 'contestSection'], ['front', 'fronts', 'frontsSection'], ['homes', 'abroad', 'abroadSection']]) {
   test(`hostile and partial data: ${name}`, async () => {
     const page = await open(`file://${folder}/${name}/report.html`);
     const { tried, failures } = await page.evaluate(`${hostile}('${key}', ${section})`);

@@ -125,6 +125,26 @@ TEST(SearchMethods, TrainOnUniformSamplesAndFindTheOptimumAfterwards) {
   }
 }
 
+TEST(SearchMethods, TrainNearTheTargetsWhereAToleranceSaysSo) {
+  const SearchSpace space = load_search_space("fashion-mnist");
+  std::mt19937_64 random(4);
+  const Decisions optimum = sample(space, random);
+  const Reward reward{.targets = {target_at(space, optimum, {{31.2}})}};
+  const CostTable table(space, {{31.2}});
+  FakeWeights weights(space, optimum);
+  TunasOptions options{.method = SearchMethod::kRandom, .steps = 50, .controller_delay = 0};
+  options.operation_warmup = options.filter_warmup = 0;
+  options.sample_tolerance = 0.1;
+  TunasSearch search(space, reward, options);
+  while (!search.done()) {
+    for (const Decisions& decisions : search.advance(weights).samples) {
+      EXPECT_LE(reward.miss(table.price(decisions)), 0.1);
+    }
+  }
+  options.method = SearchMethod::kTunas;
+  EXPECT_THROW(TunasSearch(space, reward, options), Error);
+}
+
 Candidate tried(double accuracy, double latency) {
   return {.decisions = {}, .accuracy = accuracy, .latency = {{latency}}};
 }

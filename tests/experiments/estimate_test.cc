@@ -1,0 +1,79 @@
+#include "experiments/estimate.h"
+
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "experiments/abroad.h"
+#include "experiments/ranking.h"
+#include "search/reward.h"
+#include "space/catalog.h"
+
+namespace ridgewalk {
+namespace {
+
+// 1, 2, 3: standard deviation 1; Student's t at 97.5 % with two degrees of freedom is 4.30265.
+TEST(Estimate, IsTheMeanWithStudentsInterval) {
+  const Estimate e = estimate({1, 2, 3});
+  EXPECT_DOUBLE_EQ(e.mean, 2);
+  EXPECT_NEAR(e.error, 1 / std::sqrt(3), 1e-12);
+  EXPECT_NEAR(e.half, 4.30265 / std::sqrt(3), 1e-5);
+  EXPECT_EQ(estimate_text(estimate_json(e), 10, 1), "20.0 ± 24.8");
+}
+
+TEST(Estimate, OfOneValueHasNoInterval) {
+  const Json one = estimate_json(estimate({0.5}));
+  EXPECT_EQ(one["mean"], 0.5);
+  EXPECT_TRUE(one["low"].is_null());
+  EXPECT_EQ(estimate_text(one, 100, 1), "50.0");
+  EXPECT_TRUE(paired_json({0.5}).is_null());
+}
+
+TEST(Estimate, OfDifferencesCountsStandardErrors) {
+  const Json over = paired_json({0.01, 0.02, 0.03});
+  EXPECT_NEAR(over["standard_errors"].get<double>(), 2 * std::sqrt(3), 1e-9);
+  EXPECT_NEAR(over["low"].get<double>(), 0.02 - 0.0430265 / std::sqrt(3), 1e-7);
+}
+
+// Latency at ridge point 0 is the MACs, so the ratio there is theirs.
+TEST(Abroad, PricesEveryHomeAtEveryRidgePoint) {
+  const Architecture small = find_architecture("mnv4-conv-small");
+  const Architecture medium = find_architecture("mnv4-conv-medium");
+  const std::vector<MacsPerByte> points{{0}, {500}};
+  const Json abroad = abroad_json({{"low", 1, medium, 0.7}, {"low", 2, small, 0.5}}, small, points,
+                                  spread_ridge_points(0, 500, 32));
+  ASSERT_EQ(abroad.size(), 1u);
+  EXPECT_EQ(abroad[0]["networks"], 2);
+  EXPECT_NEAR(abroad[0]["test_top1"]["mean"].get<double>(), 0.6, 1e-12);
+  const double ratio =
+      network_cost(lower(medium)).macs.value / network_cost(lower(small)).macs.value;
+  EXPECT_NEAR(abroad[0]["relative_latency"][0]["mean"].get<double>(), (ratio + 1) / 2, 1e-9);
+  EXPECT_GE(abroad[0]["worst"]["mean"].get<double>(),
+            abroad[0]["relative_latency"][1]["mean"].get<double>() - 1e-9);
+}
+
+// Trainings of a network are averaged; one against another is a pair of its own. By hand: the means
+// .5, .6, .7 are in the order of the shared accuracies, the first trainings in reverse of the
+// second.
+TEST(Ranking, AveragesTheTrainingsOfANetwork) {
+  std::vector<RankedNetwork> networks(3);
+  for (size_t i = 0; i < 3; ++i) {
+    const double x = 0.1 * double(i);
+    networks[i] = {.name = "n",
+                   .shared_top1 = 0.2 + x,
+                   .shared_loss = 1 - x,
+                   .alone_top1 = {0.5 + x},
+                   .alone_test = {0.5 - x, 0.5 + 3 * x},
+                   .parameters = 1,
+                   .macs = 1,
+                   .of_target = {}};
+  }
+  const Json ranking = ranking_json(networks, 1);
+  EXPECT_EQ(ranking["trainings"], 2);
+  EXPECT_NEAR(ranking["pairs"][0]["kendall_tau_b"]["value"].get<double>(), 1, 1e-12);
+  EXPECT_NEAR(ranking["pairs"].back()["kendall_tau_b"]["value"].get<double>(), -1, 1e-12);
+  EXPECT_NEAR(ranking["regret"]["value"].get<double>(), 0, 1e-12);
+}
+
+}  // namespace
+}  // namespace ridgewalk
