@@ -45,7 +45,7 @@ std::string report_html(const nlohmann::ordered_json& data) {
   };
   std::string scripts;
   for (const char* name : {"base", "ridge", "sweep", "front", "operations", "measured", "ranking",
-                           "contest", "fronts", "tables", "search", "main"}) {
+                           "contest", "abroad", "fronts", "tables", "search", "main"}) {
     scripts.append(part(name)).append("\n");
   }
   std::string page(part("page"));
