@@ -32,6 +32,8 @@ class CommandLine {
   bool parse(const Arguments& arguments);
 
   bool has(const char* name) const { return values_.count(name) > 0; }
+  // By the user, not by default.
+  bool given(const char* name) const { return has(name) && !values_[name].defaulted(); }
   template <class T>
   T get(const char* name) const {
     return values_[name].as<T>();

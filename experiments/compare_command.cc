@@ -48,10 +48,12 @@ std::vector<std::pair<std::string, std::string>> homes_of(const std::string& pat
     source.fail("must name two targets at least: LOW: {ridge_point: 0, relative_to: ARCH}");
   }
   std::vector<std::pair<std::string, std::string>> homes;
+  std::set<std::string> names;
   for (const auto& home : source.node) {
     const auto name = home.first.Scalar();
-    if (name.empty() || name.find('/') != std::string::npos || name[0] == '.') {
-      source.fail("'" + name + "' cannot be the name of a folder; name it otherwise");
+    if (!is_plain_name(name) || !names.insert(name).second) {
+      source.fail("'" + name +
+                  "' is there twice, or cannot be the name of a folder; name it otherwise");
     }
     YAML::Emitter text;
     text << YAML::Flow << home.second;
@@ -67,7 +69,7 @@ SearchConfig config_of(const CommandLine& line, const std::optional<std::string>
 }
 
 // Entries as a report takes them.
-struct Shown {
+struct ReportEntries {
   std::vector<RatedNetwork> rated;
   std::vector<Contender> contenders;
 
@@ -82,10 +84,10 @@ struct Shown {
 };
 
 // Every way with every seed for one set of targets: runs, report and text. Leaves them in `out`.
-std::vector<Entry> hold(const CommandLine& line, const Arguments& arguments, const std::string& out,
-                        const std::optional<std::string>& targets,
-                        const std::vector<uint64_t>& seeds, const std::vector<Way>& ways,
-                        int random_networks) {
+std::vector<Entry> run_contest(const CommandLine& line, const Arguments& arguments,
+                               const std::string& out, const std::optional<std::string>& targets,
+                               const std::vector<uint64_t>& seeds, const std::vector<Way>& ways,
+                               int random_networks) {
   std::vector<Entry> entries;
   SearchConfig config;
   for (uint64_t seed : seeds) {
@@ -101,7 +103,7 @@ std::vector<Entry> hold(const CommandLine& line, const Arguments& arguments, con
   }
   const Json list = entries_json(entries);
   const Json summary = summary_json(entries);
-  Shown shown;
+  ReportEntries shown;
   for (const Entry& entry : entries) {
     std::string name = fmt::format("{} {}", to_string(entry.way), entry.seed);
     if (entry.way == Way::kRandomNetworks) name += " " + entry.architecture.name.substr(7);
@@ -140,7 +142,7 @@ int compare_command(const Arguments& arguments) {
   line.add()("targets", po::value<std::string>(), "YAML, instead of the configuration's");
   line.add()("homes", po::value<std::string>(),
              "file of several targets, LOW: {ridge_point: 0, ...}; what is found for each is "
-             "priced at the ridge points of all");
+             "priced at the ridge points of all and at report_ridge_points");
   line.add()("relative-to", po::value<std::string>(),
              "with --homes: network whose latency is the unit");
   line.add()("random-networks", po::value<int>()->default_value(8), "random networks a seed");
@@ -165,36 +167,57 @@ int compare_command(const Arguments& arguments) {
   }
 
   if (!line.has("homes")) {
+    if (line.has("relative-to")) throw Error("--relative-to goes with --homes");
     const auto targets =
         line.has("targets") ? std::optional(line.get<std::string>("targets")) : std::nullopt;
-    hold(line, arguments, out, targets, seeds, ways, random_networks);
+    run_contest(line, arguments, out, targets, seeds, ways, random_networks);
     return 0;
   }
-  const auto homes = homes_of(line.get<std::string>("homes"));
+  if (line.has("targets")) throw Error("--homes brings its targets; leave --targets out");
+  if (ways == std::vector{Way::kRandomNetworks}) throw Error("--homes needs a way that searches");
+  const std::string path = line.get<std::string>("homes");
+  const auto homes = homes_of(path);
   const SearchConfig config = config_of(line, homes.front().second, seeds[0]);
   const Architecture reference =
       for_space(find_architecture(line.required("relative-to")), config.space);
   std::vector<Traveller> travellers;
-  Shown shown;
+  ReportEntries shown;
   shown.rated.push_back({reference, std::nullopt});
   shown.contenders.push_back({reference.name, "reference", reference, {}, {}});
+  // All are looked at before the first is searched.
+  const Dataset data = dataset_of(config, line);
+  std::vector<double> points;
+  for (MacsPerByte point : config.report_ridge_points) points.push_back(point.value);
+  for (const auto& [name, home] : homes) {
+    try {
+      const SearchConfig own = config_of(line, home, seeds[0]);
+      check_contest(own, ways, data);
+      for (const Target& target : own.reward.targets) {
+        points.push_back(target.ridge_points.front().value);
+        points.push_back(target.ridge_points.back().value);
+      }
+    } catch (const Error& error) {
+      throw Error(path, 0, "'" + name + "': " + error.what());
+    }
+  }
+  std::sort(points.begin(), points.end());
+  points.erase(std::unique(points.begin(), points.end()), points.end());
+  const std::vector<MacsPerByte> priced(points.begin(), points.end());
   for (const auto& [name, home] : homes) {
     fmt::print("found for {}: {}\n\n", name, home);
     for (const Entry& entry :
-         hold(line, arguments, out + "/" + name, home, seeds, ways, random_networks)) {
+         run_contest(line, arguments, out + "/" + name, home, seeds, ways, random_networks)) {
       if (entry.way == Way::kRandomNetworks) continue;
-      travellers.push_back(
-          {name, entry.seed, entry.architecture, entry.trained["test"]["top1"].get<double>()});
+      travellers.push_back({name, to_string(entry.way), entry.seed, entry.architecture,
+                            entry.trained["test"]["top1"].get<double>()});
       shown.add(entry, fmt::format("{} {} {}", name, to_string(entry.way), entry.seed));
     }
   }
-  const std::vector<MacsPerByte>& points = config.report_ridge_points;
-  const std::vector<MacsPerByte> range = spread_ridge_points(0, 500, 32);
-  const Json abroad = abroad_json(travellers, reference, points, range);
-  const Json rows = travellers_json(travellers, reference, points, range);
+  const Json abroad = abroad_json(travellers, reference, priced);
+  const Json rows = travellers_json(travellers, reference, priced);
   Json report =
       network_report("Found for some ridge points, priced at others",
-                     command_text("compare", arguments), shown.rated, shown.contenders, points);
+                     command_text("compare", arguments), shown.rated, shown.contenders, priced);
   report["abroad"] = abroad;
   write_file(out + "/result.yaml", yaml_text({{"homes", abroad}, {"networks", rows}}));
   write_file(out + "/abroad.csv", csv_table(rows));

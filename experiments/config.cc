@@ -19,9 +19,9 @@ StageConfig read_stage(const YamlSource& source, const SupernetOptions& weights)
   tunas.method = *known_method;
   bounded(reader, "evaluations", tunas.trials.evaluations, 1, 1e6);
   bounded(reader, "tolerance", tunas.trials.tolerance, 1e-6, 10);
-  double sample_tolerance = 0;
-  bounded(reader, "sample_tolerance", sample_tolerance, 0, 10);
-  if (sample_tolerance > 0) tunas.sample_tolerance = sample_tolerance;
+  if (reader.has("sample_tolerance")) {
+    bounded(reader, "sample_tolerance", tunas.sample_tolerance.emplace(), 1e-6, 10);
+  }
   bounded(reader, "population", tunas.trials.population, 1, 1e6);
   bounded(reader, "tournament", tunas.trials.tournament, 1, 1e6);
   bounded(reader, "steps", tunas.steps, 1, 1e9);

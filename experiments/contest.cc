@@ -176,8 +176,15 @@ std::vector<Entry> run_way(const std::string& folder, const SearchConfig& base, 
     const SearchSpace space = stage_space(config.space, SearchStage::kSingle, std::nullopt);
     const CostTable table(space, config.reward.ridge_points());
     std::mt19937_64 random(mix(config.seed, 300));
-    for (const Decisions& decisions : samples_near_targets(
-             space, table, config.reward, config.random_tolerance, random_networks, random)) {
+    const std::vector<Decisions> samples = samples_near_targets(
+        space, table, config.reward, config.random_tolerance, random_networks, random);
+    if (int(samples.size()) < random_networks) {
+      throw Error(
+          fmt::format("space '{}' has but {} networks near the targets; give fewer "
+                      "--random-networks or a larger random_tolerance",
+                      space.name, samples.size()));
+    }
+    for (const Decisions& decisions : samples) {
       entries.push_back(entry_of(run, config, way, fmt::format("random-{:02}", entries.size() + 1),
                                  decode(space, decisions), data, session));
     }

@@ -116,11 +116,11 @@ int front_command(const Arguments& arguments) {
   const std::string out = line.required("out");
   RunFolder run = line.has("resume") ? RunFolder::resume(out, fingerprint)
                                      : RunFolder::create(out, fingerprint);
-  const std::vector<Candidate> tried =
-      trial_phase(run, "front", supernet, space, reward, evaluations, mix(line.seed(), 1000),
-                  session, [&](const Trial& trial, std::mt19937_64& random) {
-                    return search_fronts(trial, evaluations, random);
-                  });
+  const std::vector<Candidate> tried = trial_phase(
+      run, "front", supernet, space, reward, evaluations, mix(mix(line.seed(), 1000), 900), session,
+      [&](const Trial& trial, std::mt19937_64& random) {
+        return search_fronts(trial, evaluations, random);
+      });
 
   Json result = {{"run", folder},         {"stage", to_string(stage)},
                  {"space", space.name},   {"reference", reference.name},

@@ -8,6 +8,7 @@
 #include "experiments/report.h"
 #include "experiments/search_run.h"
 #include "experiments/trainings.h"
+#include "roofline/statistics.h"
 #include "space/error.h"
 #include "space/file.h"
 #include "supernet/weights.h"
@@ -38,7 +39,7 @@ Json shared_phase(RunFolder& run, const std::string& name, Judge judge) {
 
 Trainings untrained(const SearchSpace& space, const CostTable& table, const Reward& reward,
                     double tolerance, int count, uint64_t seed) {
-  Trainings trainings{.data = {}, .recipe = {}, .seed = seed, .networks = {}};
+  Trainings trainings{.data = {}, .made_with = {}, .recipe = {}, .seed = seed, .networks = {}};
   std::mt19937_64 random(mix(seed, 600));
   for (const Decisions& decisions :
        samples_near_targets(space, table, reward, tolerance, count, random)) {
@@ -56,11 +57,14 @@ Trainings untrained(const SearchSpace& space, const CostTable& table, const Rewa
 }
 
 Trainings trained_before(const std::string& folder, const std::string& data,
-                         const std::string& recipe) {
+                         const std::string& made_with, const std::string& recipe) {
   const std::string path = folder + "/" + kTrainings;
   Trainings trainings = read_trainings(path);
   if (trainings.data != data) {
     throw Error(path, 0, "holds trainings on " + trainings.data + ", not on " + data);
+  }
+  if (trainings.made_with != made_with) {
+    throw Error(path, 0, "holds trainings with " + trainings.made_with + ", not with " + made_with);
   }
   if (trainings.recipe != recipe) {
     throw Error(path, 0,
@@ -118,6 +122,12 @@ int rank_command(const Arguments& arguments) {
       throw Error("--validation-batch-size must be at least 2");
     }
   }
+  for (const char* option : {"networks", "tolerance", "seed"}) {
+    if (line.has("trained") && line.given(option)) {
+      throw Error("--trained brings its networks and their seed; leave --" + std::string(option) +
+                  " out");
+    }
+  }
   const int tune_steps = line.get<int>("tune-steps");
   if (tune_steps < 0 || tune_steps > 1000000) throw Error("--tune-steps must be from 0 to 1000000");
   Session session = line.session(config.threads, config.precision);
@@ -129,19 +139,28 @@ int rank_command(const Arguments& arguments) {
       YAML::Dump(line.has("config") ? YAML::LoadFile(line.get<std::string>("config"))
                                     : YAML::Load(config.resolved)["train"]);
 
+  const auto& labels = config.train.distillation.labels;
+  const std::string made_with =
+      fmt::format("{} images held out, training split {:x}, {}{}", data.search_validation.size(),
+                  hash_of(data.train), to_string(session.machine.precision),
+                  labels ? fmt::format(", labels {:x}", labels->hash) : "");
+
   const SearchSpace space = searched_space(config, folder, stage);
   const Reward reward = scaled_targets(config.reward, config.stages.at(stage).latency_factor);
   const CostTable table(space, reward.ridge_points());
-  Trainings known = line.has("trained")
-                        ? trained_before(line.get<std::string>("trained"), data.name, recipe)
-                        : untrained(space, table, reward, tolerance, count, line.seed());
+  Trainings known =
+      line.has("trained")
+          ? trained_before(line.get<std::string>("trained"), data.name, made_with, recipe)
+          : untrained(space, table, reward, tolerance, count, line.seed());
   known.data = data.name;
+  known.made_with = made_with;
   known.recipe = recipe;
   std::vector<Decisions> decisions;  // before anything is written: each must be of the space
   for (const TrainedNetwork& network : known.networks) {
     decisions.push_back(encode(space, network.architecture));
   }
   config.weights.steps = std::max(1, tune_steps);
+  config.weights.optimizer.learning_rate = config.stages.at(stage).learning_rate;
   const std::string weights = supernet_file(folder, stage);
   Supernet supernet(space, data, config.weights, session.machine);
   load_weights(weights, supernet.parameters());
@@ -177,7 +196,7 @@ int rank_command(const Arguments& arguments) {
     const Json shared = shared_phase(run, name, [&] { return judged(decisions[i]); });
     for (int repeat = int(network.trainings.size()); repeat < repeats; ++repeat) {
       options.seed = mix(known.seed, 700 + uint64_t(repeat));
-      const std::string phase = repeat == 0 ? name : fmt::format("{}-{}", name, repeat + 1);
+      const std::string phase = repeat == 0 ? name : fmt::format("{}.{}", name, repeat + 1);
       network.trainings.push_back(training_phase(run, phase, architecture, options, data, session));
     }
     const NetworkCost cost = network_cost(lower(architecture));
@@ -189,7 +208,8 @@ int rank_command(const Arguments& arguments) {
                         .parameters = double(cost.parameters),
                         .macs = cost.macs.value,
                         .of_target = reward.ratios(table.price(decisions[i]))});
-    const Json& trained = network.trainings.front();
+    Json trained = network.trainings.front();
+    trained["test"]["top1"] = mean(networks.back().alone_test);
     rated.push_back({architecture, trained_accuracy(trained)});
     contenders.push_back({name, "random", architecture, {{"top1", shared["top1"]}}, trained});
   }

@@ -5,6 +5,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <filesystem>
 
@@ -65,6 +67,12 @@ std::string json_text(const Json& json) {
 }
 
 Json number_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+
+bool is_plain_name(const std::string& text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return std::isalnum(c) || c == '-' || c == '_';
+  });
+}
 
 RunFolder::RunFolder(std::string path, const std::string& fingerprint)
     : path_(std::move(path)), fingerprint_(utf8(fingerprint)) {}

@@ -19,6 +19,9 @@ std::string json_text(const Json& json);
 // JSON has no NaN and no infinity.
 Json number_or_null(double value);
 
+// Whether a text can be the name of a file or a folder in a run's folder: letters, digits, - and _.
+bool is_plain_name(const std::string& text);
+
 // A run is a list of named phases, each of many steps. One file, checkpoint.safetensors, holds all
 // that the run needs to go on: the results of finished phases, the state and tensors of the current
 // one, and how long log.jsonl was, which is cut back to there. It is replaced as a whole, so a run

@@ -8,17 +8,19 @@
 namespace ridgewalk {
 namespace {
 
+bool is_share(const Json& accuracy) {
+  return accuracy.is_object() && accuracy.contains("top1") && accuracy["top1"].is_number() &&
+         accuracy["top1"] >= 0 && accuracy["top1"] <= 1;
+}
+
 // What training_phase() leaves and its readers rely on.
 bool is_training(const Json& training) {
-  for (const char* split : {"train", "search_validation", "test"}) {
+  if (!training.contains("weights") || !training["weights"].is_string()) return false;
+  for (const char* split : {"train", "search_validation"}) {
     if (!training.contains(split)) return false;
-    const Json& accuracy = training[split];
-    if (accuracy.is_null()) continue;
-    if (!accuracy.is_object() || !accuracy.contains("top1") || !accuracy["top1"].is_number()) {
-      return false;
-    }
+    if (!training[split].is_null() && !is_share(training[split])) return false;
   }
-  return true;
+  return training.contains("test") && is_share(training["test"]);
 }
 
 }  // namespace
@@ -30,6 +32,7 @@ std::string trainings_text(const Trainings& trainings) {
         {{"architecture", to_yaml(network.architecture)}, {"trainings", network.trainings}});
   }
   return json_text({{"data", trainings.data},
+                    {"made_with", trainings.made_with},
                     {"recipe", trainings.recipe},
                     {"seed", trainings.seed},
                     {"networks", networks}});
@@ -40,6 +43,7 @@ Trainings read_trainings(const std::string& path) {
   try {
     const Json saved = Json::parse(read_file(path));
     Trainings trainings{.data = saved.at("data"),
+                        .made_with = saved.at("made_with"),
                         .recipe = saved.at("recipe"),
                         .seed = saved.at("seed"),
                         .networks = {}};
@@ -52,7 +56,7 @@ Trainings read_trainings(const std::string& path) {
         if (!is_training(training)) throw Error(path, 0, remedy);
       }
       const std::string& name = one.architecture.name;
-      if (name.find('/') != std::string::npos || !names.insert(name).second) {
+      if (!is_plain_name(name) || !names.insert(name).second) {
         throw Error(path, 0, "names a network '" + name + "' twice, or not as a file can be named");
       }
       trainings.networks.push_back(std::move(one));

@@ -15,9 +15,10 @@ struct TrainedNetwork {
 };
 
 struct Trainings {
-  std::string data;    // set of images
-  std::string recipe;  // YAML of the training
-  uint64_t seed = 0;   // that the seed of each training comes from
+  std::string data;       // set of images
+  std::string made_with;  // what else the accuracies depend on: split, precision, labels
+  std::string recipe;     // YAML of the training
+  uint64_t seed = 0;      // that the seed of each training comes from
   std::vector<TrainedNetwork> networks;
 };
 

@@ -28,8 +28,8 @@ struct TunasOptions {
   double filter_warmup = 0.25;     // the same for the widest filters
   int candidates = 8;              // kTunas: most probable architectures evaluated at the end
   TrialOptions trials = {};        // of the other methods
-  // Of the other methods: the weights train only on samples whose latency is this near to the
-  // targets'; without it on all alike.
+  // Of the other methods: samples are drawn whose latency is this near to the targets', before the
+  // warm-ups change them; without it all alike.
   std::optional<double> sample_tolerance = {};
   ControllerOptions controller = {};
   uint64_t seed = 0;

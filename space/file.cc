@@ -7,7 +7,6 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 
 #include "space/error.h"
 
@@ -18,9 +17,11 @@ namespace fs = std::filesystem;
 std::string read_file(const std::string& path) {
   std::error_code unreadable;
   std::ifstream stream(path, std::ios::binary);
-  const bool is_open = stream.is_open() && !fs::is_directory(path, unreadable);
-  const std::string text = is_open ? std::string(std::istreambuf_iterator<char>(stream), {}) : "";
-  if (!is_open || stream.bad()) {
+  std::string text, part(1 << 16, '\0');
+  while (stream.read(part.data(), std::streamsize(part.size())), stream.gcount() > 0) {
+    text.append(part, 0, size_t(stream.gcount()));
+  }
+  if (fs::is_directory(path, unreadable) || !stream.is_open() || stream.bad()) {
     throw Error(path, 0, "cannot be read; give the name of a file that exists");
   }
   return text;

@@ -6,7 +6,6 @@
 
 #include "experiments/abroad.h"
 #include "experiments/ranking.h"
-#include "search/reward.h"
 #include "space/catalog.h"
 
 namespace ridgewalk {
@@ -40,16 +39,20 @@ TEST(Abroad, PricesEveryHomeAtEveryRidgePoint) {
   const Architecture small = find_architecture("mnv4-conv-small");
   const Architecture medium = find_architecture("mnv4-conv-medium");
   const std::vector<MacsPerByte> points{{0}, {500}};
-  const Json abroad = abroad_json({{"low", 1, medium, 0.7}, {"low", 2, small, 0.5}}, small, points,
-                                  spread_ridge_points(0, 500, 32));
-  ASSERT_EQ(abroad.size(), 1u);
+  const std::vector<Traveller> travellers{{"low", "one-stage", 1, medium, 0.7},
+                                          {"low", "evolution", 1, medium, 0.9},
+                                          {"low", "one-stage", 2, small, 0.5},
+                                          {"high", "one-stage", 1, small, 0.4}};
+  const Json abroad = abroad_json(travellers, small, points);
+  ASSERT_EQ(abroad.size(), 3u);  // a way of a home each
   EXPECT_EQ(abroad[0]["networks"], 2);
   EXPECT_NEAR(abroad[0]["test_top1"]["mean"].get<double>(), 0.6, 1e-12);
   const double ratio =
       network_cost(lower(medium)).macs.value / network_cost(lower(small)).macs.value;
   EXPECT_NEAR(abroad[0]["relative_latency"][0]["mean"].get<double>(), (ratio + 1) / 2, 1e-9);
-  EXPECT_GE(abroad[0]["worst"]["mean"].get<double>(),
-            abroad[0]["relative_latency"][1]["mean"].get<double>() - 1e-9);
+  EXPECT_EQ(abroad[1]["way"], "evolution");
+  EXPECT_NEAR(abroad[1]["relative_latency"][0]["mean"].get<double>(), ratio, 1e-9);
+  EXPECT_NEAR(abroad[2]["worst"]["mean"].get<double>(), 1, 1e-12);  // the reference itself
 }
 
 // Trainings of a network are averaged; one against another is a pair of its own. By hand: the means

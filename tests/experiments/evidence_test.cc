@@ -67,6 +67,13 @@ TEST_F(Evidence, ASearchOverARangeOfRidgePointsNamesItAndItsRatio) {
   EXPECT_EQ(result["candidates"].size(), 12u);
 }
 
+// At any moment: in training, in the trials after it, between them.
+TEST_F(Evidence, ASearchKilledAtAnyMomentTriesTheSameNetworks) {
+  const std::string again = folder_ + "/single-again";
+  run_with_kills({"search", "single", "--config", folder_ + "/single.yaml", "--out", again}, again);
+  EXPECT_EQ(read(supernet_ + "/result.yaml"), read(again + "/result.yaml"));
+}
+
 TEST_F(Evidence, RankTrainsNetworksAndComparesTwoJudgements) {
   const std::string out = folder_ + "/rank";
   const std::vector<std::string> command{"rank",       supernet_, "--out",       out,
@@ -103,7 +110,7 @@ TEST_F(Evidence, RankTrainsNetworksAndComparesTwoJudgements) {
   const Outcome twice = reused("rank-twice", {"--repeats", "2"});
   EXPECT_EQ(twice.exit_code, 0) << twice.err;
   EXPECT_THAT(twice.out, HasSubstr("test top-1 of another"));
-  EXPECT_TRUE(fs::exists(folder_ + "/rank-twice/network-000-2.safetensors"));
+  EXPECT_TRUE(fs::exists(folder_ + "/rank-twice/network-000.2.safetensors"));
   EXPECT_FALSE(fs::exists(folder_ + "/rank-twice/network-000.safetensors"));
   // A ranking's trainings, whatever became of the file.
   const std::string trainings = read(out + "/trainings.json");
@@ -113,11 +120,24 @@ TEST_F(Evidence, RankTrainsNetworksAndComparesTwoJudgements) {
     expect_refused({"rank", supernet_, "--out", folder_ + "/x", "--trained", folder_ + "/broken"},
                    {"trainings.json", "not a ranking's trainings"});
   }
-  std::string other = trainings;
-  other.replace(other.find("epochs"), 6, "epoch!");
-  std::ofstream(folder_ + "/broken/trainings.json") << other;
-  expect_refused({"rank", supernet_, "--out", folder_ + "/x", "--trained", folder_ + "/broken"},
-                 {"trainings.json", "another recipe"});
+  const auto refused_with = [&](const std::string& from, const std::string& to,
+                                const std::string& says) {
+    std::string other = trainings;
+    other.replace(other.find(from), from.size(), to);
+    std::ofstream(folder_ + "/broken/trainings.json") << other;
+    expect_refused({"rank", supernet_, "--out", folder_ + "/x", "--trained", folder_ + "/broken"},
+                   {"trainings.json", says});
+  };
+  refused_with("epochs", "epoch!", "another recipe");
+  refused_with("held out", "held in", "not with");
+  refused_with("\"top1\": 0", "\"top1\": 7", "not a ranking's trainings");
+  refused_with("name: network-000", "name: ../network-000", "not as a file");
+  refused_with("name: network-001", "name: network-000", "twice");
+  expect_refused({"rank", supernet_, "--out", folder_ + "/x", "--trained", out, "--networks", "9"},
+                 {"--networks"});
+  const Outcome tuned = reused("rank-tuned", {"--tune-steps", "3"});
+  EXPECT_EQ(tuned.exit_code, 0) << tuned.err;
+  EXPECT_NE(read(out + "/rank.csv"), read(folder_ + "/rank-tuned/rank.csv"));
 }
 
 TEST_F(Evidence, FrontEmitsTheNetworksOfEverySet) {

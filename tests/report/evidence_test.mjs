@@ -123,7 +123,7 @@ test('networks of several targets, priced at the ridge points of all', async () 
   assert.deepEqual(abroad.map((home) => home.home), ['low', 'range']);
   const rows = await cells(pages.homes, 'abroad');
   const text = ({ mean, high }, scale, digits) => `${(scale * mean).toFixed(digits)} ± ${(scale * (high - mean)).toFixed(digits)}`;
-  assert.deepEqual(rows, abroad.map((home) => [home.home, '2', text(home.test_top1, 100, 2), ...home.relative_latency.map((one) => text(one, 1, 3)), text(home.worst, 1, 3)]));
+  assert.deepEqual(rows, abroad.map((home) => [home.home, 'one-stage', '2', text(home.test_top1, 100, 2), ...home.relative_latency.map((one) => text(one, 1, 3)), text(home.worst, 1, 3)]));
   for (const { relative_latency, worst } of abroad) {
     for (const { mean } of relative_latency) assert.ok(mean <= worst.mean + 1e-9);
   }
