@@ -177,7 +177,7 @@ int compare_command(const Arguments& arguments) {
   if (ways == std::vector{Way::kRandomNetworks}) throw Error("--homes needs a way that searches");
   const std::string path = line.get<std::string>("homes");
   const auto homes = homes_of(path);
-  const SearchConfig config = config_of(line, homes.front().second, seeds[0]);
+  const SearchConfig config = config_of(line, std::nullopt, seeds[0]);
   const Architecture reference =
       for_space(find_architecture(line.required("relative-to")), config.space);
   std::vector<Traveller> travellers;

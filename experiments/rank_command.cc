@@ -90,7 +90,8 @@ int rank_command(const Arguments& arguments) {
       "whose supernet (default: the first that the run has of single, coarse, fine, hybrid)");
   line.add()("trained", po::value<std::string>(),
              "an earlier ranking, whose networks and trainings are taken");
-  line.add()("repeats", po::value<int>()->default_value(1), "trainings of each network");
+  line.add()("repeats", po::value<int>()->default_value(1),
+             "trainings of each network, those of --trained counted");
   line.add()("tolerance", po::value<double>()->default_value(0.05),
              "by which networks may miss the latency target");
   line.add()("validation-batch-size", po::value<int>(),

@@ -1,5 +1,6 @@
 // What the program says of its own search: rank, front, compare.
 #include <csignal>
+#include <map>
 
 #include <yaml-cpp/yaml.h>
 
@@ -183,6 +184,13 @@ TEST_F(Evidence, CompareHoldsWaysAgainstEachOtherAndGoesOnWhereItWasStopped) {
   EXPECT_EQ(summary[0]["way"].as<std::string>(), "two-stage");
   EXPECT_EQ(summary[4]["networks"].as<int>(), 4);
   EXPECT_TRUE(summary[0]["over_random"]["standard_errors"].IsScalar());
+  // Two stages less one, within each seed.
+  std::map<std::string, double> test;
+  for (const YAML::Node& entry : YAML::LoadFile(out + "/result.yaml")["entries"]) {
+    test[entry["way"].as<std::string>()] += entry["scratch_test_top1"].as<double>() / 2;
+  }
+  EXPECT_NEAR(summary[0]["over_one_stage"]["points"].as<double>(),
+              test["two-stage"] - test["one-stage"], 1e-9);
   // Evolution and random search share a supernet: neither may train it anew.
   EXPECT_FALSE(fs::exists(out + "/evolution-1"));
 }
@@ -226,6 +234,11 @@ TEST_F(Evidence, ComparePricesWhatItFoundForEveryHomeAtTheOthers) {
       {"compare", "--config", folder_ + "/compare.yaml", "--homes", folder_ + "/one-home.yaml",
        "--out", folder_ + "/x", "--relative-to", "compact-nano"},
       {"one-home.yaml", "two targets"});
+  std::ofstream(folder_ + "/bad-home.yaml") << "low: {ridge_poin: 0}\nhigh: {ridge_point: 5}\n";
+  expect_refused(
+      {"compare", "--config", folder_ + "/compare.yaml", "--homes", folder_ + "/bad-home.yaml",
+       "--out", folder_ + "/x", "--relative-to", "compact-nano"},
+      {"bad-home.yaml", "'low'"});
 }
 
 TEST_F(Evidence, RefusesWhatCannotBe) {
