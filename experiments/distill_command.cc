@@ -1,4 +1,6 @@
 #include <chrono>
+#include <filesystem>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -17,7 +19,9 @@ int distill_command(const Arguments& arguments) {
       "distill TEACHER --weights W --data D --out FILE [--replicas R] [--config FILE]",
       "Stores a teacher's soft labels of R augmented copies of every training image, for\n"
       "`train --distilled` and the `distilled` key of configurations. The copies are not stored:\n"
-      "they are made again from their seeds. Hold out as many images as the student will.",
+      "they are made again from their seeds. Hold out as many images as the student will. The "
+      "same\n"
+      "command goes on after the last replica in FILE.partial.",
       "teacher", 1);
   line.add()("weights", po::value<std::string>(), "safetensors or ONNX file");
   line.add()("data", po::value<std::string>(), "data set");
@@ -63,23 +67,31 @@ int distill_command(const Arguments& arguments) {
   const std::string weights = line.required("weights");
   const Teacher teacher({.architecture = architecture, .weights = weights}, data, session.machine);
   { const FileWriter probe(out); }  // refuses before the work
-  const double top1 = teacher.evaluate(data, data.test).top1;
 
+  // What is done of it, for the same command to go on with.
+  const std::string partial = out + ".partial";
+  std::optional<DistilledLabels> so_far;
+  if (std::filesystem::exists(partial)) so_far = load_distilled(partial);
+  const int64_t before = so_far ? so_far->replicas : 0;
   const auto start = std::chrono::steady_clock::now();
-  const int64_t images = data.train.size() * std::max<int64_t>(1, options.replicas);
+  const auto batches = [&](int64_t images) { return int((images + batch_size - 1) / batch_size); };
   DistilledLabels labels;
   {
-    Progress progress("distill", 0, int((images + batch_size - 1) / batch_size), batch_size,
-                      session.quiet);
-    labels = distill(teacher, data, options, batch_size, [&](int64_t done) {
-      if (interrupted()) throw Interrupted("interrupted; nothing was written");
-      progress.update(int(done / batch_size), "");
-    });
+    Progress progress("distill", batches(before * data.train.size()),
+                      batches(data.train.size() * std::max<int64_t>(1, options.replicas)),
+                      batch_size, session.quiet);
+    const DistillProgress told{
+        .images_done =
+            [&](int64_t done) {
+              if (interrupted()) throw Interrupted("interrupted; the same command goes on");
+              progress.update(int(done / batch_size), "");
+            },
+        .replica_done = [&](const DistilledLabels& done) { save_distilled(partial, done); }};
+    labels = distill(teacher, data, options, batch_size, told, so_far ? &*so_far : nullptr);
   }
-  labels.teacher = architecture.name;
-  labels.teacher_weights = weights;
-  labels.teacher_top1 = top1;
   save_distilled(out, labels);
+  std::filesystem::remove(partial);
+  const int64_t images = data.train.size() * (options.replicas - before);
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (!session.quiet) {
@@ -88,7 +100,8 @@ int distill_command(const Arguments& arguments) {
   fmt::print(
       "{}: soft labels of {} x {} training images of {} in {}; the teacher's top-1 on test is "
       "{:.2f} %\n",
-      architecture.name, options.replicas, data.train.size(), data.name, out, 100 * top1);
+      architecture.name, options.replicas, data.train.size(), data.name, out,
+      100 * labels.teacher_top1);
   return 0;
 }
 

@@ -27,15 +27,19 @@ Target target_of(const std::string& name, const Graph& reference, std::vector<Ma
 }
 
 Reward fronts_of(const Graph& reference, const std::vector<MacsPerByte>& points,
-                 const std::vector<MacsPerByte>& range) {
+                 const std::vector<MacsPerByte>& range, const std::string& reduce) {
   Reward reward;
   for (MacsPerByte point : points) {
     reward.targets.push_back(
         target_of(fmt::format("ridge point {:g}", point.value), reference, {point}));
   }
   const double first = range.front().value, last = range.back().value;
-  reward.targets.push_back(target_of(fmt::format("worst of ridge points {:g} to {:g}", first, last),
-                                     reference, spread_ridge_points(first, last, 32)));
+  reward.targets.push_back(
+      target_of(fmt::format("{} of ridge points {:g} to {:g}", reduce, first, last), reference,
+                spread_ridge_points(first, last, 32)));
+  const auto known = reduce_named(reduce);
+  if (!known) throw Error("--reduce must be worst or mean");
+  reward.targets.back().reduce = *known;
   return reward;
 }
 
@@ -68,7 +72,7 @@ int front_command(const Arguments& arguments) {
       "front RUN --out DIR [--ridge LIST] [--range A:B] [--evaluations N]",
       "From one trained supernet the networks worth having: the Pareto set of accuracy\n"
       "(shared weights, search-validation) and latency at each ridge point, and the\n"
-      "universal set, by the worst relative latency over a range. Writes front.yaml,\n"
+      "universal set, by the relative latency over a range. Writes front.yaml,\n"
       "the networks as YAML, and report.html.",
       "run", 1);
   line.add()("out", po::value<std::string>(), "folder");
@@ -78,6 +82,8 @@ int front_command(const Arguments& arguments) {
   line.add()("ridge", po::value<std::string>()->default_value("0,31.2,500"), "ridge points");
   line.add()("range", po::value<std::string>()->default_value("0:500"),
              "of ridge points for the universal set");
+  line.add()("reduce", po::value<std::string>()->default_value("worst"),
+             "worst or mean of the relative latencies over the range");
   line.add()("relative-to", po::value<std::string>(),
              "network whose latency is 1, if not the reference of the run");
   line.add()("evaluations", po::value<int>()->default_value(120), "networks tried");
@@ -101,7 +107,7 @@ int front_command(const Arguments& arguments) {
   const std::string reference_name =
       line.has("relative-to") ? line.get<std::string>("relative-to") : config.reference;
   const Architecture reference = for_space(find_architecture(reference_name), config.space);
-  const Reward reward = fronts_of(lower(reference), points, range);
+  const Reward reward = fronts_of(lower(reference), points, range, line.get<std::string>("reduce"));
   const Session session = line.session(config.threads, config.precision);
   const Dataset data = dataset_of(config, line);
   const SearchSpace space = searched_space(config, folder, stage);

@@ -73,6 +73,42 @@ Trainings trained_before(const std::string& folder, const std::string& data,
   return trainings;
 }
 
+RankedNetwork ranked(const TrainedNetwork& network, const Json& shared,
+                     const std::vector<double>& of_target) {
+  const NetworkCost cost = network_cost(lower(network.architecture));
+  return {.name = network.architecture.name,
+          .shared_top1 = shared["top1"],
+          .shared_loss = shared["loss"],
+          .alone_top1 = top1_of(network.trainings, "search_validation"),
+          .alone_test = top1_of(network.trainings, "test"),
+          .parameters = double(cost.parameters),
+          .macs = cost.macs.value,
+          .of_target = of_target};
+}
+
+// The files of a ranking, and what it prints.
+void write_ranking(const RunFolder& run, const Json& ranking,
+                   const std::vector<RankedNetwork>& networks,
+                   const std::vector<Contender>& contenders, const std::string& command,
+                   const std::vector<MacsPerByte>& ridge_points) {
+  write_file(run.file("rank.csv"), ranking_csv(networks));
+  write_file(run.file("result.yaml"), yaml_text(ranking));
+  std::vector<RatedNetwork> rated;
+  for (const Contender& contender : contenders) {
+    rated.push_back({contender.architecture, trained_accuracy(contender.trained)});
+  }
+  const auto space = ranking["space"].get<std::string>();
+  Json report = network_report(
+      fmt::format("Ranking of {} networks by a supernet of {}", networks.size(), space), command,
+      rated, contenders, ridge_points);
+  report["ranking"] = ranking;
+  report["ranking"]["networks"] = ranked_json(networks);
+  write_file(run.file("report.html"), report_html(report));
+  fmt::print("{}; {} epochs from scratch on {}\n\n{}\nall networks: {}\nreport: {}\n", space,
+             ranking["epochs"].get<int>(), ranking["data"].get<std::string>(),
+             ranking_text(ranking["ranking"]), run.file("rank.csv"), run.file("report.html"));
+}
+
 }  // namespace
 
 int rank_command(const Arguments& arguments) {
@@ -187,49 +223,34 @@ int rank_command(const Arguments& arguments) {
   RunFolder run = line.has("resume") ? RunFolder::resume(out, fingerprint)
                                      : RunFolder::create(out, fingerprint);
   std::vector<RankedNetwork> networks;
-  std::vector<RatedNetwork> rated;
   std::vector<Contender> contenders;
   for (size_t i = 0; i < decisions.size(); ++i) {
     TrainedNetwork& network = known.networks[i];
-    const Architecture& architecture = network.architecture;
-    const std::string& name = architecture.name;
-    write_file(run.file(name + ".yaml"), to_yaml(architecture));
+    const std::string& name = network.architecture.name;
+    write_file(run.file(name + ".yaml"), to_yaml(network.architecture));
     const Json shared = shared_phase(run, name, [&] { return judged(decisions[i]); });
     for (int repeat = int(network.trainings.size()); repeat < repeats; ++repeat) {
       options.seed = mix(known.seed, 700 + uint64_t(repeat));
       const std::string phase = repeat == 0 ? name : fmt::format("{}.{}", name, repeat + 1);
-      network.trainings.push_back(training_phase(run, phase, architecture, options, data, session));
+      network.trainings.push_back(
+          training_phase(run, phase, network.architecture, options, data, session));
     }
-    const NetworkCost cost = network_cost(lower(architecture));
-    networks.push_back({.name = name,
-                        .shared_top1 = shared["top1"],
-                        .shared_loss = shared["loss"],
-                        .alone_top1 = top1_of(network.trainings, "search_validation"),
-                        .alone_test = top1_of(network.trainings, "test"),
-                        .parameters = double(cost.parameters),
-                        .macs = cost.macs.value,
-                        .of_target = reward.ratios(table.price(decisions[i]))});
+    networks.push_back(ranked(network, shared, reward.ratios(table.price(decisions[i]))));
     Json trained = network.trainings.front();
     trained["test"]["top1"] = mean(networks.back().alone_test);
-    rated.push_back({architecture, trained_accuracy(trained)});
-    contenders.push_back({name, "random", architecture, {{"top1", shared["top1"]}}, trained});
+    contenders.push_back(
+        {name, "random", network.architecture, {{"top1", shared["top1"]}}, trained});
   }
   write_file(run.file(kTrainings), trainings_text(known));
-  Json ranking = ranking_json(networks, mix(known.seed, 800));
-  ranking = {{"run", folder},     {"stage", to_string(stage)}, {"space", space.name},
-             {"data", data.name}, {"epochs", options.epochs},  {"tune_steps", tune_steps},
-             {"ranking", ranking}};
-  write_file(run.file("rank.csv"), ranking_csv(networks));
-  write_file(run.file("result.yaml"), yaml_text(ranking));
-  Json report = network_report(
-      fmt::format("Ranking of {} networks by a supernet of {}", networks.size(), space.name),
-      command_text("rank", arguments), rated, contenders, config.report_ridge_points);
-  report["ranking"] = ranking;
-  report["ranking"]["networks"] = ranked_json(networks);
-  write_file(run.file("report.html"), report_html(report));
-  fmt::print("{}; {} epochs from scratch on {}\n\n{}\nall networks: {}\nreport: {}\n", space.name,
-             options.epochs, data.name, ranking_text(ranking["ranking"]), run.file("rank.csv"),
-             run.file("report.html"));
+  const Json ranking = {{"run", folder},
+                        {"stage", to_string(stage)},
+                        {"space", space.name},
+                        {"data", data.name},
+                        {"epochs", options.epochs},
+                        {"tune_steps", tune_steps},
+                        {"ranking", ranking_json(networks, mix(known.seed, 800))}};
+  write_ranking(run, ranking, networks, contenders, command_text("rank", arguments),
+                config.report_ridge_points);
   return 0;
 }
 

@@ -150,6 +150,7 @@ std::string judged_fingerprint(const SearchSpace& space, const Reward& reward,
   std::string text =
       to_yaml(space) + fmt::format(" weights {}", (values * places).sum().item<double>());
   for (const Target& target : reward.targets) {
+    text += target.reduce == Reduce::kWorst ? " worst" : " mean";
     for (Macs latency : target.latency) text += fmt::format(" {}", latency.value);
   }
   for (const Distillation* distillation : distillations) {

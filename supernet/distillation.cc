@@ -87,6 +87,13 @@ bool has_shape(const torch::Tensor& tensor, torch::ScalarType type, const Distil
          tensor.sizes() == torch::IntArrayRef{labels.replicas, labels.images, k};
 }
 
+DistilledLabels first_replicas(DistilledLabels labels, int64_t replicas) {
+  labels.replicas = replicas;
+  labels.probabilities = labels.probabilities.narrow(0, 0, replicas);
+  if (labels.classes.defined()) labels.classes = labels.classes.narrow(0, 0, replicas);
+  return labels;
+}
+
 // What the hash does not say: that the file was right when it was written.
 bool is_sound(const DistilledLabels& labels) {
   const int64_t classes = labels.number_of_classes;
@@ -130,7 +137,9 @@ uint64_t hash_of(const ImageSet& set) {
 }
 
 Teacher::Teacher(const TeacherOptions& options, const Dataset& data, const Machine& machine)
-    : machine_(machine),
+    : name_(options.architecture.name),
+      weights_(options.weights),
+      machine_(machine),
       network_(load_network(options.weights, lower(for_data(options.architecture, data)),
                             machine.device)),
       executor_(network_.graph, network_.parameters) {}
@@ -165,7 +174,8 @@ torch::Tensor DistilledLabels::targets(std::span<const Draw> draws, int64_t repl
 }
 
 DistilledLabels distill(const Teacher& teacher, const Dataset& data, const DistillOptions& options,
-                        int64_t batch_size, const std::function<void(int64_t)>& after_batch) {
+                        int64_t batch_size, const DistillProgress& progress,
+                        const DistilledLabels* so_far) {
   const auto in_range = [](int64_t number, int64_t low, int64_t high, const char* what) {
     if (number >= low && number <= high) return;
     throw Error(std::string(what) + " must be from " + std::to_string(low) + " to " +
@@ -188,11 +198,28 @@ DistilledLabels distill(const Teacher& teacher, const Dataset& data, const Disti
   labels.replicas = options.replicas;
   labels.number_of_classes = data.classes;
   labels.temperature = options.temperature;
+  labels.teacher = teacher.name();
+  labels.teacher_weights = teacher.weights();
+  labels.teacher_top1 = teacher.evaluate(data, data.test).top1;
   const int64_t by_default = data.classes <= kFewClasses ? data.classes : kDefaultTopK;
   const int64_t k = options.top_k > 0 ? options.top_k : by_default;
   labels.probabilities = torch::empty({options.replicas, labels.images, k}, torch::kHalf);
   if (k < data.classes) labels.classes = torch::empty_like(labels.probabilities, torch::kShort);
-  for (int64_t replica = 0; replica < options.replicas; ++replica) {
+  int64_t done = 0;  // replicas
+  if (so_far) {
+    done = so_far->replicas;
+    DistilledLabels same = *so_far;
+    same.replicas = labels.replicas;
+    if (done > labels.replicas || source_json(same) != source_json(labels) ||
+        so_far->probabilities.size(2) != k) {
+      throw Error(so_far->path, 0,
+                  "holds labels of another teacher or other options; remove it to start anew");
+    }
+    labels.probabilities.narrow(0, 0, done).copy_(so_far->probabilities);
+    if (k < data.classes) labels.classes.narrow(0, 0, done).copy_(so_far->classes);
+  }
+  for (int64_t replica = done; replica < options.replicas; ++replica) {
+    if (replica > done) progress.replica_done(first_replicas(labels, replica));
     for (int64_t first = 0; first < labels.images; first += batch_size) {
       const int64_t count = std::min(batch_size, labels.images - first);
       std::vector<Draw> draws;
@@ -205,7 +232,7 @@ DistilledLabels distill(const Teacher& teacher, const Dataset& data, const Disti
         labels.classes[replica].narrow(0, first, count).copy_(ranked);
       }
       labels.probabilities[replica].narrow(0, first, count).copy_(soft);
-      after_batch(replica * labels.images + first + count);
+      progress.images_done(replica * labels.images + first + count);
     }
   }
   return labels;

@@ -29,8 +29,11 @@ class Teacher {
   // softmax(logits / temperature) of a batch's images: float [N, classes] on the CPU.
   torch::Tensor soft_labels(const torch::Tensor& images, double temperature = 1) const;
   Accuracy evaluate(const Dataset& data, const ImageSet& set) const;
+  const std::string& name() const { return name_; }
+  const std::string& weights() const { return weights_; }
 
  private:
+  std::string name_, weights_;
   Machine machine_;
   Network network_;
   Executor executor_;
@@ -76,10 +79,18 @@ struct DistillOptions {
   double temperature = 1;
 };
 
-// `after_batch` is told the images done; what it throws ends the labelling. Throws Error for
-// options out of range.
+// What a labelling tells while it runs; what these throw ends it.
+struct DistillProgress {
+  std::function<void(int64_t)> images_done = [](int64_t) {};
+  // Labels of the replicas so far, after each but the last.
+  std::function<void(const DistilledLabels&)> replica_done = [](const DistilledLabels&) {};
+};
+
+// Goes on after the replicas of `so_far`, which must be of the same teacher, images and options.
+// Throws Error where it is not, and for options out of range.
 DistilledLabels distill(const Teacher& teacher, const Dataset& data, const DistillOptions& options,
-                        int64_t batch_size, const std::function<void(int64_t)>& after_batch);
+                        int64_t batch_size, const DistillProgress& progress = {},
+                        const DistilledLabels* so_far = nullptr);
 
 // Written beside and renamed. Throws Error.
 void save_distilled(const std::string& path, const DistilledLabels& labels);

@@ -60,8 +60,8 @@ function frontsSection() {
   return [
     make("h2", {}, "Fronts of the supernet"),
     make("p", {}, `Of ${count(fronts.tried, "network")} tried with the shared weights of the ${said(fronts.stage)} stage of ${said(fronts.run)} (space ${said(fronts.space)}), those that no other one beats, by the latency of each set.`),
-    soft(`A network is as good as its accuracy on search-validation images and its latency over that of ${reference}; a set named the worst of several ridge points goes by the largest such `
-      + "ratio among them, so that its networks do well at every one. Filled, on the dashed line: the set; hollow: networks of the other sets. The latency at the slider follows the slider, the sets do not."),
+    soft(`A network is as good as its accuracy on search-validation images and its latency over that of ${reference}; a set named the worst or the mean of several ridge points goes by the largest such `
+      + "ratio among them, so that its networks do well at every one, or by their mean. Filled, on the dashed line: the set; hollow: networks of the other sets. The latency at the slider follows the slider, the sets do not."),
     make("div", { class: "controls" }, make("label", { for: "front-set-choice" }, "Set"), select),
     figure, shown,
   ];

@@ -99,6 +99,21 @@ TEST_F(Distill, SharedWeightsAreTrainedOnLabels) {
                  {"with 100 training images held out, here are 90"});
 }
 
+TEST_F(Distill, GoesOnWhereItWasStopped) {
+  const auto labels = [](const std::string& out, const char* replicas, const char* seed) {
+    return distill(out,
+                   {"--seed", seed, "--replicas", replicas, "--config", path("augmentation.yaml")});
+  };
+  // What a distillation leaves that was stopped in its second replica.
+  ASSERT_EQ(run(labels("again.safetensors.partial", "1", "3")).exit_code, 0);
+  expect_refused(labels("again.safetensors", "2", "4"), {"again.safetensors.partial", "remove it"});
+  EXPECT_FALSE(fs::exists(path("again.safetensors")));
+  const Outcome outcome = run(labels("again.safetensors", "2", "3"));
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(read(path("again.safetensors")), read(path("labels.safetensors")));
+  EXPECT_FALSE(fs::exists(path("again.safetensors.partial")));
+}
+
 TEST_F(Distill, RefusesWhatDoesNotFit) {
   const std::string labels = path("labels.safetensors");
   const auto student = [&](std::vector<std::string> more) {

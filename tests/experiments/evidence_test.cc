@@ -4,6 +4,10 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include "experiments/config.h"
+#include "roofline/latency.h"
+#include "space/catalog.h"
+#include "space/lowering.h"
 #include "tests/experiments/program.h"
 
 namespace ridgewalk {
@@ -160,6 +164,25 @@ TEST_F(Evidence, FrontEmitsTheNetworksOfEverySet) {
       accuracy = network["accuracy"].as<double>();
       EXPECT_EQ(network["weights"].as<std::string>(), "shared");
     }
+  }
+  std::vector<std::string> by_mean = command;
+  by_mean.insert(by_mean.end(), {"--reduce", "best"});
+  expect_refused(by_mean, {"--reduce must be worst or mean"});
+  by_mean[3] = folder_ + "/front-mean";
+  by_mean.back() = "mean";
+  ASSERT_EQ(run(by_mean).exit_code, 0);
+  const YAML::Node set = YAML::LoadFile(by_mean[3] + "/front.yaml")["fronts"][2];
+  EXPECT_EQ(set["target"].as<std::string>(), "mean of ridge points 0 to 500");
+  const Graph reference =
+      lower(for_space(find_architecture("compact-nano"), load_search_space("fashion-mnist")));
+  for (const YAML::Node& network : set["networks"]) {
+    const Graph found =
+        lower(find_architecture(by_mean[3] + "/" + network["architecture"].as<std::string>()));
+    double sum = 0;
+    for (MacsPerByte point : spread_ridge_points(0, 500, 32)) {
+      sum += latency(found, point).value / latency(reference, point).value;
+    }
+    EXPECT_NEAR(network["of_target"].as<double>(), sum / 32, 1e-9);
   }
   const std::string network = fronts[0]["networks"][0]["architecture"].as<std::string>();
   EXPECT_EQ(run({"describe", out + "/" + network}).exit_code, 0);

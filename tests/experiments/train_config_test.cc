@@ -53,6 +53,20 @@ TEST(TrainConfig, HoldsTheFiguresOfThePaper) {
   }
 }
 
+// A rate that suits AdamW is no default for the others.
+TEST(TrainConfig, AnotherOptimizerHasItsOwnDefaults) {
+  const auto options = [](const std::string& text) {
+    return read_train(parse_yaml(text, "train.yaml")).optimizer;
+  };
+  EXPECT_EQ(options("{epochs: 2}"), TrainOptions{}.optimizer);
+  EXPECT_EQ(options("{optimizer: adamw, momentum: 0.8}").learning_rate,
+            TrainOptions{}.optimizer.learning_rate);
+  EXPECT_EQ(options("{optimizer: sgd}"), (OptimizerOptions{.kind = OptimizerKind::kSgd}));
+  EXPECT_EQ(
+      options("{optimizer: sgd, learning_rate: 0.05, weight_decay: 1.0e-4}"),
+      (OptimizerOptions{.kind = OptimizerKind::kSgd, .learning_rate = 0.05, .weight_decay = 1e-4}));
+}
+
 TEST(TrainConfig, RefusesWhatContradictsItself) {
   const auto refusal = [](const std::string& text) {
     const auto path = std::filesystem::temp_directory_path() /

@@ -14,6 +14,8 @@
 namespace ridgewalk {
 namespace {
 
+using testing::HasSubstr;
+
 class Distilling : public testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -60,7 +62,7 @@ class Distilling : public testing::Test {
             .replicas = 3};
   }
   static DistilledLabels labelled(const DistillOptions& options) {
-    return distill(*teacher_, data_, options, 128, [](int64_t) {});
+    return distill(*teacher_, data_, options, 128);
   }
   static std::string saved(const DistilledLabels& labels, const std::string& name) {
     const std::string path = folder_ + "/" + name;
@@ -81,8 +83,8 @@ class Distilling : public testing::Test {
 
 TEST_F(Distilling, LabelsAreWhatTheTeacherSaysOfTheSameImages) {
   int64_t done = 0;
-  const DistilledLabels labels =
-      distill(*teacher_, data_, options(), 128, [&](int64_t images) { done = images; });
+  const DistilledLabels labels = distill(*teacher_, data_, options(), 128,
+                                         {.images_done = [&](int64_t images) { done = images; }});
   EXPECT_EQ(done, 3 * 500);
   EXPECT_EQ(labels.probabilities.sizes().vec(), (std::vector<int64_t>{3, 500, 10}));
   for (int64_t replica = 0; replica < 3; ++replica) {
@@ -96,6 +98,37 @@ TEST_F(Distilling, LabelsAreWhatTheTeacherSaysOfTheSameImages) {
     EXPECT_TRUE(torch::allclose(targets.sum(1), torch::ones({3})));
   }
   EXPECT_FALSE(torch::equal(labels.probabilities[0], labels.probabilities[1]));
+}
+
+TEST_F(Distilling, GoesOnAfterTheReplicasThatAreDone) {
+  struct Stop {};
+  DistilledLabels so_far;
+  const DistillProgress stopped{.images_done =
+                                    [](int64_t images) {
+                                      if (images > 2 * 500) throw Stop();
+                                    },
+                                .replica_done =
+                                    [&](const DistilledLabels& labels) {
+                                      so_far = load_distilled(saved(labels, "partial.safetensors"));
+                                    }};
+  EXPECT_THROW(distill(*teacher_, data_, options(), 128, stopped), Stop);
+  EXPECT_EQ(so_far.replicas, 2);
+  int64_t first = 0;
+  const DistillProgress seen{.images_done = [&](int64_t images) {
+    if (!first) first = images;
+  }};
+  const DistilledLabels whole = distill(*teacher_, data_, options(), 128, seen, &so_far);
+  EXPECT_EQ(first, 2 * 500 + 128);
+  EXPECT_TRUE(torch::equal(whole.probabilities, labelled(options()).probabilities));
+
+  DistillOptions others = options();
+  others.seed = 8;
+  EXPECT_THAT(error_of([&] { distill(*teacher_, data_, others, 128, {}, &so_far); }),
+              HasSubstr("partial.safetensors: holds labels of another teacher or other options"));
+  DistillOptions fewer = options();
+  fewer.replicas = 1;
+  EXPECT_THAT(error_of([&] { distill(*teacher_, data_, fewer, 128, {}, &so_far); }),
+              HasSubstr("remove it"));
 }
 
 TEST_F(Distilling, ATemperatureSoftensTheLabels) {
