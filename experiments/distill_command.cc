@@ -19,9 +19,8 @@ int distill_command(const Arguments& arguments) {
       "distill TEACHER --weights W --data D --out FILE [--replicas R] [--config FILE]",
       "Stores a teacher's soft labels of R augmented copies of every training image, for\n"
       "`train --distilled` and the `distilled` key of configurations. The copies are not stored:\n"
-      "they are made again from their seeds. Hold out as many images as the student will. The "
-      "same\n"
-      "command goes on after the last replica in FILE.partial.",
+      "they are made again from their seeds. Hold out as many images as the student will. The\n"
+      "same command goes on after the replicas in FILE.replicas.",
       "teacher", 1);
   line.add()("weights", po::value<std::string>(), "safetensors or ONNX file");
   line.add()("data", po::value<std::string>(), "data set");
@@ -69,9 +68,9 @@ int distill_command(const Arguments& arguments) {
   { const FileWriter probe(out); }  // refuses before the work
 
   // What is done of it, for the same command to go on with.
-  const std::string partial = out + ".partial";
+  const std::string unfinished = out + ".replicas";
   std::optional<DistilledLabels> so_far;
-  if (std::filesystem::exists(partial)) so_far = load_distilled(partial);
+  if (std::filesystem::exists(unfinished)) so_far = load_distilled(unfinished);
   const int64_t before = so_far ? so_far->replicas : 0;
   const auto start = std::chrono::steady_clock::now();
   const auto batches = [&](int64_t images) { return int((images + batch_size - 1) / batch_size); };
@@ -86,11 +85,11 @@ int distill_command(const Arguments& arguments) {
               if (interrupted()) throw Interrupted("interrupted; the same command goes on");
               progress.update(int(done / batch_size), "");
             },
-        .replica_done = [&](const DistilledLabels& done) { save_distilled(partial, done); }};
+        .replica_done = [&](const DistilledLabels& done) { save_distilled(unfinished, done); }};
     labels = distill(teacher, data, options, batch_size, told, so_far ? &*so_far : nullptr);
   }
   save_distilled(out, labels);
-  std::filesystem::remove(partial);
+  std::filesystem::remove(unfinished);
   const int64_t images = data.train.size() * (options.replicas - before);
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -105,13 +105,13 @@ TEST_F(Distill, GoesOnWhereItWasStopped) {
                    {"--seed", seed, "--replicas", replicas, "--config", path("augmentation.yaml")});
   };
   // What a distillation leaves that was stopped in its second replica.
-  ASSERT_EQ(run(labels("again.safetensors.partial", "1", "3")).exit_code, 0);
-  expect_refused(labels("again.safetensors", "2", "4"), {"again.safetensors.partial", "remove it"});
+  ASSERT_EQ(run(labels("again.safetensors.replicas", "1", "3")).exit_code, 0);
+  expect_refused(labels("again.safetensors", "2", "4"), {"again.safetensors.replicas", "remove it"});
   EXPECT_FALSE(fs::exists(path("again.safetensors")));
   const Outcome outcome = run(labels("again.safetensors", "2", "3"));
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_EQ(read(path("again.safetensors")), read(path("labels.safetensors")));
-  EXPECT_FALSE(fs::exists(path("again.safetensors.partial")));
+  EXPECT_FALSE(fs::exists(path("again.safetensors.replicas")));
 }
 
 TEST_F(Distill, RefusesWhatDoesNotFit) {

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "space/yaml.h"
 #include "tests/helpers.h"
 
 namespace ridgewalk {
