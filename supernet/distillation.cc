@@ -268,7 +268,7 @@ DistilledLabels load_distilled(const std::string& path) {
   }
   if (!damaged) labels.hash = file_hash(source->second, labels);
   if (damaged || hash->second != std::to_string(labels.hash) || !is_sound(labels)) {
-    throw Error(path, 0, "is damaged; distil again");
+    throw Error(path, 0, "is damaged; remove it and distil again");
   }
   return labels;
 }

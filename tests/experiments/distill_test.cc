@@ -106,7 +106,8 @@ TEST_F(Distill, GoesOnWhereItWasStopped) {
   };
   // What a distillation leaves that was stopped in its second replica.
   ASSERT_EQ(run(labels("again.safetensors.replicas", "1", "3")).exit_code, 0);
-  expect_refused(labels("again.safetensors", "2", "4"), {"again.safetensors.replicas", "remove it"});
+  expect_refused(labels("again.safetensors", "2", "4"),
+                 {"again.safetensors.replicas", "remove it"});
   EXPECT_FALSE(fs::exists(path("again.safetensors")));
   const Outcome outcome = run(labels("again.safetensors", "2", "3"));
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
@@ -148,7 +149,7 @@ TEST_F(Distill, RefusesWhatDoesNotFit) {
   expect_refused(broken(bytes.substr(0, bytes.size() / 2)), {"broken.safetensors", "cut off"});
   std::string flipped = bytes;
   flipped[bytes.size() - 100] = char(flipped[bytes.size() - 100] ^ 1);
-  expect_refused(broken(flipped), {"broken.safetensors", "is damaged; distil again"});
+  expect_refused(broken(flipped), {"broken.safetensors", "is damaged; remove it and distil again"});
   expect_refused(train("never", {"--distilled", path("teacher/weights.safetensors")}),
                  {"holds no distilled labels"});
 
