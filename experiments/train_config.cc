@@ -10,8 +10,8 @@ namespace {
 void read_optimizer(FieldReader& reader, OptimizerOptions& options) {
   if (reader.has("optimizer")) {
     const auto name = reader.required<std::string>("optimizer");
-    const auto kind = at_line(reader.child("optimizer"), [&] { return optimizer_named(name); });
-    if (kind != options.kind) options = {.kind = kind};  // another's rates are not its own
+    options =
+        default_options(at_line(reader.child("optimizer"), [&] { return optimizer_named(name); }));
   }
   bounded(reader, "learning_rate", options.learning_rate, 0, 100);
   bounded(reader, "warmup", options.warmup, 0, 1);

@@ -14,6 +14,11 @@ OptimizerKind optimizer_named(const std::string& name) {
   throw Error("no optimizer is named '" + name + "'; there are sgd, rmsprop, adamw");
 }
 
+OptimizerOptions default_options(OptimizerKind kind) {
+  if (kind != OptimizerKind::kAdamW) return {.kind = kind};
+  return {.kind = kind, .learning_rate = 0.004, .weight_decay = 0.05};
+}
+
 double schedule(int step, int steps, double warmup, double alpha) {
   const double warm_steps = std::max(1.0, warmup * steps);
   if (step < warm_steps) return (step + 1) / warm_steps;

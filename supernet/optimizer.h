@@ -27,6 +27,9 @@ struct OptimizerOptions {
   bool operator==(const OptimizerOptions&) const = default;
 };
 
+// Where nothing is said but the kind: AdamW's rate is not SGD's.
+OptimizerOptions default_options(OptimizerKind kind);
+
 // Linear warm-up, then a cosine from 1 to `alpha`, in [0, 1].
 double schedule(int step, int steps, double warmup, double alpha = 0);
 

@@ -20,8 +20,7 @@ namespace ridgewalk {
 struct TrainOptions {
   int epochs = 3;
   int batch_size = 128;
-  OptimizerOptions optimizer = {
-      .kind = OptimizerKind::kAdamW, .learning_rate = 0.004, .weight_decay = 0.05};
+  OptimizerOptions optimizer = default_options(OptimizerKind::kAdamW);
   double label_smoothing = 0.1;
   Initialization initialization = Initialization::kResidual;
   // In place of the architecture's; this drop_path is the last block's, in proportion before it.

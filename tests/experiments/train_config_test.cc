@@ -54,14 +54,16 @@ TEST(TrainConfig, HoldsTheFiguresOfThePaper) {
   }
 }
 
-// A rate that suits AdamW is no default for the others.
-TEST(TrainConfig, AnotherOptimizerHasItsOwnDefaults) {
+// A rate that suits AdamW is no default for the others, whatever is trained.
+TEST(TrainConfig, EveryOptimizerHasItsOwnDefaults) {
   const auto options = [](const std::string& text) {
     return read_train(parse_yaml(text, "train.yaml")).optimizer;
   };
-  EXPECT_EQ(options("{epochs: 2}"), TrainOptions{}.optimizer);
-  EXPECT_EQ(options("{optimizer: adamw, momentum: 0.8}").learning_rate,
-            TrainOptions{}.optimizer.learning_rate);
+  const OptimizerOptions adamw{
+      .kind = OptimizerKind::kAdamW, .learning_rate = 0.004, .weight_decay = 0.05};
+  EXPECT_EQ(options("{epochs: 2}"), adamw);
+  EXPECT_EQ(options("{optimizer: adamw}"), adamw);
+  EXPECT_EQ(read_weights(parse_yaml("{optimizer: adamw}", "weights.yaml")).optimizer, adamw);
   EXPECT_EQ(options("{optimizer: sgd}"), (OptimizerOptions{.kind = OptimizerKind::kSgd}));
   EXPECT_EQ(
       options("{optimizer: sgd, learning_rate: 0.05, weight_decay: 1.0e-4}"),
