@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "supernet/depthwise.h"
+
 namespace ridgewalk {
 namespace {
 
@@ -98,6 +100,7 @@ torch::Tensor Executor::run(size_t index, const std::vector<torch::Tensor>& valu
       break;
     case OpKind::kConv:
     case OpKind::kDepthwise: {
+      if (op.kind == OpKind::kDepthwise && !op.bias) return depthwise_conv(x, own[0], op.stride);
       const int64_t padding = (op.kernel - 1) / 2;
       const int64_t groups = op.kind == OpKind::kDepthwise ? op.output.channels : 1;
       return torch::conv2d(x, own[0], op.bias ? own[1] : none, op.stride, padding, 1, groups);

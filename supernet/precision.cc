@@ -42,6 +42,14 @@ void set_autocast(torch::Device device, bool enabled) {
 
 }  // namespace
 
+bool computes_in_bf16(torch::Device device) {
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 4)
+  return at::autocast::is_autocast_enabled(device.type());
+#else
+  return device.is_cuda() ? at::autocast::is_enabled() : at::autocast::is_cpu_enabled();
+#endif
+}
+
 std::string_view to_string(Precision precision) {
   return precision == Precision::kBf16 ? "bf16" : "fp32";
 }

@@ -29,4 +29,7 @@ class Autocast {
   bool active_;
 };
 
+// Whether an Autocast to bf16 lives.
+bool computes_in_bf16(torch::Device device);
+
 }  // namespace ridgewalk

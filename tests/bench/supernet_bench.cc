@@ -5,6 +5,7 @@
 #include "experiments/supernet_weights.h"
 #include "search/tunas.h"
 #include "space/catalog.h"
+#include "supernet/depthwise.h"
 
 namespace ridgewalk {
 namespace {
@@ -111,6 +112,31 @@ BENCHMARK(search_step)
     ->ArgName("ridge points")
     ->Arg(1)
     ->Arg(32)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
+
+// Forward and backward of a 5x5 depthwise convolution in bf16, as LibTorch has it and as ours.
+void depthwise_5x5(benchmark::State& state, bool own) {
+  const int64_t channels = 192, stride = state.range(1);
+  const auto x = torch::randn({kBatch, channels, state.range(0), state.range(0)})
+                     .contiguous(torch::MemoryFormat::ChannelsLast)
+                     .requires_grad_();
+  const auto weight = torch::randn({channels, 1, 5, 5}).requires_grad_();
+  for (auto _ : state) {
+    const Autocast autocast(Precision::kBf16, torch::kCPU);
+    const auto y = own ? depthwise_conv(x, weight, stride)
+                       : torch::conv2d(x, weight, {}, stride, 2, 1, channels);
+    y.sum().backward();
+  }
+}
+BENCHMARK_CAPTURE(depthwise_5x5, libtorch, false)
+    ->ArgNames({"size", "stride"})
+    ->ArgsProduct({{7, 14}, {1, 2}})
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(depthwise_5x5, ridgewalk, true)
+    ->ArgNames({"size", "stride"})
+    ->ArgsProduct({{7, 14}, {1, 2}})
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 
