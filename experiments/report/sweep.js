@@ -114,8 +114,9 @@ function sweepSection() {
   // In the order of the table, where the two list the same networks.
   const same = list(sweep.networks).length === networks.length;
   const curves = list(sweep.networks).map((curve, index) => {
+    // A reference that is not in the table comes after it.
     const at = same ? index : networks.findIndex((network) => network.name === curve.name);
-    return { kind: "found", ...networks[at], name: (networks[at] || curve).name, color: at < 0 ? index : at,
+    return { kind: "found", ...networks[at], name: (networks[at] || curve).name, color: at < 0 ? networks.length + index : at,
       latency: list(curve.latency_macs), front: list(curve.front) };
   });
   if (!points.length || !curves.length) return null;
