@@ -67,7 +67,8 @@ TEST_P(BuiltInSpace, HasATableForItsDerivedSpaces) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Spaces, BuiltInSpace, testing::Values("mobile", "fashion-mnist", "fashion-mnist-wide"),
+INSTANTIATE_TEST_SUITE_P(Spaces, BuiltInSpace,
+                         testing::Values("mobile", "fashion-mnist", "fashion-mnist-wide"),
                          [](const auto& test) {
                            return test.index == 0 ? "Mobile" : "FashionMnist";
                          });
