@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "supernet/batch_norm.h"
 #include "supernet/depthwise.h"
 
 namespace ridgewalk {
@@ -61,13 +62,25 @@ torch::Tensor attention_mix(const torch::Tensor& weights, const torch::Tensor& v
 
 Executor::Executor(Graph graph, ParameterStore& store) : graph_(std::move(graph)) {
   const size_t count = graph_.ops.size();
-  std::vector<size_t> last_use(count, count);
+  std::vector<size_t> last_use(count, count), uses(count);
   for (size_t i = 0; i < count; ++i) {
     auto& own = parameters_.emplace_back();
     for (const Parameter& parameter : parameters(graph_, int(i))) {
       own.push_back(store.slice(parameter.name, parameter.shape));
     }
-    for (int input : graph_.ops[i].inputs) last_use[input] = i;
+    for (int input : graph_.ops[i].inputs) {
+      last_use[input] = i;
+      ++uses[input];
+    }
+  }
+  only_relu_follows_.resize(count);
+  for (size_t i = 1; i < count; ++i) {
+    const Op& op = graph_.ops[i];
+    const size_t before = size_t(op.inputs[0]);
+    if (op.kind == OpKind::kActivation && op.activation == Activation::kRelu && op.drop == 0 &&
+        graph_.ops[before].kind == OpKind::kNorm && uses[before] == 1) {
+      only_relu_follows_[before] = true;
+    }
   }
   last_used_by_.resize(count);
   for (size_t i = 0; i < count; ++i) {
@@ -95,6 +108,7 @@ torch::Tensor Executor::run(size_t index, const std::vector<torch::Tensor>& valu
   const torch::Tensor x =
       op.drop > 0 && drop_seed != 0 ? dropped(input, op, drop_seed + index) : input;
   const torch::Tensor none;
+  const bool joins_relu = mode != NormMode::kRunning && !observer_;
   switch (op.kind) {
     case OpKind::kInput:
       break;
@@ -108,12 +122,17 @@ torch::Tensor Executor::run(size_t index, const std::vector<torch::Tensor>& valu
     case OpKind::kLinear:
       return torch::linear(x.flatten(1), own[0], own[1]);
     case OpKind::kNorm: {
-      const bool stateless = mode == NormMode::kBatch;
-      return torch::batch_norm(x, own[0], own[1], stateless ? none : own[2],
-                               stateless ? none : own[3], mode != NormMode::kRunning,
-                               graph_.norm.momentum, graph_.norm.epsilon, false);
+      const auto& [epsilon, momentum] = graph_.norm;
+      if (mode == NormMode::kRunning) {
+        return torch::batch_norm(x, own[0], own[1], own[2], own[3], false, momentum, epsilon,
+                                 false);
+      }
+      const bool keeps = mode == NormMode::kTraining;
+      return batch_norm(x, {own[0], own[1], keeps ? own[2] : none, keeps ? own[3] : none}, momentum,
+                        epsilon, joins_relu && only_relu_follows_[index]);
     }
     case OpKind::kActivation:
+      if (joins_relu && only_relu_follows_[size_t(op.inputs[0])]) return x;  // the norm did it
       return activate(x, op.activation);
     case OpKind::kSoftmax:
       return torch::softmax(x, -1);

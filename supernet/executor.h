@@ -44,6 +44,7 @@ class Executor {
   Graph graph_;
   std::vector<std::vector<torch::Tensor>> parameters_;  // one list an op
   std::vector<std::vector<int>> last_used_by_;          // values that no later op reads
+  std::vector<bool> only_relu_follows_;                 // of norms: batch_norm() does both
   Observer observer_;
 };
 

@@ -5,6 +5,7 @@
 #include "experiments/supernet_weights.h"
 #include "search/tunas.h"
 #include "space/catalog.h"
+#include "supernet/batch_norm.h"
 #include "supernet/depthwise.h"
 
 namespace ridgewalk {
@@ -139,6 +140,38 @@ BENCHMARK_CAPTURE(depthwise_5x5, ridgewalk, true)
     ->ArgsProduct({{7, 14}, {1, 2}})
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
+
+// Forward and backward of batch norm and ReLU in bf16, as LibTorch has them and as ours.
+void norm_relu(benchmark::State& state, bool own) {
+  const int64_t channels = state.range(0), size = state.range(1);
+  const auto x = torch::randn({kBatch, channels, size, size})
+                     .to(torch::kBFloat16)
+                     .contiguous(torch::MemoryFormat::ChannelsLast)
+                     .requires_grad_();
+  const NormParameters parameters{
+      torch::ones(channels).requires_grad_(), torch::zeros(channels).requires_grad_(), {}, {}};
+  const auto gradient = torch::randn_like(x);
+  for (auto _ : state) {
+    const auto y = own ? batch_norm(x, parameters, 0.1, 1e-5, true)
+                       : torch::relu(torch::batch_norm(x, parameters.weight, parameters.bias, {},
+                                                       {}, true, 0.1, 1e-5, false));
+    y.backward(gradient);
+  }
+}
+BENCHMARK_CAPTURE(norm_relu, libtorch, false)
+    ->ArgNames({"channels", "size"})
+    ->Args({16, 28})
+    ->Args({64, 14})
+    ->Args({128, 7})
+    ->UseRealTime()
+    ->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(norm_relu, ridgewalk, true)
+    ->ArgNames({"channels", "size"})
+    ->Args({16, 28})
+    ->Args({64, 14})
+    ->Args({128, 7})
+    ->UseRealTime()
+    ->Unit(benchmark::kMicrosecond);
 
 }  // namespace
 }  // namespace ridgewalk

@@ -1,6 +1,7 @@
 #include "supernet/executor.h"
 
 #include <cstdio>
+#include <random>
 
 #include <gtest/gtest.h>
 
@@ -92,6 +93,40 @@ TEST(Executor, TrainingUpdatesRunningStatisticsAndSearchDoesNot) {
   EXPECT_TRUE(torch::equal(before, buffers));
   network.forward(images, NormMode::kTraining);
   EXPECT_FALSE(torch::equal(before, buffers));
+}
+
+// A norm does the ReLU that alone follows it; one who watches is shown every op's own output.
+TEST(Executor, JoinedOpsAreTheOpsOneByOne) {
+  const SearchSpace space = load_search_space("fashion-mnist");
+  const auto choices_of_it = choices(space);
+  std::mt19937_64 random(3);
+  Decisions decisions;
+  for (const Choice& choice : choices_of_it) {
+    decisions.push_back(int(random() % choice.options.size()));
+  }
+  deactivate_unused(space, choice_layout(space), decisions);
+  const Graph graph = lower(decode(space, decisions));
+  const auto images = torch::rand({6, 1, 28, 28}).contiguous(torch::MemoryFormat::ChannelsLast);
+  const auto run = [&](bool watched) {
+    ParameterStore store(graph);
+    store.initialize(1);
+    Executor network(graph, store);
+    size_t negative = 0;
+    if (watched) {
+      network.observe([&](const Op& op, const torch::Tensor& output) {
+        if (op.kind == OpKind::kNorm) negative += output.lt(0).any().item<bool>();
+      });
+    }
+    const auto logits = network.forward(images, NormMode::kBatch);
+    logits.square().sum().backward();
+    store.collect_gradients();
+    EXPECT_EQ(negative > 5, watched);
+    return std::pair(logits.detach(), store.grads().clone());
+  };
+  const auto [logits, gradients] = run(false);
+  const auto [own_logits, own_gradients] = run(true);
+  EXPECT_TRUE(torch::allclose(logits, own_logits, 1e-4, 1e-5));
+  EXPECT_TRUE(torch::allclose(gradients, own_gradients, 1e-3, 1e-4));
 }
 
 // Attention against its definition, softmax(Q K^T / sqrt(d)) V, one head at a time.
