@@ -70,7 +70,9 @@ TEST_P(BuiltInSpace, HasATableForItsDerivedSpaces) {
 INSTANTIATE_TEST_SUITE_P(Spaces, BuiltInSpace,
                          testing::Values("mobile", "fashion-mnist", "fashion-mnist-wide"),
                          [](const auto& test) {
-                           return test.index == 0 ? "Mobile" : "FashionMnist";
+                           std::string name = test.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
                          });
 
 TEST(CostTable, KnowsThePublishedNetworks) {
