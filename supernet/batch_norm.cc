@@ -74,7 +74,8 @@ Normalised normalise(const torch::Tensor& x, const NormParameters& parameters, d
   const double unbiased = double(rows.count) / double(std::max<int64_t>(1, rows.count - 1));
   for (size_t c = 0; c < width; ++c) {
     const double shifted = sum[c] / double(rows.count), mean = shift[c] + shifted;
-    const double variance = std::max(0.0, square[c] / double(rows.count) - shifted * shifted);
+    double variance = square[c] / double(rows.count) - shifted * shifted;
+    if (variance < 0) variance = 0;  // not std::max: NaN must stay
     const double inverse = 1 / std::sqrt(variance + epsilon);
     means[c] = float(mean);
     inverses[c] = float(inverse);

@@ -33,7 +33,7 @@ void add_gradient_moments(const Bf16* g, const Bf16* x, const Bf16* y, const flo
                           int64_t first, int64_t last, int64_t channels, double* sum,
                           double* product);
 
-// of_x = of_g * g + of_x * x + offset, by channel, with g masked likewise.
+// of_x = by_g * g + by_x * x + offset, by channel, with g masked likewise.
 void mix_rows(const float* g, const float* x, const float* y, const float* by_g, const float* by_x,
               const float* offset, int64_t first, int64_t last, int64_t channels, float* of_x);
 void mix_rows(const Bf16* g, const Bf16* x, const Bf16* y, const float* by_g, const float* by_x,

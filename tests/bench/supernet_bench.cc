@@ -130,16 +130,14 @@ void depthwise_5x5(benchmark::State& state, bool own) {
     y.sum().backward();
   }
 }
-BENCHMARK_CAPTURE(depthwise_5x5, libtorch, false)
-    ->ArgNames({"size", "stride"})
-    ->ArgsProduct({{7, 14}, {1, 2}})
-    ->UseRealTime()
-    ->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(depthwise_5x5, ridgewalk, true)
-    ->ArgNames({"size", "stride"})
-    ->ArgsProduct({{7, 14}, {1, 2}})
-    ->UseRealTime()
-    ->Unit(benchmark::kMillisecond);
+void depthwise_5x5_shapes(benchmark::internal::Benchmark* bench) {
+  bench->ArgNames({"size", "stride"})
+      ->ArgsProduct({{7, 14}, {1, 2}})
+      ->UseRealTime()
+      ->Unit(benchmark::kMillisecond);
+}
+BENCHMARK_CAPTURE(depthwise_5x5, libtorch, false)->Apply(depthwise_5x5_shapes);
+BENCHMARK_CAPTURE(depthwise_5x5, ridgewalk, true)->Apply(depthwise_5x5_shapes);
 
 // Forward and backward of batch norm and ReLU in bf16, as LibTorch has them and as ours.
 void norm_relu(benchmark::State& state, bool own) {
@@ -158,20 +156,16 @@ void norm_relu(benchmark::State& state, bool own) {
     y.backward(gradient);
   }
 }
-BENCHMARK_CAPTURE(norm_relu, libtorch, false)
-    ->ArgNames({"channels", "size"})
-    ->Args({16, 28})
-    ->Args({64, 14})
-    ->Args({128, 7})
-    ->UseRealTime()
-    ->Unit(benchmark::kMicrosecond);
-BENCHMARK_CAPTURE(norm_relu, ridgewalk, true)
-    ->ArgNames({"channels", "size"})
-    ->Args({16, 28})
-    ->Args({64, 14})
-    ->Args({128, 7})
-    ->UseRealTime()
-    ->Unit(benchmark::kMicrosecond);
+void norm_relu_shapes(benchmark::internal::Benchmark* bench) {
+  bench->ArgNames({"channels", "size"})
+      ->Args({16, 28})
+      ->Args({64, 14})
+      ->Args({128, 7})
+      ->UseRealTime()
+      ->Unit(benchmark::kMicrosecond);
+}
+BENCHMARK_CAPTURE(norm_relu, libtorch, false)->Apply(norm_relu_shapes);
+BENCHMARK_CAPTURE(norm_relu, ridgewalk, true)->Apply(norm_relu_shapes);
 
 }  // namespace
 }  // namespace ridgewalk
