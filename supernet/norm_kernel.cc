@@ -4,7 +4,8 @@
 
 // Compiled for the vectors of several CPUs; the program takes the widest that its machine has. By
 // level: a name like skylake-avx512 means Intel's alone.
-#if defined(__x86_64__) && defined(__GNUC__) && __GNUC__ >= 12 && !defined(__clang__)
+#if defined(__x86_64__) && defined(__GNUC__) && __GNUC__ >= 12 && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__)
 #define RIDGEWALK_EACH_CPU \
   __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
