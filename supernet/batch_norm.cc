@@ -12,13 +12,33 @@ namespace {
 
 constexpr auto kLayout = torch::MemoryFormat::ChannelsLast;
 constexpr int64_t kGrain = 32768;  // elements worth a thread
+constexpr int64_t kVector = 16;    // fp32 elements of the widest vectors
+constexpr int64_t kWide = 64;      // elements worth a loop over them
 
+// x as rows of channels; the kernels take `abreast` of them as one, so that few channels fill
+// vectors too.
 struct Rows {
-  int64_t count, channels;
-  int64_t grain() const { return std::max<int64_t>(1, kGrain / channels); }
+  int64_t count, channels, abreast;
+  int64_t wide_count() const { return count / abreast; }
+  int64_t width() const { return channels * abreast; }
+  int64_t grain() const { return std::max<int64_t>(1, kGrain / width()); }
 };
 
-Rows rows_of(const torch::Tensor& x) { return {x.numel() / x.size(1), x.size(1)}; }
+Rows rows_of(const torch::Tensor& x) {
+  Rows rows{x.numel() / x.size(1), x.size(1), 1};
+  const auto can_double = [&] { return rows.count % (2 * rows.abreast) == 0; };
+  while (rows.width() % kVector != 0 && can_double()) rows.abreast *= 2;
+  while (rows.width() < kWide && can_double()) rows.abreast *= 2;
+  return rows;
+}
+
+// Values of the channels for rows abreast of each other.
+void repeat(std::vector<float>& values, const Rows& rows) {
+  values.resize(size_t(rows.width()));
+  for (auto i = size_t(rows.channels); i < values.size(); ++i) {
+    values[i] = values[i - size_t(rows.channels)];
+  }
+}
 
 // The raw elements as the kernels take them.
 template <class T>
@@ -29,19 +49,23 @@ T* elements(const torch::Tensor& x) {
 // Two sums over all rows, [C] each: every thread has its own, added up in the threads' order.
 template <class Add>
 std::array<std::vector<double>, 2> summed(const Rows& rows, Add add) {
-  const auto width = size_t(rows.channels);
+  const auto width = size_t(rows.width()), channels = size_t(rows.channels);
   std::vector<std::array<std::vector<double>, 2>> parts(
       size_t(at::get_num_threads()), {std::vector<double>(width), std::vector<double>(width)});
-  at::parallel_for(0, rows.count, rows.grain(), [&](int64_t first, int64_t last) {
+  at::parallel_for(0, rows.wide_count(), rows.grain(), [&](int64_t first, int64_t last) {
     auto& [sum, other] = parts[size_t(at::get_thread_num())];
     add(first, last, sum.data(), other.data());
   });
-  for (size_t part = 1; part < parts.size(); ++part) {
+  std::array<std::vector<double>, 2> all = {std::vector<double>(channels),
+                                            std::vector<double>(channels)};
+  for (const auto& part : parts) {
     for (size_t i = 0; i < 2; ++i) {
-      for (size_t c = 0; c < width; ++c) parts[0][i][c] += parts[part][i][c];
+      for (size_t column = 0; column < width; ++column) {
+        all[i][column % channels] += part[i][column];
+      }
     }
   }
-  return parts[0];
+  return all;
 }
 
 // x [N, C, H, W] normalised in `y`; for the gradient, by channel, x's mean and the inverse of its
@@ -59,8 +83,9 @@ Normalised normalise(const torch::Tensor& x, const NormParameters& parameters, d
   // Squares of what is left without a channel's first element cancel little.
   std::vector<float> shift(width), scale(width), offset(width);
   for (size_t c = 0; c < width; ++c) shift[c] = to_float(from[c]);
+  repeat(shift, rows);
   const auto [sum, square] = summed(rows, [&](int64_t first, int64_t last, double* a, double* b) {
-    add_moments(from, shift.data(), first, last, rows.channels, a, b);
+    add_moments(from, shift.data(), first, last, rows.width(), a, b);
   });
   Normalised done = {torch::empty_like(x), torch::empty({rows.channels}),
                      torch::empty({rows.channels})};
@@ -85,8 +110,10 @@ Normalised normalise(const torch::Tensor& x, const NormParameters& parameters, d
     kept_mean[c] = float((1 - momentum) * kept_mean[c] + momentum * mean);
     kept_variance[c] = float((1 - momentum) * kept_variance[c] + momentum * unbiased * variance);
   }
-  at::parallel_for(0, rows.count, rows.grain(), [&](int64_t first, int64_t last) {
-    scale_rows(from, scale.data(), offset.data(), relu, first, last, rows.channels,
+  repeat(scale, rows);
+  repeat(offset, rows);
+  at::parallel_for(0, rows.wide_count(), rows.grain(), [&](int64_t first, int64_t last) {
+    scale_rows(from, scale.data(), offset.data(), relu, first, last, rows.width(),
                elements<T>(done.y));
   });
   return done;
@@ -106,10 +133,11 @@ std::array<torch::Tensor, 3> gradients(const torch::Tensor& grad, const torch::T
                                        const torch::Tensor& means, const torch::Tensor& inverses) {
   const Rows rows = rows_of(x);
   const auto width = size_t(rows.channels);
-  const auto* mean = means.data_ptr<float>();
+  std::vector<float> mean(means.data_ptr<float>(), means.data_ptr<float>() + width);
+  repeat(mean, rows);
   const auto [sum, product] = summed(rows, [&](int64_t first, int64_t last, double* a, double* b) {
-    add_gradient_moments(elements<T>(grad), elements<T>(x), elements<T>(y), mean, first, last,
-                         rows.channels, a, b);
+    add_gradient_moments(elements<T>(grad), elements<T>(x), elements<T>(y), mean.data(), first,
+                         last, rows.width(), a, b);
   });
   torch::Tensor of_x = torch::empty_like(x), of_weight = torch::empty({rows.channels}),
                 of_bias = torch::empty({rows.channels});
@@ -124,9 +152,10 @@ std::array<torch::Tensor, 3> gradients(const torch::Tensor& grad, const torch::T
     by_x[c] = float(slope);
     offset[c] = float(-scale * sum[c] / double(rows.count) - slope * mean[c]);
   }
-  at::parallel_for(0, rows.count, rows.grain(), [&](int64_t first, int64_t last) {
+  for (std::vector<float>* values : {&by_g, &by_x, &offset}) repeat(*values, rows);
+  at::parallel_for(0, rows.wide_count(), rows.grain(), [&](int64_t first, int64_t last) {
     mix_rows(elements<T>(grad), elements<T>(x), elements<T>(y), by_g.data(), by_x.data(),
-             offset.data(), first, last, rows.channels, elements<T>(of_x));
+             offset.data(), first, last, rows.width(), elements<T>(of_x));
   });
   return {of_x, of_weight, of_bias};
 }
@@ -155,12 +184,20 @@ struct ByRows : torch::autograd::Function<ByRows> {
   }
 };
 
+// What has none is LibTorch's, to compute or to refuse.
 bool has_kernel(const torch::Tensor& x, const NormParameters& parameters) {
-  for (const torch::Tensor& one : {parameters.weight, parameters.bias}) {
-    if (one.scalar_type() != torch::kFloat || !one.is_contiguous()) return false;
+  const auto& [weight, bias, running_mean, running_variance] = parameters;
+  if (!x.device().is_cpu() || x.dim() != 4 || x.numel() == 0 || !x.is_contiguous(kLayout) ||
+      (x.scalar_type() != torch::kFloat && x.scalar_type() != torch::kBFloat16) ||
+      running_mean.defined() != running_variance.defined()) {
+    return false;
   }
-  return x.device().is_cpu() && x.dim() == 4 && x.numel() > 0 && x.is_contiguous(kLayout) &&
-         (x.scalar_type() == torch::kFloat || x.scalar_type() == torch::kBFloat16);
+  const auto fits = [&](const torch::Tensor& one) {
+    return one.device().is_cpu() && one.scalar_type() == torch::kFloat && one.is_contiguous() &&
+           one.numel() == x.size(1);
+  };
+  return weight.defined() && bias.defined() && fits(weight) && fits(bias) &&
+         (!running_mean.defined() || (fits(running_mean) && fits(running_variance)));
 }
 
 }  // namespace

@@ -159,6 +159,8 @@ void norm_relu(benchmark::State& state, bool own) {
 void norm_relu_shapes(benchmark::internal::Benchmark* bench) {
   bench->ArgNames({"channels", "size"})
       ->Args({16, 28})
+      ->Args({12, 28})
+      ->Args({24, 14})
       ->Args({64, 14})
       ->Args({128, 7})
       ->UseRealTime()

@@ -1,6 +1,8 @@
 #include "supernet/batch_norm.h"
 
 #include <cmath>
+#include <mutex>
+#include <set>
 
 #include <gtest/gtest.h>
 
@@ -71,6 +73,32 @@ TEST(BatchNorm, HasTheOutputAndTheGradientsOfLibTorchs) {
   }
 }
 
+// Compiled without OpenMP, at::parallel_for is a loop.
+TEST(BatchNorm, SumsOfSeveralThreadsAreThoseOfOne) {
+  const int before = at::get_num_threads();
+  torch::manual_seed(1);
+  const torch::Tensor x = images({64, 16, 28, 28}, torch::kFloat);
+  const auto by = [&](int threads) {
+    at::set_num_threads(threads);
+    return seen(x, torch::kFloat, [&](const auto& of, const auto& parameters) {
+      return batch_norm(of, parameters, 0.1, 1e-5, true);
+    });
+  };
+  const Seen one = by(1), three = by(3);
+  std::set<int> threads;
+  std::mutex mutex;
+  at::parallel_for(0, 3, 1, [&](int64_t, int64_t) {
+    const std::lock_guard lock(mutex);
+    threads.insert(at::get_thread_num());
+  });
+  at::set_num_threads(before);
+  EXPECT_EQ(threads.size(), 3u);
+  EXPECT_LT(distance(three.y, one.y), 1e-5);
+  EXPECT_LT(distance(three.of_x, one.of_x), 1e-5);
+  EXPECT_LT(distance(three.of_weight, one.of_weight), 1e-4);
+  EXPECT_LT(distance(three.running_variance, one.running_variance), 1e-5);
+}
+
 // Far from 0 the squares' sum would lose all digits of the variance.
 TEST(BatchNorm, KeepsItsDigitsFarFromZero) {
   torch::manual_seed(1);
@@ -107,6 +135,10 @@ TEST(BatchNorm, LeavesTheRestToLibTorch) {
   const auto expected =
       batch_norm(x.contiguous(torch::MemoryFormat::ChannelsLast), parameters, 0.1, 1e-5, true);
   EXPECT_LT(distance(batch_norm(x, parameters, 0.1, 1e-5, true), expected), 1e-5);
+  // What cannot be normalised it refuses, rather than read past the end.
+  const NormParameters few{torch::ones(7), torch::zeros(8), {}, {}};
+  EXPECT_THROW(batch_norm(x.contiguous(torch::MemoryFormat::ChannelsLast), few, 0.1, 1e-5, true),
+               c10::Error);
 }
 
 }  // namespace
