@@ -68,11 +68,14 @@ void CommandLine::add_session_options(const char* threads, const char* precision
 
 void CommandLine::add_data_options(bool crop_fraction) {
   add()("strict", "stop at an image file that cannot be decoded");
-  add()("loader-threads", po::value<int>(),
-        "that make batches ahead (default: as --threads for files and rand_augment, else 0)");
   if (!crop_fraction) return;
   add()("crop-fraction", po::value<double>()->default_value(FolderOptions{}.crop_fraction, "0.875"),
         "of an image file's shorter side that is shown when it is not cropped at random");
+}
+
+void CommandLine::add_loader_options() {
+  add()("loader-threads", po::value<int>(),
+        "that make batches ahead (default: as --threads for files and rand_augment, else 0)");
 }
 
 bool CommandLine::parse(const Arguments& arguments) {
@@ -216,12 +219,13 @@ ByteConvention parse_byte_convention(const std::string& name) {
   throw Error("--bytes: no convention is named '" + name + "'; there are" + known);
 }
 
-std::vector<MacsPerByte> parse_ridge_points(const std::string& text, int count) {
+std::vector<MacsPerByte> parse_ridge_points(const std::string& text, int count,
+                                            const std::string& option) {
   const auto number = [&](const std::string& part) {
     char* end = nullptr;
     const double value = std::strtod(part.c_str(), &end);
     if (part.empty() || *end != '\0' || !(value >= 0 && value <= 1e6)) {
-      throw Error("--ridge: '" + part + "' is no ridge point; give a:b or a list like 0,5,31.2");
+      throw Error(option + ": '" + part + "' is no ridge point; give a:b or a list like 0,5,31.2");
     }
     return value;
   };
@@ -232,7 +236,7 @@ std::vector<MacsPerByte> parse_ridge_points(const std::string& text, int count) 
   std::vector<MacsPerByte> points;
   std::istringstream parts(text);
   for (std::string part; std::getline(parts, part, ',');) points.push_back({number(part)});
-  if (points.empty()) throw Error("--ridge is empty; give a:b or a list like 0,5,31.2");
+  if (points.empty()) throw Error(option + " is empty; give a:b or a list like 0,5,31.2");
   return points;
 }
 

@@ -25,8 +25,9 @@ class CommandLine {
   // --threads, --device, --precision; the defaults that are stated are those given to session().
   void add_session_options(const char* threads = "all cores", const char* precision = "auto");
 
-  // --strict, --loader-threads and, unless a configuration has it, --crop-fraction.
+  // --strict and, unless a configuration has it, --crop-fraction.
   void add_data_options(bool crop_fraction = true);
+  void add_loader_options();  // --loader-threads
 
   // False after --help has been printed. Throws Error on an unknown or malformed option.
   bool parse(const Arguments& arguments);
@@ -67,7 +68,8 @@ Dataset dataset_of(const SearchConfig& config, const CommandLine& line);
 std::string command_text(const std::string& command, const Arguments& arguments);
 
 // "0:500" or "0,5,31.2": ends of a sweep of `count` points, or the points themselves. Throws Error.
-std::vector<MacsPerByte> parse_ridge_points(const std::string& text, int count);
+std::vector<MacsPerByte> parse_ridge_points(const std::string& text, int count,
+                                            const std::string& option = "--ridge");
 // The value of --dtype. Throws Error.
 DataType parse_data_type(const std::string& name);
 // The value of --bytes. Throws Error.

@@ -95,10 +95,14 @@ std::vector<Entry> run_contest(const CommandLine& line, const Arguments& argumen
     Session session = line.session(config.threads, config.precision);
     session.checkpoint_every = config.checkpoint_every;
     const Dataset data = dataset_of(config, line);
-    check_contest(config, ways, data);
+    check_contest(config, ways, random_networks, data);
     for (Way way : ways) {
-      const std::vector<Entry> found = run_way(out, config, way, random_networks, data, session);
-      entries.insert(entries.end(), found.begin(), found.end());
+      try {
+        const std::vector<Entry> found = run_way(out, config, way, random_networks, data, session);
+        entries.insert(entries.end(), found.begin(), found.end());
+      } catch (const Interrupted&) {
+        throw Interrupted("interrupted; the same command goes on");
+      }
     }
   }
   const Json list = entries_json(entries);
@@ -147,6 +151,7 @@ int compare_command(const Arguments& arguments) {
              "with --homes: network whose latency is the unit");
   line.add()("random-networks", po::value<int>()->default_value(8), "random networks a seed");
   line.add_data_options(false);
+  line.add_loader_options();
   line.add_session_options();
   if (!line.parse(arguments)) return 0;
   catch_interrupts();
@@ -191,7 +196,7 @@ int compare_command(const Arguments& arguments) {
   for (const auto& [name, home] : homes) {
     try {
       const SearchConfig own = config_of(line, home, seeds[0]);
-      check_contest(own, ways, data);
+      check_contest(own, ways, random_networks, data);
       for (const Target& target : own.reward.targets) {
         points.push_back(target.ridge_points.front().value);
         points.push_back(target.ridge_points.back().value);

@@ -81,6 +81,25 @@ Entry entry_of(RunFolder& run, const SearchConfig& config, Way way, const std::s
           .trained = training_phase(run, name, architecture, options, data, session)};
 }
 
+// Of the space, at the targets' latency.
+std::vector<Architecture> random_members(const SearchConfig& config, int count) {
+  const SearchSpace space = stage_space(config.space, SearchStage::kSingle, std::nullopt);
+  const CostTable table(space, config.reward.ridge_points());
+  std::mt19937_64 random(mix(config.seed, 300));
+  std::vector<Architecture> members;
+  for (const Decisions& decisions :
+       samples_near_targets(space, table, config.reward, config.random_tolerance, count, random)) {
+    members.push_back(decode(space, decisions));
+  }
+  if (int(members.size()) < count) {
+    throw Error(
+        fmt::format("space '{}' has but {} networks near the targets; give fewer "
+                    "--random-networks or a larger random_tolerance",
+                    space.name, members.size()));
+  }
+  return members;
+}
+
 Entry evolved(RunFolder& run, const SearchConfig& config, const Dataset& data,
               const Session& session) {
   const std::string phase = "evolution";
@@ -138,7 +157,9 @@ Way way_named(const std::string& name) {
               "'; there are two-stage, one-stage, random-search, evolution, random-networks");
 }
 
-void check_contest(const SearchConfig& config, const std::vector<Way>& ways, const Dataset& data) {
+void check_contest(const SearchConfig& config, const std::vector<Way>& ways, int random_networks,
+                   const Dataset& data) {
+  check_data(config, data);
   std::optional<int64_t> images;
   std::string other;  // way with as many
   for (Way way : ways) {
@@ -152,10 +173,7 @@ void check_contest(const SearchConfig& config, const std::vector<Way>& ways, con
                   to_string(way) + " needs it");
     }
     if (stages_of(way).empty()) {
-      const SearchSpace space = stage_space(config.space, SearchStage::kSingle, std::nullopt);
-      std::mt19937_64 random(config.seed);
-      sample_near_targets(space, CostTable(space, config.reward.ridge_points()), config.reward,
-                          config.random_tolerance, random);
+      random_members(config, random_networks);
       continue;
     }
     const int64_t own = training_images(config, way);
@@ -179,20 +197,9 @@ std::vector<Entry> run_way(const std::string& folder, const SearchConfig& base, 
                            home, session);
   std::vector<Entry> entries;
   if (way == Way::kRandomNetworks) {
-    const SearchSpace space = stage_space(config.space, SearchStage::kSingle, std::nullopt);
-    const CostTable table(space, config.reward.ridge_points());
-    std::mt19937_64 random(mix(config.seed, 300));
-    const std::vector<Decisions> samples = samples_near_targets(
-        space, table, config.reward, config.random_tolerance, random_networks, random);
-    if (int(samples.size()) < random_networks) {
-      throw Error(
-          fmt::format("space '{}' has but {} networks near the targets; give fewer "
-                      "--random-networks or a larger random_tolerance",
-                      space.name, samples.size()));
-    }
-    for (const Decisions& decisions : samples) {
+    for (const Architecture& architecture : random_members(config, random_networks)) {
       entries.push_back(entry_of(run, config, way, fmt::format("random-{:02}", entries.size() + 1),
-                                 decode(space, decisions), data, session));
+                                 architecture, data, session));
     }
     return entries;
   }

@@ -30,7 +30,8 @@ struct Entry {
 
 // Everything that can be refused before anything is written: sections that `ways` need, training
 // images that differ between them, targets out of reach. Throws Error.
-void check_contest(const SearchConfig& config, const std::vector<Way>& ways, const Dataset& data);
+void check_contest(const SearchConfig& config, const std::vector<Way>& ways, int random_networks,
+                   const Dataset& data);
 
 // Runs a way with the configuration's seed in FOLDER/WAY-SEED (evolution in its random-search's
 // folder: they share the supernet), going on where it was stopped before.

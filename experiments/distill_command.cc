@@ -38,6 +38,7 @@ int distill_command(const Arguments& arguments) {
   line.add()("batch-size", po::value<int>()->default_value(500), "images");
   line.add_input_options();
   line.add_data_options();
+  line.add_loader_options();
   line.add_session_options();
   if (!line.parse(arguments)) return 0;
   catch_interrupts();
@@ -82,7 +83,11 @@ int distill_command(const Arguments& arguments) {
     const DistillProgress told{
         .images_done =
             [&](int64_t done) {
-              if (interrupted()) throw Interrupted("interrupted; the same command goes on");
+              if (interrupted()) {
+                throw Interrupted(std::filesystem::exists(unfinished)
+                                      ? "interrupted; the same command goes on"
+                                      : "interrupted before a replica was done");
+              }
               progress.update(int(done / batch_size), "");
             },
         .replica_done = [&](const DistilledLabels& done) { save_distilled(unfinished, done); }};

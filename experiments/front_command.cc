@@ -102,7 +102,8 @@ int front_command(const Arguments& arguments) {
     throw Error("--evaluations must be from 3 to 100000");
   }
   const std::vector<MacsPerByte> points = parse_ridge_points(line.get<std::string>("ridge"), 6);
-  const std::vector<MacsPerByte> range = parse_ridge_points(line.get<std::string>("range"), 2);
+  const std::vector<MacsPerByte> range =
+      parse_ridge_points(line.get<std::string>("range"), 2, "--range");
   if (range.size() != 2) throw Error("--range must be two ridge points, A:B");
   const std::string reference_name =
       line.has("relative-to") ? line.get<std::string>("relative-to") : config.reference;

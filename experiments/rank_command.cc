@@ -140,6 +140,7 @@ int rank_command(const Arguments& arguments) {
   line.add()("seed", po::value<int64_t>()->default_value(0), "of the sample and of the training");
   line.add()("resume", "go on with the ranking in --out");
   line.add_data_options(false);
+  line.add_loader_options();
   line.add_session_options();
   if (!line.parse(arguments)) return 0;
   catch_interrupts();
@@ -207,7 +208,10 @@ int rank_command(const Arguments& arguments) {
     load_weights(weights, copy.parameters());
     for (int step = 0; step < tune_steps; ++step) {
       if (interrupted()) throw Interrupted();
-      copy.train(step, {&network, 1});
+      if (!std::isfinite(copy.train(step, {&network, 1}))) {
+        throw std::runtime_error(fmt::format(
+            "the loss is not finite at tuning step {}; take fewer --tune-steps", step + 1));
+      }
     }
     return copy.validate(network);
   };
@@ -219,6 +223,8 @@ int rank_command(const Arguments& arguments) {
                          {&config.weights.distillation, &config.train.distillation}),
       to_string(stage), count, tolerance, repeats, tune_steps, config.weights.validation_batch_size,
       to_string(session.machine.precision), at::get_num_threads(), recipe, trainings_text(known));
+  // Refuses labels or a teacher that do not fit before anything is written.
+  { const Trainer probe(known.networks[0].architecture, data, options, session.machine); }
   const std::string out = line.required("out");
   RunFolder run = line.has("resume") ? RunFolder::resume(out, fingerprint)
                                      : RunFolder::create(out, fingerprint);

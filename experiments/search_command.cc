@@ -73,6 +73,7 @@ int search_command(const Arguments& arguments) {
   line.add()("targets", po::value<std::string>(),
              "YAML, instead of the configuration's: {ridge_point: 0, relative_to: compact-nano}");
   line.add_data_options(false);
+  line.add_loader_options();
   line.add_session_options();
   if (!line.parse(arguments)) return 0;
   catch_interrupts();

@@ -72,9 +72,7 @@ std::vector<Contender> contenders_of(const RunFolder& run, const SearchConfig& c
 
 }  // namespace
 
-StartingPoint check_search(const SearchConfig& config, const std::vector<SearchStage>& stages,
-                           const std::string& from, const Dataset& data) {
-  find_architecture(config.reference);
+void check_data(const SearchConfig& config, const Dataset& data) {
   if (config.space.channels != data.channels || config.space.classes != data.classes) {
     throw Error("space '" + config.space.name + "' takes " + std::to_string(config.space.channels) +
                 " channels to " + std::to_string(config.space.classes) + " classes; " + data.name +
@@ -85,6 +83,12 @@ StartingPoint check_search(const SearchConfig& config, const std::vector<SearchS
     if (distillation.labels) require_same_split(*distillation.labels, data);
     if (distillation.teacher) Teacher(*distillation.teacher, data, {});
   }
+}
+
+StartingPoint check_search(const SearchConfig& config, const std::vector<SearchStage>& stages,
+                           const std::string& from, const Dataset& data) {
+  find_architecture(config.reference);
+  check_data(config, data);
   StartingPoint start;
   if (const auto before = stage_before(stages.front())) {
     const Architecture result = earlier_result(from, *before);

@@ -30,10 +30,13 @@ struct StartingPoint {
   std::string weights_folder;        // where that stage left its supernet
 };
 
+// Refuses data that do not fit the space, labels or a teacher of other data: throws Error.
+void check_data(const SearchConfig& config, const Dataset& data);
+
 // Everything that can be refused before anything is trained or written: a target that no
-// architecture of the stages' spaces can reach, options that do not fit together, data that do not
-// fit the space, labels or a teacher of other data, an earlier run in `from` (empty for none) that
-// lacks what the first stage needs. Throws Error.
+// architecture of the stages' spaces can reach, options that do not fit together, what
+// check_data() refuses, an earlier run in `from` (empty for none) that lacks what the first stage
+// needs. Throws Error.
 StartingPoint check_search(const SearchConfig& config, const std::vector<SearchStage>& stages,
                            const std::string& from, const Dataset& data);
 

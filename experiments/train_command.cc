@@ -30,6 +30,7 @@ int train_command(const Arguments& arguments) {
   line.add()("checkpoint-every", po::value<int>()->default_value(100), "steps");
   line.add()("resume", "go on with the run in --out");
   line.add_data_options();
+  line.add_loader_options();
   line.add_input_options();
   line.add_session_options();
   if (!line.parse(arguments)) return 0;
@@ -61,10 +62,10 @@ int train_command(const Arguments& arguments) {
   { const Trainer probe(architecture, data, options, session.machine); }
 
   const std::string config = line.has("config") ? read_file(line.get<std::string>("config")) : "";
-  std::string fingerprint =
-      fmt::format("{}\n{}\n{} {} {} {} {} {} {}", to_yaml(architecture), config, data.name,
-                  held_out, options.seed, to_string(session.machine.precision),
-                  options.initial_weights, options.reset_head, int(options.initialization));
+  std::string fingerprint = fmt::format(
+      "{}\n{}\n{} {} {} {} {} {} {} {}", to_yaml(architecture), config, data.name, held_out,
+      options.seed, to_string(session.machine.precision), at::get_num_threads(),
+      options.initial_weights, options.reset_head, int(options.initialization));
   if (options.distillation.labels) {
     fingerprint += fmt::format(" distilled {}", options.distillation.labels->hash);
   }

@@ -8,6 +8,7 @@
 
 #include "space/error.h"
 #include "space/lowering.h"
+#include "supernet/loader.h"
 #include "supernet/safetensors.h"
 
 namespace ridgewalk {
@@ -46,12 +47,15 @@ std::string source_json(const DistilledLabels& labels) {
               {"held_out", labels.held_out},
               {"split_seed", labels.split_seed},
               {"split_hash", labels.split_hash},
+              {"resolution", labels.resolution},
+              {"crop_fraction", labels.crop_fraction},
               {"augmentation", labels.augmentation},
               {"seed", labels.seed},
               {"replicas", labels.replicas},
               {"classes", labels.number_of_classes},
               {"teacher", labels.teacher},
               {"teacher_weights", labels.teacher_weights},
+              {"teacher_hash", labels.teacher_hash},
               {"teacher_test_top1", labels.teacher_top1},
               {"temperature", labels.temperature}}
       .dump(-1, ' ', false, json::error_handler_t::replace);
@@ -65,12 +69,15 @@ void read_source(const std::string& text, DistilledLabels& labels) {
   source.at("held_out").get_to(labels.held_out);
   source.at("split_seed").get_to(labels.split_seed);
   source.at("split_hash").get_to(labels.split_hash);
+  source.at("resolution").get_to(labels.resolution);
+  source.at("crop_fraction").get_to(labels.crop_fraction);
   source.at("augmentation").get_to(labels.augmentation);
   source.at("seed").get_to(labels.seed);
   source.at("replicas").get_to(labels.replicas);
   source.at("classes").get_to(labels.number_of_classes);
   source.at("teacher").get_to(labels.teacher);
   source.at("teacher_weights").get_to(labels.teacher_weights);
+  source.at("teacher_hash").get_to(labels.teacher_hash);
   source.at("teacher_test_top1").get_to(labels.teacher_top1);
   source.at("temperature").get_to(labels.temperature);
 }
@@ -156,6 +163,15 @@ Accuracy Teacher::evaluate(const Dataset& data, const ImageSet& set) const {
   return ridgewalk::evaluate(executor_, data, set, NormMode::kRunning, machine_, 500);
 }
 
+uint64_t Teacher::hash() const {
+  uint64_t hash = hash_of(network_.parameters.values().cpu());
+  for (int number : {network_.graph.ops[0].output.height, network_.graph.ops[0].output.width,
+                     int(machine_.precision), at::get_num_threads()}) {
+    hash = mix(hash, uint64_t(number));
+  }
+  return hash;
+}
+
 Draw DistilledLabels::draw(int64_t image, int64_t replica) const {
   return {image, mix(mix(seed, uint64_t(replica)), uint64_t(image))};
 }
@@ -193,6 +209,10 @@ DistilledLabels distill(const Teacher& teacher, const Dataset& data, const Disti
   labels.held_out = data.search_validation.size();
   labels.split_seed = options.split_seed;
   labels.split_hash = hash_of(data.train);
+  if (!data.train.paths.empty()) {
+    labels.resolution = data.resolution;
+    labels.crop_fraction = data.crop_fraction;
+  }
   labels.augmentation = options.augmentation_text;
   labels.seed = options.seed;
   labels.replicas = options.replicas;
@@ -200,6 +220,7 @@ DistilledLabels distill(const Teacher& teacher, const Dataset& data, const Disti
   labels.temperature = options.temperature;
   labels.teacher = teacher.name();
   labels.teacher_weights = teacher.weights();
+  labels.teacher_hash = teacher.hash();
   labels.teacher_top1 = teacher.evaluate(data, data.test).top1;
   const int64_t by_default = data.classes <= kFewClasses ? data.classes : kDefaultTopK;
   const int64_t k = options.top_k > 0 ? options.top_k : by_default;
@@ -218,13 +239,24 @@ DistilledLabels distill(const Teacher& teacher, const Dataset& data, const Disti
     labels.probabilities.narrow(0, 0, done).copy_(so_far->probabilities);
     if (k < data.classes) labels.classes.narrow(0, 0, done).copy_(so_far->classes);
   }
+  const int64_t batches = (labels.images + batch_size - 1) / batch_size;  // of a replica
+  const auto draws_of = [&](int64_t number) {
+    const int64_t first = number % batches * batch_size;
+    std::vector<Draw> draws;
+    for (int64_t i = first; i < std::min(first + batch_size, labels.images); ++i) {
+      draws.push_back(labels.draw(i, number / batches));
+    }
+    return draws;
+  };
+  Loader loader(
+      data, data.train, options.augmentation, draws_of,
+      teacher.machine().loader_threads.value_or(loader_threads(data.train, options.augmentation)));
   for (int64_t replica = done; replica < options.replicas; ++replica) {
     if (replica > done) progress.replica_done(first_replicas(labels, replica));
-    for (int64_t first = 0; first < labels.images; first += batch_size) {
-      const int64_t count = std::min(batch_size, labels.images - first);
-      std::vector<Draw> draws;
-      for (int64_t n = 0; n < count; ++n) draws.push_back(labels.draw(first + n, replica));
-      const Batch batch = make_batch(data, data.train, draws, options.augmentation);
+    for (int64_t number = 0; number < batches; ++number) {
+      const int64_t first = number * batch_size;
+      const Batch batch = loader.get(replica * batches + number);
+      const int64_t count = batch.images.size(0);
       torch::Tensor soft = teacher.soft_labels(batch.images, options.temperature);
       if (k < data.classes) {
         torch::Tensor ranked;
@@ -285,6 +317,14 @@ void require_same_split(const DistilledLabels& labels, const Dataset& data) {
     throw Error(labels.path, 0,
                 "was distilled from other training images (" + labels.data + ") than those of " +
                     data.name + "; distil again");
+  }
+  if (!data.train.paths.empty() &&
+      (labels.resolution != data.resolution || labels.crop_fraction != data.crop_fraction)) {
+    throw Error(labels.path, 0,
+                "was distilled at " + std::to_string(labels.resolution) +
+                    " pixels with --crop-fraction " + std::to_string(labels.crop_fraction) +
+                    ", here are " + std::to_string(data.resolution) + " and " +
+                    std::to_string(data.crop_fraction) + "; distil again");
   }
 }
 

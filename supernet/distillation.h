@@ -31,6 +31,9 @@ class Teacher {
   Accuracy evaluate(const Dataset& data, const ImageSet& set) const;
   const std::string& name() const { return name_; }
   const std::string& weights() const { return weights_; }
+  const Machine& machine() const { return machine_; }
+  // Of all that its labels depend on beside the images: values, resolution, precision, threads.
+  uint64_t hash() const;
 
  private:
   std::string name_, weights_;
@@ -47,16 +50,20 @@ class Teacher {
 //                  the number of classes. What the k leave of 1 is spread evenly over the others.
 //   metadata       `distilled`: JSON of the fields below; `hash`: of that text and both tensors
 struct DistilledLabels {
-  std::string data;          // name of the data set
-  int64_t images = 0;        // of its training split
-  int64_t held_out = 0;      // training images held out for search validation
-  uint64_t split_seed = 0;   // that load_dataset() drew them with
-  uint64_t split_hash = 0;   // of the training split: hash_of()
+  std::string data;         // name of the data set
+  int64_t images = 0;       // of its training split
+  int64_t held_out = 0;     // training images held out for search validation
+  uint64_t split_seed = 0;  // that load_dataset() drew them with
+  uint64_t split_hash = 0;  // of the training split: hash_of()
+  // How files became images, and so where boxes lie in them; 0 of a data set without files.
+  int resolution = 0;
+  double crop_fraction = 0;
   std::string augmentation;  // YAML
   uint64_t seed = 0;
   int64_t replicas = 0;
   int64_t number_of_classes = 0;
   std::string teacher, teacher_weights;
+  uint64_t teacher_hash = 0;
   double teacher_top1 = 0;  // on the test images
   double temperature = 1;
 
@@ -108,7 +115,7 @@ struct Distillation {
   std::string teacher_name() const { return labels ? labels->teacher : teacher->architecture.name; }
 };
 
-// Throws Error when the labels are of other training images than the data's.
+// Throws Error when the labels are of other training images than the data's, or of other crops.
 void require_same_split(const DistilledLabels& labels, const Dataset& data);
 
 }  // namespace ridgewalk

@@ -187,6 +187,12 @@ TEST_F(Evidence, FrontEmitsTheNetworksOfEverySet) {
   const std::string network = fronts[0]["networks"][0]["architecture"].as<std::string>();
   EXPECT_EQ(run({"describe", out + "/" + network}).exit_code, 0);
   EXPECT_TRUE(fs::exists(out + "/report.html"));
+
+  std::vector<std::string> again = command;
+  again[3] = folder_ + "/front-again";
+  run_with_kills(again, again[3]);
+  EXPECT_EQ(read(out + "/front.yaml"), read(again[3] + "/front.yaml"));
+  expect_refused({"front", supernet_, "--out", folder_ + "/x", "--range", "0:x"}, {"--range"});
 }
 
 TEST_F(Evidence, CompareHoldsWaysAgainstEachOtherAndGoesOnWhereItWasStopped) {
@@ -214,6 +220,26 @@ TEST_F(Evidence, CompareHoldsWaysAgainstEachOtherAndGoesOnWhereItWasStopped) {
   }
   EXPECT_NEAR(summary[0]["over_one_stage"]["points"].as<double>(),
               test["two-stage"] - test["one-stage"], 1e-9);
+  // As without the stop.
+  std::vector<std::string> whole = command;
+  whole[4] = folder_ + "/compare-whole";
+  ASSERT_EQ(run(whole).exit_code, 0);
+  const auto without_seconds = [](const std::string& path) {
+    std::string text;
+    for (const std::string& line : lines(path)) text += line.substr(0, line.rfind(',')) + "\n";
+    return text;
+  };
+  EXPECT_EQ(without_seconds(out + "/compare.csv"), without_seconds(whole[4] + "/compare.csv"));
+  // More random networks than there are: refused before anything is searched.
+  std::vector<std::string> too_many = command;
+  too_many[4] = folder_ + "/x";
+  std::string near = single_config("tunas");
+  const size_t at = near.find("random_tolerance: 0.2");
+  ASSERT_NE(at, std::string::npos);
+  near.replace(at, 21, "random_tolerance: 1e-6");
+  std::ofstream(folder_ + "/near.yaml") << near;
+  too_many[2] = folder_ + "/near.yaml";
+  expect_refused(too_many, {"tolerance"});
   // Evolution and random search share a supernet: neither may train it anew.
   EXPECT_FALSE(fs::exists(out + "/evolution-1"));
 }

@@ -131,6 +131,38 @@ TEST_F(Distilling, GoesOnAfterTheReplicasThatAreDone) {
               HasSubstr("remove it"));
 }
 
+// Weights written over under the same name, a precision, a resolution.
+TEST_F(Distilling, KnowsWhetherItIsTheSameTeacher) {
+  const uint64_t hash = teacher_->hash();
+  EXPECT_EQ(Teacher(teacher_options(), data_, Machine{}).hash(), hash);
+  EXPECT_NE(Teacher(teacher_options(), data_, Machine{.precision = Precision::kBf16}).hash(), hash);
+  TeacherOptions larger = teacher_options();
+  larger.architecture.resolution = 56;
+  EXPECT_NE(Teacher(larger, data_, Machine{}).hash(), hash);
+  ParameterStore other(lower(network(24)));
+  other.initialize(1);
+  save_weights(folder_ + "/other.safetensors", other);
+  TeacherOptions untrained = teacher_options();
+  untrained.weights = folder_ + "/other.safetensors";
+  EXPECT_NE(Teacher(untrained, data_, Machine{}).hash(), hash);
+}
+
+// A box in pixels lies elsewhere in a picture of another size.
+TEST_F(Distilling, RefusesOtherCropsOfFiles) {
+  DistilledLabels labels = labelled(options());
+  Dataset files = data_;
+  files.train.paths.resize(size_t(files.train.size()), "a.png");
+  labels.split_hash = hash_of(files.train);
+  labels.resolution = 28;
+  labels.crop_fraction = 0.875;
+  require_same_split(labels, files);
+  files.crop_fraction = 0.7;
+  EXPECT_THAT(error_of([&] { require_same_split(labels, files); }), HasSubstr("--crop-fraction"));
+  files.crop_fraction = 0.875;
+  files.resolution = 32;
+  EXPECT_THAT(error_of([&] { require_same_split(labels, files); }), HasSubstr("at 28 pixels"));
+}
+
 TEST_F(Distilling, ATemperatureSoftensTheLabels) {
   const Batch batch = make_batch(data_, data_.train, draws({5}, 0), {});
   const auto plain = teacher_->soft_labels(batch.images);
@@ -175,6 +207,7 @@ TEST_F(Distilling, SurvivesARoundTrip) {
   EXPECT_EQ(read.replicas, 3);
   EXPECT_EQ(read.teacher, "net");
   EXPECT_EQ(read.teacher_top1, 0.75);
+  EXPECT_EQ(read.teacher_hash, teacher_->hash());
   require_same_split(read, data_);
 }
 
