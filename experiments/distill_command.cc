@@ -84,9 +84,10 @@ int distill_command(const Arguments& arguments) {
         .images_done =
             [&](int64_t done) {
               if (interrupted()) {
-                throw Interrupted(std::filesystem::exists(unfinished)
-                                      ? "interrupted; the same command goes on"
-                                      : "interrupted before a replica was done");
+                throw Interrupted(
+                    std::filesystem::exists(unfinished)
+                        ? "interrupted; the same command goes on"
+                        : "interrupted in the first replica; the same command starts anew");
               }
               progress.update(int(done / batch_size), "");
             },
