@@ -1,6 +1,8 @@
 #include "experiments/config.h"
 
 #include <cmath>
+#include <filesystem>
+#include <set>
 
 #include "experiments/config_fields.h"
 #include "space/catalog.h"
@@ -128,7 +130,7 @@ Target read_target(const YamlSource& source, const SearchSpace& space) {
   return target;
 }
 
-Reward read_reward(FieldReader& config, const SearchSpace& space) {
+Reward read_reward(FieldReader& config, const YamlSource& targets, const SearchSpace& space) {
   Reward reward;
   if (config.has("reward")) {
     FieldReader reader(config.child("reward"));
@@ -145,7 +147,6 @@ Reward read_reward(FieldReader& config, const SearchSpace& space) {
     reward.combine = *known_combine;
     reader.finish();
   }
-  const YamlSource targets = config.child("targets");
   if (targets.node.IsMap()) {
     reward.targets = {read_target(targets, space)};
     return reward;
@@ -164,22 +165,39 @@ SearchSpace read_space(FieldReader& reader) {
   return at_line(reader.child("space"), [&] { return load_search_space(name); });
 }
 
-}  // namespace
+// `depth` counts the files that led here by their `base`.
+SearchConfig load(const std::string& path, const ConfigOverrides& overrides, int depth);
 
-Architecture for_space(Architecture architecture, const SearchSpace& space) {
-  architecture.resolution = space.resolution[0];
-  architecture.channels = space.channels;
-  architecture.classes = space.classes;
-  return architecture;
+// The keys of a file over those of the one it names as its base, which must be sound by itself: so
+// what is wrong with it has been said in its own lines.
+YamlSource read_on_base(const std::string& path, int depth) {
+  const YamlSource source = parse_yaml(read_file(path), path);
+  FieldReader reader(source);
+  if (!reader.has("base")) return source;
+  const auto file =
+      std::filesystem::path(path).replace_filename(reader.required<std::string>("base")).string();
+  if (depth == 8) reader.child("base").fail("'base' goes on for 8 files; is it a circle?");
+  YamlSource result = parse_yaml(load(file, {}, depth + 1).resolved, path);
+  std::set<std::string> own;
+  for (const auto& entry : source.node) {
+    const auto key = yaml_value<std::string>({entry.first, path}, "a key");
+    if (!own.insert(key).second) {
+      YamlSource{entry.first, path}.fail("key '" + key + "' is given twice; keep one");
+    }
+    if (key == "base") continue;
+    result.node.remove(key);
+    result.node[entry.first] = entry.second;  // the key as a node: it knows its line
+  }
+  return result;
 }
 
-SearchConfig load_search_config(const std::string& path, const ConfigOverrides& overrides) {
-  YamlSource source = parse_yaml(read_file(path), path);
-  if (!source.node.IsMap()) source.fail("expected a mapping 'key: value'");
+SearchConfig load(const std::string& path, const ConfigOverrides& overrides, int depth) {
+  YamlSource source = read_on_base(path, depth);
   if (overrides.seed) source.node["seed"] = *overrides.seed;
   if (overrides.threads) source.node["threads"] = *overrides.threads;
   if (overrides.targets) source.node["targets"] = parse_yaml(*overrides.targets, "--targets").node;
   FieldReader reader(source);
+  reader.has("base");  // is known, and gone by now
   SearchConfig config;
   config.space = read_space(reader);
   config.data = reader.required<std::string>("data");
@@ -188,7 +206,9 @@ SearchConfig load_search_config(const std::string& path, const ConfigOverrides& 
   bounded(reader, "seed", config.seed, 0, 1e18);
   bounded(reader, "threads", config.threads, 0, 4096);
   reader.optional("precision", config.precision);
-  config.reward = read_reward(reader, config.space);
+  YamlSource targets = reader.child("targets");
+  if (overrides.targets) targets.file = "--targets";  // its lines are those of what was given
+  config.reward = read_reward(reader, targets, config.space);
   config.weights = read_weights(reader.child("weights"));
   for (SearchStage stage : kSearchStages) {
     const std::string name(to_string(stage));
@@ -207,6 +227,19 @@ SearchConfig load_search_config(const std::string& path, const ConfigOverrides& 
   reader.finish();
   config.resolved = YAML::Dump(source.node) + "\n";
   return config;
+}
+
+}  // namespace
+
+Architecture for_space(Architecture architecture, const SearchSpace& space) {
+  architecture.resolution = space.resolution[0];
+  architecture.channels = space.channels;
+  architecture.classes = space.classes;
+  return architecture;
+}
+
+SearchConfig load_search_config(const std::string& path, const ConfigOverrides& overrides) {
+  return load(path, overrides, 0);
 }
 
 }  // namespace ridgewalk

@@ -49,7 +49,8 @@ struct ConfigOverrides {
   std::optional<std::string> targets;  // YAML, in place of the configuration's
 };
 
-// Throws Error with file and line for what is missing, unknown or out of range.
+// `base: FILE`, beside the file, gives all keys that the file does not have itself: a section is
+// replaced whole. Throws Error with file and line for what is missing, unknown or out of range.
 SearchConfig load_search_config(const std::string& path, const ConfigOverrides& overrides);
 
 // The architecture with input and head of the space.

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "experiments/estimate.h"
+#include "experiments/fingerprint.h"
 #include "roofline/latency.h"
 #include "roofline/statistics.h"
 #include "space/error.h"
@@ -46,17 +47,11 @@ int64_t training_images(const SearchConfig& config, Way way) {
 
 // The run in `folder`: gone on with where there is one.
 RunFolder open_run(const std::string& folder, const SearchConfig& config, Way way,
-                   const Session& session) {
-  std::string fingerprint =
-      fmt::format("{}\n{}\n{} {} {}", config.resolved, to_yaml(config.space), to_string(way),
-                  to_string(session.machine.precision), at::get_num_threads());
-  for (const Target& target : config.reward.targets) {
-    for (Macs latency : target.latency) fingerprint += fmt::format(" {}", latency.value);
-  }
-  for (const auto& labels :
-       {config.weights.distillation.labels, config.train.distillation.labels}) {
-    if (labels) fingerprint += fmt::format(" distilled {}", labels->hash);
-  }
+                   const Dataset& data, const Session& session) {
+  const std::string fingerprint =
+      fmt::format("{}\n{}\n{}{}{}{}{}", config.resolved, to_yaml(config.space), to_string(way),
+                  fingerprint_of(config.reward), fingerprint_of(config.weights.distillation, data),
+                  fingerprint_of(config.train.distillation, data), fingerprint_of(session.machine));
   RunFolder run = std::filesystem::exists(folder + "/checkpoint.safetensors")
                       ? RunFolder::resume(folder, fingerprint)
                       : RunFolder::create(folder, fingerprint);
@@ -194,7 +189,7 @@ std::vector<Entry> run_way(const std::string& folder, const SearchConfig& base, 
   // Evolution goes over the supernet of its random search.
   const Way home = way == Way::kEvolution ? Way::kRandomSearch : way;
   RunFolder run = open_run(fmt::format("{}/{}-{}", folder, to_string(home), config.seed), config,
-                           home, session);
+                           home, data, session);
   std::vector<Entry> entries;
   if (way == Way::kRandomNetworks) {
     for (const Architecture& architecture : random_members(config, random_networks)) {
@@ -285,11 +280,21 @@ Json summary_json(const std::vector<Entry>& entries) {
     const std::vector<double> test = column(way, "scratch_test_top1");
     if (test.empty()) continue;
     Json row = {{"way", to_string(way)}, {"networks", test.size()}};
+    // Likewise the networks of a seed are one draw of what seeds differ by.
+    const auto values_of = [&](const char* figure) {
+      if (way != Way::kRandomNetworks || seeds.size() == 1) return column(way, figure);
+      std::vector<double> means;
+      for (uint64_t seed : seeds) {
+        const std::vector<double> own = column(way, figure, seed);
+        if (!own.empty()) means.push_back(mean(own));
+      }
+      return means;
+    };
     for (const char* figure :
          {"of_target", "parameters", "macs", "uibs", "mean_width", "mean_expansion",
           "shared_search_validation_top1", "scratch_search_validation_top1", "scratch_test_top1",
           "search_seconds"}) {
-      const std::vector<double> values = column(way, figure);
+      const std::vector<double> values = values_of(figure);
       row[figure] = values.empty() ? Json() : estimate_json(estimate(values));
     }
     if (way != Way::kRandomNetworks) {
@@ -356,7 +361,8 @@ std::string contest_text(const Json& summary, const Json& entries) {
     text += "\n";
   }
   return text +
-         "\n±: 95 % interval of the mean (Student's t). shared: search-validation; test: from "
+         "\n±: 95 % interval of the mean (Student's t; the random networks of a seed count as "
+         "one). shared: search-validation; test: from "
          "scratch.\n";
 }
 

@@ -25,7 +25,9 @@ struct Entry {
   std::vector<double> of_target;  // predicted latency over the target's
   Json shared;                    // accuracy with shared weights; null without a supernet
   Json trained;                   // result of training_phase()
-  double seconds = 0;             // of the search, without the training from scratch
+  // Of the search, without the training from scratch; evolution's with random search's trials
+  // before its own, whose supernet it shares.
+  double seconds = 0;
 };
 
 // Everything that can be refused before anything is written: sections that `ways` need, training
@@ -46,7 +48,8 @@ struct Build {
 };
 Build build_of(const Architecture& architecture);
 
-// By way: {way, networks, figures...: {mean, low, high}}, 95 % intervals of the mean (Student's t),
+// By way: {way, networks, figures...: {mean, low, high}}, 95 % intervals of the mean (Student's t;
+// over the seeds, whose random networks count as one),
 // and the test accuracy less that of the seed's random networks, mean and standard error over the
 // seeds; of two-stage also less that of one-stage, with the difference in latency.
 Json summary_json(const std::vector<Entry>& entries);

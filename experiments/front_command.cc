@@ -4,6 +4,7 @@
 
 #include "experiments/command_line.h"
 #include "experiments/comparison.h"
+#include "experiments/fingerprint.h"
 #include "experiments/interrupt.h"
 #include "experiments/report.h"
 #include "experiments/search_run.h"
@@ -116,10 +117,10 @@ int front_command(const Arguments& arguments) {
   Supernet supernet(space, data, config.weights, session.machine);
   load_weights(supernet_file(folder, stage), supernet.parameters());
   const std::string fingerprint = fmt::format(
-      "{}\n{}\n{}\n{} {} {} {} {}", config.resolved, to_yaml(reference),
-      judged_fingerprint(space, reward, supernet.parameters(), {&config.weights.distillation}),
-      to_string(stage), evaluations, line.seed(), to_string(session.machine.precision),
-      at::get_num_threads());
+      "{}\n{}\n{}\n{} {} {}{}{}{}{}", config.resolved, to_yaml(reference), to_yaml(space),
+      to_string(stage), evaluations, line.seed(), fingerprint_of(supernet.parameters()),
+      fingerprint_of(reward), fingerprint_of(config.weights.distillation, data),
+      fingerprint_of(session.machine));
   const std::string out = line.required("out");
   RunFolder run = line.has("resume") ? RunFolder::resume(out, fingerprint)
                                      : RunFolder::create(out, fingerprint);

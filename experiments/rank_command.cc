@@ -3,6 +3,7 @@
 
 #include "experiments/command_line.h"
 #include "experiments/comparison.h"
+#include "experiments/fingerprint.h"
 #include "experiments/interrupt.h"
 #include "experiments/ranking.h"
 #include "experiments/report.h"
@@ -11,6 +12,7 @@
 #include "roofline/statistics.h"
 #include "space/error.h"
 #include "space/file.h"
+#include "space/yaml.h"
 #include "supernet/weights.h"
 
 namespace ridgewalk {
@@ -56,10 +58,17 @@ Trainings untrained(const SearchSpace& space, const CostTable& table, const Rewa
   return trainings;
 }
 
+// One text for one recipe, however its YAML is laid out; what it says can be pasted into a file.
+std::string one_line(YAML::Node recipe) {
+  recipe.SetStyle(YAML::EmitterStyle::Flow);
+  return YAML::Dump(recipe);
+}
+
 Trainings trained_before(const std::string& folder, const std::string& data,
                          const std::string& made_with, const std::string& recipe) {
   const std::string path = folder + "/" + kTrainings;
   Trainings trainings = read_trainings(path);
+  trainings.recipe = one_line(parse_yaml(trainings.recipe, path).node);
   if (trainings.data != data) {
     throw Error(path, 0, "holds trainings on " + trainings.data + ", not on " + data);
   }
@@ -68,7 +77,7 @@ Trainings trained_before(const std::string& folder, const std::string& data,
   }
   if (trainings.recipe != recipe) {
     throw Error(path, 0,
-                "holds trainings of another recipe; give it by --config:\n" + trainings.recipe);
+                "holds trainings of another recipe; give it by --config: " + trainings.recipe);
   }
   return trainings;
 }
@@ -174,14 +183,13 @@ int rank_command(const Arguments& arguments) {
   // After the data: the split is that of the run, whatever this training would have.
   if (line.has("config")) config.train = load_train_options(line.get<std::string>("config"));
   const std::string recipe =
-      YAML::Dump(line.has("config") ? YAML::LoadFile(line.get<std::string>("config"))
-                                    : YAML::Load(config.resolved)["train"]);
-
-  const auto& labels = config.train.distillation.labels;
+      one_line(line.has("config") ? YAML::LoadFile(line.get<std::string>("config"))
+                                  : YAML::Load(config.resolved)["train"]);
   const std::string made_with =
-      fmt::format("{} images held out, training split {:x}, {}{}", data.search_validation.size(),
+      fmt::format("{} images held out, training split {:x}, {}{}{}", data.search_validation.size(),
                   hash_of(data.train), to_string(session.machine.precision),
-                  labels ? fmt::format(", labels {:x}", labels->hash) : "");
+                  session.machine.device.is_cpu() ? "" : " on " + session.machine.device.str(),
+                  fingerprint_of(config.train.distillation, data));
 
   const SearchSpace space = searched_space(config, folder, stage);
   const Reward reward = scaled_targets(config.reward, config.stages.at(stage).latency_factor);
@@ -217,12 +225,13 @@ int rank_command(const Arguments& arguments) {
   };
 
   TrainOptions options = config.train;
-  const std::string fingerprint = fmt::format(
-      "{}\n{}\n{} {} {} {} {} {} {} {} {}\n{}", config.resolved,
-      judged_fingerprint(space, reward, supernet.parameters(),
-                         {&config.weights.distillation, &config.train.distillation}),
-      to_string(stage), count, tolerance, repeats, tune_steps, config.weights.validation_batch_size,
-      to_string(session.machine.precision), at::get_num_threads(), recipe, trainings_text(known));
+  const std::string fingerprint =
+      fmt::format("{}\n{}\n{} {} {} {} {} {}{}{}{}{}{}\n{}\n{}", config.resolved, to_yaml(space),
+                  to_string(stage), count, tolerance, repeats, tune_steps,
+                  config.weights.validation_batch_size, fingerprint_of(supernet.parameters()),
+                  fingerprint_of(reward), fingerprint_of(config.weights.distillation, data),
+                  fingerprint_of(config.train.distillation, data), fingerprint_of(session.machine),
+                  recipe, trainings_text(known));
   // Refuses labels or a teacher that do not fit before anything is written.
   { const Trainer probe(known.networks[0].architecture, data, options, session.machine); }
   const std::string out = line.required("out");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include <fmt/format.h>
 
@@ -61,10 +62,43 @@ Json pair_json(const std::string& shared_name, const std::vector<double>& shared
   return pair;
 }
 
-// What the network that `shared` puts first lacks to the best one.
+// What the network that `shared` puts first lacks to the best one; the mean of those it puts first.
 double regret(const std::vector<double>& shared, const std::vector<double>& alone) {
-  const auto chosen = std::max_element(shared.begin(), shared.end()) - shared.begin();
-  return *std::max_element(alone.begin(), alone.end()) - alone[size_t(chosen)];
+  const double most = *std::max_element(shared.begin(), shared.end());
+  std::vector<double> chosen;
+  for (size_t i = 0; i < shared.size(); ++i) {
+    if (shared[i] == most) chosen.push_back(alone[i]);
+  }
+  return *std::max_element(alone.begin(), alone.end()) - mean(chosen);
+}
+
+// Agreement of one training's order with another's: the mean over all pairs of trainings.
+Json trainings_json(const std::vector<std::vector<double>>& trainings, uint64_t seed) {
+  Json pair = {{"shared", "test top-1 of one training"}, {"alone", "test top-1 of another"}};
+  for (const auto& [name, figure] :
+       {std::pair("kendall_tau_b", &kendall_tau_b), {"spearman", &spearman}}) {
+    const auto agreement = [&, use = figure](const std::vector<size_t>& i) {
+      std::vector<double> figures;
+      for (size_t a = 0; a < trainings.size(); ++a) {
+        for (size_t b = a + 1; b < trainings.size(); ++b) {
+          figures.push_back(use(at(trainings[a], i), at(trainings[b], i)));
+        }
+      }
+      return mean(figures);
+    };
+    std::vector<size_t> all(trainings[0].size());
+    std::iota(all.begin(), all.end(), size_t(0));
+    pair[name] = with_interval(agreement(all),
+                               bootstrap(all.size(), kResamples, seed, kCoverage, agreement));
+  }
+  return pair;
+}
+
+// Spearman's correlation of a judge without error with the mean of `trainings` trainings, of which
+// two agree with `agreement` (Spearman 1904, attenuation; Spearman 1910 and Brown 1910, means).
+double best_spearman(double agreement, double trainings) {
+  const double reliability = std::max(0.0, agreement);
+  return std::sqrt(trainings * reliability / (1 + (trainings - 1) * reliability));
 }
 
 }  // namespace
@@ -94,13 +128,18 @@ Json ranking_json(const std::vector<RankedNetwork>& networks, uint64_t seed) {
       pair_json("search-validation loss, shared weights", shared_loss, test_name, test, seed),
       pair_json("parameters", parameters, test_name, test, seed),
       pair_json("MACs", macs, test_name, test, seed),
-      // How far one training from scratch agrees with itself on other images: no better can be
-      // asked of anything else.
+      // How far the same trainings agree with themselves on other images: more than with other
+      // trainings of the same networks, whose luck is another.
       pair_json(held_out, alone, test_name, test, seed),
   };
   if (trainings > 1) {
-    result["pairs"].push_back(pair_json("test top-1 of a training", training(networks, 0),
-                                        "test top-1 of another", training(networks, 1), seed));
+    std::vector<std::vector<double>> each;
+    for (size_t i = 0; i < trainings; ++i) each.push_back(training(networks, i));
+    const Json agreement = trainings_json(each, seed);
+    result["pairs"].push_back(agreement);
+    if (agreement["spearman"]["value"].is_number()) {
+      result["best_spearman"] = best_spearman(agreement["spearman"]["value"], double(trainings));
+    }
   }
   const double best = *std::max_element(test.begin(), test.end());
   double squares = 0;
@@ -143,6 +182,16 @@ std::string ranking_text(const Json& ranking) {
       percent(test["mean"]), percent(test["deviation"]), percent(ranking["regret"]["value"]),
       percent(ranking["regret"]["low"]), percent(ranking["regret"]["high"]),
       percent(ranking["regret_of_a_random_pick"]));
+  if (ranking.contains("best_spearman")) {
+    text += fmt::format(
+        "Trainings have luck: by how far they agree with each other, a judge without error would "
+        "have a\nSpearman of about {:.2f} against their mean.\n",
+        ranking["best_spearman"].get<double>());
+  }
+  if (ranking["trainings"] == 1) {
+    text +=
+        "How much of their order is the luck of one training is not known; --repeats 2 tells.\n";
+  }
   return text;
 }
 

@@ -22,10 +22,9 @@ struct RankedNetwork {
 
 // Each figure with the middle 95 % of bootstrap resamples of the networks; a network's accuracy
 // from scratch is the mean over its trainings:
-//   pairs: one for each way to compare, {shared, alone, kendall_tau_b, spearman}; with two
-//   trainings
-//     of every network also one training against another, which no judge can be asked to beat by
-//     much
+//   pairs: one for each way to compare, {shared, alone, kendall_tau_b, spearman}; with several
+//     trainings of every network also one training against another, and
+//   best_spearman: of a judge without error, as far as that agreement tells
 //   regret: of the network with the best shared accuracy, in test accuracy to the best of all
 //   beside it: the spread of the networks' test accuracy, the regret of a random pick
 Json ranking_json(const std::vector<RankedNetwork>& networks, uint64_t seed);

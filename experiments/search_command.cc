@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <fstream>
 
 #include <fmt/format.h>
 
@@ -7,20 +6,14 @@
 
 #include "experiments/command_line.h"
 #include "experiments/comparison.h"
+#include "experiments/fingerprint.h"
 #include "experiments/interrupt.h"
 #include "experiments/report.h"
 #include "space/yaml.h"
+#include "supernet/machine.h"
 
 namespace ridgewalk {
 namespace {
-
-std::string cpu_name() {
-  std::ifstream info("/proc/cpuinfo");
-  for (std::string line; std::getline(info, line);) {
-    if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
-  }
-  return "CPU";
-}
 
 std::vector<SearchStage> parse_stages(const std::string& word) {
   if (word == "all") return {SearchStage::kCoarse, SearchStage::kFine, SearchStage::kHybrid};
@@ -103,20 +96,12 @@ int search_command(const Arguments& arguments) {
   const std::string machine =
       fmt::format("{}, {} threads, {}, LibTorch {}", cpu_name(), at::get_num_threads(),
                   to_string(session.machine.precision), TORCH_VERSION);
-  std::string fingerprint = config.resolved + to_yaml(config.space) +
-                            std::string(to_string(session.machine.precision)) + " stages";
+  std::string fingerprint =
+      fmt::format("{}\n{}\n{}{}{}{} stages", config.resolved, to_yaml(config.space),
+                  fingerprint_of(config.reward), fingerprint_of(config.weights.distillation, data),
+                  fingerprint_of(config.train.distillation, data), fingerprint_of(session.machine));
   for (SearchStage stage : stages) fingerprint.append(" ").append(to_string(stage));
-  fingerprint += fmt::format(" threads {}", at::get_num_threads());
   if (start.architecture) fingerprint += "\nfrom\n" + to_yaml(*start.architecture);
-  for (const auto& labels :
-       {config.weights.distillation.labels, config.train.distillation.labels}) {
-    if (labels) fingerprint += fmt::format(" distilled {}", labels->hash);
-  }
-  for (const Target& target : config.reward.targets) {
-    for (size_t i = 0; i < target.latency.size(); ++i) {
-      fingerprint += fmt::format(" {}={}", target.ridge_points[i].value, target.latency[i].value);
-    }
-  }
   RunFolder run = line.has("resume") ? RunFolder::resume(out, fingerprint)
                                      : RunFolder::create(out, fingerprint);
   write_file(run.file("config.yaml"),

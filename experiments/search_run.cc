@@ -30,6 +30,12 @@ void write_results(const RunFolder& run, const std::vector<SearchStage>& stages,
     const std::string name(to_string(stage));
     result["stages"][name] = *run.result(name);
   }
+  if (contenders.empty()) {
+    const Json& last = *run.result(std::string(to_string(stages.back())));
+    Architecture found = architecture_from_yaml(last["architecture"].get<std::string>(), "result");
+    found.name = "found";
+    write_file(run.file("found.yaml"), to_yaml(found));
+  }
   for (const Contender& contender : contenders) {
     write_file(run.file(contender.name + ".yaml"), to_yaml(contender.architecture));
     result["networks"].push_back({{"name", contender.name},
@@ -143,24 +149,6 @@ SearchSpace searched_space(const SearchConfig& config, const std::string& folder
   // What a fine stage froze its own result has too; attention is what a hybrid stage adds.
   if (stage == SearchStage::kFine) return stage_space(config.space, stage, found);
   return stage_space(config.space, stage, earlier_result(folder, *before));
-}
-
-std::string judged_fingerprint(const SearchSpace& space, const Reward& reward,
-                               const ParameterStore& weights,
-                               const std::vector<const Distillation*>& distillations) {
-  const torch::Tensor values = weights.values().cpu().to(torch::kDouble);
-  // A position-dependent sum: weights in another order are other weights.
-  const torch::Tensor places = torch::arange(1, values.numel() + 1, torch::kDouble).fmod_(1009);
-  std::string text =
-      to_yaml(space) + fmt::format(" weights {}", (values * places).sum().item<double>());
-  for (const Target& target : reward.targets) {
-    text += target.reduce == Reduce::kWorst ? " worst" : " mean";
-    for (Macs latency : target.latency) text += fmt::format(" {}", latency.value);
-  }
-  for (const Distillation* distillation : distillations) {
-    if (distillation->labels) text += fmt::format(" distilled {}", distillation->labels->hash);
-  }
-  return text;
 }
 
 SearchOutcome run_search(RunFolder& run, const SearchConfig& config,

@@ -53,12 +53,6 @@ SearchStage stage_of_run(const std::string& folder, const std::string& name);
 SearchSpace searched_space(const SearchConfig& config, const std::string& folder,
                            SearchStage stage);
 
-// What the judgement of networks by shared weights depends on beside the configuration's text:
-// space, targets, weights, distilled labels.
-std::string judged_fingerprint(const SearchSpace& space, const Reward& reward,
-                               const ParameterStore& weights,
-                               const std::vector<const Distillation*>& distillations);
-
 // Runs `stages` in their order. With all three the comparison follows.
 SearchOutcome run_search(RunFolder& run, const SearchConfig& config,
                          const std::vector<SearchStage>& stages, const StartingPoint& start,

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "experiments/command_line.h"
+#include "experiments/fingerprint.h"
 #include "experiments/interrupt.h"
 #include "experiments/train_config.h"
 #include "space/error.h"
@@ -63,12 +64,9 @@ int train_command(const Arguments& arguments) {
 
   const std::string config = line.has("config") ? read_file(line.get<std::string>("config")) : "";
   std::string fingerprint = fmt::format(
-      "{}\n{}\n{} {} {} {} {} {} {} {}", to_yaml(architecture), config, data.name, held_out,
-      options.seed, to_string(session.machine.precision), at::get_num_threads(),
-      options.initial_weights, options.reset_head, int(options.initialization));
-  if (options.distillation.labels) {
-    fingerprint += fmt::format(" distilled {}", options.distillation.labels->hash);
-  }
+      "{}\n{}\n{} {} {} {} {} {}{}{}", to_yaml(architecture), config, data.name, held_out,
+      options.seed, options.initial_weights, options.reset_head, int(options.initialization),
+      fingerprint_of(options.distillation, data), fingerprint_of(session.machine));
   if (data.damaged) fingerprint += fmt::format(" crop {}", data.crop_fraction);
   const std::string out = line.required("out");
   RunFolder run = line.has("resume") ? RunFolder::resume(out, fingerprint)

@@ -166,7 +166,7 @@ Accuracy Teacher::evaluate(const Dataset& data, const ImageSet& set) const {
 uint64_t Teacher::hash() const {
   uint64_t hash = hash_of(network_.parameters.values().cpu());
   for (int number : {network_.graph.ops[0].output.height, network_.graph.ops[0].output.width,
-                     int(machine_.precision), at::get_num_threads()}) {
+                     int(machine_.device.type()), int(machine_.precision), at::get_num_threads()}) {
     hash = mix(hash, uint64_t(number));
   }
   return hash;

@@ -99,7 +99,8 @@ class JpegReader {
   static void warn(j_common_ptr jpeg, int level) {
     const int code = jpeg->err->msg_code;
     const bool damaged = code == JWRN_JPEG_EOF || code == JWRN_HIT_MARKER ||
-                         code == JWRN_HUFF_BAD_CODE || code == JWRN_MUST_RESYNC;
+                         code == JWRN_HUFF_BAD_CODE || code == JWRN_ARITH_BAD_CODE ||
+                         code == JWRN_MUST_RESYNC;
     if (level < 0 && damaged) fail(jpeg);
   }
 

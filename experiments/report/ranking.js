@@ -64,7 +64,8 @@ function rankingSection() {
     pairs.length ? make("h3", {}, "What else orders the networks") : null,
     pairs.length ? table("pairs", "Agreement of orders", ["Ordered by", ["Against"], "Kendall's tau-b", "Spearman"], pairs.map((pair) =>
       [said(pair.shared), said(pair.alone), within(pair.kendall_tau_b, signed(2, "")), within(pair.spearman, signed(2, ""))])) : null,
-    pairs.length ? soft("Losses count as the better, the lower they are. The last row, where it holds one training from scratch against itself on other images, is the most that can be asked of the others.") : null,
+    pairs.length ? soft("Losses count as the better, the lower they are. A training's accuracy on other images shares its luck, another training does not."
+      + (known(figures.best_spearman) ? ` By how far the trainings agree with each other, a judge without error would have a Spearman of about ${fixed(2)(figures.best_spearman)} against their mean.` : "")) : null,
     ranked.length ? make("details", {}, make("summary", {}, `All ${count(ranked.length, "network")}`),
       table("ranked", "Networks of the ranking", ["Network", "Parameters", "MACs", "Of target", "Shared weights, search-val.", "Their loss", "From scratch, search-val.", "From scratch, test"],
         ranked.map((network) => [said(network.network), compact(network.parameters), compact(network.macs), fixed(3)(network.of_target), percent(network[kShared]),

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "experiments/abroad.h"
+#include "experiments/contest.h"
 #include "experiments/ranking.h"
 #include "space/catalog.h"
 
@@ -76,6 +77,45 @@ TEST(Ranking, AveragesTheTrainingsOfANetwork) {
   EXPECT_NEAR(ranking["pairs"][0]["kendall_tau_b"]["value"].get<double>(), 1, 1e-12);
   EXPECT_NEAR(ranking["pairs"].back()["kendall_tau_b"]["value"].get<double>(), -1, 1e-12);
   EXPECT_NEAR(ranking["regret"]["value"].get<double>(), 0, 1e-12);
+}
+
+// Three orders of four networks: Spearman 0.8, 0.8 and 0.6 by hand, 2.2 / 3 on average; the mean of
+// three trainings then has a reliability of 2.2 / (1 + 2 * 2.2 / 3), whose root is 0.9444.
+TEST(Ranking, SaysHowFarTrainingsAgreeAndWhatThatLeavesToAJudge) {
+  const double orders[4][3] = {{1, 1, 2}, {2, 2, 1}, {3, 4, 3}, {4, 3, 4}};
+  std::vector<RankedNetwork> networks(4);
+  for (size_t i = 0; i < 4; ++i) {
+    networks[i].alone_top1 = {0.5};
+    for (double rank : orders[i]) networks[i].alone_test.push_back(0.1 * rank);
+    networks[i].shared_top1 = i < 2 ? 0.5 : 0.7;
+  }
+  const Json ranking = ranking_json(networks, 1);
+  const Json agreement = ranking["pairs"].back();
+  EXPECT_EQ(agreement["alone"], "test top-1 of another");
+  EXPECT_NEAR(agreement["spearman"]["value"].get<double>(), 2.2 / 3, 1e-9);
+  EXPECT_NEAR(ranking["best_spearman"].get<double>(), 0.9444, 1e-4);
+  // Means 4/3, 5/3, 10/3 and 11/3 tenths: the two that share the first place lack 1/60 on average.
+  EXPECT_NEAR(ranking["regret"]["value"].get<double>(), 1.0 / 60, 1e-9);
+}
+
+// Networks of a seed share its luck: seeds of 0.6 and 0.7, deviation 0.0707, Student's t of one
+// degree of freedom 12.706.
+TEST(Contest, CountsTheRandomNetworksOfASeedOnce) {
+  std::vector<Entry> entries;
+  for (const auto& [seed, test] :
+       std::vector<std::pair<uint64_t, double>>{{1, 0.5}, {1, 0.7}, {2, 0.6}, {2, 0.8}}) {
+    entries.push_back(
+        {.way = Way::kRandomNetworks,
+         .seed = seed,
+         .architecture = find_architecture("compact-nano"),
+         .of_target = {1},
+         .shared = {},
+         .trained = {{"search_validation", {{"top1", test}}}, {"test", {{"top1", test}}}}});
+  }
+  const Json row = summary_json(entries)[0];
+  EXPECT_EQ(row["networks"], 4);
+  EXPECT_NEAR(row["scratch_test_top1"]["mean"].get<double>(), 0.65, 1e-12);
+  EXPECT_NEAR(row["scratch_test_top1"]["low"].get<double>(), 0.65 - 12.7062 * 0.05, 1e-4);
 }
 
 }  // namespace

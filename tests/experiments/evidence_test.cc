@@ -70,6 +70,9 @@ TEST_F(Evidence, ASearchOverARangeOfRidgePointsNamesItAndItsRatio) {
   EXPECT_NEAR(latency[0]["of_target"].as<double>(), 1, 0.2);
   EXPECT_EQ(result["method"].as<std::string>(), "random");
   EXPECT_EQ(result["candidates"].size(), 12u);
+  Architecture found = architecture_from_yaml(result["architecture"].as<std::string>(), "result");
+  found.name = "found";
+  EXPECT_EQ(read(supernet_ + "/found.yaml"), to_yaml(found));
 }
 
 // At any moment: in training, in the trials after it, between them.
@@ -86,6 +89,7 @@ TEST_F(Evidence, RankTrainsNetworksAndComparesTwoJudgements) {
   const Outcome outcome = run(command);
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("Kendall tau-b"));
+  EXPECT_THAT(outcome.out, HasSubstr("--repeats 2"));
   EXPECT_EQ(lines(out + "/rank.csv").size(), 6u);
   const YAML::Node ranking = YAML::LoadFile(out + "/result.yaml")["ranking"];
   EXPECT_EQ(ranking["networks"].as<int>(), 5);
@@ -133,7 +137,7 @@ TEST_F(Evidence, RankTrainsNetworksAndComparesTwoJudgements) {
     expect_refused({"rank", supernet_, "--out", folder_ + "/x", "--trained", folder_ + "/broken"},
                    {"trainings.json", says});
   };
-  refused_with("epochs", "epoch!", "another recipe");
+  refused_with("epochs", "epoch!", "another recipe; give it by --config: {epoch!: 1, ");
   refused_with("held out", "held in", "not with");
   refused_with("\"top1\": 0", "\"top1\": 7", "not a ranking's trainings");
   refused_with("name: network-000", "name: ../network-000", "not as a file");
