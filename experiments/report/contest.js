@@ -82,7 +82,7 @@ function contestSection() {
       summary.map((row) => [said(row.way), said(row.networks), of(row, "of_target", fixed(3)), of(row, "mean_width", fixed(1)), of(row, "mean_expansion", fixed(2)), of(row, "uibs", fixed(1)),
         of(row, kShared, hundredth), of(row, kAlone, hundredth), signedPoints(record(row.over_random).points), signed(1, "+")(record(row.over_random).standard_errors),
         of(row, "search_seconds", fixed(0))])) : null,
-    soft("Shared: top-1 with shared weights on search-validation images. Test: top-1 from scratch. ±: half the 95 % interval of the mean."),
+    soft("Shared: top-1 with shared weights on search-validation images. Test: top-1 from scratch. ±: half the 95 % interval of the mean; the random networks of a seed count as one."),
     entries.length ? make("details", {}, make("summary", {}, `All ${count(entries.length, "network")}`),
       table("entries", "Networks of each way", ["Way", "Seed", ["Network"], "Of target", "Parameters", "MACs", "UIBs", "Mean width", "Mean expansion", "Shared weights, search-val.", "From scratch, search-val.", "From scratch, test", "Search,\u00a0s"],
         entries.map((entry) => [said(entry.way), said(entry.seed), said(entry.network), list(entry.of_target).map(fixed(3)).join(", ") || "–", compact(entry.parameters), compact(entry.macs),
