@@ -52,7 +52,7 @@ function rankingSection() {
   return [
     make("h2", {}, "How far the supernet can be trusted"),
     make("p", { id: "trust" }, `Of ${count(known(figures.networks) ? figures.networks : ranked.length, "network")} of the space ${said(run.space)}, each trained from scratch for `
-      + `${count(run.epochs, "epoch")} on ${said(run.data)}, the order by the shared weights of the ${said(run.stage)} stage agrees with the order by test accuracy `
+      + `${count(run.epochs, "epoch")} on ${said(run.data)}${figures.trainings > 1 ? `, ${count(figures.trainings, "training")} each` : ""}, the order by the shared weights of the ${said(run.stage)} stage agrees with the order by test accuracy `
       + `with a Kendall's tau-b of ${within(record(pairs[0]).kendall_tau_b, signed(2, ""))}; the network that the shared weights put first lacks `
       + `${within(figures.regret, hundredth)} points of test accuracy to the best (its regret), a random pick ${hundredth(figures.regret_of_a_random_pick)} on average.`),
     soft("Tau-b is 1 where both orders are the same, 0 where they have nothing to do with each other, −1 where one is the reverse of the other. "
