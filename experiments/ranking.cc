@@ -48,16 +48,23 @@ Json with_interval(double value, const Interval& interval) {
           {"high", number_or_null(interval.high)}};
 }
 
-Json pair_json(const std::string& shared_name, const std::vector<double>& shared,
-               const std::string& alone_name, const std::vector<double>& alone, uint64_t seed) {
+using Orders = std::pair<std::vector<double>, std::vector<double>>;
+
+// How far one order agrees with another; where there are several pairs of them, the mean.
+Json pair_json(const std::string& shared_name, const std::string& alone_name,
+               const std::vector<Orders>& pairs, uint64_t seed) {
   Json pair = {{"shared", shared_name}, {"alone", alone_name}};
+  std::vector<size_t> all(pairs.at(0).first.size());
+  std::iota(all.begin(), all.end(), size_t(0));
   for (const auto& [name, figure] :
        {std::pair("kendall_tau_b", &kendall_tau_b), {"spearman", &spearman}}) {
-    const Interval interval = bootstrap(shared.size(), kResamples, seed, kCoverage,
-                                        [&, use = figure](const std::vector<size_t>& i) {
-                                          return use(at(shared, i), at(alone, i));
-                                        });
-    pair[name] = with_interval(figure(shared, alone), interval);
+    const auto agreement = [&, use = figure](const std::vector<size_t>& i) {
+      std::vector<double> figures;
+      for (const auto& [one, other] : pairs) figures.push_back(use(at(one, i), at(other, i)));
+      return mean(figures);
+    };
+    pair[name] = with_interval(agreement(all),
+                               bootstrap(all.size(), kResamples, seed, kCoverage, agreement));
   }
   return pair;
 }
@@ -70,28 +77,6 @@ double regret(const std::vector<double>& shared, const std::vector<double>& alon
     if (shared[i] == most) chosen.push_back(alone[i]);
   }
   return *std::max_element(alone.begin(), alone.end()) - mean(chosen);
-}
-
-// Agreement of one training's order with another's: the mean over all pairs of trainings.
-Json trainings_json(const std::vector<std::vector<double>>& trainings, uint64_t seed) {
-  Json pair = {{"shared", "test top-1 of one training"}, {"alone", "test top-1 of another"}};
-  for (const auto& [name, figure] :
-       {std::pair("kendall_tau_b", &kendall_tau_b), {"spearman", &spearman}}) {
-    const auto agreement = [&, use = figure](const std::vector<size_t>& i) {
-      std::vector<double> figures;
-      for (size_t a = 0; a < trainings.size(); ++a) {
-        for (size_t b = a + 1; b < trainings.size(); ++b) {
-          figures.push_back(use(at(trainings[a], i), at(trainings[b], i)));
-        }
-      }
-      return mean(figures);
-    };
-    std::vector<size_t> all(trainings[0].size());
-    std::iota(all.begin(), all.end(), size_t(0));
-    pair[name] = with_interval(agreement(all),
-                               bootstrap(all.size(), kResamples, seed, kCoverage, agreement));
-  }
-  return pair;
 }
 
 // Spearman's correlation of a judge without error with the mean of `trainings` trainings, of which
@@ -123,19 +108,24 @@ Json ranking_json(const std::vector<RankedNetwork>& networks, uint64_t seed) {
                  {"coverage", kCoverage},
                  {"resamples", kResamples}};
   result["pairs"] = {
-      pair_json(shared_name, shared, test_name, test, seed),
-      pair_json(shared_name, shared, held_out, alone, seed),
-      pair_json("search-validation loss, shared weights", shared_loss, test_name, test, seed),
-      pair_json("parameters", parameters, test_name, test, seed),
-      pair_json("MACs", macs, test_name, test, seed),
+      pair_json(shared_name, test_name, {{shared, test}}, seed),
+      pair_json(shared_name, held_out, {{shared, alone}}, seed),
+      pair_json("search-validation loss, shared weights", test_name, {{shared_loss, test}}, seed),
+      pair_json("parameters", test_name, {{parameters, test}}, seed),
+      pair_json("MACs", test_name, {{macs, test}}, seed),
       // How far the same trainings agree with themselves on other images: more than with other
       // trainings of the same networks, whose luck is another.
-      pair_json(held_out, alone, test_name, test, seed),
+      pair_json(held_out, test_name, {{alone, test}}, seed),
   };
   if (trainings > 1) {
-    std::vector<std::vector<double>> each;
-    for (size_t i = 0; i < trainings; ++i) each.push_back(training(networks, i));
-    const Json agreement = trainings_json(each, seed);
+    std::vector<Orders> pairs;
+    for (size_t a = 0; a < trainings; ++a) {
+      for (size_t b = a + 1; b < trainings; ++b) {
+        pairs.emplace_back(training(networks, a), training(networks, b));
+      }
+    }
+    const Json agreement =
+        pair_json("test top-1 of one training", "test top-1 of another", pairs, seed);
     result["pairs"].push_back(agreement);
     if (agreement["spearman"]["value"].is_number()) {
       result["best_spearman"] = best_spearman(agreement["spearman"]["value"], double(trainings));
