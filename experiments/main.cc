@@ -3,8 +3,8 @@
 #include <iostream>
 #include <utility>
 
-#include "experiments/commands.h"
-#include "experiments/interrupt.h"
+#include "experiments/commands/commands.h"
+#include "experiments/run/interrupt.h"
 #include "space/error.h"
 
 namespace {

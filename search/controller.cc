@@ -8,8 +8,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "search/random.h"
 #include "space/error.h"
+#include "space/random.h"
 
 namespace ridgewalk {
 namespace {

@@ -6,7 +6,7 @@
 #include <limits>
 #include <random>
 
-#include "search/random.h"
+#include "space/random.h"
 
 namespace ridgewalk {
 

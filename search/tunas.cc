@@ -9,8 +9,8 @@
 #include <nlohmann/json.hpp>
 
 #include "roofline/statistics.h"
-#include "search/random.h"
 #include "space/error.h"
+#include "space/random.h"
 
 namespace ridgewalk {
 namespace {

@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "supernet/train.h"
+#include "supernet/training/train.h"
 
 namespace ridgewalk {
 

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <vector>
 
-#include "supernet/parameters.h"
+#include "supernet/network/parameters.h"
 
 namespace ridgewalk {
 

@@ -10,7 +10,7 @@
 #include <jpeglib.h>
 #include <png.h>
 
-#include "supernet/image.h"
+#include "supernet/data/image.h"
 
 namespace ridgewalk {
 

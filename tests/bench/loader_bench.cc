@@ -7,8 +7,8 @@
 
 #include <benchmark/benchmark.h>
 
-#include "supernet/image_codec.h"
-#include "supernet/loader.h"
+#include "supernet/data/image_codec.h"
+#include "supernet/data/loader.h"
 #include "tests/image_files.h"
 
 namespace ridgewalk {

@@ -2,11 +2,11 @@
 // not training: slicing, controller and cost table.
 #include <benchmark/benchmark.h>
 
-#include "experiments/supernet_weights.h"
+#include "experiments/run/supernet_weights.h"
 #include "search/tunas.h"
 #include "space/catalog.h"
-#include "supernet/batch_norm.h"
-#include "supernet/depthwise.h"
+#include "supernet/network/batch_norm.h"
+#include "supernet/network/depthwise.h"
 
 namespace ridgewalk {
 namespace {

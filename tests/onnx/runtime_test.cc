@@ -11,9 +11,9 @@
 
 #include "space/catalog.h"
 #include "space/lowering.h"
-#include "supernet/executor.h"
-#include "supernet/onnx.h"
-#include "supernet/weights.h"
+#include "supernet/formats/onnx.h"
+#include "supernet/formats/weights.h"
+#include "supernet/network/executor.h"
 #include "tests/formula_weights.h"
 
 namespace ridgewalk {

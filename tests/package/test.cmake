@@ -1,4 +1,4 @@
-# Installs the build in BUILD, builds tests/package against it and runs it.
+# Installs the build in BUILD, builds the program in SOURCE against it and runs it.
 cmake_minimum_required(VERSION 3.25)
 function(run)
   execute_process(COMMAND ${ARGV} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)

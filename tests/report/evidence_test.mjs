@@ -93,7 +93,7 @@ test('how far the supernet can be trusted', async () => {
 });
 
 test('ways to a network', async () => {
-  const { summary, entries } = data.ways.contest;
+  const { summary, entries } = data.ways.comparison;
   assert.equal(summary.length, 5);
   const rows = await cells(pages.ways, 'ways');
   summary.forEach((row, i) => {
@@ -167,7 +167,7 @@ test('a report of 48 networks names those on the front, and draws the curves cho
       accuracy: { ...network.accuracy, top1: 0.5 + (i * 29 % 48) / 100 } };
   });
   many.reference = 'network 0';
-  many.contest = undefined;
+  many.comparison = undefined;
   const page = await open(rewritten('ways', 'many', many));
   await page.settle();
   const named = (await sets(page, 'Latency against accuracy')).filter((set) => set.named).map((set) => set.label).sort();
@@ -231,7 +231,7 @@ const hostile = `(async (key, section) => {
   return { tried, failures: failures.slice(0, 5) };
 })`;
 
-for (const [name, key, section] of [['ranking', 'ranking', 'rankingSection'], ['ways', 'contest', 'contestSection'], ['front', 'fronts', 'frontsSection'], ['homes', 'abroad', 'abroadSection']]) {
+for (const [name, key, section] of [['ranking', 'ranking', 'rankingSection'], ['ways', 'comparison', 'comparisonSection'], ['front', 'fronts', 'frontsSection'], ['homes', 'abroad', 'abroadSection']]) {
   test(`hostile and partial data: ${name}`, async () => {
     const page = await open(`file://${folder}/${name}/report.html`);
     const { tried, failures } = await page.evaluate(`${hostile}('${key}', ${section})`);

@@ -1,0 +1,237 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "experiments/commands/command_line.h"
+#include "roofline/latency_model.h"
+#include "space/catalog.h"
+#include "space/error.h"
+#include "space/lowering.h"
+
+namespace ridgewalk {
+namespace {
+
+Json shape_json(const Shape& shape) { return {shape.channels, shape.height, shape.width}; }
+
+std::string shape_text(const Shape& shape) {
+  return fmt::format("{}x{}x{}", shape.channels, shape.height, shape.width);
+}
+
+// How bytes and seconds are counted.
+struct Counting {
+  DataType type;
+  ByteConvention convention;
+  std::optional<Profile> profile;
+  std::optional<LatencyModel> model;  // of the profile
+};
+
+double total_bytes(const NetworkCost& total, DataType type) {
+  return double(bytes_per_element(type)) *
+         double(total.weight_elements + total.activation_elements);
+}
+
+// Milliseconds on the profile, term by term, and by the laws of its ops where it has them.
+Json latency_json(const Graph& graph, const Counting& counting) {
+  const Prediction prediction = predict(graph, *counting.model);
+  const auto ms = [](Seconds seconds) { return 1e3 * seconds.value; };
+  Json result = {
+      {"profile", counting.profile->name},      {"total_ms", ms(prediction.total())},
+      {"roofline_ms", ms(prediction.roofline)}, {"depthwise_ms", ms(prediction.depthwise)},
+      {"cache_ms", ms(prediction.cache)},       {"op_overhead_ms", ms(prediction.op_overhead)},
+      {"floor_ms", ms(prediction.floor)},       {"upper_ms", ms(prediction.upper)}};
+  if (counting.profile->op_laws.empty() || counting.type != counting.profile->data_type) {
+    return result;
+  }
+  const CalibratedLatency by_laws = predict_by_laws(graph, *counting.profile);
+  result["laws_ms"] = ms(by_laws.total);
+  result["ops_without_law"] = by_laws.unknown;
+  return result;
+}
+
+Json totals(const Graph& graph, const Architecture& architecture, const Counting& counting) {
+  const DataType type = counting.type;
+  const NetworkCost total = network_cost(graph, counting.convention);
+  const double moved = total_bytes(total, type);
+  const Regularization& r = architecture.regularization;
+  Json result = {{"name", architecture.name},
+                 {"resolution", architecture.resolution},
+                 {"channels", architecture.channels},
+                 {"classes", architecture.classes},
+                 {"parameters", total.parameters},
+                 {"macs", static_cast<int64_t>(total.macs.value)},
+                 {"attention_macs", static_cast<int64_t>(total.attention_macs.value)},
+                 {"data_type", to_string(type)},
+                 {"byte_convention", to_string(counting.convention)},
+                 {"bytes", static_cast<int64_t>(moved)},
+                 {"operational_intensity", total.macs.value / moved},
+                 {"training",
+                  {{"norm_epsilon", architecture.norm.epsilon},
+                   {"norm_momentum", architecture.norm.momentum},
+                   {"layer_scale", architecture.layer_scale},
+                   {"drop_path", r.drop_path},
+                   {"flat_drop_path", r.flat_drop_path},
+                   {"dropout", r.dropout}}}};
+  if (counting.model) result["latency"] = latency_json(graph, counting);
+  return result;
+}
+
+Json description(const Graph& graph, const Architecture& architecture, const Counting& counting) {
+  const DataType type = counting.type;
+  const std::vector<OpCost> costs = op_costs(graph, counting.convention);
+  Json result = totals(graph, architecture, counting);
+  result["ops"] = Json::array();
+  for (size_t i = 1; i < graph.ops.size(); ++i) {
+    const Op& op = graph.ops[i];
+    const OpCost& cost = costs[i];
+    result["ops"].push_back({{"name", op.name},
+                             {"kind", to_string(op.kind)},
+                             {"input", shape_json(graph.ops[op.inputs[0]].output)},
+                             {"output", shape_json(op.output)},
+                             {"macs", static_cast<int64_t>(cost.macs.value)},
+                             {"parameters", cost.parameters},
+                             {"weight_elements", cost.weight_elements},
+                             {"activation_elements", cost.activation_elements},
+                             {"bytes", static_cast<int64_t>(bytes(cost, type).value)},
+                             {"operational_intensity", operational_intensity(cost, type).value}});
+  }
+  return result;
+}
+
+void print(const Graph& graph, const Architecture& architecture, const Counting& counting) {
+  const DataType type = counting.type;
+  const std::vector<OpCost> costs = op_costs(graph, counting.convention);
+  const NetworkCost total = network_cost(graph, counting.convention);
+  fmt::print("{:<32} {:<17} {:>12} {:>12} {:>13} {:>10} {:>11} {:>9}\n", "op", "kind", "input",
+             "output", "MACs", "parameters", "bytes", "MACs/byte");
+  for (size_t i = 1; i < graph.ops.size(); ++i) {
+    const Op& op = graph.ops[i];
+    const OpCost& cost = costs[i];
+    fmt::print("{:<32} {:<17} {:>12} {:>12} {:>13.0f} {:>10} {:>11.0f} {:>9.2f}\n", op.name,
+               to_string(op.kind), shape_text(graph.ops[op.inputs[0]].output),
+               shape_text(op.output), cost.macs.value, cost.parameters, bytes(cost, type).value,
+               operational_intensity(cost, type).value);
+  }
+  const double moved = total_bytes(total, type);
+  fmt::print("\n{} at {} pixels, {}\n", architecture.name, architecture.resolution,
+             to_string(type));
+  fmt::print("  parameters      {}\n", total.parameters);
+  fmt::print("  MACs            {:.0f} ({:.4f} G), of them {:.0f} attention products\n",
+             total.macs.value, total.macs.value / 1e9, total.attention_macs.value);
+  const Regularization& r = architecture.regularization;
+  const std::string training = fmt::format(
+      "norm epsilon {}, momentum {}; layer scale {}{}; drop path {}{}; dropout {}",
+      architecture.norm.epsilon, architecture.norm.momentum, architecture.layer_scale,
+      architecture.layer_scale > 0 ? " before each skip, elsewhere 1 (released: there too)" : "",
+      r.drop_path, r.flat_drop_path ? " in every block" : "", r.dropout);
+  fmt::print("  bytes           {:.0f}\n", moved);
+  fmt::print("  MACs/byte       {:.2f}\n", total.macs.value / moved);
+  fmt::print("  training        {}\n", training);
+  if (!counting.model) return;
+  const Json latency = latency_json(graph, counting);
+  const auto ms = [&](const char* key) { return latency[key].get<double>(); };
+  fmt::print("  latency         {:.4g} ms on {} (ridge point {:.4g}): roofline {:.4g}",
+             ms("total_ms"), counting.profile->name, counting.model->ridge_point.value,
+             ms("roofline_ms"));
+  for (const auto& [key, name] : {std::pair("depthwise_ms", "depthwise"),
+                                  {"cache_ms", "cache"},
+                                  {"op_overhead_ms", "overheads"},
+                                  {"floor_ms", "floor"}}) {
+    if (ms(key) != 0) fmt::print(", {} {:+.4g}", name, ms(key));
+  }
+  fmt::print("; MACs and bytes one after the other {:.4g}\n", ms("upper_ms"));
+  if (!latency.contains("laws_ms")) return;
+  fmt::print("  by laws of ops  {:.4g} ms", ms("laws_ms"));
+  if (!latency["ops_without_law"].empty()) {
+    fmt::print(" at least: no law for {}",
+               fmt::join(latency["ops_without_law"].get<std::vector<std::string>>(), ", "));
+  }
+  fmt::print("\n");
+}
+
+// One line a network.
+void print_totals(const Json& networks, const Counting& counting) {
+  fmt::print("{:<28} {:>6} {:>12} {:>14} {:>14} {:>9}", "network", "pixels", "parameters", "MACs",
+             "attention MACs", "MACs/byte");
+  fmt::print("{}\n", counting.model ? "  ms on " + counting.profile->name : "");
+  for (const Json& network : networks) {
+    fmt::print("{:<28} {:>6} {:>12} {:>14} {:>14} {:>9.2f}", network["name"].get<std::string>(),
+               network["resolution"].get<int>(), network["parameters"].get<int64_t>(),
+               network["macs"].get<int64_t>(), network["attention_macs"].get<int64_t>(),
+               network["operational_intensity"].get<double>());
+    if (counting.model) {
+      const Json& latency = network["latency"];
+      const bool is_bound = !latency.value("ops_without_law", Json::array()).empty();
+      fmt::print(" {:>2} {:>9.4g}", is_bound ? ">=" : "",
+                 latency.value("laws_ms", latency["total_ms"].get<double>()));
+    }
+    fmt::print("\n");
+  }
+}
+
+Counting counting_of(const CommandLine& line) {
+  Counting counting{.type = DataType::kInt8,
+                    .convention = parse_byte_convention(line.get<std::string>("bytes")),
+                    .profile = {},
+                    .model = {}};
+  if (line.has("profile")) {
+    counting.profile = load_profile(line.get<std::string>("profile"));
+    counting.type = counting.profile->data_type;
+  }
+  if (line.has("dtype")) counting.type = parse_data_type(line.get<std::string>("dtype"));
+  if (counting.profile) {
+    counting.model = latency_model(*counting.profile, counting.type);
+    counting.model->convention = counting.convention;
+  }
+  return counting;
+}
+
+}  // namespace
+
+int describe_command(const Arguments& arguments) {
+  namespace po = boost::program_options;
+  CommandLine line("describe ARCH... [--json]",
+                   "Prints every operation of a network, or the totals of several. ARCH is a\n"
+                   "catalogue name, a name with a width multiplier (mnv4-conv-small-050,\n"
+                   "mobilenet-v2@1.3), a YAML file, or `custom` with the arguments below.",
+                   "arch", -1);
+  line.add()("catalog", "the totals of every network of the catalogue");
+  line.add()("json", "for machines");
+  line.add()(
+      "dtype", po::value<std::string>(),
+      "width of weights and activations: int8 (default, or the profile's), bf16, fp16, fp32");
+  line.add()("bytes", po::value<std::string>()->default_value("mnv4"),
+             "mnv4, mnv4-adds, weights-out, out-only, aten or block-fused");
+  line.add()("profile", po::value<std::string>(),
+             "predict the latency on it: roofline, terms, laws of ops");
+  line.add_input_options();
+  line.add_session_options();
+  if (!line.parse(arguments)) return 0;
+  line.session();
+  if (line.has("catalog") && line.has("arch")) {
+    throw Error("--catalog describes the whole catalogue; leave the names out");
+  }
+  const Counting counting = counting_of(line);
+  const std::vector<std::string> names = line.has("catalog") ? catalog_names() : line.words();
+  if (names.size() > 1) {
+    Json networks = Json::array();
+    for (const std::string& name : names) {
+      const Architecture architecture = line.architecture(name);
+      networks.push_back(totals(lower(architecture), architecture, counting));
+    }
+    if (line.has("json")) {
+      fmt::print("{}\n", json_text(networks));
+    } else {
+      print_totals(networks, counting);
+    }
+    return 0;
+  }
+  const Architecture architecture = line.architecture(names[0]);
+  const Graph graph = lower(architecture);
+  if (line.has("json")) {
+    fmt::print("{}\n", json_text(description(graph, architecture, counting)));
+  } else {
+    print(graph, architecture, counting);
+  }
+  return 0;
+}
+
+}  // namespace ridgewalk

@@ -1,0 +1,47 @@
+// This machine as a profile: bare figures, and what the ops of random networks take on it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "roofline/op_law.h"
+#include "roofline/profile.h"
+#include "roofline/statistics.h"
+#include "space/architecture.h"
+#include "supernet/inference/timing.h"
+
+namespace ridgewalk {
+
+// The same for one seed. Half of them random members of the space `mobile`, a quarter of
+// `fashion-mnist`, and a quarter networks of the catalogue at random width multipliers and
+// resolutions: every kind of op that the catalogue and the spaces know, at shapes that they
+// contain.
+std::vector<Architecture> calibration_networks(int count, uint64_t seed);
+
+struct TimedNetwork {
+  Graph graph;   // as lowered
+  Graph folded;  // what the steps' ops are indices of
+  Timing timing;
+};
+
+// With fresh weights, one image.
+TimedNetwork time_network(const Architecture& architecture, Precision precision,
+                          const TimingOptions& options);
+
+// A machine is faster on some days than on others: how long mnv4-conv-medium takes now, in seconds.
+inline constexpr int kProbeEvery = 10;  // networks
+double time_probe(Precision precision, const TimingOptions& options);
+
+// Each network's steps are scaled to sum to its latency as a whole. The spreads of the laws'
+// figures are over resamples of the networks with replacement (Efron's bootstrap, 1979).
+std::vector<OpLaw> fit_op_laws(const std::vector<TimedNetwork>& networks, DataType type,
+                               const ReadBandwidths& bandwidths, int resamples = 0,
+                               uint64_t seed = 0);
+
+// How laws of three quarters of the networks predict the fourth, each quarter in turn. `profile`
+// gives what predict_by_laws() wants beside the laws.
+Agreement held_out_agreement(const std::vector<TimedNetwork>& networks, const Profile& profile);
+
+}  // namespace ridgewalk

@@ -1,0 +1,86 @@
+#include "experiments/report/rated_network.h"
+
+#include <filesystem>
+
+#include "space/published.h"
+#include "space/yaml.h"
+
+namespace ridgewalk {
+namespace {
+
+std::optional<RatedAccuracy> trained_accuracy(const YamlSource& source) {
+  if (source.node.IsNull()) return std::nullopt;
+  FieldReader result(source);
+  std::string data = "the run's data";
+  result.optional("data", data);
+  return RatedAccuracy{
+      .top1 = FieldReader(result.child("test")).required<double>("top1"),
+      .images = data + " test",
+      .source = "trained " + result.required<std::string>("weights") + ", " + source.file};
+}
+
+RatedNetwork emitted_network(const YamlSource& source, const std::string& folder) {
+  FieldReader network(source);
+  RatedNetwork result;
+  result.architecture =
+      load_architecture(folder + "/" + network.required<std::string>("architecture"));
+  if (network.required<std::string>("kind") != "reference") {
+    result.architecture.name = network.required<std::string>("name");
+  }
+  result.accuracy = trained_accuracy(network.child("accuracy_from_scratch"));
+  return result;
+}
+
+RatedNetwork stage_result(const YamlSource& source, const std::string& stage) {
+  FieldReader result(source);
+  RatedNetwork network;
+  network.architecture =
+      architecture_from_yaml(result.required<std::string>("architecture"), source.file);
+  network.architecture.name = stage;
+  FieldReader best(result.child("best"));
+  network.accuracy = {
+      .top1 = best.required<double>("accuracy"),
+      .images = best.required<std::string>("split") + ", shared weights of the " + stage + " stage",
+      .source = source.file};
+  return network;
+}
+
+}  // namespace
+
+std::optional<RatedAccuracy> published_for(const std::string& name,
+                                           const Architecture& architecture) {
+  const auto published = published_accuracy(name);
+  if (!published || architecture.resolution != published->resolution ||
+      architecture.channels != 3 || architecture.classes != 1000) {
+    return std::nullopt;
+  }
+  return RatedAccuracy{published->top1, "ImageNet-1k validation", published->source};
+}
+
+std::optional<RatedAccuracy> trained_accuracy(const Json& result) {
+  return trained_accuracy(parse_yaml(json_text(result), "this run"));
+}
+
+std::vector<RatedNetwork> networks_of_run(const std::string& folder) {
+  const std::string path = folder + "/result.yaml";
+  if (!std::filesystem::exists(path)) {
+    throw Error(folder, 0, "holds no result.yaml; give the folder of a finished run");
+  }
+  FieldReader result(parse_yaml(read_file(path), path));
+  std::vector<RatedNetwork> networks;
+  if (result.has("networks")) {
+    for (const YAML::Node& network : result.child("networks").node) {
+      networks.push_back(emitted_network({network, path}, folder));
+    }
+  } else if (result.has("stages")) {
+    for (const auto& stage : result.child("stages").node) {
+      networks.push_back(stage_result({stage.second, path}, stage.first.as<std::string>()));
+    }
+  } else {
+    networks.push_back({load_architecture(folder + "/architecture.yaml"),
+                        trained_accuracy(YamlSource{result.source()})});
+  }
+  return networks;
+}
+
+}  // namespace ridgewalk

@@ -1,0 +1,24 @@
+// Networks over the ridge point: what `ridgewalk sweep` writes and what reports draw.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "experiments/report/rated_network.h"
+#include "roofline/cost.h"
+
+namespace ridgewalk {
+
+// Everything that sweep.json holds: latencies at `points`, the costs of every operation, the ranges
+// of ridge points on the Pareto front and the swap points, both exact, from 0 to 500 or the last of
+// `points`.
+Json sweep_json(const std::vector<RatedNetwork>& networks, const std::vector<MacsPerByte>& points,
+                DataType type);
+
+// Columns network,ridge_point,latency_macs.
+std::string sweep_csv(const Json& sweep);
+
+// Profiles as marks on a ridge-point axis: the built-in ones and `more` (names or files).
+Json profile_marks(const std::vector<std::string>& more = {});
+
+}  // namespace ridgewalk

@@ -1,0 +1,245 @@
+#include "experiments/run/config.h"
+
+#include <cmath>
+#include <filesystem>
+#include <set>
+
+#include "experiments/run/config_fields.h"
+#include "space/catalog.h"
+
+namespace ridgewalk {
+namespace {
+
+StageConfig read_stage(const YamlSource& source, const SupernetOptions& weights) {
+  FieldReader reader(source);
+  StageConfig stage{.tunas = {}, .learning_rate = weights.optimizer.learning_rate};
+  TunasOptions& tunas = stage.tunas;
+  std::string method = "tunas";
+  reader.optional("method", method);
+  const auto known_method = search_method_named(method);
+  if (!known_method) source.fail("'method' must be tunas, random or evolution");
+  tunas.method = *known_method;
+  bounded(reader, "evaluations", tunas.trials.evaluations, 1, 1e6);
+  bounded(reader, "tolerance", tunas.trials.tolerance, 1e-6, 10);
+  if (reader.has("sample_tolerance")) {
+    bounded(reader, "sample_tolerance", tunas.sample_tolerance.emplace(), 1e-6, 10);
+  }
+  bounded(reader, "population", tunas.trials.population, 1, 1e6);
+  bounded(reader, "tournament", tunas.trials.tournament, 1, 1e6);
+  bounded(reader, "steps", tunas.steps, 1, 1e9);
+  bounded(reader, "samples_per_step", tunas.samples_per_step, 1, 1024);
+  bounded(reader, "controller_delay", tunas.controller_delay, 0, 1);
+  bounded(reader, "operation_warmup", tunas.operation_warmup, 0, 1);
+  bounded(reader, "filter_warmup", tunas.filter_warmup, 0, 1);
+  bounded(reader, "candidates", tunas.candidates, 1, 10000);
+  bounded(reader, "controller_learning_rate", tunas.controller.learning_rate, 0, 100);
+  bounded(reader, "controller_learning_rate_growth", tunas.controller.learning_rate_growth, 1e-6,
+          1e6);
+  bounded(reader, "baseline_momentum", tunas.controller.baseline_momentum, 0, 0.9999);
+  bounded(reader, "learning_rate", stage.learning_rate, 0, 100);
+  bounded(reader, "latency_factor", stage.latency_factor, 0.01, 100);
+  reader.optional("warm_start", stage.warm_start);
+  reader.finish();
+  return stage;
+}
+
+// What the latency of a target is measured against: relative_to: ARCH [and factor: X].
+std::vector<Macs> relative_latency(FieldReader& reader, const SearchSpace& space,
+                                   const std::vector<MacsPerByte>& ridge_points) {
+  double factor = 1;
+  bounded(reader, "factor", factor, 1e-6, 1e6);
+  const auto name = reader.required<std::string>("relative_to");
+  return at_line(reader.source(), [&] {
+    const Graph graph = lower(for_space(find_architecture(name), space));
+    std::vector<Macs> result;
+    for (MacsPerByte point : ridge_points) result.push_back(factor * latency(graph, point));
+    return result;
+  });
+}
+
+// {ridge: [FIRST, LAST], relative_to: ARCH [, factor: X, reduce: worst|mean, points: N]}.
+Target read_range_target(FieldReader& reader, const SearchSpace& space) {
+  const YamlSource source = reader.child("ridge");
+  const std::vector<double> ends = reader.list<double>("ridge");
+  if (ends.size() != 2 || !(ends[0] >= 0 && ends[0] < ends[1] && ends[1] <= 1e6)) {
+    source.fail("'ridge' must be two ridge points from 0 to 1000000, the lower one first");
+  }
+  int points = 32;
+  bounded(reader, "points", points, 2, 1024);
+  std::string reduce = "worst";
+  reader.optional("reduce", reduce);
+  const auto known = reduce_named(reduce);
+  if (!known) reader.source().fail("'reduce' must be worst or mean");
+  Target target{.name = "ridge points " + number_text(ends[0]) + " to " + number_text(ends[1]) +
+                        ", " + reduce,
+                .ridge_points = spread_ridge_points(ends[0], ends[1], points),
+                .latency = {},
+                .reduce = *known};
+  target.latency = relative_latency(reader, space, target.ridge_points);
+  return target;
+}
+
+// {profile: NAME or ridge_point: X} with {latency_macs: X, latency_ms: X (the profile must know its
+// peak) or relative_to: ARCH [and factor: X]}.
+Target read_point_target(FieldReader& reader, const SearchSpace& space) {
+  const YamlSource source = reader.source();
+  Target target;
+  MacsPerByte ridge_point;
+  std::optional<Profile> profile;
+  if (reader.has("profile") == reader.has("ridge_point")) {
+    source.fail("a target needs one of 'profile', 'ridge_point', 'ridge'");
+  }
+  if (reader.has("profile")) {
+    target.name = reader.required<std::string>("profile");
+    profile = at_line(source, [&] { return load_profile(target.name); });
+    ridge_point = profile->ridge_point();
+  } else {
+    bounded(reader, "ridge_point", ridge_point.value, 0, 1e6);
+    target.name = "ridge point " + reader.required<std::string>("ridge_point");
+  }
+  target.ridge_points = {ridge_point};
+  const bool by_macs = reader.has("latency_macs");
+  const bool by_ms = reader.has("latency_ms");
+  const bool relative = reader.has("relative_to");
+  if (by_macs + by_ms + relative != 1) {
+    source.fail("a target needs one of 'latency_macs', 'latency_ms', 'relative_to'");
+  }
+  if (relative) {
+    target.latency = relative_latency(reader, space, target.ridge_points);
+    return target;
+  }
+  Macs latency;
+  if (by_macs) bounded(reader, "latency_macs", latency.value, 1, 1e18);
+  if (by_ms) {
+    double latency_ms = 0;
+    bounded(reader, "latency_ms", latency_ms, 1e-9, 1e9);
+    if (!profile || !profile->peak()) {
+      source.fail("'latency_ms' needs a profile with a peak; give latency_macs or relative_to");
+    }
+    latency.value = latency_ms * 1e-3 * profile->peak()->value;
+  }
+  target.latency = {latency};
+  return target;
+}
+
+Target read_target(const YamlSource& source, const SearchSpace& space) {
+  FieldReader reader(source);
+  const Target target =
+      reader.has("ridge") ? read_range_target(reader, space) : read_point_target(reader, space);
+  reader.finish();
+  return target;
+}
+
+Reward read_reward(FieldReader& config, const YamlSource& targets, const SearchSpace& space) {
+  Reward reward;
+  if (config.has("reward")) {
+    FieldReader reader(config.child("reward"));
+    std::string form = "absolute";
+    reader.optional("form", form);
+    const auto known_form = reward_form_named(form);
+    if (!known_form) reader.source().fail("'form' must be absolute, mnas_soft or mnas_hard");
+    reward.form = *known_form;
+    bounded(reader, "beta", reward.beta, -100, 0);
+    std::string combine = "sum";
+    reader.optional("combine", combine);
+    const auto known_combine = combine_named(combine);
+    if (!known_combine) reader.source().fail("'combine' must be sum or worst");
+    reward.combine = *known_combine;
+    reader.finish();
+  }
+  if (targets.node.IsMap()) {
+    reward.targets = {read_target(targets, space)};
+    return reward;
+  }
+  if (!targets.node.IsSequence() || targets.node.size() == 0) {
+    targets.fail("'targets' must be a target or list at least one");
+  }
+  for (const YAML::Node& node : targets.node) {
+    reward.targets.push_back(read_target({node, targets.file}, space));
+  }
+  return reward;
+}
+
+SearchSpace read_space(FieldReader& reader) {
+  const auto name = reader.required<std::string>("space");
+  return at_line(reader.child("space"), [&] { return load_search_space(name); });
+}
+
+// `depth` counts the files that led here by their `base`.
+SearchConfig load(const std::string& path, const ConfigOverrides& overrides, int depth);
+
+// The keys of a file over those of the one it names as its base, which must be sound by itself: so
+// what is wrong with it has been said in its own lines.
+YamlSource read_on_base(const std::string& path, int depth) {
+  const YamlSource source = parse_yaml(read_file(path), path);
+  FieldReader reader(source);
+  if (!reader.has("base")) return source;
+  const auto file =
+      std::filesystem::path(path).replace_filename(reader.required<std::string>("base")).string();
+  if (depth == 8) reader.child("base").fail("'base' goes on for 8 files; is it a circle?");
+  YamlSource result = parse_yaml(load(file, {}, depth + 1).resolved, path);
+  std::set<std::string> own;
+  for (const auto& entry : source.node) {
+    const auto key = yaml_value<std::string>({entry.first, path}, "a key");
+    if (!own.insert(key).second) {
+      YamlSource{entry.first, path}.fail("key '" + key + "' is given twice; keep one");
+    }
+    if (key == "base") continue;
+    result.node.remove(key);
+    result.node[entry.first] = entry.second;  // the key as a node: it knows its line
+  }
+  return result;
+}
+
+SearchConfig load(const std::string& path, const ConfigOverrides& overrides, int depth) {
+  YamlSource source = read_on_base(path, depth);
+  if (overrides.seed) source.node["seed"] = *overrides.seed;
+  if (overrides.threads) source.node["threads"] = *overrides.threads;
+  if (overrides.targets) source.node["targets"] = parse_yaml(*overrides.targets, "--targets").node;
+  FieldReader reader(source);
+  reader.has("base");  // is known, and gone by now
+  SearchConfig config;
+  config.space = read_space(reader);
+  config.data = reader.required<std::string>("data");
+  bounded(reader, "search_validation", config.search_validation, 16, 1e9);
+  bounded(reader, "crop_fraction", config.crop_fraction, 0.01, 1);
+  bounded(reader, "seed", config.seed, 0, 1e18);
+  bounded(reader, "threads", config.threads, 0, 4096);
+  reader.optional("precision", config.precision);
+  YamlSource targets = reader.child("targets");
+  if (overrides.targets) targets.file = "--targets";  // its lines are those of what was given
+  config.reward = read_reward(reader, targets, config.space);
+  config.weights = read_weights(reader.child("weights"));
+  for (SearchStage stage : kSearchStages) {
+    const std::string name(to_string(stage));
+    if (reader.has(name)) config.stages[stage] = read_stage(reader.child(name), config.weights);
+  }
+  config.train = read_train(reader.child("train"));
+  reader.optional("reference", config.reference);
+  bounded(reader, "random_tolerance", config.random_tolerance, 1e-6, 1);
+  bounded(reader, "checkpoint_every", config.checkpoint_every, 1, 1e9);
+  for (double ridge_point : reader.list<double>("report_ridge_points")) {
+    if (!(ridge_point >= 0 && ridge_point <= 1e6)) {
+      reader.child("report_ridge_points").fail("a ridge point must be from 0 to 1000000");
+    }
+    config.report_ridge_points.push_back({ridge_point});
+  }
+  reader.finish();
+  config.resolved = YAML::Dump(source.node) + "\n";
+  return config;
+}
+
+}  // namespace
+
+Architecture for_space(Architecture architecture, const SearchSpace& space) {
+  architecture.resolution = space.resolution[0];
+  architecture.channels = space.channels;
+  architecture.classes = space.classes;
+  return architecture;
+}
+
+SearchConfig load_search_config(const std::string& path, const ConfigOverrides& overrides) {
+  return load(path, overrides, 0);
+}
+
+}  // namespace ridgewalk

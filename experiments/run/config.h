@@ -1,0 +1,59 @@
+// The YAML of an experiment (experiments/configs/*.yaml).
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "experiments/run/train_config.h"
+#include "roofline/profile.h"
+#include "search/stages.h"
+#include "supernet/supernet.h"
+
+namespace ridgewalk {
+
+// One search stage.
+struct StageConfig {
+  TunasOptions tunas;
+  double learning_rate = 0;   // of the shared weights at the peak
+  double latency_factor = 1;  // on every target: a hybrid stage may pay for its attention
+  bool warm_start = false;  // from the weights of the stage before, where names and prefixes agree
+};
+
+struct SearchConfig {
+  SearchSpace space;
+  std::string data;
+  int64_t search_validation = 5000;  // training images held out
+  double crop_fraction = 0.875;      // of an image file's shorter side, when not cropped at random
+  uint64_t seed = 0;
+  int threads = 0;  // 0: all cores
+  std::string precision = "auto";
+  Reward reward;
+  SupernetOptions weights;
+  std::map<SearchStage, StageConfig> stages;
+  TrainOptions train;  // of the found networks, from scratch
+  std::string reference =
+      "mnv4-conv-small";           // scaled to the first target's latency, for comparison
+  double random_tolerance = 0.05;  // relative distance of a random network from the target
+  std::vector<MacsPerByte> report_ridge_points;
+  int checkpoint_every = 100;  // steps
+
+  std::string resolved;  // the YAML after overrides: what a run's folder keeps
+};
+
+// Overrides from the command line.
+struct ConfigOverrides {
+  std::optional<uint64_t> seed;
+  std::optional<int> threads;
+  std::optional<std::string> targets;  // YAML, in place of the configuration's
+};
+
+// `base: FILE`, beside the file, gives all keys that the file does not have itself: a section is
+// replaced whole. Throws Error with file and line for what is missing, unknown or out of range.
+SearchConfig load_search_config(const std::string& path, const ConfigOverrides& overrides);
+
+// The architecture with input and head of the space.
+Architecture for_space(Architecture architecture, const SearchSpace& space);
+
+}  // namespace ridgewalk

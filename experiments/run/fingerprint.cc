@@ -1,0 +1,38 @@
+#include "experiments/run/fingerprint.h"
+
+#include <fmt/format.h>
+
+namespace ridgewalk {
+
+std::string fingerprint_of(const Machine& machine) {
+  return fmt::format(" {} {} {} threads", machine.device.str(), to_string(machine.precision),
+                     at::get_num_threads());
+}
+
+std::string fingerprint_of(const Reward& reward) {
+  std::string text;
+  for (const Target& target : reward.targets) {
+    text += target.reduce == Reduce::kWorst ? " worst" : " mean";
+    for (size_t i = 0; i < target.latency.size(); ++i) {
+      text += fmt::format(" {}={}", target.ridge_points[i].value, target.latency[i].value);
+    }
+  }
+  return text;
+}
+
+std::string fingerprint_of(const Distillation& distillation, const Dataset& data) {
+  if (distillation.labels) return fmt::format(" distilled {}", distillation.labels->hash);
+  if (distillation.teacher) {
+    return fmt::format(" teacher {}", Teacher(*distillation.teacher, data, {}).hash());
+  }
+  return "";
+}
+
+std::string fingerprint_of(const ParameterStore& weights) {
+  const torch::Tensor values = weights.values().cpu().to(torch::kDouble);
+  // A position-dependent sum: weights in another order are other weights.
+  const torch::Tensor places = torch::arange(1, values.numel() + 1, torch::kDouble).fmod_(1009);
+  return fmt::format(" weights {}", (values * places).sum().item<double>());
+}
+
+}  // namespace ridgewalk

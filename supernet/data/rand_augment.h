@@ -1,0 +1,64 @@
+// RandAugment (Cubuk et al. 2019, arXiv:1909.13719): a few operations drawn from a list, all at one
+// magnitude.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "supernet/data/image.h"
+
+namespace ridgewalk {
+
+enum class ImageOp {
+  kAutoContrast,
+  kEqualize,
+  kInvert,
+  kRotate,
+  kPosterize,
+  kSolarize,
+  kSolarizeAdd,
+  kColor,
+  kContrast,
+  kBrightness,
+  kSharpness,
+  kShearX,
+  kShearY,
+  kTranslateX,
+  kTranslateY,
+  kCutout,
+};
+inline constexpr int kImageOps = 16;
+
+// "auto_contrast", ..., "shear_x", ..., "cutout".
+std::string_view to_string(ImageOp op);
+std::optional<ImageOp> image_op_named(std::string_view name);
+
+// The operation at `amount`, in place; colours are PIL's, moved pixels are bilinear and what comes
+// from outside is grey (128).
+//   rotate: degrees counter-clockwise         posterize: bits kept, from the top
+//   solarize: values from it on are inverted  solarize_add: added to values below 128
+//   color, contrast, brightness, sharpness: 0 none of it, 1 unchanged
+//   shear_x, shear_y: pixels a pixel          translate_x, translate_y: shares of the side
+//   cutout: half the side of a grey square as a share of the image's, its centre drawn with `seed`
+//   auto_contrast, equalize, invert: no amount
+void apply(ImageOp op, double amount, uint64_t seed, Image& image);
+
+struct RandAugment {
+  double probability = 1;  // of each layer
+  int layers = 2;
+  double magnitude = 9;  // 0 to 30; 10 is the end of the ranges of AutoAugment
+  std::vector<ImageOp> exclude = {};
+  bool operator==(const RandAugment&) const = default;
+};
+
+// What a magnitude means to an operation: the table of TensorFlow's model garden
+// (official/vision/ops/augment.py), with which MobileNetV4 was trained; its translation by 100
+// and cutout by 40 pixels at magnitude 10 are here shares of a side of 224. Posterize and solarize
+// grow weaker with the magnitude there, and so here. Moves have either sign, as `seed` decides.
+double amount_of(ImageOp op, double magnitude, uint64_t seed);
+
+void rand_augment(const RandAugment& options, uint64_t seed, Image& image);
+
+}  // namespace ridgewalk

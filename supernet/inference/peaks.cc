@@ -1,0 +1,166 @@
+#include "supernet/inference/peaks.h"
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <numeric>
+#include <vector>
+
+#include <torch/torch.h>
+#include <dnnl.hpp>
+
+#include "roofline/statistics.h"
+#include "supernet/network/precision.h"
+
+namespace ridgewalk {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using dnnl::memory;
+
+constexpr int kRepeats = 9;
+constexpr double kSecondsARepeat = 0.05;
+
+// Work a second over repeats of some hundredths of a second each, after one that is not counted.
+template <class Run>
+MeasuredRate measured_rate(double work, Run run) {
+  std::vector<double> rates;
+  for (int repeat = 0; repeat <= kRepeats; ++repeat) {
+    const Clock::time_point start = Clock::now();
+    int runs = 0;
+    double seconds = 0;
+    while (seconds < kSecondsARepeat) {
+      run();
+      ++runs;
+      seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    }
+    if (repeat > 0) rates.push_back(work * runs / seconds);
+  }
+  return {.value = quantile(rates, 0.5), .spread = relative_spread(rates)};
+}
+
+struct ProductTypes {
+  memory::data_type left, right, result;
+};
+
+ProductTypes product_types(DataType type) {
+  using T = memory::data_type;
+  switch (type) {
+    case DataType::kInt8:
+      return {T::u8, T::s8, T::s32};
+    case DataType::kBf16:
+      return {T::bf16, T::bf16, T::f32};
+    case DataType::kFp16:
+      return {T::f16, T::f16, T::f32};
+    case DataType::kFp32:
+      break;
+  }
+  return {T::f32, T::f32, T::f32};
+}
+
+constexpr int64_t kLine = 64;  // words that are read side by side
+
+// Sums words, a multiple of kLine of them, as fast as they can be read: the widest vectors that the
+// CPU has.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__)
+__attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#endif
+uint64_t
+sum_of(const uint64_t* words, size_t count) {
+  uint64_t sums[kLine] = {};
+  for (size_t i = 0; i < count; i += kLine) {
+    for (size_t lane = 0; lane < kLine; ++lane) sums[lane] += words[i + lane];
+  }
+  uint64_t sum = 0;
+  for (uint64_t lane : sums) sum += lane;
+  return sum;
+}
+
+// Of a product of square matrices.
+std::optional<MeasuredRate> measure_product(DataType type, memory::dim size) {
+  const ProductTypes types = product_types(type);
+  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  dnnl::stream stream(engine);
+  const auto any = [&](memory::data_type t) {
+    return memory::desc({size, size}, t, memory::format_tag::any);
+  };
+  try {
+    const dnnl::matmul::primitive_desc description(
+        dnnl::matmul::desc(any(types.left), any(types.right), any(types.result)), engine);
+    if (std::string(description.impl_info_str()).find("ref") != std::string::npos) {
+      return std::nullopt;
+    }
+    memory left(description.src_desc(), engine), right(description.weights_desc(), engine),
+        result(description.dst_desc(), engine);
+    for (memory* operand : {&left, &right, &result}) {
+      // About 0.75 as fp32 and bf16, 1.8 as fp16, 63 as int8: zeros would heat the machine less.
+      std::fill_n(static_cast<char*>(operand->get_data_handle()), operand->get_desc().get_size(),
+                  char(0x3f));
+    }
+    const dnnl::matmul product(description);
+    const double gmacs = 1e-9 * double(size * size * size);
+    return measured_rate(gmacs, [&] {
+      product.execute(stream,
+                      {{DNNL_ARG_SRC, left}, {DNNL_ARG_WEIGHTS, right}, {DNNL_ARG_DST, result}});
+      stream.wait();
+    });
+  } catch (const dnnl::error&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace
+
+std::optional<MeasuredRate> measure_peak_gmacs(DataType type, int threads) {
+  // Others emulate it.
+  if (type == DataType::kBf16 && precision_named("auto", torch::kCPU) != Precision::kBf16) {
+    return std::nullopt;
+  }
+  at::set_num_threads(threads);
+  std::optional<MeasuredRate> best;
+  for (memory::dim size : {256, 512, 1024, 2048}) {
+    const auto rate = measure_product(type, size);
+    if (rate && (!best || rate->value > best->value)) best = rate;
+  }
+  return best;
+}
+
+MeasuredRate measure_bandwidth_gbps(Bytes size, int threads) {
+  at::set_num_threads(threads);
+  const int64_t lines = std::max<int64_t>(1, int64_t(size.value) / (8 * kLine) / threads);
+  const int64_t part = lines * kLine;  // words of a thread
+  // Each thread touches its part first, so that it lies in the memory nearest to it.
+  const at::Tensor buffer = at::empty({part * threads}, at::kLong);
+  uint64_t* words = static_cast<uint64_t*>(buffer.data_ptr());
+  const auto in_parallel = [&](const auto& run) {
+    at::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t thread = begin; thread < end; ++thread) run(thread, words + thread * part);
+    });
+  };
+  in_parallel([&](int64_t, uint64_t* own) { std::fill_n(own, part, uint64_t{1}); });
+  // Small sets many times, so that starting the threads does not count.
+  const int passes = int(std::max<int64_t>(1, (int64_t{1} << 21) / (part * threads)));
+  std::vector<uint64_t> sums(size_t(threads), 0);
+  const MeasuredRate rate = measured_rate(8e-9 * double(part * threads) * passes, [&] {
+    in_parallel([&](int64_t thread, const uint64_t* own) {
+      for (int pass = 0; pass < passes; ++pass) sums[size_t(thread)] += sum_of(own, size_t(part));
+    });
+  });
+  // The sums are needed for nothing but that the reads are not left out.
+  volatile uint64_t sink = std::accumulate(sums.begin(), sums.end(), uint64_t{0});
+  (void)sink;
+  return rate;
+}
+
+std::string cpu_name() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    if (line.rfind("model name", 0) != 0) continue;
+    const size_t colon = line.find(": ");
+    if (colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "CPU";
+}
+
+}  // namespace ridgewalk

@@ -1,0 +1,45 @@
+// How long a network takes on this machine.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "supernet/inference/inference.h"
+
+namespace ridgewalk {
+
+struct TimingOptions {
+  int threads = 1;
+  int repeats = 9;
+  double seconds = 0.1;  // of runs in each repeat, and of warm-up before the first
+  bool per_step = false;
+};
+
+// Throws Error for options that make no sense.
+void validate(const TimingOptions& options);
+
+struct StepTiming {
+  Inference::Step step;
+  double seconds = 0;  // median over runs
+};
+
+struct Timing {
+  double median_seconds = 0;   // of the repeats' medians
+  double spread = 0;           // their interquartile range over the median
+  double fastest_seconds = 0;  // of all runs: what a machine gives that does nothing else
+  int threads = 1;
+  int repeats = 0;
+  int runs = 0;  // in each repeat
+  std::vector<StepTiming> steps = {};
+};
+
+// Runs `network` on random images, with as many threads as it was compiled for; at least three runs
+// a repeat. Steps are timed in runs of their own between the repeats: the clock adds a little.
+Timing measure(Inference& network, const TimingOptions& options = {});
+
+// Compiles and measures. Sets the number of threads (at::set_num_threads) and leaves it so. Throws
+// Error for options that make no sense.
+Timing measure(const Network& folded, int batch = 1, Precision precision = Precision::kFp32,
+               const TimingOptions& options = {});
+
+}  // namespace ridgewalk

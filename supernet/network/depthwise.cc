@@ -1,0 +1,77 @@
+#include "supernet/network/depthwise.h"
+
+#include "supernet/network/precision.h"
+
+namespace ridgewalk {
+namespace {
+
+constexpr int64_t kWindow = 3;
+
+// The gradients of convolution_backward() that `wanted` names: input, weight.
+std::array<torch::Tensor, 2> gradients(const torch::Tensor& grad, const torch::Tensor& x,
+                                       const torch::Tensor& weight, int64_t stride, int64_t padding,
+                                       std::array<bool, 2> wanted) {
+  const auto [of_input, of_weight, of_bias] = at::convolution_backward(
+      grad, x, weight, c10::nullopt, {stride, stride}, {padding, padding}, {1, 1}, false, {0, 0},
+      weight.size(0), {wanted[0], wanted[1], false});
+  return {of_input, of_weight};
+}
+
+// Tap (i, j) of the weight meets the padded input from row i and column j on, so a window of the
+// weight has the gradient of a smaller convolution over the input from the window's corner on.
+// Windows overlap by a row and a column.
+torch::Tensor weight_gradient(const torch::Tensor& grad, const torch::Tensor& x,
+                              const torch::Tensor& weight, int64_t stride) {
+  const int64_t kernel = weight.size(2), padding = (kernel - 1) / 2;
+  const torch::Tensor padded =
+      torch::constant_pad_nd(x, {padding, padding, padding, padding}).detach();
+  const torch::Tensor window = weight.narrow(2, 0, kWindow).narrow(3, 0, kWindow).contiguous();
+  const int64_t height = (grad.size(2) - 1) * stride + kWindow;
+  const int64_t width = (grad.size(3) - 1) * stride + kWindow;
+  torch::Tensor whole = torch::empty_like(weight);
+  for (int64_t row = 0; row + kWindow <= kernel; row += kWindow - 1) {
+    for (int64_t column = 0; column + kWindow <= kernel; column += kWindow - 1) {
+      const torch::Tensor part = padded.narrow(2, row, height)
+                                     .narrow(3, column, width)
+                                     .contiguous(torch::MemoryFormat::ChannelsLast);
+      whole.narrow(2, row, kWindow)
+          .narrow(3, column, kWindow)
+          .copy_(gradients(grad, part, window, stride, 0, {false, true})[1]);
+    }
+  }
+  return whole;
+}
+
+struct ByWindows : torch::autograd::Function<ByWindows> {
+  static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& x,
+                               const torch::Tensor& weight, int64_t stride) {
+    context->save_for_backward({x, weight});
+    context->saved_data["stride"] = stride;
+    return torch::conv2d(x, weight, {}, stride, (weight.size(2) - 1) / 2, 1, weight.size(0));
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& grads) {
+    const auto saved = context->get_saved_variables();
+    const torch::Tensor &x = saved[0], &weight = saved[1];
+    const int64_t stride = context->saved_data["stride"].toInt();
+    const torch::Tensor grad = grads[0].contiguous(torch::MemoryFormat::ChannelsLast);
+    const torch::Tensor of_input =
+        gradients(grad, x, weight, stride, (weight.size(2) - 1) / 2, {true, false})[0];
+    return {of_input, weight_gradient(grad, x, weight, stride), torch::Tensor()};
+  }
+};
+
+}  // namespace
+
+torch::Tensor depthwise_conv(const torch::Tensor& x, const torch::Tensor& weight, int64_t stride) {
+  const int64_t kernel = weight.size(2);
+  const bool trains = torch::GradMode::is_enabled() && weight.requires_grad();
+  if (kernel > kWindow && trains && x.device().is_cpu() && computes_in_bf16(x.device())) {
+    // What autocast would do, outside the function that keeps both for its backward.
+    return ByWindows::apply(x.to(torch::kBFloat16), weight.to(torch::kBFloat16), stride);
+  }
+  return torch::conv2d(x, weight, {}, stride, (kernel - 1) / 2, 1, weight.size(0));
+}
+
+}  // namespace ridgewalk

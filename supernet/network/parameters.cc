@@ -1,0 +1,230 @@
+#include "supernet/network/parameters.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "space/error.h"
+
+namespace ridgewalk {
+namespace {
+
+constexpr std::pair<std::string_view, Initialization> kInitializations[] = {
+    {"residual", Initialization::kResidual}, {"released", Initialization::kReleased}};
+
+// FNV-1a: the same on every machine, unlike std::hash.
+uint64_t hash_of(const std::string& text) {
+  uint64_t hash = 14695981039346656037ull;
+  for (unsigned char c : text) hash = (hash ^ c) * 1099511628211ull;
+  return hash;
+}
+
+int region(ParameterRole role) {
+  if (role == ParameterRole::kWeight) return 0;
+  return is_learned(role) ? 1 : 2;
+}
+
+torch::Tensor prefix(torch::Tensor tensor, const std::vector<int64_t>& shape) {
+  for (size_t d = 0; d < shape.size(); ++d) {
+    if (tensor.size(int64_t(d)) != shape[d]) tensor = tensor.narrow(int64_t(d), 0, shape[d]);
+  }
+  return tensor;
+}
+
+bool is_depthwise_option(const std::string& name) {
+  return name.find(".dw_start.") != std::string::npos || name.find(".dw_mid.") != std::string::npos;
+}
+
+}  // namespace
+
+Initialization parse_initialization(const std::string& name) {
+  for (const auto& [known, initialization] : kInitializations) {
+    if (known == name) return initialization;
+  }
+  throw Error("'initialization' must be residual or released, not '" + name + "'");
+}
+
+ParameterStore::ParameterStore(const Graph& graph, torch::Device device) {
+  for (size_t i = 0; i < graph.ops.size(); ++i) {
+    for (const Parameter& parameter : ridgewalk::parameters(graph, int(i))) {
+      parameters_.push_back(parameter);
+    }
+  }
+  note_layer_scales(graph);
+  allocate(device);
+}
+
+ParameterStore::ParameterStore(const SearchSpace& space, torch::Device device) {
+  std::map<std::string, size_t> index;
+  for (const Architecture& architecture : covering(space)) {
+    const Graph graph = lower(architecture, Naming::kShared);
+    note_layer_scales(graph);
+    for (size_t i = 0; i < graph.ops.size(); ++i) {
+      for (const Parameter& parameter : ridgewalk::parameters(graph, int(i))) {
+        const auto [place, is_new] = index.try_emplace(parameter.name, parameters_.size());
+        if (is_new) {
+          parameters_.push_back(parameter);
+          continue;
+        }
+        std::vector<int64_t>& shape = parameters_[place->second].shape;
+        for (size_t d = 0; d < shape.size(); ++d) shape[d] = std::max(shape[d], parameter.shape[d]);
+      }
+    }
+  }
+  allocate(device);
+}
+
+void ParameterStore::note_layer_scales(const Graph& graph) {
+  for (const Op& op : graph.ops) {
+    if (op.kind == OpKind::kLayerScale) layer_scales_[op.name + ".gamma"].value = op.layer_scale;
+  }
+  for (const Op& op : graph.ops) {
+    if (op.kind != OpKind::kAdd) continue;
+    const Op& branch = graph.ops[op.inputs[0]];
+    if (branch.kind == OpKind::kLayerScale)
+      layer_scales_[branch.name + ".gamma"].is_residual = true;
+  }
+}
+
+void ParameterStore::allocate(torch::Device device) {
+  int64_t offset = 0;
+  for (int wanted : {0, 1, 2}) {
+    for (size_t i = 0; i < parameters_.size(); ++i) {
+      const Parameter& parameter = parameters_[i];
+      if (region(parameter.role) != wanted) continue;
+      places_[parameter.name] = {.offset = offset, .index = i, .slices = {}};
+      offset += parameter.elements();
+    }
+    if (wanted == 0) decayed_ = offset;
+    if (wanted == 1) learned_ = offset;
+  }
+  constexpr int64_t kMost = 1'000'000'000;  // 4 GB
+  if (offset > kMost) {
+    throw Error("the network has " + std::to_string(offset) +
+                " parameters; at most 1000000000 are supported");
+  }
+  values_ = torch::zeros({offset}, torch::TensorOptions().device(device));
+}
+
+torch::Tensor ParameterStore::full(const std::string& name) const {
+  const Place& place = places_.at(name);
+  const Parameter& parameter = parameters_[place.index];
+  return values_.narrow(0, place.offset, parameter.elements()).view(parameter.shape);
+}
+
+torch::Tensor ParameterStore::grads() {
+  if (!grads_.defined()) grads_ = torch::zeros({learned_}, values_.options());
+  return grads_;
+}
+
+void ParameterStore::initialize(uint64_t seed, Initialization initialization) {
+  torch::NoGradGuard no_grad;
+  for (const Parameter& parameter : parameters_) {
+    auto generator = at::make_generator<at::CPUGeneratorImpl>(seed ^ hash_of(parameter.name));
+    const std::vector<int64_t>& shape = parameter.shape;
+    torch::Tensor value = torch::zeros(shape);
+    switch (parameter.role) {
+      case ParameterRole::kWeight: {
+        const bool attention = parameter.name.find(".attn.") != std::string::npos;
+        const int64_t area = shape.size() == 4 ? shape[2] * shape[3] : 1;
+        const double fan_out = double(area) * (parameter.is_depthwise ? 1 : double(shape[0]));
+        if (attention) {
+          const double bound =
+              std::sqrt(6.0 / (double(area) * double(shape[0]) + double(area) * double(shape[1])));
+          value.uniform_(-bound, bound, generator);
+        } else if (shape.size() == 4) {
+          value.normal_(0, std::sqrt(2 / fan_out), generator);
+        } else {
+          const double bound = 1 / std::sqrt(double(shape[0]));
+          value.uniform_(-bound, bound, generator);
+        }
+        break;
+      }
+      case ParameterRole::kNormWeight:
+      case ParameterRole::kRunningVar:
+        value.fill_(1);
+        break;
+      case ParameterRole::kLayerScale: {
+        const LayerScale& scale = layer_scales_.at(parameter.name);
+        const bool starts_small = scale.is_residual || initialization == Initialization::kReleased;
+        value.fill_(starts_small ? scale.value : 1);
+        break;
+      }
+      case ParameterRole::kBias:
+      case ParameterRole::kNormBias:
+      case ParameterRole::kRunningMean:
+        break;
+    }
+    full(parameter.name).copy_(value);
+  }
+}
+
+torch::Tensor ParameterStore::slice(const std::string& name, const std::vector<int64_t>& shape) {
+  const auto found = places_.find(name);
+  if (found == places_.end()) throw std::out_of_range("no parameter is named " + name);
+  Place& place = found->second;
+  for (const auto& [known, tensor] : place.slices) {
+    if (known == shape) return tensor;
+  }
+  const Parameter& parameter = parameters_[place.index];
+  for (size_t d = 0; d < parameter.shape.size(); ++d) {
+    if (d >= shape.size() || shape[d] > parameter.shape[d]) {
+      throw std::out_of_range("parameter " + name + " is smaller than asked for");
+    }
+  }
+  torch::Tensor leaf = prefix(full(name), shape).detach();
+  leaf.set_requires_grad(is_learned(parameter.role));
+  place.slices.emplace_back(shape, leaf);
+  return leaf;
+}
+
+void ParameterStore::collect_gradients() {
+  torch::NoGradGuard no_grad;
+  for (auto& [name, place] : places_) {
+    const Parameter& parameter = parameters_[place.index];
+    for (auto& [shape, leaf] : place.slices) {
+      if (!leaf.grad().defined()) continue;
+      const auto full_gradient =
+          grads().narrow(0, place.offset, parameter.elements()).view(parameter.shape);
+      prefix(full_gradient, shape).add_(leaf.grad());
+      leaf.mutable_grad().reset();
+    }
+  }
+}
+
+void ParameterStore::copy_common(const ParameterStore& other) {
+  torch::NoGradGuard no_grad;
+  for (const Parameter& parameter : parameters_) {
+    const auto found = other.places_.find(parameter.name);
+    if (found == other.places_.end()) continue;
+    std::vector<int64_t> shape = parameter.shape;
+    const std::vector<int64_t>& theirs = other.parameters_[found->second.index].shape;
+    for (size_t d = 0; d < shape.size(); ++d) shape[d] = std::min(shape[d], theirs[d]);
+    prefix(full(parameter.name), shape).copy_(prefix(other.full(parameter.name), shape));
+  }
+}
+
+double share_in_common(const SearchSpace& space) {
+  std::map<std::string, int64_t> largest;
+  for (const Architecture& architecture : covering(space)) {
+    const Graph graph = lower(architecture, Naming::kShared);
+    for (size_t i = 0; i < graph.ops.size(); ++i) {
+      for (const Parameter& parameter : parameters(graph, int(i))) {
+        if (!is_learned(parameter.role)) continue;
+        int64_t& elements = largest[parameter.name];
+        elements = std::max(elements, parameter.elements());
+      }
+    }
+  }
+  double common = 0;
+  double all = 0;
+  for (const auto& [name, elements] : largest) {
+    all += double(elements);
+    if (!is_depthwise_option(name)) common += double(elements);
+  }
+  return common / all;
+}
+
+}  // namespace ridgewalk

@@ -1,0 +1,58 @@
+// Optimisers over a flat ParameterStore.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "supernet/network/parameters.h"
+
+namespace ridgewalk {
+
+enum class OptimizerKind { kSgd, kRmsProp, kAdamW };
+// Throws Error for a name other than sgd, rmsprop, adamw.
+OptimizerKind optimizer_named(const std::string& name);
+
+struct OptimizerOptions {
+  OptimizerKind kind = OptimizerKind::kSgd;
+  double learning_rate = 0.1;  // at the peak of the schedule
+  double warmup = 0.025;       // share of the steps over which the rate rises linearly
+  double cosine_alpha = 0;     // share of the peak at which the schedule ends
+  double momentum = 0.9;       // Nesterov's for SGD; beta1 of AdamW
+  double decay = 0.999;        // of the second moment; TuNAS' RMSProp has 0.9
+  double epsilon = 1e-8;       // TuNAS' RMSProp has 1, under the root
+  double weight_decay = 0;     // decoupled; norms, biases and layer scales have none
+  double l2 = 0;               // l2 / 2 |w|^2 is in the loss, of the same weights as weight_decay
+  double clip_norm = 0;  // a longer gradient (all of it, l2's too) is cut to this norm; 0: none
+  bool operator==(const OptimizerOptions&) const = default;
+};
+
+// Where nothing is said but the kind: AdamW's rate is not SGD's.
+OptimizerOptions default_options(OptimizerKind kind);
+
+// Linear warm-up, then a cosine from 1 to `alpha`, in [0, 1].
+double schedule(int step, int steps, double warmup, double alpha = 0);
+
+// One update of an exponential moving average of `values`, in place. The decay rises with the
+// number of updates before this one, min(decay, (1 + updates) / (10 + updates)), so that the start
+// is forgotten soon (TensorFlow's ExponentialMovingAverage; TF Model Garden's dynamic_decay).
+void update_average(torch::Tensor average, const torch::Tensor& values, double decay, int updates);
+
+class Optimizer {
+ public:
+  Optimizer(ParameterStore& store, const OptimizerOptions& options);
+
+  // One update of the store's learned values from its gradients, which are then zero. `step` counts
+  // from 0 to `steps`.
+  void step(int step, int steps);
+
+  // The moments, to be saved and restored in place: name and tensor.
+  std::vector<std::pair<std::string, torch::Tensor>> state() const;
+
+ private:
+  ParameterStore& store_;
+  OptimizerOptions options_;
+  torch::Tensor first_moment_, second_moment_;
+};
+
+}  // namespace ridgewalk

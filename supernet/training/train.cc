@@ -1,0 +1,114 @@
+#include "supernet/training/train.h"
+
+#include <cmath>
+#include <set>
+#include <sstream>
+#include <stdexcept>
+
+#include "space/error.h"
+#include "space/lowering.h"
+
+namespace ridgewalk {
+namespace {
+
+constexpr int64_t kEvaluationBatch = 500;
+
+Graph graph_for(Architecture architecture, const Dataset& data, const TrainOptions& options) {
+  Regularization& regularization = architecture.regularization;
+  if (options.drop_path) {
+    regularization.drop_path = *options.drop_path;
+    regularization.flat_drop_path = false;  // the option is a peak
+  }
+  regularization.dropout = options.dropout.value_or(regularization.dropout);
+  require_fits(architecture, data);
+  if (data.train.size() < 2) {
+    throw Error(data.name, 0, "has one training image; batch norm needs two");
+  }
+  return lower(architecture);
+}
+
+void copy_into(torch::Tensor target, const std::string& name, const TensorFile& file,
+               const std::string& path) {
+  for (const auto& [known, tensor] : file.tensors) {
+    if (known != name) continue;
+    if (tensor.sizes() != target.sizes() || tensor.scalar_type() != target.scalar_type()) {
+      std::ostringstream shapes;
+      shapes << "tensor '" << name << "' is " << tensor.sizes() << ", expected " << target.sizes();
+      throw Error(path, 0, shapes.str() + "; it belongs to another network");
+    }
+    torch::NoGradGuard no_grad;
+    target.copy_(tensor);
+    return;
+  }
+  throw Error(path, 0, "lacks tensor '" + name + "'; it belongs to another network");
+}
+
+}  // namespace
+
+void restore(const NamedTensors& state, const TensorFile& file, const std::string& path) {
+  for (const auto& [name, tensor] : state) copy_into(tensor, name, file, path);
+}
+
+Trainer::Trainer(const Architecture& architecture, const Dataset& data, const TrainOptions& options,
+                 const Machine& machine)
+    : data_(data),
+      options_(options),
+      machine_(machine),
+      parameters_(graph_for(architecture, data, options), machine.device),
+      network_(graph_for(architecture, data, options), parameters_),
+      optimizer_(parameters_, options.optimizer),
+      batches_(data,
+               {.size = options.batch_size,
+                .augmentation = options.augmentation,
+                .label_smoothing = options.label_smoothing,
+                .distillation = options.distillation,
+                .order_seed = mix(options.seed, 1),
+                .draw_seed = mix(options.seed, 3)},
+               machine),
+      steps_(int(batches_.per_epoch()) * options.epochs) {
+  parameters_.initialize(mix(options.seed, 2), options.initialization);
+  if (!options.initial_weights.empty()) {
+    load_weights(options.initial_weights, parameters_, options.reset_head);
+  }
+  if (options.ema > 0) {
+    average_.emplace(network_.graph(), machine.device);
+    average_->copy_common(parameters_);
+    averaged_network_.emplace(network_.graph(), *average_);
+  }
+}
+
+double Trainer::advance() {
+  const Batch batch = batches_.batch(step_);
+  torch::Tensor loss;
+  {
+    const Autocast autocast(machine_.precision, machine_.device);
+    const auto images = fit(batch.images, network_.graph(), machine_.device);
+    const auto logits =
+        network_.forward(images, NormMode::kTraining, mix(mix(options_.seed, 4), uint64_t(step_)));
+    loss = classification_loss(logits, batch, batches_.label_smoothing());
+  }
+  const double value = loss.item<double>();
+  if (!std::isfinite(value)) {
+    throw std::runtime_error("the loss of '" + network_.graph().name + "' is not finite at step " +
+                             std::to_string(step_) + "; lower the learning rate");
+  }
+  loss.backward();
+  optimizer_.step(step_, steps_);
+  if (average_) update_average(average_->values(), parameters_.values(), options_.ema, step_);
+  ++step_;
+  return value;
+}
+
+Accuracy Trainer::evaluate(const ImageSet& set, int64_t most) const {
+  return ridgewalk::evaluate(averaged_network_ ? *averaged_network_ : network_, data_, set,
+                             NormMode::kRunning, machine_, kEvaluationBatch, most);
+}
+
+NamedTensors Trainer::state() const {
+  NamedTensors state{{"values", parameters_.values()}};
+  for (auto& moment : optimizer_.state()) state.push_back(std::move(moment));
+  if (average_) state.emplace_back("ema", average_->values());
+  return state;
+}
+
+}  // namespace ridgewalk

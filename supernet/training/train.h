@@ -1,0 +1,80 @@
+// Training a network from scratch.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "space/architecture.h"
+#include "supernet/data/loader.h"
+#include "supernet/formats/safetensors.h"
+#include "supernet/formats/weights.h"
+#include "supernet/training/evaluate.h"
+#include "supernet/training/optimizer.h"
+#include "supernet/training/training_batches.h"
+
+namespace ridgewalk {
+
+struct TrainOptions {
+  int epochs = 3;
+  int batch_size = 128;
+  OptimizerOptions optimizer = default_options(OptimizerKind::kAdamW);
+  double label_smoothing = 0.1;
+  Initialization initialization = Initialization::kResidual;
+  // In place of the architecture's; this drop_path is the last block's, in proportion before it.
+  std::optional<double> drop_path = {}, dropout = {};
+  double ema = 0;  // decay of the average of the weights that is evaluated and saved; 0: none
+  // A safetensors file to start from, if not empty; its head anew where the classes differ.
+  std::string initial_weights = {};
+  bool reset_head = false;
+  Augmentation augmentation = {};
+  Distillation distillation = {};
+  uint64_t seed = 0;
+};
+
+// Tensors that a run needs to go on, by name; written to a checkpoint and copied back in place.
+using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
+// Throws Error naming `path` and the tensor that is missing or of another shape.
+void restore(const NamedTensors& state, const TensorFile& file, const std::string& path);
+
+class Trainer {
+ public:
+  // Throws Error when the architecture's channels or classes are not the data's, the initial
+  // weights are not the architecture's, or the distillation is not of these data.
+  Trainer(const Architecture& architecture, const Dataset& data, const TrainOptions& options,
+          const Machine& machine);
+
+  int step() const { return step_; }
+  int steps() const { return steps_; }
+  void set_step(int step) { step_ = step; }
+
+  // One batch; returns its loss. Throws std::runtime_error naming the step when it is not finite.
+  double advance();
+  // Of result(), over at most `most` images.
+  Accuracy evaluate(const ImageSet& set, int64_t most = std::numeric_limits<int64_t>::max()) const;
+  const Loader& loader() const { return batches_.loader(); }
+
+  NamedTensors state() const;
+  ParameterStore& parameters() { return parameters_; }
+  const Executor& network() const { return network_; }
+  // What training is for: the average of the parameters, running statistics included, where the
+  // options ask for one, else the parameters.
+  const ParameterStore& result() const { return average_ ? *average_ : parameters_; }
+
+ private:
+  const Dataset& data_;
+  TrainOptions options_;
+  Machine machine_;
+  ParameterStore parameters_;
+  Executor network_;
+  std::optional<ParameterStore> average_;
+  std::optional<Executor> averaged_network_;
+  Optimizer optimizer_;
+  TrainingBatches batches_;
+  int step_ = 0;
+  int steps_ = 0;
+};
+
+}  // namespace ridgewalk

@@ -1,0 +1,118 @@
+// `ridgewalk calibrate` and what its profile is for, as a user runs them: in seconds, so that the
+// figures are rough.
+#include "tests/experiments/commands/program.h"
+
+namespace ridgewalk {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+
+// One test, since CTest runs each in a process of its own and calibrating takes seconds.
+TEST_F(Program, CalibratesAndPredicts) {
+  const std::string profile = folder_ + "/machine.yaml";
+  const Outcome calibrated =
+      run({"calibrate", "--networks", "16", "--seconds", "0", "--repeats", "1", "--out", profile});
+  ASSERT_EQ(calibrated.exit_code, 0) << calibrated.err;
+  EXPECT_THAT(calibrated.out, HasSubstr("conv 1x1"));
+  EXPECT_THAT(calibrated.out, HasSubstr("peak fp32"));
+  const std::string yaml = read(profile);
+  for (const char* key : {"peak_gmacs:", "bandwidth_gbps:", "effective:", "working_sets:", "laws:",
+                          "spread: {error:", "machine:", "threads: 1", "data_type: fp32"}) {
+    EXPECT_THAT(yaml, HasSubstr(key));
+  }
+
+  const Outcome described = run({"describe", "mnv4-conv-small", "--profile", profile, "--json"});
+  ASSERT_EQ(described.exit_code, 0) << described.err;
+  const json latency = json::parse(described.out)["latency"];
+  EXPECT_GT(latency["laws_ms"].get<double>(), 0);
+  // Its ops, step by step as they are run.
+  const Outcome benched = run({"bench", "mnv4-conv-small", "--ops", "--json", "--profile", profile,
+                               "--repeats", "1", "--seconds", "0"});
+  ASSERT_EQ(benched.exit_code, 0) << benched.err;
+  const json record = json::parse(benched.out);
+  double sum = 0;
+  for (const json& op : record["ops"]) sum += op["predicted_ms"].get<double>();
+  EXPECT_NEAR(sum, latency["laws_ms"].get<double>(), 1e-6 * sum);
+
+  const std::string out = folder_ + "/measured";
+  const Outcome outcome = run({"sweep", "mnv4-conv-small", "--members", "fashion-mnist:3", "--seed",
+                               "9", "--measure", "--profile", profile, "--out", out});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("the same network measured twice"));
+  const json measured = json::parse(read(out + "/measured.json"));
+  ASSERT_EQ(measured["networks"].size(), 4u);
+  EXPECT_GT(measured["drift"].get<double>(), 0);
+  EXPECT_TRUE(measured["agreement"].contains("drifted"));
+  EXPECT_EQ(measured["networks"][0]["name"], "mnv4-conv-small");
+  for (const json& network : measured["networks"]) {
+    ASSERT_EQ(network["passes_ms"].size(), 5u);
+    std::vector<double> passes = network["passes_ms"];
+    std::sort(passes.begin(), passes.end());
+    EXPECT_EQ(network["measured_ms"], passes[2]);
+    // Rough as it is, it knows a network of 3 ms from one of 0.1 ms.
+    const double ratio =
+        network["predicted_ms"].get<double>() / network["measured_ms"].get<double>();
+    EXPECT_GT(ratio, 0.1);
+    EXPECT_LT(ratio, 10);
+  }
+  EXPECT_THAT(read(out + "/measured.csv"),
+              HasSubstr("network,macs,predicted_ms,lower_bound,roofline_ms,measured_ms,pass_1_ms"));
+  // Other conditions than the profile's are refused, not measured.
+  expect_refused(
+      {"sweep", "compact-nano", "--measure", "--profile", profile, "--threads", "2", "--out", out},
+      {"--threads"});
+  expect_refused({"sweep", "compact-nano", "--measure", "--profile", profile, "--precision", "bf16",
+                  "--out", out},
+                 {"--precision"});
+  expect_refused({"sweep", "compact-nano", "--measure", "--profile", profile, "--profile", profile,
+                  "--out", out},
+                 {"one --profile"});
+  expect_refused({"bench", "compact-nano", "--profile", profile}, {"--ops"});
+  expect_refused({"bench", "compact-nano", "--ops", "--profile", profile, "--batch", "8"},
+                 {"--batch"});
+  expect_refused({"bench", "compact-nano", "--ops", "--profile", profile, "--threads", "2"},
+                 {"--threads 1"});
+  // The members are left to be described, trained or swept again.
+  const Outcome member =
+      run({"describe", out + "/members/fashion-mnist-9-002.yaml", "--profile", profile, "--json"});
+  ASSERT_EQ(member.exit_code, 0) << member.err;
+  EXPECT_NEAR(json::parse(member.out)["latency"]["laws_ms"].get<double>(),
+              measured["networks"][3]["predicted_ms"].get<double>(), 1e-9);
+}
+
+TEST_F(Program, RefusesToPredictWithoutLaws) {
+  const std::string out = folder_ + "/refused";
+  expect_refused({"sweep", "mnv4-conv-small", "--measure", "--out", out}, {"ridgewalk calibrate"});
+  expect_refused({"sweep", "mnv4-conv-small", "--measure", "--profile", "pixel6-cpu", "--out", out},
+                 {"ridgewalk calibrate"});
+  for (const char* members : {"mobile", "mobile:", "mobile:0", "mobile:3x", "mobile:99999"}) {
+    expect_refused({"sweep", "--members", members, "--out", out}, {"--members", "mobile:100"});
+  }
+  expect_refused({"sweep", "--members", "mobile:3", "--resolution", "64", "--out", out},
+                 {"leave out --resolution"});
+  expect_refused({"sweep", "--members", "no-space:3", "--out", out}, {"no-space"});
+  expect_refused({"calibrate"}, {"--out"});
+  expect_refused({"calibrate", "--out", folder_ + "/no/folder/machine.yaml"}, {"machine.yaml"});
+  expect_refused({"calibrate", "--networks", "3", "--out", out}, {"--networks"});
+  expect_refused({"calibrate", "--repeats", "0", "--out", out}, {"repeats"});
+  expect_refused({"bench", "mnv4-conv-small", "--ops", "--profile", "pixel6-cpu"},
+                 {"no laws of ops"});
+  EXPECT_FALSE(fs::exists(out));
+}
+
+// Whatever a space calls itself, its members stay in the folder that was asked for.
+TEST_F(Program, LeavesMembersWhereItWasAskedTo) {
+  std::string space = read("space/spaces/fashion-mnist.yaml");
+  const std::string line = "name: fashion-mnist\n";
+  ASSERT_NE(space.find(line), std::string::npos);
+  space.replace(space.find(line), line.size(), "name: ../../escaped\n");
+  std::ofstream(folder_ + "/evil.yaml") << space;
+  const std::string out = folder_ + "/members-out";
+  ASSERT_EQ(run({"sweep", "--members", folder_ + "/evil.yaml:2", "--out", out}).exit_code, 0);
+  EXPECT_TRUE(fs::exists(out + "/members/.._.._escaped-1-001.yaml"));
+  EXPECT_FALSE(fs::exists(folder_ + "/escaped-1-001.yaml"));
+}
+
+}  // namespace
+}  // namespace ridgewalk

@@ -1,0 +1,106 @@
+// The program on folders of images.
+#include "tests/experiments/commands/program.h"
+#include "tests/image_files.h"
+
+namespace ridgewalk {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+class FolderProgram : public Program {
+ protected:
+  // Three classes told apart by their hue, JPEG and PNG images of several sizes.
+  static std::string write_folder() {
+    const fs::path folder = folder_ + "/images";
+    for (const char* part : {"train", "val"}) {
+      for (int label = 0; label < 3; ++label) {
+        const fs::path to = folder / part / ("class" + std::to_string(label));
+        fs::create_directories(to);
+        for (int i = 0; i < 20; ++i) {
+          const Image image = image_of(30 + i, 50 - i, 3, [&](int y, int x, int c) {
+            return (c == label ? 170 : 40) + (7 * x + 13 * y + i) % 60;
+          });
+          std::ofstream(to / (std::to_string(i) + (i % 2 ? ".jpg" : ".png")), std::ios::binary)
+              << (i % 2 ? jpeg_of(image) : png_of(image));
+        }
+      }
+    }
+    return folder.string();
+  }
+
+  static std::vector<std::string> train(const std::string& folder, const std::string& out,
+                                        std::vector<std::string> more = {}) {
+    std::vector<std::string> words{"train",        "custom",
+                                   "--base",       "8",
+                                   "--expanded",   "16",
+                                   "--n3",         "1",
+                                   "--hidden",     "16",
+                                   "--classes",    "3",
+                                   "--channels",   "3",
+                                   "--threads",    "1",
+                                   "--data",       "imagefolder:" + folder,
+                                   "--resolution", "32",
+                                   "--precision",  "fp32",
+                                   "--config",     folder_ + "/augment.yaml",
+                                   "--out",        folder_ + "/" + out};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+};
+
+TEST_F(FolderProgram, TrainsAndEvaluatesOnThem) {
+  std::ofstream(folder_ + "/augment.yaml") << R"(epochs: 10
+batch_size: 20
+optimizer: adamw
+learning_rate: 0.01
+random_resized_crop: {scale: [0.3, 1]}
+rand_augment: {probability: 0.5, magnitude: 5, exclude: [cutout, invert, color, solarize]}
+flip: true
+mixup: 0.2
+cutmix: 1
+mix_probability: 0.2
+)";
+  const std::string folder = write_folder();
+  const std::string damaged = folder + "/train/class1/3.jpg";
+  fs::resize_file(damaged, 400);
+
+  const Outcome trained = run(train(folder, "folder"));
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  EXPECT_THAT(trained.err, HasSubstr(damaged + ": is a damaged JPEG image"));
+  EXPECT_THAT(trained.err, HasSubstr("files that could not be decoded: 1"));
+  EXPECT_THAT(trained.err, HasSubstr("training images/s; the loader alone"));
+  EXPECT_THAT(read(folder_ + "/folder/result.yaml"), Not(HasSubstr("images_per_second")));
+
+  for (const char* threads : {"0", "3"}) {
+    const std::string out = std::string("folder") + threads;
+    ASSERT_EQ(run(train(folder, out, {"--loader-threads", threads})).exit_code, 0);
+    EXPECT_EQ(read(folder_ + "/" + out + "/log.jsonl"), read(folder_ + "/folder/log.jsonl"));
+  }
+
+  const auto evaluate = [&](std::vector<std::string> more) {
+    std::vector<std::string> words{"evaluate",  folder_ + "/folder/architecture.yaml",
+                                   "--weights", folder_ + "/folder/weights.safetensors",
+                                   "--data",    "imagefolder:" + folder,
+                                   "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run(words);
+  };
+  const Outcome evaluated = evaluate({"--strict"});
+  ASSERT_EQ(evaluated.exit_code, 0) << evaluated.err;
+  EXPECT_GT(nlohmann::json::parse(evaluated.out)["top1"].get<double>(), 0.6);
+
+  expect_refused(train(folder, "strict", {"--strict"}), {damaged, "--strict"});
+  expect_refused(train(folder, "never", {"--crop-fraction", "2"}), {"--crop-fraction"});
+  expect_refused(train(folder, "never", {"--loader-threads", "-1"}), {"--loader-threads"});
+  std::ofstream(folder_ + "/augment.yaml") << "epochs: 1\nrand_augment: {magnitude: 40}\n";
+  expect_refused(train(folder, "never"), {"augment.yaml:2", "'magnitude' is 40"});
+  fs::remove_all(folder + "/val/class2");
+  expect_refused(train(folder, "never"), {"augment.yaml:2"});
+  std::ofstream(folder_ + "/augment.yaml") << "epochs: 1\n";
+  expect_refused(train(folder, "never"), {"'class2' is in one of them alone"});
+  EXPECT_FALSE(fs::exists(folder_ + "/never"));
+}
+
+}  // namespace
+}  // namespace ridgewalk

@@ -1,0 +1,106 @@
+// Networks on devices: measured here, or fitted to measurements.
+#include <random>
+
+#include "roofline/latency.h"
+#include "roofline/profile.h"
+#include "space/decisions.h"
+#include "space/lowering.h"
+#include "tests/experiments/commands/program.h"
+
+namespace ridgewalk {
+namespace {
+
+TEST_F(Program, MeasuresNetworks) {
+  const std::vector<std::string> quick{"--repeats", "2", "--seconds", "0.01", "--json"};
+  const auto bench = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), "bench");
+    words.insert(words.end(), quick.begin(), quick.end());
+    const Outcome outcome = run(words);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return nlohmann::json::parse(outcome.out);
+  };
+  const auto nano = bench({"compact-nano", "--ops", "--batch", "2", "--threads", "1"});
+  EXPECT_GT(nano.at("latency_ms"), 0);
+  EXPECT_GE(nano.at("spread"), 0);
+  EXPECT_EQ(nano.at("threads"), 1);
+  EXPECT_EQ(nano.at("precision"), "fp32");
+  int64_t macs = 0;
+  for (const auto& op : nano.at("ops")) {
+    EXPECT_GE(op.at("latency_ms"), 0);
+    EXPECT_NE(op.at("kernel"), "");
+    macs += op.at("macs").get<int64_t>();
+  }
+  const auto described = run({"describe", "compact-nano", "--json"});
+  EXPECT_EQ(macs, 2 * nlohmann::json::parse(described.out).at("macs").get<int64_t>());
+  const auto two = bench({"compact-nano", "mobilenet-v3-large", "--resolution", "64"});
+  ASSERT_EQ(two.size(), 2u);
+  EXPECT_EQ(two[1].at("resolution"), 64);
+  EXPECT_FALSE(two[1].contains("ops"));
+}
+
+TEST_F(Program, FitsADeviceAndPredictsWithIt) {
+  const std::string table = "experiments/measurements/mobilenetv4-table6.csv";
+  const std::string profile = folder_ + "/phone.yaml";
+  const Outcome outcome =
+      run({"fit", table, "--latency", "pixel6_cpu_ms", "--out", profile, "--json"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const auto json = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(json.at("networks").size(), 11u);
+  EXPECT_NEAR(json.at("fit").at("ridge_point"), 31.2, 3.2);
+  EXPECT_TRUE(json.at("ridge_point_is_determined"));
+  EXPECT_TRUE(json.at("held_out").at("a constant").at("spearman").is_null());
+  EXPECT_EQ(json.at("held_out").size(), 5u);
+  EXPECT_EQ(load_profile(profile).ridge_point().value, json.at("fit").at("ridge_point"));
+  std::ofstream(folder_ + "/bad.csv") << "network,a_ms\nmnv4-conv-smal,1\n";
+  expect_refused({"fit", folder_ + "/bad.csv"}, {"bad.csv:2", "mnv4-conv-smal"});
+  expect_refused({"fit", table}, {"--latency"});
+  expect_refused({"fit", table, "--latency", "pixel6_cpu_ms", "--terms", "magic"}, {"magic"});
+  expect_refused({"fit", table, "--latency", "pixel6_cpu_ms", "--bytes", "all"}, {"block-fused"});
+}
+
+TEST_F(Program, PredictsMillisecondsOnAProfile) {
+  const auto described = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"describe", "mnv4-conv-small", "--json"});
+    const Outcome outcome = run(words);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return nlohmann::json::parse(outcome.out);
+  };
+  // The paper measures 2.4 ms (table 6).
+  const auto pixel6 = described({"--profile", "pixel6-cpu"}).at("latency");
+  EXPECT_NEAR(pixel6.at("total_ms"), 2.4, 0.2 * 2.4);
+  EXPECT_EQ(pixel6.at("total_ms"), pixel6.at("roofline_ms"));
+  std::ofstream(folder_ + "/slow.yaml")
+      << "name: slow\ndata_type: fp32\nridge_point: {value: 4, source: here}\n"
+         "peak_gmacs: {fp32: {value: 10, source: here}}\n"
+         "terms: {floor_ms: {value: 3, source: here}}\n";
+  const auto slow = described({"--profile", folder_ + "/slow.yaml"});
+  EXPECT_EQ(slow.at("data_type"), "fp32");
+  EXPECT_EQ(slow.at("latency").at("floor_ms"), 3);
+  EXPECT_GT(described({"--bytes", "aten"}).at("bytes"), described({}).at("bytes"));
+  expect_refused({"describe", "mnv4-conv-small", "--profile", "pixel8-edgetpu"}, {"no peak"});
+}
+
+// The table of a space: its networks are rows of decisions.
+TEST_F(Program, FitsDecisionsOfASpace) {
+  const SearchSpace space = load_search_space("fashion-mnist");
+  std::mt19937_64 random(1);
+  std::ofstream table(folder_ + "/space.csv");
+  table << "network,a_us\n";
+  for (int i = 0; i < 20; ++i) {
+    const Decisions decisions = sample(space, random);
+    for (int decision : decisions) table << decision << ' ';
+    table << ',' << latency(lower(decode(space, decisions)), {25}).value * 1e-5 << '\n';
+  }
+  table.close();
+  const Outcome outcome =
+      run({"fit", folder_ + "/space.csv", "--space", "fashion-mnist", "--json"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const auto json = nlohmann::json::parse(outcome.out);
+  EXPECT_NEAR(json.at("fit").at("ridge_point"), 25, 0.5);
+  EXPECT_NEAR(json.at("fit").at("peak_gmacs"), 100, 1);
+  std::ofstream(folder_ + "/bad.csv") << "network,a_us\n1 2 x,1\n";
+  expect_refused({"fit", folder_ + "/bad.csv", "--space", "fashion-mnist"}, {"bad.csv:2"});
+}
+
+}  // namespace
+}  // namespace ridgewalk

@@ -1,0 +1,108 @@
+// `ridgewalk sweep` as a user runs it.
+#include "tests/experiments/commands/program.h"
+
+namespace ridgewalk {
+namespace {
+
+using testing::HasSubstr;
+
+TEST_F(Program, SweepsTheRidgePoint) {
+  const std::string out = folder_ + "/sweep";
+  ASSERT_EQ(run({"sweep", "mnv4-conv-small", "mnv4-conv-medium", "--out", out}).exit_code, 0);
+  const std::string csv = read(out + "/sweep.csv");
+  EXPECT_THAT(csv, HasSubstr("network,ridge_point,latency_macs\nmnv4-conv-small,0,186005568\n"));
+  EXPECT_THAT(csv, HasSubstr("mnv4-conv-medium,500,"));
+  EXPECT_EQ(nlohmann::json::parse(read(out + "/sweep.json"))["networks"].size(), 2u);
+  const std::string html = read(out + "/report.html");
+  EXPECT_GT(html.size(), 200000u);
+  EXPECT_EQ(html.find("src=\"http"), std::string::npos);
+}
+
+TEST_F(Program, SweepsWithAccuracies) {
+  const std::string out = folder_ + "/rated";
+  const Outcome outcome = run({"sweep", "mobilenet-v1", "mobilenet-v2", "mobilenet-v1-150", "--out",
+                               out, "--points", "11", "--ridge", "0:1000"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("mobilenet-v2            73.40 %  0 to 61.03\n"));
+  const auto sweep = nlohmann::json::parse(read(out + "/sweep.json"));
+  EXPECT_EQ(sweep["ridge_points"].size(), 11u);
+  EXPECT_EQ(sweep["range"], nlohmann::json::parse("[0.0, 1000.0]"));
+  EXPECT_EQ(sweep["networks"][0]["front"], nlohmann::json::parse("[[0.0, 1000.0]]"));
+  EXPECT_TRUE(sweep["networks"][2]["accuracy"].is_null());
+  EXPECT_TRUE(sweep["networks"][2]["front"].empty());
+  ASSERT_EQ(sweep["swaps"].size(), 1u);
+  EXPECT_EQ(sweep["swaps"][0]["faster_above"], "mobilenet-v1");
+  EXPECT_EQ(sweep["swaps"][0]["ridge_point"], sweep["networks"][1]["front"][0][1]);
+  EXPECT_THAT(read(out + "/report.html"),
+              HasSubstr("ridgewalk sweep mobilenet-v1 mobilenet-v2 mobilenet-v1-150 --out "));
+  // A profile's ridge point is added, and marked.
+  std::ofstream(folder_ + "/device.yaml") << "{name: my-device, data_type: int8, "
+                                             "ridge_point: {value: 77, source: here}}";
+  ASSERT_EQ(run({"sweep", "mobilenet-v1", "--ridge", "0,5", "--profile", folder_ + "/device.yaml",
+                 "--out", out})
+                .exit_code,
+            0);
+  EXPECT_THAT(read(out + "/sweep.csv"), HasSubstr("mobilenet-v1,77,"));
+  EXPECT_THAT(read(out + "/report.html"), HasSubstr("\"my-device\",\"ridge_point\":77.0"));
+  // The figure is for 224 pixels.
+  ASSERT_EQ(run({"sweep", "mobilenet-v1", "--resolution", "192", "--out", out}).exit_code, 0);
+  EXPECT_TRUE(
+      nlohmann::json::parse(read(out + "/sweep.json"))["networks"][0]["accuracy"].is_null());
+}
+
+// Two runs of search whose networks have one name, one of a single stage, one of train.
+TEST_F(Program, SweepsRunFolders) {
+  const auto path = [](const std::string& name) { return folder_ + "/" + name; };
+  const auto write = [&](const std::string& run, const std::string& name, const std::string& text) {
+    fs::create_directories(path(run));
+    std::ofstream(path(run + "/" + name)) << text;
+  };
+  const std::string network =
+      "{name: net, resolution: 28, channels: 1, classes: 10, stem: {block: conv, kernel: 3, "
+      "stride: 2, width: 8}, stages: [], head: {width: 32, features: 32}}";
+  for (const char* run : {"a", "b"}) {
+    write(run, "found-conv.yaml", network);
+    write(run, "result.yaml", R"(networks:
+  - name: found-conv
+    kind: found
+    architecture: found-conv.yaml
+    accuracy_from_scratch: {weights: from scratch, data: shirts, test: {top1: 0.9}}
+)");
+  }
+  write("stage", "result.yaml",
+        "stages:\n  coarse:\n    architecture: \"" + network +
+            "\"\n    best: {accuracy: 0.8, split: search-validation, weights: shared}\n");
+  write("trained", "architecture.yaml", network);
+  write("trained", "result.yaml", "{architecture: net, weights: from scratch, test: {top1: 0.7}}");
+  const Outcome outcome = run(
+      {"sweep", path("a"), path("b"), path("stage"), path("trained"), "--out", path("runs-swept")});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  std::vector<std::string> names, images;
+  const auto sweep = nlohmann::json::parse(read(path("runs-swept/sweep.json")));
+  for (const auto& one : sweep["networks"]) {
+    names.push_back(one["name"]);
+    images.push_back(one["accuracy"]["images"]);
+    EXPECT_EQ(one["front"], nlohmann::json::parse("[[0.0, 500.0]]"));
+  }
+  EXPECT_THAT(names,
+              testing::ElementsAre("found-conv", path("b") + "/found-conv", "coarse", "net"));
+  EXPECT_THAT(images, testing::ElementsAre("shirts test", "shirts test",
+                                           "search-validation, shared weights of the coarse stage",
+                                           "the run's data test"));
+
+  write("empty", "log.jsonl", "");
+  write("broken", "result.yaml", "networks:\n  - {name: x, kind: found}\n");
+  const auto refused = [&](std::vector<std::string> words, const std::vector<std::string>& says) {
+    words.insert(words.begin(), {"sweep", "--out", path("never-swept")});
+    expect_refused(words, says);
+  };
+  refused({path("empty")}, {path("empty"), "finished run"});
+  refused({path("broken")}, {"broken/result.yaml:2", "'architecture'"});
+  refused({path("a"), "--resolution", "32"}, {path("a"), "--resolution"});
+  refused({"mobilenet-v1", "mobilenet-v1"}, {"given twice"});
+  refused({"mobilenet-v1", "--points", "1"}, {"two ends"});
+  EXPECT_FALSE(fs::exists(path("never-swept")));
+}
+
+}  // namespace
+}  // namespace ridgewalk

@@ -1,0 +1,162 @@
+// The compiled path gives the executor's logits.
+#include "supernet/inference/inference.h"
+
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+#include "space/catalog.h"
+#include "space/decisions.h"
+#include "space/lowering.h"
+#include "supernet/inference/timing.h"
+#include "supernet/network/executor.h"
+#include "tests/formula_weights.h"
+
+namespace ridgewalk {
+namespace {
+
+torch::Tensor random_images(const Graph& graph, int batch) {
+  const Shape& image = graph.ops[0].output;
+  return torch::randn({batch, image.channels, image.height, image.width});
+}
+
+// The worst difference over the largest logit.
+double difference(const Graph& graph, int batch, Precision precision = Precision::kFp32) {
+  torch::NoGradGuard no_grad;
+  ParameterStore store(graph);
+  fill(store);
+  Inference inference(fold_norms(graph, store), batch, precision);
+  const Executor executor(graph, store);
+  double worst = 0;
+  for (int run = 0; run < 2; ++run) {  // the second finds what the first left in the arena
+    const torch::Tensor images = random_images(graph, batch);
+    const torch::Tensor expected = executor.forward(images, NormMode::kRunning);
+    const torch::Tensor logits = inference.forward(images);
+    EXPECT_EQ(logits.sizes(), expected.sizes());
+    const torch::Tensor error = (logits - expected).abs().max() / expected.abs().max();
+    worst = std::max(worst, error.item<double>());
+  }
+  return worst;
+}
+
+Graph graph_of(const std::string& name, int resolution = 0) {
+  Architecture architecture = find_architecture(name);
+  if (resolution > 0) architecture.resolution = resolution;
+  return lower(architecture);
+}
+
+class InferenceOf : public testing::TestWithParam<std::string> {};
+
+TEST_P(InferenceOf, GivesTheExecutorsLogits) {
+  at::set_num_threads(1);
+  EXPECT_LT(difference(graph_of(GetParam(), 64), 1), 1e-4);
+  EXPECT_LT(difference(graph_of(GetParam(), 72), 3), 1e-4);  // odd sizes, several images
+}
+
+INSTANTIATE_TEST_SUITE_P(Catalogue, InferenceOf, testing::ValuesIn(catalog_names()),
+                         [](const auto& test) {
+                           std::string name = test.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+TEST(Inference, HoldsAtTheResolutionsThatAreMeasured) {
+  at::set_num_threads(2);
+  for (const char* name : {"mnv4-conv-small", "mnv4-hybrid-medium", "mobilenet-v3-large"}) {
+    EXPECT_LT(difference(graph_of(name), 1), 1e-4) << name;
+  }
+  at::set_num_threads(1);
+}
+
+TEST(Inference, Bf16IsNear) {
+  if (precision_named("auto", torch::kCPU) != Precision::kBf16) {
+    GTEST_SKIP() << "this CPU does not multiply bf16";
+  }
+  EXPECT_LT(difference(graph_of("mnv4-hybrid-medium", 96), 1, Precision::kBf16), 0.05);
+  EXPECT_LT(difference(graph_of("mobilenet-v3-large", 96), 2, Precision::kBf16), 0.05);
+}
+
+// Options of a choice side by side: values with several readers, a mean.
+TEST(Inference, RunsABlend) {
+  const SearchSpace space = load_search_space("fashion-mnist");
+  Decisions decisions;
+  for (const Choice& choice : choices(space)) {
+    const bool blend = choice.kind == ChoiceKind::kOperation && choice.options.size() > 1;
+    decisions.push_back(blend ? kBlend : choice.widest);
+  }
+  deactivate_unused(space, choice_layout(space), decisions);
+  EXPECT_LT(difference(lower(decode_blended(space, decisions)), 2), 1e-4);
+}
+
+// A skip that something after the add still reads may not be overwritten.
+TEST(Inference, KeepsASkipThatIsReadLater) {
+  const Shape shape{16, 8, 8};
+  const auto conv = [&](const char* name, int x) {
+    return Op{.kind = OpKind::kConv, .name = name, .inputs = {x}, .output = shape, .kernel = 3};
+  };
+  const Graph graph{
+      .name = "late",
+      .ops = {{.kind = OpKind::kInput, .name = "input", .output = shape},
+              conv("a", 0),
+              conv("b", 1),
+              {.kind = OpKind::kAdd, .name = "first", .inputs = {2, 1}, .output = shape},
+              {.kind = OpKind::kAdd, .name = "second", .inputs = {3, 1}, .output = shape},
+              {.kind = OpKind::kPool, .name = "pool", .inputs = {4}, .output = {16, 1, 1}},
+              {.kind = OpKind::kLinear,
+               .name = "classifier",
+               .inputs = {5},
+               .output = {10, 1, 1},
+               .bias = true}}};
+  EXPECT_LT(difference(graph, 1), 1e-4);
+}
+
+TEST(Inference, EveryOpHasOneStep) {
+  torch::NoGradGuard no_grad;
+  const Graph graph = graph_of("mnv4-hybrid-medium", 64);
+  ParameterStore store(graph);
+  const Network folded = fold_norms(graph, store);
+  const Inference inference(folded, 1);
+  std::vector<int> steps(folded.graph.ops.size());
+  for (const Inference::Step& step : inference.steps()) {
+    EXPECT_FALSE(step.kernel.empty());
+    for (int op : step.ops) ++steps[size_t(op)];
+  }
+  steps[0] = 1;  // the input
+  EXPECT_EQ(std::count(steps.begin(), steps.end(), 1), std::ssize(steps));
+  // Convolutions run with their activations and adds.
+  EXPECT_LT(inference.steps().size(), folded.graph.ops.size() * 3 / 4);
+}
+
+TEST(Inference, RefusesOtherImagesAndThreads) {
+  const Graph graph = graph_of("compact-nano");
+  ParameterStore store(graph);
+  Inference inference(fold_norms(graph, store), 2);
+  EXPECT_THROW(inference.forward(random_images(graph, 1)), std::invalid_argument);
+  EXPECT_THROW(inference.forward(random_images(graph, 2).to(torch::kDouble)),
+               std::invalid_argument);
+  at::set_num_threads(at::get_num_threads() + 1);
+  EXPECT_THROW(inference.forward(random_images(graph, 2)), std::invalid_argument);
+  at::set_num_threads(1);
+}
+
+TEST(Timing, MeasuresTheWholeAndItsSteps) {
+  const Graph graph = graph_of("compact-nano");
+  ParameterStore store(graph);
+  fill(store);
+  const Network folded = fold_norms(graph, store);
+  const Timing timing =
+      measure(folded, 1, Precision::kFp32, {.repeats = 3, .seconds = 0.01, .per_step = true});
+  EXPECT_GT(timing.median_seconds, 0);
+  EXPECT_GE(timing.spread, 0);
+  EXPECT_GT(timing.fastest_seconds, 0);
+  EXPECT_LE(timing.fastest_seconds, timing.median_seconds);
+  EXPECT_GE(timing.runs, 3);
+  double sum = 0;
+  for (const StepTiming& entry : timing.steps) sum += entry.seconds;
+  EXPECT_GT(sum, timing.median_seconds / 4);
+  EXPECT_LT(sum, timing.median_seconds * 4);
+  EXPECT_TRUE(measure(folded, 1, Precision::kFp32, {.repeats = 1, .seconds = 0}).steps.empty());
+}
+
+}  // namespace
+}  // namespace ridgewalk

@@ -1,0 +1,65 @@
+#include "supernet/network/depthwise.h"
+
+#include <gtest/gtest.h>
+
+#include "supernet/network/precision.h"
+
+namespace ridgewalk {
+namespace {
+
+struct Gradients {
+  torch::Tensor output, of_input, of_weight;
+};
+
+template <class Convolve>
+Gradients gradients(const torch::Tensor& x, const torch::Tensor& weight, Precision precision,
+                    Convolve convolve) {
+  const auto own_x = x.clone().requires_grad_();
+  const auto own_weight = weight.clone().requires_grad_();
+  torch::Tensor output;
+  {
+    const Autocast autocast(precision, torch::kCPU);
+    output = convolve(own_x, own_weight).to(torch::kFloat);
+  }
+  // Not all positions alike.
+  (output * torch::linspace(-1, 1, output.numel()).view(output.sizes())).sum().backward();
+  return {output.detach(), own_x.grad(), own_weight.grad()};
+}
+
+double distance(const torch::Tensor& a, const torch::Tensor& b) {
+  return ((a - b).abs().max() / b.abs().max()).item<double>();
+}
+
+// Against torch::conv2d in fp32; bf16 has 8 significant bits.
+TEST(Depthwise, HasTheGradientsOfAConvolution) {
+  torch::manual_seed(1);
+  for (const int64_t kernel : {3, 5, 7}) {
+    for (const int64_t stride : {1, 2}) {
+      for (const int64_t size : {4, 7, 14}) {
+        SCOPED_TRACE(std::to_string(kernel) + " stride " + std::to_string(stride) + " size " +
+                     std::to_string(size));
+        const auto x =
+            torch::randn({3, 20, size, size + 1}).contiguous(torch::MemoryFormat::ChannelsLast);
+        const auto weight = torch::randn({20, 1, kernel, kernel});
+        const auto convolved = [&](const torch::Tensor& a, const torch::Tensor& b) {
+          return torch::conv2d(a, b, {}, stride, (kernel - 1) / 2, 1, 20);
+        };
+        const auto own = [&](const torch::Tensor& a, const torch::Tensor& b) {
+          return depthwise_conv(a, b, stride);
+        };
+        const Gradients expected = gradients(x, weight, Precision::kFp32, convolved);
+        for (Precision precision : {Precision::kFp32, Precision::kBf16}) {
+          const double tolerance = precision == Precision::kFp32 ? 1e-5 : 0.03;
+          const Gradients seen = gradients(x, weight, precision, own);
+          EXPECT_LT(distance(seen.output, expected.output), tolerance);
+          EXPECT_LT(distance(seen.of_input, expected.of_input), tolerance);
+          EXPECT_LT(distance(seen.of_weight, expected.of_weight), tolerance);
+          EXPECT_EQ(seen.of_weight.scalar_type(), torch::kFloat);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ridgewalk

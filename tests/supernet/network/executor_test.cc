@@ -1,0 +1,242 @@
+#include "supernet/network/executor.h"
+
+#include <cstdio>
+#include <random>
+
+#include <gtest/gtest.h>
+
+#include "space/catalog.h"
+#include "space/decisions.h"
+#include "space/lowering.h"
+
+namespace ridgewalk {
+namespace {
+
+SearchSpace one_block_space() {
+  return search_space_from_yaml(R"(
+name: one
+resolution: 8
+channels: 1
+classes: 3
+stem: {kernel: 3, stride: 1, width: 8}
+stages:
+  - {block: uib, stride: 1, width: 8, depth: 1, expansion: 2, kernel1: [0, 3, 5], kernel2: 3}
+head: {width: 8, features: 8}
+)",
+                                "one");
+}
+
+// Op warm-up runs every option of a choice and averages them; the mean enters the expansion.
+TEST(Executor, ABlendIsTheAverageOfItsOptions) {
+  torch::NoGradGuard no_grad;
+  const SearchSpace space = one_block_space();
+  ParameterStore store(space);
+  store.initialize(1);
+  const auto images = torch::rand({2, 1, 8, 8});
+  Decisions decisions(choice_layout(space).count, 0);
+  decisions[choice_layout(space).stages[0].blocks[0].kernel1] = kBlend;
+  const Graph blended = lower(decode_blended(space, decisions));
+
+  // The same by hand: cut each option's graph after its depthwise part.
+  const auto part = [&](int option) {
+    Decisions own = decisions;
+    own[choice_layout(space).stages[0].blocks[0].kernel1] = option;
+    Graph graph = lower(decode(space, own), Naming::kShared);
+    size_t end = 0;
+    while (graph.ops[end].name != "blocks.0.0.pw_exp.conv") ++end;
+    graph.ops.resize(end);
+    return Executor(graph, store).forward(images, NormMode::kBatch);
+  };
+  Graph cut = blended;
+  size_t end = 0;
+  while (cut.ops[end].name != "blocks.0.0.pw_exp.conv") ++end;
+  EXPECT_EQ(cut.ops[end - 1].kind, OpKind::kMean);
+  cut.ops.resize(end);
+  const auto mean = Executor(cut, store).forward(images, NormMode::kBatch);
+  EXPECT_TRUE(torch::allclose(mean, (part(0) + part(1) + part(2)) / 3, 1e-5, 1e-6));
+}
+
+TEST(Executor, EveryOptionOfABlendGetsAGradient) {
+  const SearchSpace space = load_search_space("fashion-mnist");
+  ParameterStore store(space);
+  store.initialize(1);
+  Decisions decisions;
+  for (const Choice& choice : choices(space)) {
+    const bool blend = choice.kind == ChoiceKind::kOperation && choice.options.size() > 1;
+    decisions.push_back(blend ? kBlend : choice.widest);
+  }
+  deactivate_unused(space, choice_layout(space), decisions);
+  const Executor network(lower(decode_blended(space, decisions)), store);
+  network.forward(torch::rand({4, 1, 28, 28}), NormMode::kBatch).square().sum().backward();
+  store.collect_gradients();
+  torch::NoGradGuard no_grad;
+  ParameterStore gradients(space);
+  gradients.values().narrow(0, 0, gradients.learned()).copy_(store.grads());
+  for (const Parameter& parameter : gradients.parameters()) {
+    if (parameter.role != ParameterRole::kWeight) continue;
+    EXPECT_GT(gradients.full(parameter.name).abs().sum().item<double>(), 0) << parameter.name;
+  }
+}
+
+TEST(Executor, TrainingUpdatesRunningStatisticsAndSearchDoesNot) {
+  const SearchSpace space = one_block_space();
+  const Graph graph = lower(decode(space, Decisions(choice_layout(space).count, 0)));
+  ParameterStore store(graph);
+  store.initialize(1);
+  const Executor network(graph, store);
+  const auto images = torch::rand({8, 1, 8, 8});
+  const auto before =
+      store.values().narrow(0, store.learned(), store.values().numel() - store.learned()).clone();
+  network.forward(images, NormMode::kBatch);
+  const auto buffers =
+      store.values().narrow(0, store.learned(), store.values().numel() - store.learned());
+  EXPECT_TRUE(torch::equal(before, buffers));
+  network.forward(images, NormMode::kTraining);
+  EXPECT_FALSE(torch::equal(before, buffers));
+}
+
+// A norm does the ReLU that alone follows it; one who watches is shown every op's own output.
+TEST(Executor, JoinedOpsAreTheOpsOneByOne) {
+  const SearchSpace space = load_search_space("fashion-mnist");
+  const auto choices_of_it = choices(space);
+  std::mt19937_64 random(3);
+  Decisions decisions;
+  for (const Choice& choice : choices_of_it) {
+    decisions.push_back(int(random() % choice.options.size()));
+  }
+  deactivate_unused(space, choice_layout(space), decisions);
+  const Graph graph = lower(decode(space, decisions));
+  const auto images = torch::rand({6, 1, 28, 28}).contiguous(torch::MemoryFormat::ChannelsLast);
+  const auto run = [&](bool watched) {
+    ParameterStore store(graph);
+    store.initialize(1);
+    Executor network(graph, store);
+    size_t negative = 0;
+    if (watched) {
+      network.observe([&](const Op& op, const torch::Tensor& output) {
+        if (op.kind == OpKind::kNorm) negative += output.lt(0).any().item<bool>();
+      });
+    }
+    const auto logits = network.forward(images, NormMode::kBatch);
+    logits.square().sum().backward();
+    store.collect_gradients();
+    EXPECT_EQ(negative > 5, watched);
+    return std::pair(logits.detach(), store.grads().clone());
+  };
+  const auto [logits, gradients] = run(false);
+  const auto [own_logits, own_gradients] = run(true);
+  EXPECT_TRUE(torch::allclose(logits, own_logits, 1e-4, 1e-5));
+  EXPECT_TRUE(torch::allclose(gradients, own_gradients, 1e-3, 1e-4));
+}
+
+// Attention against its definition, softmax(Q K^T / sqrt(d)) V, one head at a time.
+TEST(Executor, AttentionIsMultiQuery) {
+  torch::NoGradGuard no_grad;
+  Architecture architecture;
+  architecture.resolution = 4;
+  architecture.channels = 1;
+  architecture.classes = 2;
+  architecture.stem = {.kernel = 3, .stride = 1, .width = 8};
+  architecture.stages = {{MobileMqa{.heads = 2, .key_dim = 3, .value_dim = 5, .kv_stride = 1}}};
+  architecture.head = {8, 8};
+  Graph graph = lower(architecture);
+  ParameterStore store(graph);
+  store.initialize(4);
+  const auto find = [&](const std::string& name) {
+    for (size_t i = 0; i < graph.ops.size(); ++i) {
+      if (graph.ops[i].name == name) return i;
+    }
+    throw std::out_of_range(name);
+  };
+  const auto until = [&](const std::string& name) {
+    Graph part = graph;
+    part.ops.resize(find(name) + 1);
+    return Executor(part, store).forward(torch::ones({1, 1, 4, 4}).cumsum(2), NormMode::kRunning);
+  };
+  const auto q = until("blocks.0.0.attn.query.proj").reshape({2, 3, 16});
+  const auto k = until("blocks.0.0.attn.key.proj").reshape({3, 16});
+  const auto v = until("blocks.0.0.attn.value.proj").reshape({5, 16});
+  const auto mixed = until("blocks.0.0.attn.mix").reshape({2, 5, 16});
+  for (int head = 0; head < 2; ++head) {
+    const auto weights = torch::softmax(torch::mm(q[head].t(), k) / std::sqrt(3.0), 1);
+    EXPECT_TRUE(torch::allclose(mixed[head], torch::mm(weights, v.t()).t(), 1e-4, 1e-5)) << head;
+  }
+}
+
+// A residual branch is dropped for an image as a whole, and what is kept makes up for it.
+TEST(Executor, DropsBranchesOfImagesInTrainingAlone) {
+  torch::NoGradGuard no_grad;
+  const Shape shape{.channels = 3, .height = 2, .width = 2};
+  Graph graph{.name = "skip", .ops = {}};
+  graph.ops.push_back({.kind = OpKind::kInput, .name = "input", .output = shape});
+  graph.ops.push_back({.kind = OpKind::kActivation,
+                       .name = "act",
+                       .inputs = {0},
+                       .output = shape,
+                       .activation = Activation::kRelu});
+  graph.ops.push_back(
+      {.kind = OpKind::kAdd, .name = "add", .inputs = {1, 0}, .output = shape, .drop = 0.25});
+  ParameterStore store(graph);
+  const Executor network(graph, store);
+  const auto images = torch::ones({4000, 3, 2, 2});
+  for (NormMode mode : {NormMode::kBatch, NormMode::kRunning}) {
+    EXPECT_TRUE(torch::equal(network.forward(images, mode, 5), 2 * images));
+  }
+  EXPECT_TRUE(torch::equal(network.forward(images, NormMode::kTraining), 2 * images));
+  const auto branch = network.forward(images, NormMode::kTraining, 5) - images;
+  const auto kept = branch.gt(0);
+  EXPECT_TRUE(torch::equal(kept.sum({1, 2, 3}).remainder(12), torch::zeros(4000, torch::kLong)));
+  EXPECT_TRUE(torch::allclose(branch.masked_select(kept), torch::tensor(1 / 0.75f)));
+  EXPECT_NEAR(branch.mean().item<double>(), 1, 0.03);
+  EXPECT_TRUE(torch::equal(network.forward(images, NormMode::kTraining, 5) - images, branch));
+  EXPECT_FALSE(torch::equal(network.forward(images, NormMode::kTraining, 6) - images, branch));
+}
+
+// timm 1.0.15, _efficientnet_builder.py: N(0, sqrt(2 / (k^2 out))) for convolutions, over the
+// groups for depthwise ones; attention's Xavier uniform; the classifier uniform within 1 /
+// sqrt(classes).
+TEST(Initialization, IsTimmsForEveryKindOfWeight) {
+  Architecture a = find_architecture("mnv4-hybrid-medium");
+  a.channels = 1;  // a dense stem whose filters look depthwise
+  ParameterStore store(lower(a));
+  store.initialize(3);
+  const auto deviation = [&](const char* name) { return store.full(name).std().item<double>(); };
+  const auto expect = [&](const char* name, double expected) {
+    EXPECT_NEAR(deviation(name) / expected, 1, 0.15) << name;
+  };
+  expect("conv_stem.weight", std::sqrt(2 / (9.0 * 32)));
+  expect("blocks.0.0.conv_exp.weight", std::sqrt(2 / (9.0 * 128)));
+  expect("blocks.1.0.dw_start.conv.weight", std::sqrt(2 / 9.0));
+  expect("blocks.1.0.dw_mid.conv.weight", std::sqrt(2 / 25.0));
+  expect("blocks.1.0.pw_exp.conv.weight", std::sqrt(2 / 192.0));
+  expect("blocks.2.4.attn.query.proj.weight", std::sqrt(2.0 / (160 + 256)));
+  expect("classifier.weight", 1 / std::sqrt(3.0 * 1000));
+  EXPECT_EQ(store.full("classifier.bias").abs().max().item<float>(), 0);
+  EXPECT_EQ(store.full("bn1.weight").min().item<float>(), 1);
+}
+
+// Standard deviation of the logits of a fresh network in evaluation mode. The released start is
+// published as 2.7e-16 (timm 1.0.15): numerically dead.
+TEST(Initialization, ReleasedHybridsAreDeadInEvaluationAndOursAlive) {
+  torch::NoGradGuard no_grad;
+  at::set_num_threads(2);
+  const Graph graph = lower(find_architecture("mnv4-hybrid-medium"));
+  ParameterStore store(graph);
+  const Executor network(graph, store);
+  torch::manual_seed(1);
+  const auto images = torch::randn({2, 3, 256, 256});
+  const auto deviation = [&](Initialization initialization) {
+    store.initialize(1, initialization);
+    return network.forward(images, NormMode::kRunning).std().item<double>();
+  };
+  const double released = deviation(Initialization::kReleased);
+  const double residual = deviation(Initialization::kResidual);
+  std::printf("standard deviation of fresh logits: released %.2g, residual %.2g\n", released,
+              residual);
+  EXPECT_LT(released, 1e-14);
+  EXPECT_GT(residual, 1e-2);
+  EXPECT_LT(residual, 1e5);
+}
+
+}  // namespace
+}  // namespace ridgewalk

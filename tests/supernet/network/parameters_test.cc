@@ -1,0 +1,133 @@
+#include "supernet/network/parameters.h"
+
+#include <gtest/gtest.h>
+
+#include "space/derived_spaces.h"
+#include "space/lowering.h"
+#include "supernet/network/executor.h"
+
+namespace ridgewalk {
+namespace {
+
+SearchSpace space() { return load_search_space("fashion-mnist"); }
+
+TEST(ParameterStore, SlicesAreViewsOfTheFirstChannels) {
+  ParameterStore store(space());
+  store.initialize(1);
+  const auto full = store.full("blocks.1.0.pw_exp.conv.weight");
+  const std::vector<int64_t> shape{full.size(0) / 2, full.size(1) / 2, 1, 1};
+  const auto slice = store.slice("blocks.1.0.pw_exp.conv.weight", shape);
+  EXPECT_EQ(slice.sizes().vec(), shape);
+  EXPECT_TRUE(slice.is_alias_of(store.values()));
+  EXPECT_TRUE(torch::equal(slice, full.narrow(0, 0, shape[0]).narrow(1, 0, shape[1])));
+}
+
+TEST(ParameterStore, RefusesUnknownNamesAndLargerShapes) {
+  ParameterStore store(space());
+  EXPECT_THROW(store.slice("blocks.9.0.conv.weight", {1}), std::out_of_range);
+  EXPECT_THROW(store.slice("conv_stem.weight", {1024, 1, 3, 3}), std::out_of_range);
+}
+
+TEST(ParameterStore, KeepsADepthwiseTensorAndANormForEachKernel) {
+  ParameterStore store(space());
+  EXPECT_EQ(store.full("blocks.1.1.dw_mid.k3.conv.weight").size(2), 3);
+  EXPECT_EQ(store.full("blocks.1.1.dw_mid.k5.conv.weight").size(2), 5);
+  EXPECT_EQ(store.full("blocks.1.1.dw_mid.k3.bn.weight").dim(), 1);
+  EXPECT_EQ(store.full("blocks.1.1.dw_mid.k5.bn.weight").dim(), 1);
+}
+
+TEST(ParameterStore, GradientsOfSlicesLandInTheirPlaceAndNowhereElse) {
+  ParameterStore store(space());
+  store.initialize(1);
+  const auto small = store.slice("classifier.weight", {10, 4});
+  (small * 3).sum().backward();
+  (small * 2).sum().backward();
+  store.collect_gradients();
+  EXPECT_EQ(store.grads().sum().item<double>(), 10 * 4 * 5);
+  EXPECT_EQ(store.grads().eq(5).sum().item<int64_t>(), 40);
+}
+
+TEST(ParameterStore, InitialisationDependsOnSeedAndNameAlone) {
+  ParameterStore one(space()), other(space());
+  one.initialize(7);
+  other.initialize(7);
+  EXPECT_TRUE(torch::equal(one.values(), other.values()));
+  other.initialize(8);
+  EXPECT_FALSE(torch::equal(one.values(), other.values()));
+}
+
+// The rule of weight sharing: a sampled architecture is the stand-alone network with the same
+// weights, for every choice of every block.
+TEST(ParameterStore, SampledArchitectureEqualsTheStandAloneNetworkWithTheSameWeights) {
+  torch::NoGradGuard no_grad;
+  at::set_num_threads(2);
+  const SearchSpace all = space();
+  ParameterStore shared(all);
+  shared.initialize(3);
+  std::mt19937_64 random(5);
+  const auto images = torch::rand({4, 1, 28, 28}).contiguous(torch::MemoryFormat::ChannelsLast);
+  for (int i = 0; i < 20; ++i) {
+    const Architecture architecture = decode(all, sample(all, random));
+    const Graph own = lower(architecture);
+    const Graph same = lower(architecture, Naming::kShared);
+    ParameterStore exact(own);
+    for (size_t op = 0; op < own.ops.size(); ++op) {
+      const auto own_parameters = parameters(own, int(op));
+      const auto shared_parameters = parameters(same, int(op));
+      for (size_t p = 0; p < own_parameters.size(); ++p) {
+        exact.full(own_parameters[p].name)
+            .copy_(shared.slice(shared_parameters[p].name, shared_parameters[p].shape));
+      }
+    }
+    const auto a = Executor(same, shared).forward(images, NormMode::kBatch);
+    const auto b = Executor(own, exact).forward(images, NormMode::kBatch);
+    EXPECT_TRUE(torch::allclose(a, b, 1e-4, 1e-4)) << i;
+  }
+}
+
+TEST(ParameterStore, WarmStartCopiesTheCommonPrefix) {
+  const SearchSpace all = space();
+  const SearchSpace coarse = coarse_space(all);
+  std::mt19937_64 random(2);
+  const SearchSpace fine = fine_space(all, decode(coarse, sample(coarse, random)));
+  ParameterStore before(coarse), after(fine);
+  before.initialize(1);
+  after.initialize(2);
+  after.copy_common(before);
+  const auto to = after.full("blocks.1.0.pw_proj.conv.weight");
+  const auto from = before.full("blocks.1.0.pw_proj.conv.weight");
+  EXPECT_TRUE(torch::equal(to, from.narrow(0, 0, to.size(0)).narrow(1, 0, to.size(1))));
+}
+
+// MobileNetV4, section 4: the instantiations share more than 95 % of the parameters. Reported for
+// the fine stage of the published-scale space from its largest coarse result.
+TEST(ShareInCommon, ExceedsNinetyFivePercentInTheFineStageAtPublishedScale) {
+  const SearchSpace mobile = load_search_space("mobile");
+  const SearchSpace coarse = coarse_space(mobile);
+  EXPECT_GT(share_in_common(fine_space(mobile, covering(coarse)[0])), 0.95);
+}
+
+// One block counted by hand: 3x3 and 5x5 depthwise before (8 channels) and after (32) the
+// expansion.
+TEST(ShareInCommon, CountsDepthwiseConvolutionsAndTheirNormsAsOptions) {
+  const SearchSpace tiny = search_space_from_yaml(R"(
+name: tiny
+resolution: 8
+channels: 1
+classes: 2
+stem: {kernel: 3, stride: 1, width: 8}
+stages:
+  - {block: uib, stride: 1, width: 8, depth: 1, expansion: 4, kernel1: [0, 3, 5], kernel2: [0, 3, 5]}
+head: {width: 16, features: 16}
+)",
+                                                  "tiny");
+  const double options = (9 + 25) * 8 + 2 * 2 * 8 + (9 + 25) * 32 + 2 * 2 * 32;
+  const double stem = 9 * 8 + 2 * 8;
+  const double pointwise = 8 * 32 + 2 * 32 + 32 * 8 + 2 * 8;
+  const double head = 8 * 16 + 2 * 16 + 16 * 16 + 2 * 16 + 16 * 2 + 2;
+  const double common = stem + pointwise + head;
+  EXPECT_DOUBLE_EQ(share_in_common(tiny), common / (common + options));
+}
+
+}  // namespace
+}  // namespace ridgewalk
