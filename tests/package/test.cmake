@@ -15,6 +15,6 @@ run(${CMAKE_COMMAND} -S ${SOURCE} -B ${folder}/build -G Ninja -DCMAKE_BUILD_TYPE
   -DCMAKE_PREFIX_PATH=${folder}/prefix)
 run(${CMAKE_COMMAND} --build ${folder}/build)
 run(${folder}/build/outside)
-if(NOT output STREQUAL "186005568 MACs, 140 choices\n")
+if(NOT output STREQUAL "186005568 MACs, 2.639 ms on pixel6-cpu\n5.3e+62 networks, 140 choices\n")
   message(FATAL_ERROR "the outside program printed: ${output}")
 endif()
