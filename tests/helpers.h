@@ -76,6 +76,12 @@ inline std::string error_of(const std::function<void()>& action) {
   return "";
 }
 
+// The action throws an Error whose text contains each of the parts.
+template <class... Parts>
+void expect_error(const std::function<void()>& action, const Parts&... parts) {
+  EXPECT_THAT(error_of(action), testing::AllOf(testing::HasSubstr(std::string(parts))...));
+}
+
 inline std::string replaced(std::string text, const std::string& from, const std::string& to) {
   const size_t at = text.find(from);
   EXPECT_NE(at, std::string::npos) << from;

@@ -10,6 +10,7 @@
 #include <jpeglib.h>
 #include <png.h>
 
+#include "space/random.h"
 #include "supernet/data/image.h"
 
 namespace ridgewalk {
@@ -26,7 +27,12 @@ inline Image image_of(int height, int width, int channels,
   return image;
 }
 
-// Grey, RGB or, of four channels, CMYK as Adobe has it.
+inline Image noise_image(int height, int width, int channels) {
+  Random random(1);
+  return image_of(height, width, channels, [&](int, int, int) { return int(random.below(256)); });
+}
+
+// Grey, RGB or, with four channels, CMYK with Adobe's inverted inks.
 inline std::string jpeg_of(const Image& image, bool progressive = false) {
   jpeg_compress_struct jpeg{};
   jpeg_error_mgr errors{};

@@ -1,7 +1,12 @@
 #include "supernet/network/parameters.h"
 
+#include <cmath>
+#include <cstdio>
+#include <random>
+
 #include <gtest/gtest.h>
 
+#include "space/catalog.h"
 #include "space/derived_spaces.h"
 #include "space/lowering.h"
 #include "supernet/network/executor.h"
@@ -97,6 +102,52 @@ TEST(ParameterStore, WarmStartCopiesTheCommonPrefix) {
   const auto to = after.full("blocks.1.0.pw_proj.conv.weight");
   const auto from = before.full("blocks.1.0.pw_proj.conv.weight");
   EXPECT_TRUE(torch::equal(to, from.narrow(0, 0, to.size(0)).narrow(1, 0, to.size(1))));
+}
+
+// timm 1.0.15, _efficientnet_builder.py: N(0, sqrt(2 / (k^2 out))) for convolutions, over the
+// groups for depthwise ones; attention's Xavier uniform; the classifier uniform within 1 /
+// sqrt(classes).
+TEST(Initialization, IsTimmsForEveryKindOfWeight) {
+  Architecture a = find_architecture("mnv4-hybrid-medium");
+  a.channels = 1;  // a dense stem whose filters look depthwise
+  ParameterStore store(lower(a));
+  store.initialize(3);
+  const auto deviation = [&](const char* name) { return store.full(name).std().item<double>(); };
+  const auto expect = [&](const char* name, double expected) {
+    EXPECT_NEAR(deviation(name) / expected, 1, 0.15) << name;
+  };
+  expect("conv_stem.weight", std::sqrt(2 / (9.0 * 32)));
+  expect("blocks.0.0.conv_exp.weight", std::sqrt(2 / (9.0 * 128)));
+  expect("blocks.1.0.dw_start.conv.weight", std::sqrt(2 / 9.0));
+  expect("blocks.1.0.dw_mid.conv.weight", std::sqrt(2 / 25.0));
+  expect("blocks.1.0.pw_exp.conv.weight", std::sqrt(2 / 192.0));
+  expect("blocks.2.4.attn.query.proj.weight", std::sqrt(2.0 / (160 + 256)));
+  expect("classifier.weight", 1 / std::sqrt(3.0 * 1000));
+  EXPECT_EQ(store.full("classifier.bias").abs().max().item<float>(), 0);
+  EXPECT_EQ(store.full("bn1.weight").min().item<float>(), 1);
+}
+
+// Standard deviation of the logits of a fresh network in evaluation mode. The released start is
+// published as 2.7e-16 (timm 1.0.15): numerically dead.
+TEST(Initialization, ReleasedHybridsAreDeadInEvaluationAndOursAlive) {
+  torch::NoGradGuard no_grad;
+  at::set_num_threads(2);
+  const Graph graph = lower(find_architecture("mnv4-hybrid-medium"));
+  ParameterStore store(graph);
+  const Executor network(graph, store);
+  torch::manual_seed(1);
+  const auto images = torch::randn({2, 3, 256, 256});
+  const auto deviation = [&](Initialization initialization) {
+    store.initialize(1, initialization);
+    return network.forward(images, NormMode::kRunning).std().item<double>();
+  };
+  const double released = deviation(Initialization::kReleased);
+  const double residual = deviation(Initialization::kResidual);
+  std::printf("standard deviation of fresh logits: released %.2g, residual %.2g\n", released,
+              residual);
+  EXPECT_LT(released, 1e-14);
+  EXPECT_GT(residual, 1e-2);
+  EXPECT_LT(residual, 1e5);
 }
 
 // MobileNetV4, section 4: the instantiations share more than 95 % of the parameters. Reported for

@@ -1,7 +1,6 @@
 // Soft labels: stored and read back, refused when damaged or of other images, and learned.
 #include "supernet/training/distillation.h"
 
-#include <filesystem>
 #include <fstream>
 
 #include <gtest/gtest.h>
@@ -9,19 +8,17 @@
 #include "space/error.h"
 #include "supernet/supernet.h"
 #include "tests/helpers.h"
-#include "tests/tiny_images.h"
+#include "tests/tiny_dataset.h"
 
 namespace ridgewalk {
 namespace {
 
 using testing::HasSubstr;
 
-class Distilling : public testing::Test {
+class Distilling : public TinyDataset {
  protected:
   static void SetUpTestSuite() {
-    at::set_num_threads(2);
-    folder_ = write_tiny_images(600, 200);
-    data_ = load_dataset("idx:" + folder_, 100, 1);
+    TinyDataset::SetUpTestSuite();
     TrainOptions options = training();
     options.epochs = 6;
     Trainer trainer(network(24), data_, options, {});
@@ -32,7 +29,7 @@ class Distilling : public testing::Test {
   }
   static void TearDownTestSuite() {
     teacher_.reset();
-    std::filesystem::remove_all(folder_);
+    TinyDataset::TearDownTestSuite();
   }
 
   static std::string weights() { return folder_ + "/teacher.safetensors"; }
@@ -76,8 +73,6 @@ class Distilling : public testing::Test {
     return options;
   }
 
-  static inline std::string folder_;
-  static inline Dataset data_;
   static inline std::unique_ptr<Teacher> teacher_;
 };
 

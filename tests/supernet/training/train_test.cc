@@ -1,0 +1,136 @@
+#include "supernet/training/train.h"
+
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+#include "space/decisions.h"
+#include "space/error.h"
+#include "supernet/formats/weights.h"
+#include "tests/tiny_dataset.h"
+
+namespace ridgewalk {
+namespace {
+
+class Training : public TinyDataset {
+ protected:
+  static Architecture network() {
+    std::mt19937_64 random(1);
+    SearchSpace space = load_search_space("fashion-mnist");
+    Architecture architecture = decode(space, sample(space, random));
+    return architecture;
+  }
+  static TrainOptions options() {
+    TrainOptions options;
+    options.epochs = 2;
+    options.batch_size = 50;
+    options.optimizer = {.kind = OptimizerKind::kAdamW, .learning_rate = 0.005};
+    options.augmentation = {.shift = 1, .flip = true};
+    options.seed = 3;
+    return options;
+  }
+
+  // All that has a state or draws: averages, clipping, dropout.
+  static TrainOptions averaged() {
+    TrainOptions all = options();
+    all.ema = 0.99;
+    all.optimizer.clip_norm = 1;
+    all.optimizer.l2 = 1e-4;
+    return all;
+  }
+  static Architecture regularized() {
+    Architecture architecture = network();
+    architecture.regularization = {.drop_path = 0.1, .dropout = 0.2};
+    return architecture;
+  }
+};
+
+TEST_F(Training, LearnsAndRepeatsItselfBitForBitAfterAResume) {
+  Trainer whole(regularized(), data_, averaged(), {});
+  const double first = whole.advance();
+  while (whole.step() < whole.steps() / 2) whole.advance();
+  TensorFile saved;
+  for (const auto& [name, tensor] : whole.state()) saved.tensors.emplace_back(name, tensor.clone());
+  const int at = whole.step();
+  double last = 0;
+  while (whole.step() < whole.steps()) last = whole.advance();
+  EXPECT_LT(last, first);
+  EXPECT_GT(whole.evaluate(data_.test).top1, 0.5);
+
+  Trainer resumed(regularized(), data_, averaged(), {});
+  restore(resumed.state(), saved, "checkpoint");
+  resumed.set_step(at);
+  while (resumed.step() < resumed.steps()) resumed.advance();
+  EXPECT_TRUE(torch::equal(whole.parameters().values(), resumed.parameters().values()));
+  EXPECT_TRUE(torch::equal(whole.result().values(), resumed.result().values()));
+}
+
+TEST_F(Training, EvaluatesAndSavesTheAverageOfTheWeights) {
+  TrainOptions with_average = options();
+  with_average.ema = 0.5;
+  Trainer trainer(network(), data_, with_average, {});
+  torch::Tensor average = trainer.parameters().values().clone();
+  for (int step = 0; step < 3; ++step) {
+    trainer.advance();
+    const double decay = std::min(0.5, (1.0 + step) / (10.0 + step));
+    average = decay * average + (1 - decay) * trainer.parameters().values();
+  }
+  EXPECT_TRUE(torch::allclose(trainer.result().values(), average));
+  EXPECT_FALSE(torch::allclose(trainer.parameters().values(), average));
+  ParameterStore store(trainer.network().graph());
+  store.values().copy_(average);
+  const double loss = evaluate(Executor(trainer.network().graph(), store), data_, data_.test,
+                               NormMode::kRunning, {}, 500)
+                          .loss;
+  EXPECT_NEAR(trainer.evaluate(data_.test).loss, loss, 1e-4);
+
+  // Nothing of the training changes.
+  Trainer plain(network(), data_, options(), {});
+  for (int step = 0; step < 3; ++step) plain.advance();
+  EXPECT_TRUE(torch::equal(plain.parameters().values(), trainer.parameters().values()));
+  EXPECT_TRUE(torch::equal(plain.result().values(), trainer.parameters().values()));
+}
+
+TEST_F(Training, EvaluatesAShareOfASplit) {
+  const Trainer trainer(network(), data_, options(), {});
+  EXPECT_EQ(trainer.evaluate(data_.train, 500).loss, trainer.evaluate(data_.train).loss);
+  ImageSet every_fifth{data_.train.images.slice(0, 0, 500, 5).contiguous(),
+                       data_.train.labels.slice(0, 0, 500, 5).contiguous()};
+  EXPECT_EQ(trainer.evaluate(data_.train, 100).loss, trainer.evaluate(every_fifth).loss);
+}
+
+TEST_F(Training, RefusesANetworkOfOtherChannelsOrClasses) {
+  Architecture architecture = network();
+  architecture.classes = 11;
+  EXPECT_THROW(Trainer(architecture, data_, options(), {}), Error);
+}
+
+TEST_F(Training, StartsFromGivenWeights) {
+  Trainer trainer(network(), data_, options(), {});
+  trainer.advance();
+  TrainOptions from = options();
+  from.initial_weights = folder_ + "/weights.safetensors";
+  save_weights(from.initial_weights, trainer.parameters());
+  const Trainer tuned(network(), data_, from, {});
+  EXPECT_TRUE(torch::equal(tuned.state()[0].second, trainer.parameters().values()));
+}
+
+TEST_F(Training, DropsAsTheArchitectureSaysUnlessTold) {
+  Architecture architecture = network();
+  architecture.regularization = {.drop_path = 0.5, .dropout = 0.5};
+  TrainOptions plain = options();
+  plain.drop_path = plain.dropout = 0;
+  const double undropped = Trainer(network(), data_, options(), {}).advance();
+  EXPECT_EQ(Trainer(architecture, data_, plain, {}).advance(), undropped);
+  const double dropped = Trainer(architecture, data_, options(), {}).advance();
+  EXPECT_NE(dropped, undropped);
+  EXPECT_EQ(Trainer(architecture, data_, options(), {}).advance(), dropped);
+  // The option is a peak, whatever the architecture's rate is.
+  TrainOptions peak = options();
+  peak.drop_path = 0.5;
+  architecture.regularization.flat_drop_path = true;
+  EXPECT_EQ(Trainer(architecture, data_, peak, {}).advance(), dropped);
+}
+
+}  // namespace
+}  // namespace ridgewalk
