@@ -5,6 +5,7 @@
 #include <limits>
 #include <numeric>
 #include <random>
+#include <set>
 
 #include "roofline/nonnegative.h"
 #include "space/error.h"
@@ -18,10 +19,26 @@ constexpr double kHighestDepthwiseCost = 64;
 
 using Networks = std::vector<const Measured*>;
 
-Networks all_of(const std::vector<Measured>& networks) {
+Networks all_of(const std::vector<Measured>& rows) {
   Networks pointers;
-  for (const Measured& network : networks) pointers.push_back(&network);
+  for (const Measured& row : rows) pointers.push_back(&row);
   return pointers;
+}
+
+RowsOfNetworks rows_by_network(const std::vector<Measured>& rows) {
+  std::vector<std::string> networks;
+  for (const Measured& row : rows) networks.push_back(row.network);
+  return rows_of_networks(networks);
+}
+
+size_t count_networks(const Networks& rows) {
+  std::set<std::string_view> names;
+  for (const Measured* row : rows) names.insert(row->network);
+  return names.size();
+}
+
+size_t unknowns_of(const FitTerms& terms, std::optional<MacsPerByte> ridge_point) {
+  return 1u + !ridge_point + terms.depthwise_cost + terms.op_overhead + terms.floor;
 }
 
 Macs roofline_macs(const NetworkWork& work, MacsPerByte ridge_point, double depthwise_cost) {
@@ -175,12 +192,10 @@ Seconds Fit::predict(const NetworkWork& work) const {
 }
 
 Fit fit(const Networks& networks, const FitTerms& terms, std::optional<MacsPerByte> ridge_point) {
-  const size_t unknowns =
-      1u + !ridge_point + terms.depthwise_cost + terms.op_overhead + terms.floor;
-  if (networks.size() < unknowns) {
+  const size_t unknowns = unknowns_of(terms, ridge_point), distinct = count_networks(networks);
+  if (distinct < unknowns) {
     throw Error("a fit of " + std::to_string(unknowns) +
-                " figures needs at least as many networks; " + "there are " +
-                std::to_string(networks.size()));
+                " figures needs at least as many networks; there are " + std::to_string(distinct));
   }
   if (!terms.depthwise_cost) return fit_ridge_point(networks, terms, ridge_point, 1).fit;
   return search_log(
@@ -207,18 +222,27 @@ HeldOut cross_validate(const std::vector<Measured>& networks, const FitTerms& te
                        std::optional<MacsPerByte> ridge_point, uint64_t seed) {
   constexpr size_t kLeaveOneOutUpTo = 60;
   constexpr size_t kParts = 10;
-  const size_t n = networks.size();
+  const RowsOfNetworks rows = rows_by_network(networks);
+  const size_t n = rows.size();
   const size_t parts = n <= kLeaveOneOutUpTo ? n : kParts;
+  const size_t unknowns = unknowns_of(terms, ridge_point);
+  if (n <= unknowns) {
+    throw Error("a fit of " + std::to_string(unknowns) + " figures, judged on networks held out, " +
+                "needs at least " + std::to_string(unknowns + 1) + " networks; there are " +
+                std::to_string(n));
+  }
   std::vector<size_t> order(n);
   std::iota(order.begin(), order.end(), size_t{0});
   std::shuffle(order.begin(), order.end(), std::mt19937_64(seed));
-  HeldOut held_out = empty_predictions(n);
+  HeldOut held_out = empty_predictions(networks.size());
   for (size_t part = 0; part < parts; ++part) {
     Networks train, test;
     std::vector<size_t> places;
     for (size_t i = 0; i < n; ++i) {
-      if (i % parts == part) places.push_back(order[i]);
-      (i % parts == part ? test : train).push_back(&networks[order[i]]);
+      for (size_t row : rows[order[i]]) {
+        if (i % parts == part) places.push_back(row);
+        (i % parts == part ? test : train).push_back(&networks[row]);
+      }
     }
     predict_into(held_out, train, test, places, terms, ridge_point);
   }
@@ -236,17 +260,23 @@ HeldOut hold_out(const std::vector<Measured>& train, const std::vector<Measured>
 
 RidgeCertainty ridge_certainty(const std::vector<Measured>& networks, const FitTerms& terms,
                                uint64_t seed) {
+  const RowsOfNetworks rows = rows_by_network(networks);
+  if (rows.size() < kFewestResampled) return {};
   // A resample of thousands of networks costs a whole fit; they need fewer of them.
-  const int resamples = networks.size() <= 200 ? 200 : 40;
-  const auto ridge_of = [&](const std::vector<size_t>& drawn) {
-    Networks resample;
-    for (size_t index : drawn) resample.push_back(&networks[index]);
-    return fit(resample, terms).ridge_point.value;
-  };
-  const Interval interval = bootstrap(networks.size(), resamples, seed, 0.9, ridge_of);
-  const bool is_inside =
-      interval.low > kLowestRidgePoint && interval.high < 0.99 * kHighestRidgePoint;
-  return {.interval = interval, .is_determined = is_inside && interval.high <= 2 * interval.low};
+  const int resamples = rows.size() <= 200 ? 200 : 40;
+  std::vector<double> ridge_points;
+  resample(rows.size(), resamples, seed, [&](const std::vector<size_t>& drawn) {
+    Networks sample;
+    for (size_t network : drawn) {
+      for (size_t row : rows[network]) sample.push_back(&networks[row]);
+    }
+    if (count_networks(sample) < unknowns_of(terms, std::nullopt)) return;
+    ridge_points.push_back(fit(sample, terms).ridge_point.value);
+  });
+  const Interval ends = middle(ridge_points, 0.9);
+  const bool is_inside = ends.low > kLowestRidgePoint && ends.high < 0.99 * kHighestRidgePoint;
+  return {.interval = percentile_interval(rows.size(), ridge_points, 0.9),
+          .is_determined = is_inside && ends.high <= 2 * ends.low};
 }
 
 }  // namespace ridgewalk

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "roofline/intervals.h"
 #include "roofline/latency_curve.h"
-#include "roofline/statistics.h"
 
 namespace ridgewalk {
 
@@ -24,6 +24,9 @@ NetworkWork network_work(const std::string& name, const Graph& graph, DataType t
 struct Measured {
   NetworkWork work;
   Seconds latency;
+  // Which network it is of. Rows of one network are one draw: they are held out together, drawn
+  // together, and are no evidence of more than one network.
+  std::string network;
 };
 
 // The terms that a fit may use beside ridge point and peak.
@@ -45,11 +48,11 @@ struct Fit {
 
 // Least squares on relative error, sum of (predicted / measured - 1)^2: over the ridge point, 0 to
 // 1000, and the depthwise cost, 1 to 64, by search; over all else, never below 0, exactly. A given
-// ridge point is kept. Needs at least as many networks as unknowns; throws Error otherwise.
+// ridge point is kept. Throws Error with fewer networks than unknowns.
 Fit fit(const std::vector<const Measured*>& networks, const FitTerms& terms,
         std::optional<MacsPerByte> ridge_point = std::nullopt);
 
-// One number a network times one fitted constant: what a roofline must beat.
+// One number per network times one fitted constant: what a roofline must beat.
 enum class Baseline { kMacs, kOps, kBytes, kConstant };
 inline constexpr Baseline kBaselines[] = {Baseline::kMacs, Baseline::kOps, Baseline::kBytes,
                                           Baseline::kConstant};
@@ -58,21 +61,24 @@ std::string_view to_string(Baseline baseline);
 // Predictions for networks that the fit did not see, in the order of `networks`.
 struct HeldOut {
   std::vector<double> roofline;                // seconds
-  std::vector<std::vector<double>> baselines;  // one list a Baseline
+  std::vector<std::vector<double>> baselines;  // one list per Baseline
 };
 
-// Leave-one-out up to 60 networks, ten shuffled parts above.
+// One network at a time up to 60 networks, ten shuffled parts above; all rows of a network are in
+// one part. Throws Error where the networks that remain are fewer than the unknowns of the fit.
 HeldOut cross_validate(const std::vector<Measured>& networks, const FitTerms& terms,
                        std::optional<MacsPerByte> ridge_point, uint64_t seed);
-// Fitted on `train`, predicted for `test`.
+// Fitted on `train`, predicted for `test`, which has none of the same networks.
 HeldOut hold_out(const std::vector<Measured>& train, const std::vector<Measured>& test,
                  const FitTerms& terms, std::optional<MacsPerByte> ridge_point);
 
-// The ridge points of 90 % of bootstrap resamples of the networks. The data determine the ridge
-// point where the ends of that interval are within a factor of two and neither is an end of the
-// search.
+// The middle 90 % of the ridge points of bootstrap resamples of the networks; resamples with fewer
+// networks than unknowns are left out. The data determine the ridge point where the ends of that
+// interval are within a factor of two and neither is an end of the search. There is no interval
+// where all resamples agree to four digits, or with fewer than kFewestResampled networks, which
+// determine nothing.
 struct RidgeCertainty {
-  Interval interval;
+  std::optional<Interval> interval;
   bool is_determined = false;
 };
 RidgeCertainty ridge_certainty(const std::vector<Measured>& networks, const FitTerms& terms,

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <filesystem>
+#include <iterator>
+#include <set>
 #include <sstream>
 
 #include <boost/tokenizer.hpp>
@@ -27,8 +30,10 @@ std::string trimmed(const std::string& text) {
 }
 
 std::vector<Line> split(const std::string& text, const std::string& file) {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";  // spreadsheets begin UTF-8 with it
   std::vector<Line> lines;
-  std::istringstream stream(text);
+  std::istringstream stream(text.starts_with(kByteOrderMark) ? text.substr(kByteOrderMark.size())
+                                                             : text);
   int number = 0;
   for (std::string line; std::getline(stream, line);) {
     ++number;
@@ -39,13 +44,32 @@ std::vector<Line> split(const std::string& text, const std::string& file) {
         row.cells.push_back(trimmed(cell));
       }
     } catch (const boost::escaped_list_error&) {
-      throw Error(file, number, "a quote or backslash that does not end; \"a,b\" quotes a comma");
+      throw Error(file, number,
+                  "a quote or backslash is not closed; write \"a,b\" for a cell with a comma");
     }
   }
   return lines;
 }
 
-// Seconds in one of the column's unit, 0 for a column that is no latency.
+std::string listed(const std::vector<std::string>& names) {
+  std::string list;
+  for (const std::string& name : names) list += " " + name;
+  return list;
+}
+
+void check_header(const std::vector<std::string>& header, const std::string& file, int line) {
+  std::set<std::string> seen;
+  for (const std::string& name : header) {
+    if (!name.empty() && !seen.insert(name).second) {
+      throw Error(file, line, "two columns are named '" + name + "'; rename or remove one");
+    }
+  }
+  if (!seen.contains("network")) {
+    throw Error(file, line, "no column is named 'network'; there are:" + listed(header));
+  }
+}
+
+// Seconds in one of the column's units, 0 for a column that is not a latency.
 double unit_of(const std::string& column) {
   for (const auto& [suffix, seconds] : kUnits) {
     if (column.size() > suffix.size() && column.ends_with(suffix)) return seconds;
@@ -56,21 +80,19 @@ double unit_of(const std::string& column) {
 std::string latency_column(const std::vector<std::string>& header, const std::string& wanted,
                            const std::string& file, int line) {
   std::vector<std::string> latencies;
-  std::string list;
-  for (const std::string& name : header) {
-    if (unit_of(name) == 0) continue;
-    latencies.push_back(name);
-    list += " " + name;
-  }
+  std::copy_if(header.begin(), header.end(), std::back_inserter(latencies),
+               [](const std::string& name) { return unit_of(name) > 0; });
   if (latencies.empty()) {
-    throw Error(file, line, "no column holds a latency; name it with _s, _ms or _us at its end");
+    throw Error(file, line,
+                "no column holds a latency; its name must end in _s, _ms or _us; there are:" +
+                    listed(header));
   }
   if (wanted.empty()) {
     if (latencies.size() == 1) return latencies[0];
-    throw Error(file, line, "several latencies; choose one with --latency:" + list);
+    throw Error(file, line, "several latencies; choose one with --latency:" + listed(latencies));
   }
   if (std::find(latencies.begin(), latencies.end(), wanted) != latencies.end()) return wanted;
-  throw Error(file, line, "no latency column '" + wanted + "'; there are:" + list);
+  throw Error(file, line, "no latency column '" + wanted + "'; there are:" + listed(latencies));
 }
 
 template <class T>
@@ -92,16 +114,24 @@ bool is_missing(std::string cell) {
 
 }  // namespace
 
+std::string network_beside(const std::string& table, const std::string& network) {
+  const std::filesystem::path path(network);
+  const bool is_path =
+      path.has_parent_path() || path.extension() == ".yaml" || path.extension() == ".yml";
+  if (!is_path || path.is_absolute()) return network;
+  const std::filesystem::path beside = std::filesystem::path(table).parent_path() / path;
+  std::error_code unreadable;
+  return std::filesystem::exists(beside, unreadable) ? beside.string() : network;
+}
+
 Measurements read_measurements(const std::string& text, const std::string& file,
                                const std::string& column) {
   const std::vector<Line> lines = split(text, file);
   if (lines.empty()) throw Error(file, 1, "empty; the first line names the columns");
   const std::vector<std::string>& header = lines[0].cells;
   const int header_line = lines[0].number;
+  check_header(header, file, header_line);
   const std::string latency = latency_column(header, column, file, header_line);
-  if (std::find(header.begin(), header.end(), "network") == header.end()) {
-    throw Error(file, header_line, "no column is named 'network'");
-  }
   Measurements result;
   for (size_t i = 1; i < lines.size(); ++i) {
     const auto& [cells, line] = lines[i];

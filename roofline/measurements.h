@@ -21,11 +21,15 @@ struct Measurements {
   int not_measured = 0;  // rows whose cell of this column is empty, "-" or "failed"
 };
 
-// The rows of one column of a table whose first line names its columns: `network`, the latency's,
-// whose name ends in _s, _ms or _us, and if wanted resolution, channels and classes. Without a
-// `column` the table's only latency column. Lines that start with # are comments. Throws Error with
-// file and line.
+// The rows of one column of a table whose first line names its columns: `network`, a latency, whose
+// name ends in _s, _ms or _us, and optionally resolution, channels and classes. Without a `column`
+// the table's only latency column. Lines that start with # are comments; a byte order mark and
+// CRLF are accepted. Throws Error with file and line.
 Measurements read_measurements(const std::string& text, const std::string& file,
                                const std::string& column);
+
+// `network` of a row as find_architecture() takes it: a relative path (with a folder, or ending in
+// .yaml or .yml) is looked for beside the table first, then in the working directory.
+std::string network_beside(const std::string& table, const std::string& network);
 
 }  // namespace ridgewalk

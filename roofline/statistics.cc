@@ -4,10 +4,8 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <iterator>
 #include <limits>
 #include <numeric>
-#include <random>
 
 #include <boost/math/statistics/bivariate_statistics.hpp>
 
@@ -140,43 +138,6 @@ Agreement agreement(std::span<const double> predicted, std::span<const double> m
           .within_5 = share_within(0.05),
           .within_10 = share_within(0.1),
           .within_20 = share_within(0.2)};
-}
-
-void resample(size_t n, int resamples, uint64_t seed,
-              const std::function<void(const std::vector<size_t>& drawn)>& use) {
-  std::mt19937_64 generator(seed);
-  std::vector<size_t> drawn(n);
-  for (int i = 0; i < resamples; ++i) {
-    for (size_t& index : drawn) index = size_t(generator() % n);
-    use(drawn);
-  }
-}
-
-std::vector<Agreement> resampled_agreement(std::span<const double> predicted,
-                                           std::span<const double> measured, int resamples,
-                                           uint64_t seed) {
-  std::vector<Agreement> result;
-  std::vector<double> p(predicted.size()), m(predicted.size());
-  resample(predicted.size(), resamples, seed, [&](const std::vector<size_t>& drawn) {
-    for (size_t i = 0; i < drawn.size(); ++i) p[i] = predicted[drawn[i]], m[i] = measured[drawn[i]];
-    result.push_back(agreement(p, m));
-  });
-  return result;
-}
-
-Interval middle(const std::vector<double>& values, double coverage) {
-  std::vector<double> kept;
-  std::copy_if(values.begin(), values.end(), std::back_inserter(kept),
-               [](double value) { return !std::isnan(value); });
-  return {.low = quantile(kept, (1 - coverage) / 2), .high = quantile(kept, (1 + coverage) / 2)};
-}
-
-Interval bootstrap(size_t n, int resamples, uint64_t seed, double coverage,
-                   const std::function<double(const std::vector<size_t>&)>& statistic) {
-  std::vector<double> values;
-  resample(n, resamples, seed,
-           [&](const std::vector<size_t>& drawn) { values.push_back(statistic(drawn)); });
-  return middle(values, coverage);
 }
 
 }  // namespace ridgewalk

@@ -1,8 +1,6 @@
 // How well predictions agree with measurements.
 #pragma once
 
-#include <cstdint>
-#include <functional>
 #include <span>
 #include <vector>
 
@@ -23,7 +21,7 @@ double kendall_tau_b(std::span<const double> a, std::span<const double> b);
 double four_digits(double value);
 
 double mean(std::span<const double> values);
-// Of a sorted copy, linear between neighbours; `fraction` in [0, 1]. NaN where there is none.
+// Linear between neighbours of the sorted values; `fraction` in [0, 1]. NaN without values.
 double quantile(std::vector<double> values, double fraction);
 
 // Interquartile range over median.
@@ -33,7 +31,7 @@ double relative_spread(const std::vector<double>& values);
 // nothing is predicted.
 double best_factor(std::span<const double> predicted, std::span<const double> measured);
 
-// How predictions meet measurements, both above 0.
+// How well predictions meet measurements, both above 0.
 struct Agreement {
   double spearman = 0;
   double kendall_tau_b = 0;
@@ -44,27 +42,5 @@ struct Agreement {
   double within_20 = 0;
 };
 Agreement agreement(std::span<const double> predicted, std::span<const double> measured);
-
-// Calls `use` with n indices drawn with replacement, so many times (Efron's bootstrap, 1979).
-void resample(size_t n, int resamples, uint64_t seed,
-              const std::function<void(const std::vector<size_t>& drawn)>& use);
-
-// The agreement of resamples of the networks with replacement.
-std::vector<Agreement> resampled_agreement(std::span<const double> predicted,
-                                           std::span<const double> measured, int resamples,
-                                           uint64_t seed);
-
-struct Interval {
-  double low = 0;
-  double high = 0;
-};
-
-// The middle `coverage` of the values; those that are NaN are left out.
-Interval middle(const std::vector<double>& values, double coverage);
-
-// Percentile bootstrap: the middle `coverage` of `statistic` over `resamples` draws of n indices
-// with replacement.
-Interval bootstrap(size_t n, int resamples, uint64_t seed, double coverage,
-                   const std::function<double(const std::vector<size_t>&)>& statistic);
 
 }  // namespace ridgewalk

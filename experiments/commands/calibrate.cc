@@ -87,9 +87,11 @@ void fit_effective(const std::vector<TimedNetwork>& networks, const std::string&
                    Profile& profile) {
   std::vector<Measured> measured;
   for (const TimedNetwork& network : networks) {
+    // calibration_networks() has no network twice.
     measured.push_back(
         {network_work(network.graph.name, network.graph, profile.data_type, ByteConvention::kMnv4),
-         {network.timing.median_seconds}});
+         {network.timing.median_seconds},
+         std::to_string(measured.size())});
   }
   std::vector<const Measured*> all;
   for (const Measured& one : measured) all.push_back(&one);

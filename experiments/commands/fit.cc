@@ -1,9 +1,14 @@
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <iterator>
+#include <map>
+#include <set>
 
 #include <fmt/format.h>
 
 #include "experiments/commands/command_line.h"
+#include "experiments/evidence/figure.h"
 #include "roofline/fit.h"
 #include "roofline/measurements.h"
 #include "space/catalog.h"
@@ -53,9 +58,10 @@ Decisions parse_decisions(const std::string& text) {
   return decisions;
 }
 
-Architecture architecture_of(const Measurement& row, const Question& question) {
+Architecture architecture_of(const Measurement& row, const std::string& file,
+                             const Question& question) {
   Architecture architecture = question.space ? decode(*question.space, parse_decisions(row.network))
-                                             : find_architecture(row.network);
+                                             : find_architecture(network_beside(file, row.network));
   if (row.resolution) architecture.resolution = *row.resolution;
   if (row.channels) architecture.channels = *row.channels;
   if (row.classes) architecture.classes = *row.classes;
@@ -63,24 +69,65 @@ Architecture architecture_of(const Measurement& row, const Question& question) {
   return architecture;
 }
 
+// What makes two rows of a table one network: all but names and the number of classes.
+std::string identity_of(Architecture architecture) {
+  architecture.name = "network";
+  architecture.classes = 1;
+  return to_yaml(architecture);
+}
+
 struct Table {
   std::vector<Measured> networks;
   int not_measured = 0;
+  int repeats = 0;  // rows of a network, with as many classes, that an earlier row has
 };
 
+// Each network once, with the median of its latencies.
 Table read_table(const std::string& file, const std::string& column, const Question& question) {
   const Measurements measurements = read_measurements(read_file(file), file, column);
-  Table table{.networks = {}, .not_measured = measurements.not_measured};
+  Table table{.networks = {}, .not_measured = measurements.not_measured, .repeats = 0};
+  std::map<std::pair<std::string, int>, size_t> places;  // by network and classes
+  std::vector<std::vector<double>> seconds;
   for (const Measurement& row : measurements.rows) {
     try {
-      table.networks.push_back({network_work(row.network, lower(architecture_of(row, question)),
-                                             question.type, question.convention),
-                                row.latency});
+      const Architecture architecture = architecture_of(row, file, question);
+      const std::string network = identity_of(architecture);
+      const auto [place, is_new] =
+          places.emplace(std::pair(network, architecture.classes), table.networks.size());
+      if (is_new) {
+        table.networks.push_back(
+            {network_work(row.network, lower(architecture), question.type, question.convention),
+             {},
+             network});
+        seconds.emplace_back();
+      } else {
+        ++table.repeats;
+      }
+      seconds[place->second].push_back(row.latency.value);
     } catch (const Error& error) {
       throw Error(file, row.line, error.what());
     }
   }
+  for (size_t i = 0; i < seconds.size(); ++i) {
+    table.networks[i].latency = {quantile(seconds[i], 0.5)};
+  }
   return table;
+}
+
+// The networks of a test table that the fit has not seen. Throws Error where fewer than 2 remain.
+std::vector<Measured> unseen(const std::vector<Measured>& test, const std::vector<Measured>& fitted,
+                             const std::string& file) {
+  std::set<std::string> seen;
+  for (const Measured& network : fitted) seen.insert(network.network);
+  std::vector<Measured> kept;
+  std::copy_if(test.begin(), test.end(), std::back_inserter(kept),
+               [&](const Measured& network) { return !seen.contains(network.network); });
+  if (kept.size() < 2) {
+    throw Error(file, 0,
+                fmt::format("has {} of {} networks that were not fitted; a test needs at least 2",
+                            kept.size(), test.size()));
+  }
+  return kept;
 }
 
 std::vector<double> latencies(const std::vector<Measured>& networks) {
@@ -89,57 +136,84 @@ std::vector<double> latencies(const std::vector<Measured>& networks) {
   return values;
 }
 
-// {spearman: {value, low, high}, ...}; rank correlations of a constant are left out.
-Json agreement_json(const std::vector<double>& predicted, const std::vector<double>& measured,
-                    bool has_ranks, uint64_t seed) {
-  struct Figure {
-    const char* name;
-    double Agreement::*field;
-    bool is_rank;
-  };
-  constexpr Figure kFigures[] = {{"spearman", &Agreement::spearman, true},
-                                 {"kendall_tau_b", &Agreement::kendall_tau_b, true},
-                                 {"mean_error", &Agreement::mean_error, false},
-                                 {"median_error", &Agreement::median_error, false},
-                                 {"within_10_percent", &Agreement::within_10, false}};
+// How predictions of networks held out meet their measurements.
+struct Judgement {
+  std::string predictor;
+  Figure spearman, kendall_tau_b, mean_error, median_error, within_10;
+};
+
+Judgement judge(const std::string& predictor, const std::vector<double>& predicted,
+                const std::vector<Measured>& networks, uint64_t seed) {
+  const std::vector<double> measured = latencies(networks);
+  std::vector<std::string> names;
+  for (const Measured& network : networks) names.push_back(network.network);
+  const RowsOfNetworks rows = rows_of_networks(names);
   const Agreement whole = agreement(predicted, measured);
   const std::vector<Agreement> resampled =
-      resampled_agreement(predicted, measured, kResamples, seed);
-  Json result;
-  for (const Figure& figure : kFigures) {
-    if (figure.is_rank && !has_ranks) {
-      result[figure.name] = nullptr;
-      continue;
-    }
+      resampled_agreement(predicted, measured, rows, kResamples, seed);
+  const auto values_of = [&](double Agreement::*figure) {
     std::vector<double> values;
-    for (const Agreement& one : resampled) values.push_back(one.*figure.field);
-    const Interval interval = middle(values, kCoverage);
-    result[figure.name] = {
-        {"value", whole.*figure.field}, {"low", interval.low}, {"high", interval.high}};
-  }
-  return result;
+    for (const Agreement& one : resampled) values.push_back(one.*figure);
+    return values;
+  };
+  const auto correlation = [&](RankCorrelation kind, double Agreement::*figure) {
+    return Figure{whole.*figure, correlation_interval(kind, whole.*figure, rows.size(), kCoverage,
+                                                      values_of(figure))};
+  };
+  const auto error = [&](double Agreement::*figure) {
+    return Figure{whole.*figure, percentile_interval(rows.size(), values_of(figure), kCoverage)};
+  };
+  return {.predictor = predictor,
+          .spearman = correlation(RankCorrelation::kSpearman, &Agreement::spearman),
+          .kendall_tau_b = correlation(RankCorrelation::kKendall, &Agreement::kendall_tau_b),
+          .mean_error = error(&Agreement::mean_error),
+          .median_error = error(&Agreement::median_error),
+          .within_10 = {whole.within_10, share_interval(whole.within_10, rows.size(), kCoverage)}};
 }
 
-Json held_out_json(const HeldOut& held_out, const std::vector<double>& measured, uint64_t seed) {
-  Json result;
-  result["roofline"] = agreement_json(held_out.roofline, measured, true, seed);
+// The roofline first, then what it must beat. A constant orders nothing.
+std::vector<Judgement> judge_all(const HeldOut& held_out, const std::vector<Measured>& networks,
+                                 uint64_t seed) {
+  std::vector<Judgement> judgements{judge("roofline", held_out.roofline, networks, seed)};
   for (size_t b = 0; b < std::size(kBaselines); ++b) {
-    result[std::string(to_string(kBaselines[b]))] =
-        agreement_json(held_out.baselines[b], measured, kBaselines[b] != Baseline::kConstant, seed);
+    Judgement& judgement = judgements.emplace_back(
+        judge(std::string(to_string(kBaselines[b])), held_out.baselines[b], networks, seed));
+    if (kBaselines[b] != Baseline::kConstant) continue;
+    judgement.spearman = judgement.kendall_tau_b = {NAN, {}};
+  }
+  return judgements;
+}
+
+Json judgements_json(const std::vector<Judgement>& judgements) {
+  const auto correlation = [](const Figure& figure) {
+    return std::isnan(figure.value) ? Json() : figure_json(figure);
+  };
+  Json result;
+  for (const Judgement& judgement : judgements) {
+    result[judgement.predictor] = {{"spearman", correlation(judgement.spearman)},
+                                   {"kendall_tau_b", correlation(judgement.kendall_tau_b)},
+                                   {"mean_error", figure_json(judgement.mean_error)},
+                                   {"median_error", figure_json(judgement.median_error)},
+                                   {"within_10_percent", figure_json(judgement.within_10)}};
   }
   return result;
 }
 
-std::string figure_text(const Json& figure, bool as_percent) {
-  if (figure.is_null() || figure["value"].is_null()) return fmt::format("{:>23}", "-");
-  const auto value = [&](const char* name) { return figure[name].get<double>(); };
-  const double scale = as_percent ? 100 : 1;
-  const char* form = as_percent ? "{:.1f} [{:.1f}, {:.1f}]" : "{:.3f} [{:.3f}, {:.3f}]";
-  return fmt::format("{:>23}", fmt::format(fmt::runtime(form), scale * value("value"),
-                                           scale * value("low"), scale * value("high")));
+void print(const std::vector<Judgement>& judgements) {
+  fmt::print("{:<16}{:>23}{:>23}{:>23}{:>23}{:>23}\n", "", "Spearman", "Kendall tau-b",
+             "mean error %", "median error %", "within 10 %");
+  std::vector<Figure> figures;
+  for (const Judgement& j : judgements) {
+    fmt::print("{:<16}{:>23}{:>23}{:>23}{:>23}{:>23}\n", j.predictor, figure_text(j.spearman, 1, 3),
+               figure_text(j.kendall_tau_b, 1, 3), figure_text(j.mean_error, 100, 1),
+               figure_text(j.median_error, 100, 1), figure_text(j.within_10, 100, 1));
+    figures.insert(figures.end(),
+                   {j.spearman, j.kendall_tau_b, j.mean_error, j.median_error, j.within_10});
+  }
+  fmt::print("brackets: {:.0f} % intervals: {}\n", 100 * kCoverage, interval_methods(figures));
 }
 
-void print(const Json& result) {
+void print(const Json& result, const std::vector<Judgement>& judgements) {
   fmt::print("{:<28} {:>12} {:>12} {:>8} {:>8}\n", "network", "measured ms", "fitted ms", "error %",
              "held out");
   for (const Json& network : result["networks"]) {
@@ -148,20 +222,11 @@ void print(const Json& result) {
                network["fitted_ms"].get<double>(), 100 * network["error"].get<double>(),
                100 * network["held_out_error"].get<double>());
   }
-  fmt::print(
-      "\n{}: brackets hold {:.0f} % of {} bootstrap "
-      "resamples\n{:<16}{:>23}{:>23}{:>23}{:>23}{:>23}\n",
-      result["protocol"].get<std::string>(), 100 * kCoverage, kResamples, "", "Spearman",
-      "Kendall tau-b", "mean error %", "median error %", "within 10 %");
-  for (const auto& [name, figures] : result["held_out"].items()) {
-    fmt::print("{:<16}{}{}{}{}{}\n", name, figure_text(figures["spearman"], false),
-               figure_text(figures["kendall_tau_b"], false),
-               figure_text(figures["mean_error"], true), figure_text(figures["median_error"], true),
-               figure_text(figures["within_10_percent"], true));
-  }
+  fmt::print("\n{}\n", result["protocol"].get<std::string>());
+  print(judgements);
   const Json& fitted = result["fit"];
   fmt::print("\nridge point      {:.4g} MACs/byte", fitted["ridge_point"].get<double>());
-  if (result.contains("ridge_point_interval")) {
+  if (result.contains("ridge_point_interval") && !result["ridge_point_interval"].is_null()) {
     fmt::print(" [{:.4g}, {:.4g}]", result["ridge_point_interval"][0].get<double>(),
                result["ridge_point_interval"][1].get<double>());
   }
@@ -268,9 +333,14 @@ int fit_command(const Arguments& arguments) {
   for (const Measured& network : networks) all.push_back(&network);
   const Fit fitted = fit(all, question.terms, question.ridge_point);
   const bool is_tested = line.has("test");
-  const std::vector<Measured> test =
-      is_tested ? read_table(line.get<std::string>("test"), column, question).networks : networks;
-  if (test.size() < 2) throw Error("two networks at least are needed to judge a fit");
+  std::vector<Measured> test = networks;
+  int shared = 0;  // of the test table, with the fitted ones
+  if (is_tested) {
+    const auto test_file = line.get<std::string>("test");
+    const std::vector<Measured> given = read_table(test_file, column, question).networks;
+    test = unseen(given, networks, test_file);
+    shared = int(given.size() - test.size());
+  }
   const HeldOut held_out =
       is_tested ? hold_out(networks, test, question.terms, question.ridge_point)
                 : cross_validate(networks, question.terms, question.ridge_point, question.seed);
@@ -294,18 +364,40 @@ int fit_command(const Arguments& arguments) {
                                                networks.size(), test.size())
                        : networks.size() <= 60 ? "each network predicted by a fit of the others"
                                                : "each tenth predicted by a fit of the other nine";
-  result["held_out"] = held_out_json(held_out, latencies(test), question.seed);
+  const std::vector<Judgement> judgements = judge_all(held_out, test, question.seed);
+  result["held_out"] = judgements_json(judgements);
   result["fit"] = fit_json(fitted, question.terms);
   result["warnings"] = Json::array();
   if (!question.ridge_point) {
     const RidgeCertainty certainty = ridge_certainty(networks, question.terms, question.seed);
-    result["ridge_point_interval"] = {certainty.interval.low, certainty.interval.high};
+    result["ridge_point_interval"] = nullptr;
+    if (const auto& interval = certainty.interval) {
+      result["ridge_point_interval"] = {interval->low, interval->high};
+    }
     result["ridge_point_is_determined"] = certainty.is_determined;
     if (!certainty.is_determined) {
+      result["warnings"].push_back(fmt::format(
+          "these latencies do not determine the ridge point: {}",
+          certainty.interval
+              ? "resamples of the networks give values more than a factor of two apart, or at the "
+                "end of the search (0 to 1000)"
+              : fmt::format("there are fewer than {} networks, or all resamples of them end at 0 "
+                            "or 1000",
+                            kFewestResampled)));
+    } else if (!certainty.interval) {
       result["warnings"].push_back(
-          "these latencies do not determine the ridge point: resamples of the networks give "
-          "values more than a factor of two apart, or at the end of the search (0 to 1000)");
+          "the ridge point has no interval: all resamples of the networks give the same");
     }
+  }
+  if (table.repeats > 0) {
+    result["warnings"].push_back(
+        fmt::format("{} rows measure a network again: each network counts once, with the median "
+                    "of its latencies",
+                    table.repeats));
+  }
+  if (shared > 0) {
+    result["warnings"].push_back(fmt::format(
+        "{} networks of the test table were left out, as the fit has seen them", shared));
   }
   if (table.not_measured > 0) {
     result["warnings"].push_back(
@@ -314,7 +406,7 @@ int fit_command(const Arguments& arguments) {
   if (line.has("json")) {
     fmt::print("{}\n", result.dump(1));
   } else {
-    print(result);
+    print(result, judgements);
   }
   if (line.has("out")) {
     const auto out = line.get<std::string>("out");

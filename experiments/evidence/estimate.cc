@@ -1,5 +1,6 @@
 #include "experiments/evidence/estimate.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -8,11 +9,19 @@
 #include "roofline/statistics.h"
 
 namespace ridgewalk {
+namespace {
+
+constexpr double kRounding = 1e-12;  // differences of this size
+
+}  // namespace
 
 Estimate estimate(const std::vector<double>& values) {
   Estimate result{.mean = mean(values), .error = NAN, .half = NAN};
   const double n = double(values.size());
   if (n < 2) return result;
+  const auto [lowest, highest] = std::minmax_element(values.begin(), values.end());
+  const double size = std::max({1.0, std::abs(*lowest), std::abs(*highest)});
+  if (*highest - *lowest <= kRounding * size) return result;
   double squares = 0;
   for (double value : values) squares += (value - result.mean) * (value - result.mean);
   result.error = std::sqrt(squares / (n - 1) / n);

@@ -8,7 +8,8 @@
 
 namespace ridgewalk {
 
-// By Student's t; of a single value there is no error and no interval (NaN).
+// By Student's t. A single value, or values that are all equal, have no error and no interval
+// (NaN): that they do not differ does not say how far others would.
 struct Estimate {
   double mean = 0;
   double error = 0;  // standard error of the mean

@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "experiments/run/csv.h"
-#include "roofline/statistics.h"
+#include "roofline/intervals.h"
 
 namespace ridgewalk {
 namespace {
@@ -42,10 +42,10 @@ std::vector<double> at(const std::vector<double>& values, const std::vector<size
   return picked;
 }
 
-Json with_interval(double value, const Interval& interval) {
+Json with_interval(double value, const std::optional<Interval>& interval) {
   return {{"value", number_or_null(value)},
-          {"low", number_or_null(interval.low)},
-          {"high", number_or_null(interval.high)}};
+          {"low", interval ? Json(interval->low) : Json()},
+          {"high", interval ? Json(interval->high) : Json()}};
 }
 
 using Orders = std::pair<std::vector<double>, std::vector<double>>;
@@ -162,15 +162,19 @@ std::string ranking_text(const Json& ranking) {
   }
   const Json& test = ranking["test_top1"];
   const auto percent = [](const Json& share) { return 100 * share.get<double>(); };
+  std::string regret_text = fmt::format("{:.2f}", percent(ranking["regret"]["value"]));
+  if (ranking["regret"]["low"].is_number()) {
+    regret_text += fmt::format(" [{:.2f}, {:.2f}]", percent(ranking["regret"]["low"]),
+                               percent(ranking["regret"]["high"]));
+  }
   text += fmt::format(
       "\n{} networks, {} training{} each; brackets: 95 % of bootstrap resamples. Test top-1 from "
       "scratch {:.2f} to {:.2f} %,\nmean {:.2f} %, deviation {:.2f}. The network with the best "
       "shared accuracy lacks "
-      "{:.2f} points [{:.2f}, {:.2f}]\nto the best; a random pick {:.2f}.\n",
+      "{} points\nto the best; a random pick {:.2f}.\n",
       ranking["networks"].get<size_t>(), ranking["trainings"].get<size_t>(),
       ranking["trainings"] == 1 ? "" : "s", percent(test["lowest"]), percent(test["highest"]),
-      percent(test["mean"]), percent(test["deviation"]), percent(ranking["regret"]["value"]),
-      percent(ranking["regret"]["low"]), percent(ranking["regret"]["high"]),
+      percent(test["mean"]), percent(test["deviation"]), regret_text,
       percent(ranking["regret_of_a_random_pick"]));
   if (ranking.contains("best_spearman")) {
     text += fmt::format(

@@ -1,10 +1,12 @@
 #include "experiments/machine/calibration.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <map>
 #include <random>
 
+#include "roofline/intervals.h"
 #include "roofline/latency_model.h"
 #include "space/catalog.h"
 #include "space/decisions.h"
@@ -66,10 +68,14 @@ std::vector<Architecture> calibration_networks(int count, uint64_t seed) {
   const SearchSpace mobile = load_search_space("mobile");
   const SearchSpace small = load_search_space("fashion-mnist");
   std::vector<Architecture> networks;
-  for (int i = 0; i < count; ++i) {
-    networks.push_back(i % 2 == 0   ? decode(mobile, sample(mobile, random))
-                       : i % 4 == 1 ? random_multiple(random)
-                                    : decode(small, sample(small, random)));
+  while (int(networks.size()) < count) {
+    const size_t i = networks.size();
+    Architecture network = i % 2 == 0   ? decode(mobile, sample(mobile, random))
+                           : i % 4 == 1 ? random_multiple(random)
+                                        : decode(small, sample(small, random));
+    // The same network twice would stand in the parts that are held out from each other.
+    if (std::find(networks.begin(), networks.end(), network) != networks.end()) continue;
+    networks.push_back(std::move(network));
   }
   return networks;
 }
@@ -108,6 +114,7 @@ std::vector<OpLaw> fit_op_laws(const std::vector<TimedNetwork>& networks, DataTy
       const double value = kFigures[f].value(law);
       if (values.empty() || value == 0) continue;
       const Interval half = middle(values, 0.5);
+      if (half.low == half.high) continue;  // one network has this kind: its resamples are alike
       law.spread.*kFigures[f].spread = four_digits((half.high - half.low) / value);
     }
   }

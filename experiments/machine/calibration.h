@@ -14,9 +14,9 @@
 
 namespace ridgewalk {
 
-// The same for one seed. Half of them random members of the space `mobile`, a quarter of
-// `fashion-mnist`, and a quarter networks of the catalogue at random width multipliers and
-// resolutions: every kind of op that the catalogue and the spaces know, at shapes that they
+// The same for one seed, all different. Half of them random members of the space `mobile`, a
+// quarter of `fashion-mnist`, and a quarter networks of the catalogue at random width multipliers
+// and resolutions: every kind of op that the catalogue and the spaces know, at shapes that they
 // contain.
 std::vector<Architecture> calibration_networks(int count, uint64_t seed);
 

@@ -26,6 +26,18 @@ TEST(NonnegativeLeastSquares, HoldsAtZeroWhatWouldBeNegative) {
   EXPECT_EQ(x[1], 0);
 }
 
+// scipy 1.17.1: scipy.optimize.nnls(a, b).
+TEST(NonnegativeLeastSquares, IsScipys) {
+  const Eigen::MatrixXd first{{73, 71, 52}, {87, 74, 46}, {72, 2, 7}, {80, 89, 71}};
+  const Eigen::VectorXd x = solve(first, Eigen::Vector4d(49, 67, 68, 20));
+  EXPECT_TRUE(x.isApprox(Eigen::Vector3d(0.6495384364022546, 0, 0), 1e-10)) << x;
+  const Eigen::MatrixXd second{{1, 2, 3, 4}, {2, 1, 0, 1}, {5, 1, 2, 2},
+                               {1, 4, 4, 1}, {3, 3, 1, 0}, {2, 0, 5, 3}};
+  const Eigen::VectorXd y = solve(second, Eigen::Vector<double, 6>(10, 1, 7, -2, 4, 6));
+  EXPECT_TRUE(y.isApprox(Eigen::Vector4d(0.6059880239520959, 0, 0, 1.8407185628742515), 1e-10))
+      << y;
+}
+
 // The conditions of Karush, Kuhn and Tucker are enough: the problem is convex.
 TEST(NonnegativeLeastSquares, IsOptimalOnRandomProblems) {
   std::mt19937_64 random(1);

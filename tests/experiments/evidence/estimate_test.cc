@@ -21,6 +21,21 @@ TEST(Estimate, IsTheMeanWithStudentsInterval) {
   EXPECT_EQ(estimate_text(estimate_json(e), 10, 1), "20.0 ± 24.8");
 }
 
+// scipy 1.17.1: t.interval(0.95, 3, mean(x), sem(x)).
+TEST(Estimate, IsScipys) {
+  const Json json = estimate_json(estimate({0.9123, 0.9061, 0.9188, 0.9142}));
+  EXPECT_NEAR(json["low"].get<double>(), 0.904475770835758, 1e-12);
+  EXPECT_NEAR(json["high"].get<double>(), 0.9212242291642421, 1e-12);
+}
+
+// 0.1 three times has a mean a bit above 0.1, and a deviation that is rounding.
+TEST(Estimate, OfEqualValuesHasNoInterval) {
+  const Json equal = estimate_json(estimate({0.1, 0.1, 0.1}));
+  EXPECT_TRUE(equal["low"].is_null());
+  EXPECT_EQ(estimate_text(equal, 100, 1), "10.0");
+  EXPECT_TRUE(paired_json({0.9 - 0.8, 0.7 - 0.6, 0.4 - 0.3}).is_null());
+}
+
 TEST(Estimate, OfOneValueHasNoInterval) {
   const Json one = estimate_json(estimate({0.5}));
   EXPECT_EQ(one["mean"], 0.5);
