@@ -47,7 +47,7 @@ bool is_attention(OpKind kind) {
   return kind == OpKind::kAttentionScores || kind == OpKind::kAttentionMix;
 }
 
-// Multiply-accumulates that one element of the output takes; 0 for what is free.
+// Multiply-accumulates per element of the output; 0 for ops that are free.
 double macs_per_output(const Graph& graph, const Op& op) {
   const auto input = [&](int index) { return graph.ops[op.inputs[index]].output; };
   const double window = double(op.kernel) * op.kernel;
@@ -78,7 +78,7 @@ double macs_per_output(const Graph& graph, const Op& op) {
   throw std::logic_error("an op without a cost");
 }
 
-// Whether fused into the op before, as inference does it.
+// Whether inference fuses it into the op before.
 bool is_fused(OpKind kind) {
   return kind == OpKind::kNorm || kind == OpKind::kActivation || kind == OpKind::kLayerScale ||
          kind == OpKind::kSigmoid || kind == OpKind::kHardSigmoid;
@@ -99,7 +99,7 @@ std::string block_of(const Op& op) {
                                         : op.name.substr(0, op.name.find('.', stage_end + 1));
 }
 
-// A block's input goes to its first op with MACs, its output to the last.
+// A block's input counts for its first op with MACs, its output for the last.
 void count_blocks(const Graph& graph, std::vector<OpCost>& costs) {
   for (size_t begin = 1, end = 1; begin < graph.ops.size(); begin = end) {
     const std::string block = block_of(graph.ops[begin]);
@@ -196,13 +196,13 @@ std::vector<OpCost> op_costs(const Graph& graph, ByteConvention convention) {
         break;
     }
   }
-  costs.front().activation_elements = 0;  // the image is there
+  costs.front().activation_elements = 0;  // the image is already in memory
   if (convention == ByteConvention::kBlockFused) count_blocks(graph, costs);
   return costs;
 }
 
 NetworkCost network_cost(const Graph& graph, ByteConvention convention) {
-  constexpr double kLargest = 9007199254740992.0;  // 2^53: whole numbers beyond it have gaps
+  constexpr double kLargest = 9007199254740992.0;  // 2^53: doubles beyond it skip whole numbers
   NetworkCost total;
   const std::vector<OpCost> costs = op_costs(graph, convention);
   for (size_t i = 0; i < costs.size(); ++i) {

@@ -21,7 +21,7 @@ std::string_view to_string(DataType type);
 std::optional<DataType> data_type_named(std::string_view name);
 
 // What an op moves to and from memory. Conv, linear and attention products have MACs; norms and
-// activations are fused into the op before them unless it says otherwise.
+// activations are fused into the op before them unless stated otherwise.
 enum class ByteConvention {
   kMnv4,        // weights + inputs + output of ops with MACs; adds, pools, softmax, gates and layer
                 // scales are free. Reproduces the ridge points of MobileNetV4, table 16
@@ -29,7 +29,7 @@ enum class ByteConvention {
   kWeightsOut,  // weights + output of these ops; inputs are free (onnx-tool)
   kOutOnly,     // output of ops with MACs (activation counts of fvcore and timm)
   kAten,        // every op reads all its inputs and parameters and writes its output: nothing fused
-  kBlockFused,  // a block's input, output and weights; what is between stays on chip
+  kBlockFused,  // a block's input, output and weights; what lies between stays on chip
 };
 inline constexpr ByteConvention kByteConventions[] = {
     ByteConvention::kMnv4,    ByteConvention::kMnv4Adds, ByteConvention::kWeightsOut,
@@ -37,7 +37,7 @@ inline constexpr ByteConvention kByteConventions[] = {
 std::string_view to_string(ByteConvention convention);  // mnv4, mnv4-adds, ...
 std::optional<ByteConvention> byte_convention_named(std::string_view name);
 
-// Elements, not bytes: the data type comes with the question.
+// Elements, not bytes: the data type is given when bytes are asked for.
 struct OpCost {
   Macs macs = {};
   int64_t weight_elements = 0;      // read: of a convolution or linear layer, its bias included
@@ -49,12 +49,12 @@ Bytes bytes(const OpCost& cost, DataType type);
 // MACs over bytes; 0 for an op that moves nothing.
 MacsPerByte operational_intensity(const OpCost& cost, DataType type);
 
-// One a op of the graph, in its order.
+// One per op of the graph, in its order.
 std::vector<OpCost> op_costs(const Graph& graph, ByteConvention convention = ByteConvention::kMnv4);
 
 struct NetworkCost {
   Macs macs = {};
-  Macs attention_macs;  // of the two attention products alone
+  Macs attention_macs;  // of the two attention products only
   int64_t parameters = 0;
   int64_t weight_elements = 0;
   int64_t activation_elements = 0;

@@ -18,7 +18,7 @@ struct Section {
   int begin, end;
 };
 
-// Index of the first op of a stage; as many as there are stages stands for the head.
+// Index of the first op of a stage; the number of stages stands for the head.
 int start_of(const Graph& graph, size_t stage) {
   const std::string prefix = "blocks." + std::to_string(stage) + ".";
   const auto found = std::find_if(graph.ops.begin(), graph.ops.end(),
@@ -33,7 +33,7 @@ Section stem_section(Architecture a) {
   return {std::move(graph), 0, end};
 }
 
-// In place of the first `count` stages as little as gives the next one its input.
+// Replaces the first `count` stages by the least that gives the next one its input.
 void shorten(const SearchSpace& space, size_t count, Architecture& a) {
   int width = a.stem.width;
   for (size_t s = 0; s < count; ++s) {
@@ -42,7 +42,7 @@ void shorten(const SearchSpace& space, size_t count, Architecture& a) {
   }
 }
 
-// `blocks` alone, after the first `before` stages.
+// Only `blocks`, after the first `before` stages.
 Section blocks_section(const SearchSpace& space, Architecture a, size_t before,
                        std::vector<Block> blocks) {
   shorten(space, before, a);
@@ -125,7 +125,7 @@ class CostTable::Builder {
     decisions_[at.kind] = uib_option(stage);
     decisions_[at.depth] = static_cast<int>(deepest - stage.depth.begin());
     for (int b = 0; b < std::ssize(stage.blocks); ++b) {
-      // From the second block on the inputs are alike, and mostly the options too.
+      // From the second block on, the inputs are the same, and mostly the options too.
       const bool repeated = b > 1 && stage.blocks[b] == stage.blocks[b - 1];
       parts.blocks.push_back(block(s, b, repeated ? &parts.blocks.back() : nullptr));
     }
@@ -148,7 +148,7 @@ class CostTable::Builder {
     const BlockChoices& choice = at.blocks[b];
     const auto lowered = [&](bool attention) -> Lowered {
       return [=, this](const Architecture& a) {
-        // Only the first UIB has the input of the stage, all else has what the stage puts out.
+        // Only the first UIB reads the input of the stage; all others read its output width.
         const size_t before = b == 0 && !attention ? s : s + 1;
         return blocks_section(space_, a, before, one_block(a.stages[s], b, attention));
       };
@@ -165,8 +165,8 @@ class CostTable::Builder {
     return parts;
   }
 
-  // A part with entries for all options of `depends_on`, or with those of the part that is the same
-  // but for its choices.
+  // A part with entries for all options of `depends_on`, or with those of an identical part that
+  // depends on other choices.
   Part tabulate(const std::vector<int>& depends_on, const Lowered& lowered,
                 const Part* same = nullptr) {
     Part part;
@@ -241,7 +241,7 @@ void CostTable::check(const Decisions& decisions) const {
     throw Error("space '" + space_.name + "' has " + std::to_string(options_.size()) +
                 " choices; given " + std::to_string(decisions.size()) + " decisions");
   }
-  bool wrong = false;  // without an early exit, so that the loop is vectorised
+  bool wrong = false;  // no early exit, so that the loop is vectorised
   for (size_t i = 0; i < decisions.size(); ++i) {
     wrong |= decisions[i] < kInactive || decisions[i] >= options_[i];
   }

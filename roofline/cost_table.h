@@ -1,4 +1,4 @@
-// Prices an architecture of a search space by look-ups, without lowering it.
+// Prices an architecture of a search space by table look-ups, without lowering it.
 #pragma once
 
 #include <array>
@@ -55,7 +55,7 @@ class CostTable {
     std::optional<Part> attention;
   };
   struct StageParts {
-    std::optional<Part> other_kinds;  // what is there in place of UIBs; of no cost where they are
+    std::optional<Part> other_kinds;  // blocks in place of UIBs; free where UIBs are chosen
     std::vector<BlockParts> blocks;
   };
   // Latencies at eight ridge points: one cache line.
@@ -77,11 +77,11 @@ class CostTable {
 
   SearchSpace space_;
   ChoiceLayout layout_;
-  std::vector<int> options_;  // how many each choice has
+  std::vector<int> options_;  // how many options each choice has
   std::vector<MacsPerByte> ridge_points_;
   size_t rows_per_entry_;
   std::vector<Row> rows_;
-  std::vector<Count> counts_;  // one an entry
+  std::vector<Count> counts_;  // one per entry
   Part stem_, head_;
   std::vector<StageParts> stages_;
 };

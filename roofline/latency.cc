@@ -25,10 +25,10 @@ Macs latency(const Graph& graph, MacsPerByte ridge_point, DataType type) {
 
 std::vector<MacsPerByte> ridge_points(double low, double high, int count) {
   if (!(low >= 0 && low <= high && std::isfinite(high))) {
-    throw Error("ridge points go from low to high, neither below 0; give a range such as 0:500");
+    throw Error("a range of ridge points runs from low to high, neither below 0, such as 0:500");
   }
   if (low == high) return {{low}};
-  if (count < 2) throw Error("a range of ridge points has at least its two ends");
+  if (count < 2) throw Error("a range of ridge points needs at least its two ends");
   std::vector<MacsPerByte> points;
   double first = low;
   if (low == 0) {

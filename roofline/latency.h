@@ -13,13 +13,13 @@ namespace ridgewalk {
 // MAC, so that sums of them are exact and equal in any order. Ridge point 0 is MAC counting.
 Macs op_time(const OpCost& cost, MacsPerByte ridge_point, DataType type);
 
-// Sum of op_time over the operations. Over a machine's peak it is the latency in seconds.
+// Sum of op_time over the operations. Divided by a machine's peak it is the latency in seconds.
 Macs latency(std::span<const OpCost> costs, MacsPerByte ridge_point,
              DataType type = DataType::kInt8);
 Macs latency(const Graph& graph, MacsPerByte ridge_point, DataType type = DataType::kInt8);
 
-// The ridge points of a sweep from `low` to `high`: 0 stands alone, the rest are spaced
-// logarithmically from 0.1 on, both ends included. Throws Error when they are not in order.
+// The ridge points of a sweep from `low` to `high`: 0 by itself, the others logarithmically spaced
+// from 0.1 on, both ends included. Throws Error when the ends are not in order.
 std::vector<MacsPerByte> ridge_points(double low, double high, int count = 101);
 
 }  // namespace ridgewalk

@@ -50,7 +50,7 @@ void append(std::vector<RidgeRange>& ranges, RidgeRange range) {
 
 LatencyCurve latency_curve(std::span<const OpCost> costs, DataType type) {
   struct Break {
-    MacsPerByte at;  // from here on memory bounds what computing did before
+    MacsPerByte at;  // from here on the op is bound by memory
     Macs macs;
     Bytes bytes;
   };

@@ -9,8 +9,9 @@
 
 namespace ridgewalk {
 
-// From the ridge point `from` up to the next piece's, latency is macs + ridge point * bytes: the
-// MACs of the operations that compute bounds there, and the bytes of those that memory bounds.
+// From the ridge point `from` up to that of the next piece, latency is macs + ridge point * bytes:
+// the MACs of the operations that are bound by compute there, and the bytes of those bound by
+// memory.
 struct LatencyPiece {
   MacsPerByte from = {};
   Macs macs = {};

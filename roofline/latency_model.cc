@@ -9,7 +9,8 @@
 namespace ridgewalk {
 namespace {
 
-// MACs at peak that moving the op's tensors takes, those that fit into the cache at its bandwidth.
+// Time to move the op's tensors in MACs at peak; those that fit into the cache move at its
+// bandwidth.
 Macs cached_movement(const Graph& graph, const Op& op, const OpCost& cost,
                      const LatencyModel& model) {
   const double cache_ridge_point = model.peak.value / model.cache_bandwidth.value;
@@ -39,9 +40,9 @@ LatencyModel latency_model(const Profile& profile, std::optional<DataType> type,
     if (peak != profile.peak_gmacs.end()) model.peak = {peak->second.value * 1e9};
   }
   if (model.peak.value == 0) {
-    throw Error("profile '" + profile.name + "' knows no peak for " +
+    throw Error("profile '" + profile.name + "' has no peak for " +
                 std::string(to_string(model.data_type)) +
-                ": latencies on it are relative; give it peak_gmacs");
+                ": its latencies are only relative; add peak_gmacs");
   }
   if (!with_terms) return model;
   const ProfileTerms& terms = profile.terms;
@@ -58,7 +59,8 @@ LatencyModel latency_model(const Profile& profile, std::optional<DataType> type,
 Prediction predict(const Graph& graph, const LatencyModel& model) {
   const bool has_cache = model.cache.value > 0;
   if (has_cache && model.convention != ByteConvention::kMnv4) {
-    throw Error("the cache term knows the bytes of convention mnv4 alone; leave one of them out");
+    throw Error(
+        "the cache term is defined only for the byte convention mnv4; leave one of the two out");
   }
   const std::vector<OpCost> costs = op_costs(graph, model.convention);
   Macs plain, depthwise, cached, upper;
@@ -86,7 +88,7 @@ Prediction predict(const Graph& graph, const LatencyModel& model) {
 std::vector<OpLatency> predict_ops(const Graph& folded, const Profile& profile) {
   if (profile.op_laws.empty()) {
     throw Error("profile '" + profile.name +
-                "' has no laws of ops; `ridgewalk calibrate` makes one that has");
+                "' has no op laws; `ridgewalk calibrate` makes a profile that has them");
   }
   const DataType type = profile.data_type;
   const ReadBandwidths bandwidths = profile.read_bandwidths();

@@ -1,4 +1,4 @@
-// Seconds of a network on a device: the roofline, and on request what it leaves out.
+// Latency of a network on a device in seconds: the roofline, and on request what it leaves out.
 #pragma once
 
 #include <optional>
@@ -8,7 +8,7 @@
 
 namespace ridgewalk {
 
-// The plain roofline is ridge point and peak alone:
+// The plain roofline has only ridge point and peak:
 //   sum over ops of max(MACs / peak, bytes * ridge point / peak)
 struct LatencyModel {
   MacsPerByte ridge_point = {};
@@ -39,16 +39,16 @@ struct Prediction {
 LatencyModel latency_model(const Profile& profile, std::optional<DataType> type = std::nullopt,
                            bool with_terms = true);
 
-// Throws Error when the cache term meets another convention than mnv4.
+// Throws Error when the cache term is used with a convention other than mnv4.
 Prediction predict(const Graph& graph, const LatencyModel& model);
 
-// An op by its law; without one at least as long as its MACs take at peak, or its bytes from the
-// fastest cache.
+// The latency of an op by its law; without a law, a lower bound: its MACs at peak, or its bytes
+// from the fastest cache.
 struct OpLatency {
   Seconds seconds = {};
   bool is_lower_bound = false;
 };
-// One a op of a graph whose norms are folded: as it is run. Throws Error when the profile has no
+// One per op of a graph whose norms are folded, as it is run. Throws Error when the profile has no
 // laws.
 std::vector<OpLatency> predict_ops(const Graph& folded, const Profile& profile);
 

@@ -10,8 +10,8 @@ Eigen::VectorXd nonnegative_least_squares(const Eigen::MatrixXd& products,
   const Eigen::Index n = sums.size();
   const double tolerance = 1e-12 * sums.cwiseAbs().maxCoeff();
   Eigen::VectorXd x = Eigen::VectorXd::Zero(n);
-  std::vector<Eigen::Index> free;    // the unknowns that are not held at 0
-  std::vector<Eigen::Index> barred;  // those that rounding would drive below 0 at once
+  std::vector<Eigen::Index> free;    // the unknowns not held at 0
+  std::vector<Eigen::Index> barred;  // those that rounding would drive below 0 immediately
   for (Eigen::Index round = 0; round < 4 * n; ++round) {
     // Free the unknown that lowers the residual most.
     Eigen::VectorXd gradient = sums - products * x;
@@ -20,7 +20,7 @@ Eigen::VectorXd nonnegative_least_squares(const Eigen::MatrixXd& products,
     Eigen::Index steepest = 0;
     if (gradient.maxCoeff(&steepest) <= tolerance) break;
     free.push_back(steepest);
-    // Solve for the free ones; go as far that way as none turns negative, and hold who got to 0.
+    // Solve for the free ones; go that way only until one reaches 0, and hold it there.
     while (!free.empty()) {
       const Eigen::MatrixXd a = products(free, free);
       const Eigen::VectorXd target = a.fullPivLu().solve(Eigen::VectorXd(sums(free)));

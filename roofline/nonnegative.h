@@ -1,5 +1,4 @@
-// Least squares whose unknowns may not be negative. Not installed: Eigen stays out of the public
-// headers.
+// Least squares with nonnegative unknowns. Not installed: Eigen stays out of the public headers.
 #pragma once
 
 #include <Eigen/Dense>

@@ -13,17 +13,17 @@
 namespace ridgewalk {
 namespace {
 
-// What a law's coefficients stand before: 1 s, 1e9 MACs (elements, where there are none), and the
-// read times.
+// What a law's coefficients multiply: 1 s, 1e9 MACs (elements where there are none), and the read
+// times.
 enum Term { kOverhead, kMacs, kWeights, kInput, kOutput, kTerms };
 using Terms = std::array<double, kTerms>;
 
 // Weights share the caches with the activations that pass through, and with a machine's other
-// tenants: as if there were so many times as many of them. Found by trying 1, 1.5, 2 and 3: 2 and 3
-// leave the least error on held-out networks.
+// tenants: as if there were this many times as many of them. Of 1, 1.5, 2 and 3, the values 2 and 3
+// gave the least error on held-out networks.
 constexpr double kCrowding = 2;
 
-// Works on each value that the op before it gives, as part of it.
+// Works on each output value of the op before it, as part of that op.
 bool runs_inside(OpKind kind) {
   return kind == OpKind::kActivation || kind == OpKind::kSigmoid || kind == OpKind::kHardSigmoid;
 }
@@ -46,7 +46,7 @@ std::vector<Terms> terms_of(const Graph& graph, DataType type, const ReadBandwid
       return read_time(moved, set, bandwidths).value;
     };
     const double elements = 1e-9 * double(op.output.elements());
-    if (op.kind == OpKind::kAdd) {  // inside the op that gives the branch: what is read is the skip
+    if (op.kind == OpKind::kAdd) {  // inside the op that ends the branch: only the skip is read
       result.push_back({0, 0, 0, time(output, output), 0});
     } else if (runs_inside(op.kind)) {
       result.push_back({0, elements, 0, 0, 0});
@@ -70,7 +70,7 @@ double dot(const Terms& a, const Terms& b) {
   return sum;
 }
 
-// A step and the terms of its ops, by kind. The first op leads it: the others run inside it.
+// A step and the terms of its ops by kind. Its first op leads: the others run inside it.
 struct Row {
   std::map<std::string, Terms> kinds;
   std::string leader;
@@ -109,7 +109,7 @@ std::vector<Row> rows_of(const std::vector<TimedStep>& steps, DataType type,
   return rows;
 }
 
-// Columns are brought near 1 first, so that the solver's tolerances fit all of them.
+// Columns are scaled to norm 1 first, so that the solver's tolerances fit all of them.
 Eigen::VectorXd solve(const Eigen::MatrixXd& matrix, const Eigen::VectorXd& wanted) {
   const Eigen::VectorXd scale = matrix.colwise().norm().cwiseMax(1e-300).transpose();
   const Eigen::MatrixXd scaled = matrix * scale.cwiseInverse().asDiagonal();
@@ -118,7 +118,7 @@ Eigen::VectorXd solve(const Eigen::MatrixXd& matrix, const Eigen::VectorXd& want
 }
 
 // A rate or share that makes up less than half a percent of its kind is not determined by the data,
-// and what it would say of the machine is wrong. An overhead is small in large networks alone.
+// and would say something wrong of the machine. An overhead is small only in large networks.
 void drop_the_trivial(const std::vector<Row>& rows,
                       const std::map<std::string, Eigen::Index>& first, Eigen::VectorXd& found) {
   constexpr double kTrivial = 0.005;

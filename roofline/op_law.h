@@ -1,4 +1,4 @@
-// What the ops of one kind take on a machine where they were measured (`ridgewalk calibrate`).
+// How long the ops of one kind take on a machine where they were measured (`ridgewalk calibrate`).
 #pragma once
 
 #include <optional>
@@ -15,9 +15,9 @@ struct ReadBandwidth {
   BytesPerSecond bandwidth;
 };
 // In ascending order of the set; between two sets bandwidth is a power of the size, beyond the ends
-// it is theirs.
+// it is constant.
 using ReadBandwidths = std::vector<ReadBandwidth>;
-// Throws std::invalid_argument without any.
+// Throws std::invalid_argument without bandwidths.
 Seconds read_time(Bytes moved, Bytes set, const ReadBandwidths& bandwidths);
 
 // How sure a law is: the median of |law / measured - 1| over the steps that it leads (nothing for a
@@ -56,7 +56,7 @@ struct TimedStep {
   const Graph* graph = nullptr;  // norms folded
   std::vector<int> ops;
   Seconds seconds = {};
-  double weight = 1;  // counts as so many
+  double weight = 1;  // counts as this many steps
 };
 
 // The laws of all kinds at once, none of their terms negative, with the least sum of
@@ -66,7 +66,7 @@ struct TimedStep {
 std::vector<OpLaw> fit_op_laws(const std::vector<TimedStep>& steps, DataType type,
                                const ReadBandwidths& bandwidths);
 
-// One a op of the graph (norms folded), in its order; nothing for a kind without a law.
+// One per op of the graph (norms folded), in its order; nothing for a kind without a law.
 std::vector<std::optional<Seconds>> op_times(const Graph& graph, DataType type,
                                              const std::vector<OpLaw>& laws,
                                              const ReadBandwidths& bandwidths);

@@ -66,7 +66,7 @@ void read_terms(const YamlSource& source, ProfileTerms& terms) {
   }
 }
 
-// A plain figure from `lowest` to 1e9: beyond it nothing is, and sums of such are finite.
+// A plain figure from `lowest` to 1e9: nothing real is larger, and sums stay finite.
 double read_plain(FieldReader& reader, const std::string& name, double lowest) {
   const auto value = reader.required<double>(name);
   if (!(value >= lowest && value <= 1e9)) {
@@ -247,7 +247,7 @@ Profile profile_from_yaml(const std::string& text, const std::string& file) {
   if (reader.has("ops")) read_laws(reader.child("ops"), profile);
   reader.finish();
   if (!profile.op_laws.empty() && profile.working_sets.empty()) {
-    reader.child("ops").fail("its laws need working_sets; give them too");
+    reader.child("ops").fail("op laws need working_sets; add them");
   }
   for (size_t i = 1; i < profile.working_sets.size(); ++i) {
     if (profile.working_sets[i - 1].kib < profile.working_sets[i].kib) continue;
@@ -258,7 +258,7 @@ Profile profile_from_yaml(const std::string& text, const std::string& file) {
   }
   if (!profile.effective_ridge_point && !profile.datasheet_ridge_point(profile.data_type)) {
     reader.source().fail("no ridge point for " + std::string(to_string(profile.data_type)) +
-                         "; give peak_gmacs of it and bandwidth_gbps, effective, or ridge_point");
+                         "; give its peak_gmacs with bandwidth_gbps, or effective, or ridge_point");
   }
   return profile;
 }

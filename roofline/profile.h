@@ -11,7 +11,7 @@
 
 namespace ridgewalk {
 
-// A figure and where it comes from; unverified ones are from memory or from one unconfirmed page.
+// A figure and its source; unverified ones are from memory or from a single unconfirmed page.
 struct Sourced {
   double value = 0;
   std::string source = {};
@@ -36,13 +36,13 @@ struct WorkingSet {
   bool operator==(const WorkingSet&) const = default;
 };
 
-// A device: dense peaks and the bandwidth of its datasheet or of measurements of the bare machine,
-// and what measured networks imply (effective), which is the one to predict with. A profile may be
-// just a ridge point.
+// A device: dense peaks and bandwidth from its datasheet or from measurements of the bare machine,
+// and the effective figures that measured networks imply, which are the ones to predict with. A
+// profile may be just a ridge point.
 struct Profile {
   std::string name;
   std::string description;
-  DataType data_type = DataType::kInt8;  // of the effective figures, and unless asked otherwise
+  DataType data_type = DataType::kInt8;         // of the effective figures, and the default
   std::map<DataType, Sourced> peak_gmacs = {};  // dense, 1e9 MACs/s
   std::optional<Sourced> bandwidth_gbps = {};   // 1e9 bytes/s
   std::optional<Sourced> given_ridge_point =
@@ -51,8 +51,8 @@ struct Profile {
   std::optional<Sourced> effective_peak_gmacs = {};
   ProfileTerms terms = {};
   std::string machine = {};  // of a calibrated profile: the CPU as the system names it
-  int threads = 0;  // of a calibrated machine, that its figures are for; 0 where it is not said
-  // Of a calibrated machine: the latency then of mnv4-conv-medium, which is no part of the laws.
+  int threads = 0;  // of a calibrated machine: what its figures are for; 0 where not stated
+  // Of a calibrated machine: the latency of mnv4-conv-medium at that time; not used by the laws.
   std::optional<Sourced> probe_ms = {};
   std::vector<WorkingSet> working_sets = {};  // of a calibrated machine, smallest first
   std::vector<OpLaw> op_laws = {};            // of a calibrated machine
@@ -70,7 +70,7 @@ struct Profile {
 };
 
 std::vector<std::string> built_in_profiles();
-// A built-in name or a YAML file. Throws Error on what is missing or wrong, with file and line.
+// A built-in name or a YAML file. Throws Error with file and line for what is missing or wrong.
 Profile load_profile(const std::string& name_or_path);
 Profile profile_from_yaml(const std::string& text, const std::string& file);
 std::string to_yaml(const Profile& profile);

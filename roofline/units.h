@@ -1,5 +1,5 @@
 // MACs, bytes and seconds as types, so that a factor of two (FLOP or MAC) or of a thousand cannot
-// slip in unseen. All are doubles: whole MACs and bytes are exact up to 2^53.
+// slip in unnoticed. All are doubles: whole MACs and bytes are exact up to 2^53.
 #pragma once
 
 #include <compare>

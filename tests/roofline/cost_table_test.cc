@@ -100,7 +100,7 @@ TEST(CostTable, TakesManyRidgePointsAndWideTypes) {
   EXPECT_TRUE(CostTable(space, {}).price(sample(space, random)).empty());
 }
 
-// Blocks with options of their own, an odd order of kinds, attention that cannot be left out.
+// Blocks with their own options, an odd order of kinds, mandatory attention.
 TEST(CostTable, FollowsIrregularSpaces) {
   SearchSpace space = tiny_space();
   StageSpace& stage = space.stages[0];

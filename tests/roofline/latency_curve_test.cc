@@ -19,9 +19,9 @@ OpCost op(double macs, int64_t bytes) {
 
 LatencyCurve curve_of(const std::vector<OpCost>& costs) { return latency_curve(costs); }
 
-// 160 to ridge point 1, 100 + 60 r to 10, 70 r from there on.
+// 160 up to ridge point 1, 100 + 60 r up to 10, 70 r beyond.
 const LatencyCurve kBent = curve_of({op(100, 10), op(60, 60)});
-// 400 to ridge point 20, 20 r from there on.
+// 400 up to ridge point 20, 20 r beyond.
 const LatencyCurve kFlat = curve_of({op(400, 20)});
 
 std::vector<LatencyCurve> random_curves(int count, uint64_t seed) {
@@ -107,7 +107,7 @@ TEST(Leads, AStretchWhereBothAreAlike) {
   EXPECT_THAT(leads(steep, steep, kSweep), ElementsAre(Lead{{0}, 0}));
 }
 
-// Both are 90 + 10 r from 1.5 to 10; before, the first is faster by 5, later the second.
+// Both are 90 + 10 r from 1.5 to 10; the first is faster by 5 before that, the second after it.
 TEST(Leads, ASwapAcrossAStretchWhereBothAreAlike) {
   const LatencyCurve first = curve_of({op(10, 10), op(90, 9)});
   const LatencyCurve second = curve_of({op(15, 10), op(90, 6)});
@@ -116,7 +116,7 @@ TEST(Leads, ASwapAcrossAStretchWhereBothAreAlike) {
   EXPECT_THAT(swaps(first, second, kSweep), ElementsAre(Lead{{10}, 1}));
 }
 
-// 200 to ridge point 10 and 20 r from there on, against 100 + 10 r: they meet at 10 alone.
+// 200 up to ridge point 10 and 20 r beyond, against 100 + 10 r: they meet only at 10.
 TEST(Leads, ATouchIsNoSwap) {
   const LatencyCurve corner = curve_of({op(200, 20)});
   const LatencyCurve line = curve_of({op(10, 10), op(100, 1)});
@@ -125,7 +125,8 @@ TEST(Leads, ATouchIsNoSwap) {
   EXPECT_THAT(swaps(line, corner, kSweep), IsEmpty());
 }
 
-// Two networks may swap more than once: of one the small ops, of the other the big ones move less.
+// Two networks may swap more than once: the small ops of one move less, and the big ops of the
+// other.
 TEST(Leads, SwapThereAndBack) {
   const LatencyCurve medium =
       latency_curve(op_costs(lower(find_architecture("mnv4-hybrid-medium"))));

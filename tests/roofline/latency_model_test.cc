@@ -45,7 +45,7 @@ TEST(Predict, ReportsEachTermApart) {
   EXPECT_EQ(prediction.cache.value, 0);
 }
 
-// With a cache that holds everything at the bandwidth of peak / 1, only MACs and small ridge count.
+// With a cache that holds everything, at the bandwidth of ridge point 1, that ridge point counts.
 TEST(Predict, MovesSmallTensorsAtTheCachesBandwidth) {
   LatencyModel model = pixel6();
   model.cache = {1e9};
@@ -55,7 +55,8 @@ TEST(Predict, MovesSmallTensorsAtTheCachesBandwidth) {
   model.cache = {1};
   EXPECT_NEAR(predict(conv_small(), model).cache.value, 0, 1e-12);
   model.convention = ByteConvention::kAten;
-  EXPECT_THAT(error_of([&] { predict(conv_small(), model); }), HasSubstr("mnv4 alone"));
+  EXPECT_THAT(error_of([&] { predict(conv_small(), model); }),
+              HasSubstr("only for the byte convention mnv4"));
 }
 
 TEST(LatencyModelOf, TakesTheDatasheetForOtherDataTypes) {
@@ -65,7 +66,7 @@ TEST(LatencyModelOf, TakesTheDatasheetForOtherDataTypes) {
   EXPECT_THAT(error_of([] { latency_model(load_profile("pixel6-cpu"), DataType::kBf16); }),
               HasSubstr("no peak for bf16"));
   EXPECT_THAT(error_of([] { latency_model(load_profile("pixel8-edgetpu")); }),
-              HasSubstr("knows no peak for int8"));
+              HasSubstr("has no peak for int8"));
 }
 
 // One 3x3 convolution, 3 to 8 channels, 10 x 10 in, 5 x 5 out, by hand.
@@ -87,7 +88,7 @@ TEST(ByteConventions, CountAConvolutionAsTheySay) {
             (w + i + o) + (4 * 8 + 2 * o) + 2 * o + (o + 8) + (fc + 8 + 4));
 }
 
-// A residual block moves its input once and its output once; what is between stays.
+// A residual block moves its input once and its output once; what lies between stays on chip.
 TEST(ByteConventions, KeepABlockOnChip) {
   Architecture a{.name = "one", .resolution = 8, .classes = 4};
   a.stem = {.kernel = 1, .stride = 1, .width = 8};

@@ -101,7 +101,7 @@ TEST(FitOpLaws, PredictsOtherNetworksOfAMachineThatObeysLaws) {
   std::vector<TimedStep> steps;
   for (size_t g = 0; g < 20; ++g) {
     const auto times = op_times(graphs[g], DataType::kFp32, laws, kBandwidths);
-    // As they are run: activations and adds inside the op before them.
+    // As they run: activations and adds inside the op before them.
     for (size_t i = 0; i < times.size(); ++i) {
       const OpKind kind = graphs[g].ops[i].kind;
       if (kind == OpKind::kActivation || kind == OpKind::kAdd) {
@@ -156,8 +156,8 @@ TEST(CalibratedProfile, GoesToYamlAndBack) {
   EXPECT_EQ(profile_from_yaml(to_yaml(profile), "again"), profile);
 }
 
-// Without a law an op counts as long as it takes at least: MACs at peak, or bytes from the fastest
-// cache; and it is named.
+// An op without a law counts with its lower bound, MACs at peak or bytes from the fastest cache,
+// and is named.
 TEST(CalibratedProfile, NamesTheOpsThatItHasNoLawFor) {
   const Profile profile = calibrated();
   const Graph graph = lower(find_architecture("mnv4-conv-small"));
@@ -173,7 +173,7 @@ TEST(CalibratedProfile, NamesTheOpsThatItHasNoLawFor) {
   // What is known of them makes it longer, never shorter.
   EXPECT_GT(latency.total, predict_by_laws(graph, without).total);
   EXPECT_THAT(error_of([&] { predict_by_laws(graph, load_profile("pixel6-cpu")); }),
-              HasSubstr("no laws of ops; `ridgewalk calibrate` makes one"));
+              HasSubstr("no op laws; `ridgewalk calibrate` makes a profile"));
 }
 
 TEST(CalibratedProfile, RefusesWhatCannotBe) {

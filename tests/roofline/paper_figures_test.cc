@@ -19,8 +19,8 @@ LatencyCurve curve_of(const std::string& name, int resolution = 0) {
   return latency_curve(op_costs(lower(architecture)));
 }
 
-// The figures' networks have as many parameters (8.7, 9.8 and 9.7 M); here they get as many pixels,
-// too.
+// The networks of the figures have about the same number of parameters (8.7, 9.8 and 9.7 M); here
+// they also get the same number of pixels.
 TEST(PaperFigures, OfNetworksOfOneSizeMobileNetV4IsNeverTheSlowest) {
   const LatencyCurve v1 = curve_of("mobilenet-v1-150", 224);
   const LatencyCurve v3 = curve_of("mobilenet-v3-large-150", 224);

@@ -114,7 +114,7 @@ TEST(BadProfile, IsRefusedWithFileLineAndRemedy) {
       {"effective:\n  ridge_point: {value: 20.9, source: a fit}\n  peak_gmacs: {value: 162, "
        "source: "
        "the same}\n",
-       "", 1, "no ridge point for fp32; give peak_gmacs"},
+       "", 1, "no ridge point for fp32; give its peak_gmacs"},
       {"data_type: fp32", "data_type: fp32\nterms: {cache_kib: {value: 1, source: a}}", 3,
        "go together"},
       {"data_type: fp32",
