@@ -49,6 +49,18 @@ for (const page of pages) {
   });
 }
 
+test('presets, tests and benchmarks that pages name are those of CMake', () => {
+  const presets = JSON.parse(read('CMakePresets.json')).configurePresets.map(({ name }) => name);
+  const lists = all.filter((file) => basename(file) === 'CMakeLists.txt').map(read).join('\n');
+  for (const page of pages) {
+    for (const [, name] of read(page).matchAll(/--preset (\w+)/g)) assert.ok(presets.includes(name), `${page}: preset ${name}`);
+    for (const [target, name, kind] of read(page).matchAll(/\bridgewalk_(\w+)_(tests|bench)\b/g)) {
+      const call = kind === 'tests' ? `ridgewalk_test(${name.replaceAll('_', '.')}\n` : `ridgewalk_bench(${name}\n`;
+      assert.ok(lists.includes(call), `${page}: no target is named ${target}`);
+    }
+  }
+});
+
 test('README.md is short, and its lines are', () => {
   const lines = read('README.md').trimEnd().split('\n');
   assert.ok(lines.length <= 120, `${lines.length} lines`);
