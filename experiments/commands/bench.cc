@@ -159,7 +159,7 @@ int bench_command(const Arguments& arguments) {
   line.add_session_options("1", "fp32");
   if (!line.parse(arguments)) return 0;
   const Session session = line.session(1, "fp32");
-  if (!session.machine.device.is_cpu()) throw Error("--device: bench measures the CPU alone");
+  if (!session.compute.device.is_cpu()) throw Error("--device: bench measures the CPU alone");
   const std::vector<std::string> names = line.words();
   if (line.has("weights") && names.size() > 1) throw Error("--weights is for a single network");
   const int batch = line.get<int>("batch");
@@ -171,23 +171,23 @@ int bench_command(const Arguments& arguments) {
   std::optional<Profile> profile;
   if (line.has("profile")) {
     profile = load_profile(line.get<std::string>("profile"));
-    refuse_other_conditions(*profile, options, batch, session.machine.precision);
+    refuse_other_conditions(*profile, options, batch, session.compute.precision);
   }
   Json networks = Json::array();
   for (const std::string& name : names) {
     const Architecture architecture = line.architecture(name);
     const Network network = loaded(line, architecture);
     const Measured measured{
-        architecture, network.graph, measure(network, batch, session.machine.precision, options),
+        architecture, network.graph, measure(network, batch, session.compute.precision, options),
         profile ? predict_ops(network.graph, *profile) : std::vector<OpLatency>()};
-    networks.push_back(record(measured, batch, session.machine.precision));
+    networks.push_back(record(measured, batch, session.compute.precision));
     if (line.has("json")) continue;
     if (options.per_step) print_steps(measured, batch);
     const Timing& timing = measured.timing;
     fmt::print(
         "{} at {} pixels, batch {}, {}, {} thread{}: {:.3f} ms, spread {:.1f} %, fastest {:.3f} ms "
         "({} x {} runs)\n",
-        architecture.name, architecture.resolution, batch, to_string(session.machine.precision),
+        architecture.name, architecture.resolution, batch, to_string(session.compute.precision),
         timing.threads, timing.threads == 1 ? "" : "s", 1e3 * timing.median_seconds,
         100 * timing.spread, 1e3 * timing.fastest_seconds, timing.repeats, timing.runs);
     std::fflush(stdout);

@@ -176,7 +176,7 @@ int calibrate_command(const Arguments& arguments) {
   if (!line.parse(arguments)) return 0;
   const std::string out = line.required("out");
   const Session session = line.session(1, "fp32");
-  if (!session.machine.device.is_cpu()) throw Error("--device: calibrate measures the CPU alone");
+  if (!session.compute.device.is_cpu()) throw Error("--device: calibrate measures the CPU alone");
   const int count = line.get<int>("networks");
   if (count < 16 || count > 10000) throw Error("--networks must be from 16 to 10000");
   const TimingOptions timing{.threads = at::get_num_threads(),
@@ -184,7 +184,7 @@ int calibrate_command(const Arguments& arguments) {
                              .seconds = line.get<double>("seconds"),
                              .per_step = true};
   validate(timing);
-  const Precision precision = session.machine.precision;
+  const Precision precision = session.compute.precision;
   const std::string machine =
       fmt::format("{}, {} thread{}", cpu_name(), timing.threads, timing.threads == 1 ? "" : "s");
   const std::string source = "measured by ridgewalk calibrate, " + now_text();

@@ -156,21 +156,21 @@ Session CommandLine::session(int threads, const std::string& precision) const {
   }
   if (threads == 0) threads = static_cast<int>(std::thread::hardware_concurrency());
   at::set_num_threads(std::max(1, threads));
-  Session session{.machine = {}, .quiet = has("quiet")};
+  Session session{.compute = {}, .quiet = has("quiet")};
   const auto device = get<std::string>("device");
   if (device == "cuda") {
     if (!torch::cuda::is_available()) {
       throw Error("--device cuda: this LibTorch finds no CUDA device; leave --device out");
     }
-    session.machine.device = torch::kCUDA;
+    session.compute.device = torch::kCUDA;
   } else if (device != "cpu") {
     throw Error("--device must be cpu or cuda");
   }
-  session.machine.precision = precision_named(
-      has("precision") ? get<std::string>("precision") : precision, session.machine.device);
+  session.compute.precision = precision_named(
+      has("precision") ? get<std::string>("precision") : precision, session.compute.device);
   if (has("loader-threads")) {
-    session.machine.loader_threads = get<int>("loader-threads");
-    if (*session.machine.loader_threads < 0 || *session.machine.loader_threads > 1024) {
+    session.compute.loader_threads = get<int>("loader-threads");
+    if (*session.compute.loader_threads < 0 || *session.compute.loader_threads > 1024) {
       throw Error("--loader-threads must be from 0 to 1024");
     }
   }

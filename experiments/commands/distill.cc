@@ -65,7 +65,7 @@ int distill_command(const Arguments& arguments) {
                    options.split_seed, line.folder_options(architecture.resolution));
   require_fits(architecture, data);
   const std::string weights = line.required("weights");
-  const Teacher teacher({.architecture = architecture, .weights = weights}, data, session.machine);
+  const Teacher teacher({.architecture = architecture, .weights = weights}, data, session.compute);
   { const FileWriter probe(out); }  // refuses before the work
 
   // What is done of it, for the same command to go on with.

@@ -34,11 +34,11 @@ int evaluate_command(const Arguments& arguments) {
       load_dataset(line.required("data"), 0, 0, line.folder_options(architecture.resolution));
   require_fits(architecture, data);
   Network weights =
-      load_network(line.required("weights"), lower(architecture), session.machine.device);
+      load_network(line.required("weights"), lower(architecture), session.compute.device);
   const Executor network(weights.graph, weights.parameters);
   const auto start = std::chrono::steady_clock::now();
   const Accuracy accuracy =
-      evaluate(network, data, data.test, NormMode::kRunning, session.machine, batch_size);
+      evaluate(network, data, data.test, NormMode::kRunning, session.compute, batch_size);
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   say_damaged(data, session);

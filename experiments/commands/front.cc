@@ -114,13 +114,13 @@ int front_command(const Arguments& arguments) {
   const Dataset data = dataset_of(config, line);
   const SearchSpace space = searched_space(config, folder, stage);
 
-  Supernet supernet(space, data, config.weights, session.machine);
+  Supernet supernet(space, data, config.weights, session.compute);
   load_weights(supernet_file(folder, stage), supernet.parameters());
   const std::string fingerprint = fmt::format(
       "{}\n{}\n{}\n{} {} {}{}{}{}{}", config.resolved, to_yaml(reference), to_yaml(space),
       to_string(stage), evaluations, line.seed(), fingerprint_of(supernet.parameters()),
       fingerprint_of(reward), fingerprint_of(config.weights.distillation, data),
-      fingerprint_of(session.machine));
+      fingerprint_of(session.compute));
   const std::string out = line.required("out");
   RunFolder run = line.has("resume") ? RunFolder::resume(out, fingerprint)
                                      : RunFolder::create(out, fingerprint);

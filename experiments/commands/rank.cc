@@ -187,8 +187,8 @@ int rank_command(const Arguments& arguments) {
                                   : YAML::Load(config.resolved)["train"]);
   const std::string made_with =
       fmt::format("{} images held out, training split {:x}, {}{}{}", data.search_validation.size(),
-                  hash_of(data.train), to_string(session.machine.precision),
-                  session.machine.device.is_cpu() ? "" : " on " + session.machine.device.str(),
+                  hash_of(data.train), to_string(session.compute.precision),
+                  session.compute.device.is_cpu() ? "" : " on " + session.compute.device.str(),
                   fingerprint_of(config.train.distillation, data));
 
   const SearchSpace space = searched_space(config, folder, stage);
@@ -208,11 +208,11 @@ int rank_command(const Arguments& arguments) {
   config.weights.steps = std::max(1, tune_steps);
   config.weights.optimizer.learning_rate = config.stages.at(stage).learning_rate;
   const std::string weights = supernet_file(folder, stage);
-  Supernet supernet(space, data, config.weights, session.machine);
+  Supernet supernet(space, data, config.weights, session.compute);
   load_weights(weights, supernet.parameters());
   const auto judged = [&](const Decisions& network) {
     if (tune_steps == 0) return supernet.validate(network);
-    Supernet copy(space, data, config.weights, session.machine);
+    Supernet copy(space, data, config.weights, session.compute);
     load_weights(weights, copy.parameters());
     for (int step = 0; step < tune_steps; ++step) {
       if (interrupted()) throw Interrupted();
@@ -230,10 +230,10 @@ int rank_command(const Arguments& arguments) {
                   to_string(stage), count, tolerance, repeats, tune_steps,
                   config.weights.validation_batch_size, fingerprint_of(supernet.parameters()),
                   fingerprint_of(reward), fingerprint_of(config.weights.distillation, data),
-                  fingerprint_of(config.train.distillation, data), fingerprint_of(session.machine),
+                  fingerprint_of(config.train.distillation, data), fingerprint_of(session.compute),
                   recipe, trainings_text(known));
   // Refuses labels or a teacher that do not fit before anything is written.
-  { const Trainer probe(known.networks[0].architecture, data, options, session.machine); }
+  { const Trainer probe(known.networks[0].architecture, data, options, session.compute); }
   const std::string out = line.required("out");
   RunFolder run = line.has("resume") ? RunFolder::resume(out, fingerprint)
                                      : RunFolder::create(out, fingerprint);

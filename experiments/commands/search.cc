@@ -95,11 +95,11 @@ int search_command(const Arguments& arguments) {
 
   const std::string machine =
       fmt::format("{}, {} threads, {}, LibTorch {}", cpu_name(), at::get_num_threads(),
-                  to_string(session.machine.precision), TORCH_VERSION);
+                  to_string(session.compute.precision), TORCH_VERSION);
   std::string fingerprint =
       fmt::format("{}\n{}\n{}{}{}{} stages", config.resolved, to_yaml(config.space),
                   fingerprint_of(config.reward), fingerprint_of(config.weights.distillation, data),
-                  fingerprint_of(config.train.distillation, data), fingerprint_of(session.machine));
+                  fingerprint_of(config.train.distillation, data), fingerprint_of(session.compute));
   for (SearchStage stage : stages) fingerprint.append(" ").append(to_string(stage));
   if (start.architecture) fingerprint += "\nfrom\n" + to_yaml(*start.architecture);
   RunFolder run = line.has("resume") ? RunFolder::resume(out, fingerprint)

@@ -164,7 +164,7 @@ int sweep_command(const Arguments& arguments) {
   std::optional<Profile> calibrated;
   const Session session = line.session();
   if (line.has("measure")) {
-    if (!session.machine.device.is_cpu()) throw Error("--device: --measure is for the CPU alone");
+    if (!session.compute.device.is_cpu()) throw Error("--device: --measure is for the CPU alone");
     calibrated = calibrated_profile(line, profiles);
   }
   std::vector<RatedNetwork> networks;

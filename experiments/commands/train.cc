@@ -60,13 +60,13 @@ int train_command(const Arguments& arguments) {
   const Dataset data = load_dataset(line.required("data"), held_out,
                                     split_seed(options.distillation, options.seed), folder);
   // Refuses a network that does not fit the data before anything is written.
-  { const Trainer probe(architecture, data, options, session.machine); }
+  { const Trainer probe(architecture, data, options, session.compute); }
 
   const std::string config = line.has("config") ? read_file(line.get<std::string>("config")) : "";
   std::string fingerprint = fmt::format(
       "{}\n{}\n{} {} {} {} {} {}{}{}", to_yaml(architecture), config, data.name, held_out,
       options.seed, options.initial_weights, options.reset_head, int(options.initialization),
-      fingerprint_of(options.distillation, data), fingerprint_of(session.machine));
+      fingerprint_of(options.distillation, data), fingerprint_of(session.compute));
   if (data.damaged) fingerprint += fmt::format(" crop {}", data.crop_fraction);
   const std::string out = line.required("out");
   RunFolder run = line.has("resume") ? RunFolder::resume(out, fingerprint)

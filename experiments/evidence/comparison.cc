@@ -51,7 +51,7 @@ RunFolder open_run(const std::string& folder, const SearchConfig& config, Way wa
   const std::string fingerprint =
       fmt::format("{}\n{}\n{}{}{}{}{}", config.resolved, to_yaml(config.space), to_string(way),
                   fingerprint_of(config.reward), fingerprint_of(config.weights.distillation, data),
-                  fingerprint_of(config.train.distillation, data), fingerprint_of(session.machine));
+                  fingerprint_of(config.train.distillation, data), fingerprint_of(session.compute));
   RunFolder run = std::filesystem::exists(folder + "/checkpoint.safetensors")
                       ? RunFolder::resume(folder, fingerprint)
                       : RunFolder::create(folder, fingerprint);
@@ -78,7 +78,7 @@ Entry entry_of(RunFolder& run, const SearchConfig& config, Way way, const std::s
 
 // Of the space, at the targets' latency.
 std::vector<Architecture> random_members(const SearchConfig& config, int count) {
-  const SearchSpace space = stage_space(config.space, SearchStage::kSingle, std::nullopt);
+  const SearchSpace space = searched_space(config.space, SearchStage::kSingle, std::nullopt);
   const CostTable table(space, config.reward.ridge_points());
   std::mt19937_64 random(mix(config.seed, 300));
   std::vector<Architecture> members;
@@ -98,10 +98,10 @@ std::vector<Architecture> random_members(const SearchConfig& config, int count) 
 Entry evolved(RunFolder& run, const SearchConfig& config, const Dataset& data,
               const Session& session) {
   const std::string phase = "evolution";
-  const SearchSpace space = stage_space(config.space, SearchStage::kSingle, std::nullopt);
+  const SearchSpace space = searched_space(config.space, SearchStage::kSingle, std::nullopt);
   if (!run.result(phase)) {
     const TrialOptions& trials = config.stages.at(SearchStage::kSingle).tunas.trials;
-    Supernet supernet(space, data, config.weights, session.machine);
+    Supernet supernet(space, data, config.weights, session.compute);
     load_weights(supernet_file(run.file("."), SearchStage::kSingle), supernet.parameters());
     const std::vector<Candidate> tried = trial_phase(
         run, phase, supernet, space, config.reward, trials.evaluations, mix(config.seed, 900),

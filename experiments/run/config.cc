@@ -10,9 +10,9 @@
 namespace ridgewalk {
 namespace {
 
-StageConfig read_stage(const YamlSource& source, const SupernetOptions& weights) {
+SearchStageConfig read_stage(const YamlSource& source, const SupernetOptions& weights) {
   FieldReader reader(source);
-  StageConfig stage{.tunas = {}, .learning_rate = weights.optimizer.learning_rate};
+  SearchStageConfig stage{.tunas = {}, .learning_rate = weights.optimizer.learning_rate};
   TunasOptions& tunas = stage.tunas;
   std::string method = "tunas";
   reader.optional("method", method);

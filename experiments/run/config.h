@@ -14,7 +14,7 @@
 namespace ridgewalk {
 
 // One search stage.
-struct StageConfig {
+struct SearchStageConfig {
   TunasOptions tunas;
   double learning_rate = 0;   // of the shared weights at the peak
   double latency_factor = 1;  // on every target: a hybrid stage may pay for its attention
@@ -31,7 +31,7 @@ struct SearchConfig {
   std::string precision = "auto";
   Reward reward;
   SupernetOptions weights;
-  std::map<SearchStage, StageConfig> stages;
+  std::map<SearchStage, SearchStageConfig> stages;
   TrainOptions train;  // of the found networks, from scratch
   std::string reference =
       "mnv4-conv-small";           // scaled to the first target's latency, for comparison

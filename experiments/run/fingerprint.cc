@@ -4,8 +4,8 @@
 
 namespace ridgewalk {
 
-std::string fingerprint_of(const Machine& machine) {
-  return fmt::format(" {} {} {} threads", machine.device.str(), to_string(machine.precision),
+std::string fingerprint_of(const Compute& compute) {
+  return fmt::format(" {} {} {} threads", compute.device.str(), to_string(compute.precision),
                      at::get_num_threads());
 }
 

@@ -11,7 +11,7 @@
 namespace ridgewalk {
 
 // Device, precision and the threads of this process: sums are taken in another order with others.
-std::string fingerprint_of(const Machine& machine);
+std::string fingerprint_of(const Compute& compute);
 // Ridge points and latencies, whatever the profile or the network that they came from is now.
 std::string fingerprint_of(const Reward& reward);
 // Labels by their file's bytes, a teacher by its values.

@@ -148,8 +148,8 @@ Json search_phase(RunFolder& run, const SearchConfig& config, SearchStage stage,
                   const Dataset& data, const Session& session) {
   const std::string phase(to_string(stage));
   if (const Json* result = run.result(phase)) return *result;
-  const StageConfig& stage_config = config.stages.at(stage);
-  const SearchSpace space = stage_space(config.space, stage, previous);
+  const SearchStageConfig& stage_config = config.stages.at(stage);
+  const SearchSpace space = searched_space(config.space, stage, previous);
   const Reward reward = scaled_targets(config.reward, stage_config.latency_factor);
   TunasOptions tunas = stage_config.tunas;
   tunas.seed = mix(config.seed, 100 + uint64_t(stage));
@@ -165,7 +165,7 @@ Json search_phase(RunFolder& run, const SearchConfig& config, SearchStage stage,
   options.steps = tunas.steps;
   options.optimizer.learning_rate = stage_config.learning_rate;
   options.seed = mix(config.seed, 200 + uint64_t(stage));
-  Supernet supernet(space, data, options, session.machine);
+  Supernet supernet(space, data, options, session.compute);
   SupernetWeights weights(supernet);
   const double common = share_in_common(space);
   say(session,
@@ -271,7 +271,7 @@ Json training_phase(RunFolder& run, const std::string& name, const Architecture&
                     const TrainOptions& options, const Dataset& data, const Session& session) {
   const std::string phase = "train " + name;
   if (const Json* result = run.result(phase)) return *result;
-  Trainer trainer(architecture, data, options, session.machine);
+  Trainer trainer(architecture, data, options, session.compute);
   if (const auto state = run.begin(phase)) {
     const int step = state->is_number_integer() ? state->get<int>() : -1;
     if (step < 0 || step > trainer.steps()) {

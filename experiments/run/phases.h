@@ -11,9 +11,9 @@
 
 namespace ridgewalk {
 
-// How a phase runs on this machine, and how much it says.
+// How the phases of a run compute, and how much they say.
 struct Session {
-  Machine machine;
+  Compute compute;
   bool quiet = false;
   int checkpoint_every = 100;  // steps
 };

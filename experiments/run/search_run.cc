@@ -99,7 +99,7 @@ StartingPoint check_search(const SearchConfig& config, const std::vector<SearchS
   if (const auto before = stage_before(stages.front())) {
     const Architecture result = earlier_result(from, *before);
     // The fine space depends on widths, depths and expansions alone, which its result still has.
-    start = {result, stage_space(config.space, *before, result), from};
+    start = {result, searched_space(config.space, *before, result), from};
     const std::string weights = supernet_file(from, *before);
     if (config.stages.at(stages.front()).warm_start && !std::filesystem::exists(weights)) {
       throw Error(weights, 0, "is not there; the warm start needs it (or set warm_start: false)");
@@ -110,8 +110,8 @@ StartingPoint check_search(const SearchConfig& config, const std::vector<SearchS
     // are.
     const bool known = stage == stages.front();
     const SearchSpace space =
-        known ? stage_space(config.space, stage, start.architecture) : config.space;
-    const StageConfig& stage_config = config.stages.at(stage);
+        known ? searched_space(config.space, stage, start.architecture) : config.space;
+    const SearchStageConfig& stage_config = config.stages.at(stage);
     const Reward reward = scaled_targets(config.reward, stage_config.latency_factor);
     const std::string out_of_reach = TunasSearch(space, reward, stage_config.tunas).out_of_reach();
     if (!out_of_reach.empty()) throw Error(out_of_reach);
@@ -145,10 +145,10 @@ SearchSpace searched_space(const SearchConfig& config, const std::string& folder
                            SearchStage stage) {
   const Architecture found = earlier_result(folder, stage);
   const auto before = stage_before(stage);
-  if (!before) return stage_space(config.space, stage, std::nullopt);
+  if (!before) return searched_space(config.space, stage, std::nullopt);
   // What a fine stage froze its own result has too; attention is what a hybrid stage adds.
-  if (stage == SearchStage::kFine) return stage_space(config.space, stage, found);
-  return stage_space(config.space, stage, earlier_result(folder, *before));
+  if (stage == SearchStage::kFine) return searched_space(config.space, stage, found);
+  return searched_space(config.space, stage, earlier_result(folder, *before));
 }
 
 SearchOutcome run_search(RunFolder& run, const SearchConfig& config,
@@ -160,7 +160,7 @@ SearchOutcome run_search(RunFolder& run, const SearchConfig& config,
   for (SearchStage stage : stages) {
     const Json result =
         search_phase(run, config, stage, previous_space, previous, weights_folder, data, session);
-    previous_space = stage_space(config.space, stage, previous);
+    previous_space = searched_space(config.space, stage, previous);
     previous = architecture_from_yaml(result["architecture"].get<std::string>(), "result");
     weights_folder = run.file(".");
   }

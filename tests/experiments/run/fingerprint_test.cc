@@ -19,11 +19,11 @@ TEST(Fingerprint, KnowsTheRidgePointsOfATarget) {
 }
 
 TEST(Fingerprint, KnowsTheDeviceAndThePrecision) {
-  const Machine machine{.device = torch::kCPU, .precision = Precision::kBf16};
-  const Machine accelerator{.device = torch::kCUDA, .precision = Precision::kBf16};
-  const Machine exact{.device = torch::kCPU, .precision = Precision::kFp32};
-  EXPECT_NE(fingerprint_of(machine), fingerprint_of(accelerator));
-  EXPECT_NE(fingerprint_of(machine), fingerprint_of(exact));
+  const Compute compute{.device = torch::kCPU, .precision = Precision::kBf16};
+  const Compute accelerator{.device = torch::kCUDA, .precision = Precision::kBf16};
+  const Compute exact{.device = torch::kCPU, .precision = Precision::kFp32};
+  EXPECT_NE(fingerprint_of(compute), fingerprint_of(accelerator));
+  EXPECT_NE(fingerprint_of(compute), fingerprint_of(exact));
 }
 
 }  // namespace
