@@ -20,15 +20,15 @@ namespace {
 
 // Of the words of the command line, in their order. Networks of one name are told apart by the word
 // that they came from.
-std::vector<RatedNetwork> networks_of(const CommandLine& line) {
-  std::vector<RatedNetwork> networks;
+std::vector<NetworkRecord> networks_of(const CommandLine& line) {
+  std::vector<NetworkRecord> networks;
   const auto taken = [&](const std::string& name) {
     return std::any_of(networks.begin(), networks.end(),
-                       [&](const RatedNetwork& other) { return other.architecture.name == name; });
+                       [&](const NetworkRecord& other) { return other.architecture.name == name; });
   };
   for (const std::string& word : line.words()) {
     const bool is_run = std::filesystem::is_directory(word);
-    std::vector<RatedNetwork> given;
+    std::vector<NetworkRecord> given;
     if (is_run) {
       for (const char* option : {"resolution", "classes", "channels"}) {
         if (!line.has(option)) continue;
@@ -37,9 +37,9 @@ std::vector<RatedNetwork> networks_of(const CommandLine& line) {
       given = networks_of_run(word);
     } else {
       const Architecture architecture = line.architecture(word);
-      given.push_back({architecture, published_for(word, architecture)});
+      given.push_back({.architecture = architecture, .rated = published_for(word, architecture)});
     }
-    for (RatedNetwork& network : given) {
+    for (NetworkRecord& network : given) {
       std::string& name = network.architecture.name;
       if (taken(name)) name = is_run ? word + "/" + name : word;
       if (taken(name)) throw Error(word, 0, "is given twice; give each network once");
@@ -50,7 +50,7 @@ std::vector<RatedNetwork> networks_of(const CommandLine& line) {
 }
 
 // "mobile:100": so many random members of a space.
-std::vector<RatedNetwork> random_members(const std::string& text, uint64_t seed) {
+std::vector<NetworkRecord> random_members(const std::string& text, uint64_t seed) {
   const size_t colon = text.rfind(':');
   int count = 0;
   if (colon != std::string::npos) {
@@ -65,11 +65,11 @@ std::vector<RatedNetwork> random_members(const std::string& text, uint64_t seed)
   std::string file_name = space.name;
   std::replace(file_name.begin(), file_name.end(), '/', '_');
   std::mt19937_64 random(seed);
-  std::vector<RatedNetwork> members;
+  std::vector<NetworkRecord> members;
   for (int i = 0; i < count; ++i) {
     Architecture architecture = decode(space, sample(space, random));
     architecture.name = fmt::format("{}-{}-{:03}", file_name, seed, i);
-    members.push_back({std::move(architecture)});
+    members.push_back({.architecture = std::move(architecture)});
   }
   return members;
 }
@@ -167,17 +167,17 @@ int sweep_command(const Arguments& arguments) {
     if (!session.compute.device.is_cpu()) throw Error("--device: --measure is for the CPU alone");
     calibrated = calibrated_profile(line, profiles);
   }
-  std::vector<RatedNetwork> networks;
+  std::vector<NetworkRecord> networks;
   if (line.has("arch") || !line.has("members")) networks = networks_of(line);
-  std::vector<RatedNetwork> members;
+  std::vector<NetworkRecord> members;
   if (line.has("members")) {
     for (const char* option : {"resolution", "classes", "channels"}) {
       if (!line.has(option)) continue;
       throw Error(std::string("--members are as their space has them; leave out --") + option);
     }
     members = random_members(line.get<std::string>("members"), line.seed());
-    for (const RatedNetwork& network : networks) {
-      for (const RatedNetwork& member : members) {
+    for (const NetworkRecord& network : networks) {
+      for (const NetworkRecord& member : members) {
         if (member.architecture.name != network.architecture.name) continue;
         throw Error(member.architecture.name, 0, "is given and a member too; take another --seed");
       }
@@ -187,33 +187,29 @@ int sweep_command(const Arguments& arguments) {
   const std::string out = line.required("out");
   make_folder(out);
   if (!members.empty()) make_folder(out + "/members");
-  for (const RatedNetwork& member : members) {
+  for (const NetworkRecord& member : members) {
     write_file(out + "/members/" + member.architecture.name + ".yaml",
                to_yaml(member.architecture));
   }
 
-  std::vector<Contender> contenders;
-  for (const RatedNetwork& network : networks) {
-    contenders.push_back({network.architecture.name, "found", network.architecture, {}, {}});
-  }
   const Json sweep = sweep_json(networks, points, type);
   std::vector<MacsPerByte> shown = {{0}, {5}, {31.2}, {100}, {347.3}, {500}};
   if (points.back().value > 500) shown.push_back(points.back());
+  const std::vector<NetworkRow> rows = network_rows(networks, shown, 0, type);
   Json report = {{"title", "Networks over the ridge point"},
                  {"created", now_text()},
                  {"version", RIDGEWALK_VERSION},
                  {"command", command_text("sweep", arguments)},
                  {"reference", networks[0].architecture.name},
-                 {"ridge_points", Json::array()},
-                 {"networks", networks_json(contenders, shown, 0, type)},
+                 {"ridge_points", values_json(shown)},
+                 {"networks", networks_json(rows)},
                  {"sweep", sweep},
                  {"marks", profile_marks(profiles)}};
-  for (MacsPerByte point : shown) report["ridge_points"].push_back(point.value);
   write_file(out + "/sweep.csv", sweep_csv(sweep));
   write_file(out + "/sweep.json", json_text(sweep) + "\n");
   if (calibrated) {
     std::vector<Architecture> architectures;
-    for (const RatedNetwork& network : networks) architectures.push_back(network.architecture);
+    for (const NetworkRecord& network : networks) architectures.push_back(network.architecture);
     report["measured"] = measure_networks(architectures, *calibrated, line.has("quiet"));
     write_file(out + "/measured.csv", measured_csv(report["measured"]));
     write_file(out + "/measured.json", json_text(report["measured"]) + "\n");
@@ -221,7 +217,7 @@ int sweep_command(const Arguments& arguments) {
   write_file(out + "/report.html", report_html(report));
   if (!line.has("quiet")) {
     fmt::print("Latency at each ridge point (MACs/byte) relative to {}\n\n{}\n",
-               networks[0].architecture.name, comparison_table(report["networks"], shown));
+               networks[0].architecture.name, network_table(rows, shown));
     print_fronts(sweep);
     if (calibrated) fmt::print("{}\n", measured_table(report["measured"]));
     fmt::print("report: {}/report.html\n", out);

@@ -119,12 +119,12 @@ test('ways to a network', async () => {
 });
 
 test('networks of several targets, priced at the ridge points of all', async () => {
-  const { abroad } = data.homes;
-  assert.deepEqual(abroad.map((home) => home.home), ['low', 'range']);
-  const rows = await cells(pages.homes, 'abroad');
+  const { homes } = data.homes;
+  assert.deepEqual(homes.map((home) => home.home), ['low', 'range']);
+  const rows = await cells(pages.homes, 'homes');
   const text = ({ mean, high }, scale, digits) => `${(scale * mean).toFixed(digits)} ± ${(scale * (high - mean)).toFixed(digits)}`;
-  assert.deepEqual(rows, abroad.map((home) => [home.home, 'one-stage', '2', text(home.test_top1, 100, 2), ...home.relative_latency.map((one) => text(one, 1, 3)), text(home.worst, 1, 3)]));
-  for (const { relative_latency, worst } of abroad) {
+  assert.deepEqual(rows, homes.map((home) => [home.home, 'one-stage', '2', text(home.test_top1, 100, 2), ...home.relative_latency.map((one) => text(one, 1, 3)), text(home.worst, 1, 3)]));
+  for (const { relative_latency, worst } of homes) {
     for (const { mean } of relative_latency) assert.ok(mean <= worst.mean + 1e-9);
   }
 });
@@ -231,7 +231,7 @@ const hostile = `(async (key, section) => {
   return { tried, failures: failures.slice(0, 5) };
 })`;
 
-for (const [name, key, section] of [['ranking', 'ranking', 'rankingSection'], ['ways', 'comparison', 'comparisonSection'], ['front', 'fronts', 'frontsSection'], ['homes', 'abroad', 'abroadSection']]) {
+for (const [name, key, section] of [['ranking', 'ranking', 'rankingSection'], ['ways', 'comparison', 'comparisonSection'], ['front', 'fronts', 'frontsSection'], ['homes', 'homes', 'homesSection']]) {
   test(`hostile and partial data: ${name}`, async () => {
     const page = await open(`file://${folder}/${name}/report.html`);
     const { tried, failures } = await page.evaluate(`${hostile}('${key}', ${section})`);
