@@ -46,6 +46,23 @@ TEST(Ranking, ComparesTwoOrders) {
   EXPECT_FALSE(ranking.best_spearman);
 }
 
+// Three networks are in one order in one of six cases by chance: 1.00 [1.00, 1.00] would be a lie.
+TEST(Ranking, OfThreeNetworksIsWideAndSaysHow) {
+  const Ranking ranking = rank(
+      {judged(0.1, 0.9, 0.5, {0.61}), judged(0.2, 0.8, 0.6, {0.62}), judged(0.3, 0.7, 0.7, {0.63})},
+      1);
+  EXPECT_NEAR(ranking.pairs[0].kendall_tau_b.value, 1, 1e-12);
+  EXPECT_NEAR(ranking.pairs[0].kendall_tau_b.interval.value().low, -0.95, 1e-9);
+  EXPECT_FALSE(ranking.regret.interval);
+  const Json tau = ranking_json(ranking)["pairs"][0]["kendall_tau_b"];
+  EXPECT_EQ(tau["method"], "disjoint-pairs");
+  const std::string text = ranking_text(ranking);
+  EXPECT_THAT(text, testing::HasSubstr("1.00 [-0.95, 1.00]"));
+  EXPECT_THAT(text, testing::HasSubstr("exact bound from disjoint pairs"));
+  EXPECT_THAT(text, testing::HasSubstr("none from fewer than 8 networks"));
+  EXPECT_THAT(text, testing::HasSubstr("is 0.00 points"));
+}
+
 // Trainings of a network are averaged; one against another is a pair of its own. By hand: the means
 // .5, .6, .7 are in the order of the shared accuracies, the first trainings in reverse of the
 // second.
