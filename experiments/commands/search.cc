@@ -125,7 +125,7 @@ int search_command(const Arguments& arguments) {
   Session session = line.session(config.threads, config.precision);
   session.checkpoint_every = config.checkpoint_every;
   const Dataset data = dataset_of(config, line);
-  const StartingPoint start = check_search(config, request.plan.stages, request.from, data);
+  const StartingPoint start = check_search(config, request.plan, request.from, data);
 
   RunFolder run = open_run(request, start, data, session);
   const std::string machine =

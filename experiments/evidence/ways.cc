@@ -202,7 +202,7 @@ void check_ways(const SearchConfig& config, const std::vector<Way>& ways, int ra
                       to_string(way), own, other, *images));
     }
     images = own, other = to_string(way);
-    check_search(config_of(config, way), stages_of(way), "", data);
+    check_search(config_of(config, way), {.stages = stages_of(way)}, "", data);
   }
 }
 

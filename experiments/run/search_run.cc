@@ -66,18 +66,23 @@ NetworkRecord found_network(const std::vector<StageOutcome>& stages, SearchStage
   return network;
 }
 
-// What the stages found, and networks of the first target's latency that no search found.
+Architecture random_network(const SearchConfig& config) {
+  return random_architecture(searched_space(config.space, SearchStage::kSingle, std::nullopt),
+                             config.reward, config.random_tolerance,
+                             stream_seed(config.seed, SeedStream::kRandomNetworks));
+}
+
+// What the stages found, and networks of the targets' latency that no search found. The random one
+// is a member of the convolutional space that the coarse and fine stages search, as in a
+// comparison.
 std::vector<NetworkRecord> networks_to_train(const SearchConfig& config,
                                              const std::vector<StageOutcome>& stages) {
-  const Target& target = config.reward.targets[0];
   const Architecture reference = for_space(find_architecture(config.reference), config.space);
   return {
       found_network(stages, SearchStage::kFine, "found-conv"),
       found_network(stages, SearchStage::kHybrid, "found-hybrid"),
-      {.architecture = scale_to_latency(reference, target), .kind = NetworkKind::kReference},
-      {.architecture = random_architecture(config.space, target, config.random_tolerance,
-                                           stream_seed(config.seed, SeedStream::kRandomNetworks)),
-       .kind = NetworkKind::kRandom}};
+      {.architecture = scale_to_latency(reference, config.reward), .kind = NetworkKind::kReference},
+      {.architecture = random_network(config), .kind = NetworkKind::kRandom}};
 }
 
 }  // namespace
@@ -99,8 +104,9 @@ void check_data(const SearchConfig& config, const Dataset& data) {
   }
 }
 
-StartingPoint check_search(const SearchConfig& config, const std::vector<SearchStage>& stages,
+StartingPoint check_search(const SearchConfig& config, const SearchPlan& plan,
                            const std::string& from, const Dataset& data) {
+  const std::vector<SearchStage>& stages = plan.stages;
   find_architecture(config.reference);
   check_data(config, data);
   StartingPoint start;
@@ -131,6 +137,8 @@ StartingPoint check_search(const SearchConfig& config, const std::vector<SearchS
                           stage_config.tunas.trials.tolerance, random);
     }
   }
+  // It may be that no network meets all of several targets.
+  if (plan.trains_networks) random_network(config);
   return start;
 }
 
@@ -184,14 +192,15 @@ SearchOutcome run_search(const SearchContext& context, const SearchPlan& plan,
   return outcome;
 }
 
-Architecture scale_to_latency(const Architecture& architecture, const Target& target) {
+Architecture scale_to_latency(const Architecture& architecture, const Reward& reward) {
   const auto distance_of = [&](const Architecture& scaled) {
     const Graph graph = lower(scaled);
     std::vector<Macs> taken;
-    for (MacsPerByte ridge_point : target.ridge_points) {
+    for (MacsPerByte ridge_point : reward.ridge_points()) {
       taken.push_back(latency(graph, ridge_point));
     }
-    return std::abs(target.ratio(taken) - 1);
+    const std::vector<double> ratios = reward.ratios(taken);
+    return std::abs(*std::max_element(ratios.begin(), ratios.end()) - 1);
   };
   Architecture nearest = architecture;
   double smallest = INFINITY;
@@ -206,10 +215,9 @@ Architecture scale_to_latency(const Architecture& architecture, const Target& ta
   return nearest;
 }
 
-Architecture random_architecture(const SearchSpace& space, const Target& target, double tolerance,
+Architecture random_architecture(const SearchSpace& space, const Reward& reward, double tolerance,
                                  uint64_t seed) {
   std::mt19937_64 random(seed);
-  const Reward reward{.targets = {target}};
   const CostTable table(space, reward.ridge_points());
   Architecture architecture =
       decode(space, sample_near_targets(space, table, reward, tolerance, random));

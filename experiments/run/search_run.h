@@ -30,10 +30,10 @@ std::string file_name(const NetworkRecord& network);
 void check_data(const SearchConfig& config, const Dataset& data);
 
 // Everything that can be refused before anything is trained or written: a target that no
-// architecture of the stages' spaces can reach, options that do not fit together, what
-// check_data() refuses, an earlier run in `from` (empty for none) that lacks what the first stage
-// needs. Returns what the first stage starts from. Throws Error.
-StartingPoint check_search(const SearchConfig& config, const std::vector<SearchStage>& stages,
+// architecture of the stages' spaces can reach, targets that no random network meets, options that
+// do not fit together, what check_data() refuses, an earlier run in `from` (empty for none) that
+// lacks what the first stage needs. Returns what the first stage starts from. Throws Error.
+StartingPoint check_search(const SearchConfig& config, const SearchPlan& plan,
                            const std::string& from, const Dataset& data);
 
 // "coarse", "fine", ... Throws Error for another name.
@@ -52,13 +52,13 @@ SearchSpace searched_space(const SearchConfig& config, const std::string& folder
 SearchOutcome run_search(const SearchContext& context, const SearchPlan& plan,
                          const StartingPoint& start);
 
-// `architecture` with the width multiplier (steps of 0.01) that brings its latency nearest to the
-// target's.
-Architecture scale_to_latency(const Architecture& architecture, const Target& target);
+// `architecture` with the width multiplier (steps of 0.01) that brings the largest of its ratios to
+// the targets nearest to 1. Needs at least one target.
+Architecture scale_to_latency(const Architecture& architecture, const Reward& reward);
 
-// A uniform sample of the space whose latency is within `tolerance` of the target's. Throws Error
+// A uniform sample of the space whose latency is within `tolerance` of every target's. Throws Error
 // when a million samples hold none.
-Architecture random_architecture(const SearchSpace& space, const Target& target, double tolerance,
+Architecture random_architecture(const SearchSpace& space, const Reward& reward, double tolerance,
                                  uint64_t seed);
 
 }  // namespace ridgewalk
