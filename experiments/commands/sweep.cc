@@ -9,6 +9,7 @@
 
 #include "experiments/commands/command_line.h"
 #include "experiments/machine/measurement.h"
+#include "experiments/machine/table_names.h"
 #include "experiments/report/network_report.h"
 #include "experiments/report/report.h"
 #include "roofline/profile.h"
@@ -211,7 +212,8 @@ int sweep_command(const Arguments& arguments) {
     std::vector<Architecture> architectures;
     for (const NetworkRecord& network : networks) architectures.push_back(network.architecture);
     report["measured"] = measure_networks(architectures, *calibrated, line.has("quiet"));
-    write_file(out + "/measured.csv", measured_csv(report["measured"]));
+    write_file(out + "/measured.csv",
+               measured_csv(report["measured"], names_in_table(architectures, out)));
     write_file(out + "/measured.json", json_text(report["measured"]) + "\n");
   }
   write_file(out + "/report.html", report_html(report));

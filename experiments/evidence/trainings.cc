@@ -57,6 +57,16 @@ Trainings read_trainings(const std::string& path) {
         throw Error(path, 0,
                     "names a network '" + name + "', which is there twice or cannot name a file");
       }
+      // One network is one draw of a ranking, under however many names.
+      for (const NetworkRecord& other : trainings.networks) {
+        Architecture renamed = network.architecture;
+        renamed.name = other.architecture.name;
+        if (renamed == other.architecture) {
+          throw Error(path, 0,
+                      "has the same network twice, as '" + other.architecture.name + "' and '" +
+                          name + "'; remove one");
+        }
+      }
       trainings.networks.push_back(std::move(network));
     }
     if (trainings.networks.size() < 3) throw Error(path, 0, "has fewer than 3 networks");

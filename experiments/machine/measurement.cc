@@ -143,14 +143,15 @@ Json measure_networks(const std::vector<Architecture>& architectures, const Prof
   return result;
 }
 
-std::string measured_csv(const Json& measured) {
+std::string measured_csv(const Json& measured, const std::vector<std::string>& names) {
   std::string csv = "network,macs,predicted_ms,lower_bound,roofline_ms,measured_ms";
   for (int pass = 1; pass <= kPasses; ++pass) csv += fmt::format(",pass_{}_ms", pass);
-  for (const Json& network : measured["networks"]) {
+  for (size_t i = 0; i < names.size(); ++i) {
+    const Json& network = measured["networks"][i];
     const auto ms = [&](const char* name) { return network[name].get<double>(); };
-    csv += fmt::format("\n{},{:.0f},{},{},{},{}", csv_quoted(network["name"].get<std::string>()),
-                       ms("macs"), ms("predicted_ms"), network["unknown"].empty() ? 0 : 1,
-                       ms("roofline_ms"), ms("measured_ms"));
+    csv +=
+        fmt::format("\n{},{:.0f},{},{},{},{}", csv_quoted(names[i]), ms("macs"), ms("predicted_ms"),
+                    network["unknown"].empty() ? 0 : 1, ms("roofline_ms"), ms("measured_ms"));
     for (const Json& pass : network["passes_ms"]) csv += fmt::format(",{}", pass.get<double>());
   }
   return csv + "\n";

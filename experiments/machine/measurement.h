@@ -26,8 +26,9 @@ namespace ridgewalk {
 Json measure_networks(const std::vector<Architecture>& networks, const Profile& profile,
                       bool quiet);
 
-// Columns network,macs,predicted_ms,lower_bound,roofline_ms,measured_ms,pass_1_ms, ...
-std::string measured_csv(const Json& measured);
+// Columns network,macs,predicted_ms,lower_bound,roofline_ms,measured_ms,pass_1_ms, ...; `names` has
+// one per network for the first column (names_in_table()).
+std::string measured_csv(const Json& measured, const std::vector<std::string>& names);
 
 // A line a network, and the agreement.
 std::string measured_table(const Json& measured);

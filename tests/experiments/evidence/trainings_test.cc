@@ -17,7 +17,9 @@ class TrainingsFile : public testing::Test {
     path_ = testing::TempDir() + "/ridgewalk-trainings-" + std::to_string(getpid()) + ".json";
     for (const char* name : {"one", "two", "three"}) {
       trainings_.networks.push_back(trained_network("compact-nano", 0.5, {0.25, 0.75}));
-      trainings_.networks.back().architecture.name = name;
+      Architecture& architecture = trainings_.networks.back().architecture;
+      architecture.name = name;
+      architecture.resolution = 32 * int(trainings_.networks.size());
     }
   }
   void TearDown() override { std::filesystem::remove(path_); }
@@ -42,6 +44,13 @@ TEST_F(TrainingsFile, ReadsWhatItWrote) {
   ASSERT_EQ(again.networks.size(), 3u);
   EXPECT_EQ(again.networks[1].architecture, trainings_.networks[1].architecture);
   EXPECT_EQ(test_top1(again.networks[2]), 0.5);
+}
+
+TEST_F(TrainingsFile, RefusesANetworkUnderTwoNames) {
+  trainings_.networks[2].architecture = trainings_.networks[0].architecture;
+  trainings_.networks[2].architecture.name = "three";
+  EXPECT_THAT(refusal(trainings_text(trainings_)),
+              HasSubstr("has the same network twice, as 'one' and 'three'"));
 }
 
 TEST_F(TrainingsFile, RefusesWhatNoRankingWrote) {
