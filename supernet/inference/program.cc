@@ -98,8 +98,7 @@ void Program::finish(Value output) {
   bytes_.reset(static_cast<uint8_t*>(std::aligned_alloc(kPage, rounded(bytes, kPage))));
   if (bytes_ == nullptr) throw std::bad_alloc();
 #ifdef MADV_HUGEPAGE
-  madvise(bytes_.get(), rounded(bytes, kPage),
-          MADV_HUGEPAGE);  // a hint; 3 % faster on a small network
+  madvise(bytes_.get(), rounded(bytes, kPage), MADV_HUGEPAGE);  // small networks: 3 % faster
 #endif
   for (Slot& slot : values_) {
     if (&slot == &values_[size_t(input_)]) continue;

@@ -132,8 +132,7 @@ torch::Tensor Executor::run(size_t index, const std::vector<torch::Tensor>& valu
                         epsilon, joins_relu && only_relu_follows_[index]);
     }
     case OpKind::kActivation:
-      if (joins_relu && only_relu_follows_[size_t(op.inputs[0])])
-        return x;  // the norm has applied it
+      if (joins_relu && only_relu_follows_[size_t(op.inputs[0])]) return x;  // applied already
       return activate(x, op.activation);
     case OpKind::kSoftmax:
       return torch::softmax(x, -1);

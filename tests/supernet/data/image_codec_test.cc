@@ -98,8 +98,7 @@ TEST(ImageCodec, RefusesEveryTruncation) {
     }
   }
   const std::string png = png_of(noise_image(8, 8, 3));
-  for (size_t length = 0; length < png.size() - 12;
-       ++length) {  // the last 12, IEND, hold no pixels
+  for (size_t length = 0; length < png.size() - 12; ++length) {  // IEND, 12 bytes, has no pixels
     EXPECT_THROW(decode_image(std::string_view(png).substr(0, length)), Error) << length;
   }
 }

@@ -27,8 +27,7 @@ double difference(const Graph& graph, int batch, Precision precision = Precision
   Inference inference(fold_norms(graph, store), batch, precision);
   const Executor executor(graph, store);
   double worst = 0;
-  for (int run = 0; run < 2;
-       ++run) {  // the second run starts with what the first left in the arena
+  for (int run = 0; run < 2; ++run) {  // the second finds the first one's values in the arena
     const torch::Tensor images = random_images(graph, batch);
     const torch::Tensor expected = executor.forward(images, NormMode::kRunning);
     const torch::Tensor logits = inference.forward(images);
