@@ -32,8 +32,8 @@ struct Target {
   std::vector<Macs> latency;  // one a ridge point, in units of one MAC at peak
   Reduce reduce = Reduce::kWorst;
 
-  // Latency relative to the target's, of a range reduced to one number. `measured` holds one value per
-  // ridge point.
+  // Latency relative to the target's, of a range reduced to one number. `measured` holds one value
+  // per ridge point.
   double ratio(std::span<const Macs> measured) const;
 };
 
