@@ -33,7 +33,7 @@ may(experiments space experiments/run experiments/commands)
 
 set(bad "")
 file(GLOB tops LIST_DIRECTORIES true RELATIVE ${ROOT} ${ROOT}/*)
-list(FILTER tops EXCLUDE REGEX "^(build.*|shared|tests|\\..*)$")
+list(FILTER tops EXCLUDE REGEX "^(build([-_].*)?|shared|tests|\\..*)$")
 foreach(top IN LISTS tops)
   if(NOT IS_DIRECTORY ${ROOT}/${top})
     continue()
