@@ -15,7 +15,8 @@ namespace ridgewalk {
 namespace {
 
 Reward reward_at(const SearchSpace& space, const Decisions& optimum,
-                 std::vector<double> ridge_points = {31.2}, Combine combine = Combine::kSum) {
+                 const std::vector<double>& ridge_points = {31.2},
+                 Combine combine = Combine::kSum) {
   Reward reward{.beta = -0.3, .combine = combine, .targets = {}};
   for (double ridge_point : ridge_points) {
     reward.targets.push_back({std::to_string(ridge_point),

@@ -228,7 +228,7 @@ TEST_F(Distilling, RefusesDamagedFiles) {
   std::mt19937_64 random(5);
   for (int i = 0; i < 1000; ++i) {
     std::string changed = bytes;
-    // The header as often as the labels behind it.
+    // Half of the changes are in the header.
     const size_t within = i % 2 ? 1200 : bytes.size();
     const size_t at = random() % std::min(within, bytes.size());
     changed[at] = char(changed[at] + 1 + random() % 255);
