@@ -31,6 +31,7 @@ const smallConfiguration = [
   // so that the stage after coarse can reach it.
   [/\bsteps: (\d+)/g, (_, steps) => `steps: ${Math.ceil(steps / 200)}, candidates: 64`],
   [/\bbeta: -0\.2\b/g, 'beta: -20'],
+  [/\bthreads: \d+/g, 'threads: 1'],
   [/\bevaluations: \d+/g, 'evaluations: 3'],
   [/\bepochs: \d+/g, 'epochs: 1'],
   [/\bvalidation_batch_size: \d+/g, 'validation_batch_size: 50'],
@@ -45,6 +46,9 @@ const smallCommand = [
 const smallOptions = {
   bench: { '--repeats': 1, '--seconds': 0.01 },
   calibrate: { '--networks': 16, '--repeats': 1, '--seconds': 0 },
+  evaluate: { '--threads': 1 },
+  distill: { '--threads': 1 },
+  train: { '--threads': 1 },
   compare: { '--seeds': '1,2', '--random-networks': 2 },
   front: { '--evaluations': 6 },
   rank: { '--networks': 3 },
