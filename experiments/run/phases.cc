@@ -66,7 +66,7 @@ void checkpoint_if_due(RunFolder& run, const Session& session, int step, State s
 }
 
 void say(const Session& session, const std::string& line) {
-  if (!session.quiet) fmt::print(stderr, "{}\n", line);
+  if (!session.quiet) ridgewalk::say(line + "\n");
 }
 
 // What training took, beside what the loader alone would give: on stderr and in the run's report;
