@@ -14,6 +14,7 @@
 #include "space/catalog.h"
 #include "space/error.h"
 #include "space/file.h"
+#include "space/number.h"
 #include "space/yaml.h"
 
 namespace ridgewalk {
@@ -29,10 +30,9 @@ std::vector<std::string> words_of(const std::string& text) {
 std::vector<uint64_t> seeds_of(const std::string& text) {
   std::vector<uint64_t> seeds;
   for (const std::string& word : words_of(text)) {
-    const bool is_number = !word.empty() && word.size() < 16 &&
-                           word.find_first_not_of("0123456789") == std::string::npos;
-    if (!is_number) throw Error("--seeds: '" + text + "' must be whole numbers: 1,2,3");
-    seeds.push_back(std::stoull(word));
+    const std::optional<int64_t> seed = parse_whole(word);
+    if (!seed || *seed < 0) throw Error("--seeds: '" + text + "' must be whole numbers: 1,2,3");
+    seeds.push_back(uint64_t(*seed));
   }
   if (seeds.empty()) throw Error("--seeds must name at least one");
   if (std::set<uint64_t>(seeds.begin(), seeds.end()).size() != seeds.size()) {
@@ -149,7 +149,7 @@ int compare_command(const Arguments& arguments) {
              "priced at the ridge points of all and at report_ridge_points");
   line.add()("relative-to", po::value<std::string>(),
              "with --homes: network whose latency is the unit");
-  line.add()("random-networks", po::value<int>()->default_value(8), "random networks a seed");
+  line.add_number<int>("random-networks", 1, 10000, "random networks a seed", 8);
   line.add_data_options(false);
   line.add_loader_options();
   line.add_session_options();

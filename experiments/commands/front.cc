@@ -87,8 +87,8 @@ int front_command(const Arguments& arguments) {
              "worst or mean of the relative latencies over the range");
   line.add()("relative-to", po::value<std::string>(),
              "network whose latency is 1, if not the reference of the run");
-  line.add()("evaluations", po::value<int>()->default_value(120), "networks tried");
-  line.add()("seed", po::value<int64_t>()->default_value(0), "of what is tried");
+  line.add_number<int>("evaluations", 3, 100000, "networks tried", 120);
+  line.add_seed("of what is tried", 0);
   line.add()("resume", "go on with what is in --out");
   line.add_data_options(false);
   line.add_session_options();

@@ -129,24 +129,27 @@ int rank_command(const Arguments& arguments) {
       "shared weights: Kendall's tau, Spearman, the regret of the one it would choose.",
       "run", 1);
   line.add()("out", po::value<std::string>(), "folder of this ranking");
-  line.add()("networks", po::value<int>()->default_value(30), "to be trained, one after another");
+  line.add_number<int>("networks", 3, 10000, "to be trained, one after another", 30);
   line.add()(
       "stage", po::value<std::string>(),
       "whose supernet (default: the first that the run has of single, coarse, fine, hybrid)");
   line.add()("trained", po::value<std::string>(),
              "an earlier ranking, whose networks and trainings are taken");
-  line.add()("repeats", po::value<int>()->default_value(1),
-             "trainings of each network, those of --trained counted");
-  line.add()("tolerance", po::value<double>()->default_value(0.05),
-             "by which networks may miss the latency target");
-  line.add()("validation-batch-size", po::value<int>(),
-             "images whose statistics batch norm uses with shared weights, if not the run's");
-  line.add()("tune-steps", po::value<int>()->default_value(0),
-             "steps of the run's batch size that a copy of the shared weights trains on each "
-             "network alone before it is judged");
+  line.add_number<int>("repeats", 1, 100, "trainings of each network, those of --trained counted",
+                       1);
+  line.add_number<double>("tolerance", 1e-6, 10, "by which networks may miss the latency target",
+                          0.05);
+  line.add_number<int>(
+      "validation-batch-size", 2, 65536,
+      "images whose statistics batch norm uses with shared weights, if not the run's");
+  line.add_number<int>(
+      "tune-steps", 0, 1'000'000,
+      "steps of the run's batch size that a copy of the shared weights trains on each "
+      "network alone before it is judged",
+      0);
   line.add()("config", po::value<std::string>(),
              "YAML of the training from scratch, if not the run's");
-  line.add()("seed", po::value<int64_t>()->default_value(0), "of the sample and of the training");
+  line.add_seed("of the sample and of the training", 0);
   line.add()("resume", "go on with the ranking in --out");
   line.add_data_options(false);
   line.add_loader_options();

@@ -5,6 +5,7 @@
 #include "experiments/run/interrupt.h"
 #include "experiments/run/train_config.h"
 #include "space/error.h"
+#include "space/lowering.h"
 #include "space/yaml.h"
 
 namespace ridgewalk {
@@ -25,10 +26,10 @@ int train_command(const Arguments& arguments) {
   line.add()("initialization", po::value<std::string>(),
              "of layer scales: residual (default) or released");
   line.add()("reset-head", "start the classifier anew where the classes differ");
-  line.add()("seed", po::value<int64_t>(), "of weights, order and augmentation");
-  line.add()("search-validation", po::value<int64_t>()->default_value(0),
-             "training images held out and reported apart");
-  line.add()("checkpoint-every", po::value<int>()->default_value(100), "steps");
+  line.add_seed("of weights, order and augmentation");
+  line.add_number<int64_t>("search-validation", 0, 1'000'000'000,
+                           "training images held out and reported apart", 0);
+  line.add_number<int>("checkpoint-every", 1, 1'000'000'000, "steps", 100);
   line.add()("resume", "go on with the run in --out");
   line.add_data_options();
   line.add_loader_options();
@@ -59,6 +60,9 @@ int train_command(const Arguments& arguments) {
   const FolderOptions folder = line.folder_options(architecture.resolution);
   const Dataset data = load_dataset(line.required("data"), held_out,
                                     split_seed(options.distillation, options.seed), folder);
+  require_fits(architecture, data);
+  require_training_memory(lower(architecture),
+                          std::min<int64_t>(options.batch_size, data.train.size()), session);
   // Refuses a network that does not fit the data before anything is written.
   { const Trainer probe(architecture, data, options, session.machine); }
 
