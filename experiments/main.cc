@@ -54,7 +54,7 @@ int run(const std::string& name, const ridgewalk::Arguments& arguments) {
     names.emplace_back(known);
   }
   throw ridgewalk::Error("ridgewalk has no command '" + name + "'; " +
-                         ridgewalk::suggestion(name, names) + " ridgewalk --help lists them");
+                         ridgewalk::suggestion(name, names) + " (ridgewalk --help lists all)");
 }
 
 // One line, whatever the message was: LibTorch's have a back-trace after the first.

@@ -84,8 +84,11 @@ Architecture find_architecture(const std::string& name_or_path) {
   }
   if (path_exists(name_or_path)) return load_architecture(name_or_path);
   if (const auto timm = in_timm(name_or_path)) return *timm;
+  std::vector<std::string> known = catalog_names();
+  for (const std::string& name : timm_names()) known.push_back(name);
+  const std::string untagged = name_or_path.substr(0, name_or_path.find('.'));
   throw Error(name_or_path, 0,
-              "neither a file nor in the catalogue; " + suggestion(name_or_path, catalog_names()));
+              "neither a file nor in the catalogue; " + suggestion(untagged, known));
 }
 
 }  // namespace ridgewalk

@@ -53,4 +53,10 @@ std::optional<TimmName> parse_timm_name(std::string_view name) {
   return std::nullopt;
 }
 
+std::vector<std::string> timm_names() {
+  std::vector<std::string> names;
+  for (const Family& family : kFamilies) names.emplace_back(family.timm);
+  return names;
+}
+
 }  // namespace ridgewalk

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace ridgewalk {
 
@@ -21,5 +22,8 @@ struct TimmName {
 // catalogue does not have: blurred or anti-aliased, deepened (mobilenetv2_120d), TensorFlow's
 // (tf_).
 std::optional<TimmName> parse_timm_name(std::string_view name);
+
+// "mobilenetv4_conv_small", ...: the names that are known, without multipliers and tags.
+std::vector<std::string> timm_names();
 
 }  // namespace ridgewalk

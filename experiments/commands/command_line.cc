@@ -155,7 +155,7 @@ void CommandLine::fail_unknown(const std::string& option) const {
       known.push_back("--" + name);
     }
   }
-  fail("unknown option '" + option + "'; " + suggestion(option, known) + " --help lists all");
+  fail("unknown option '" + option + "'; " + suggestion(option, known) + " (--help lists all)");
 }
 
 std::string CommandLine::required(const char* name) const {

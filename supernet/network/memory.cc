@@ -27,6 +27,31 @@ bool is_joined_relu(const Graph& graph, const Op& op) {
          graph.ops[size_t(op.inputs[0])].kind == OpKind::kNorm;
 }
 
+// The gradients of a sum and of a mean need no values; that of a softmax needs its output.
+bool backward_needs_input(OpKind kind) {
+  return kind != OpKind::kAdd && kind != OpKind::kMean && kind != OpKind::kPool &&
+         kind != OpKind::kSoftmax && kind != OpKind::kSigmoid;
+}
+
+bool backward_needs_output(OpKind kind) {
+  return kind == OpKind::kSoftmax || kind == OpKind::kSigmoid;
+}
+
+// Of each op: whether a training step keeps its output until the backward pass.
+std::vector<bool> kept_for_backward(const Graph& graph) {
+  std::vector<bool> kept(graph.ops.size());
+  for (size_t i = 0; i < graph.ops.size(); ++i) {
+    const Op& op = graph.ops[i];
+    if (backward_needs_output(op.kind)) kept[i] = true;
+    if (!backward_needs_input(op.kind)) continue;
+    for (int input : op.inputs) kept[size_t(input)] = true;
+  }
+  for (size_t i = 0; i < graph.ops.size(); ++i) {
+    if (is_joined_relu(graph, graph.ops[i])) kept[i] = false;
+  }
+  return kept;
+}
+
 // What compiled inference writes over its first input.
 bool is_written_in_place(const Op& op) {
   switch (op.kind) {
@@ -87,8 +112,10 @@ MemoryNeed training_memory(const Graph& graph, int64_t batch, int bytes_per_acti
   constexpr int kCopies = 4;  // the weight, its gradient, two moments
   const double scale = double(batch) * bytes_per_activation;
   MemoryNeed need{.weights = kCopies * kBytesPerWeight * weight_elements(graph)};
-  for (const Op& op : graph.ops) {
-    if (is_joined_relu(graph, op)) continue;
+  const std::vector<bool> kept = kept_for_backward(graph);
+  for (size_t i = 0; i < graph.ops.size(); ++i) {
+    if (!kept[i]) continue;
+    const Op& op = graph.ops[i];
     const double bytes = scale * double(op.output.elements());
     need.activations += bytes;
     if (is_attention_map(op.kind)) need.attention_scores += bytes;

@@ -74,6 +74,19 @@ TEST(TimmNames, AreTakenWithTheHubsPrefixAndWithoutATag) {
   }
 }
 
+TEST(TimmNames, ThatAreMisspeltGetTheNearest) {
+  for (const char* name : {"mobilenetv4_conv_smal.e2400_r224_in1k", "mobilenetv4_con_small"}) {
+    try {
+      find_architecture(name);
+      FAIL() << name;
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("did you mean mobilenetv4_conv_small"),
+                std::string::npos)
+          << error.what();
+    }
+  }
+}
+
 TEST(TimmNames, OfVariantsThatTheCatalogueLacksAreRefused) {
   for (const char* name :
        {"mobilenetv4_conv_aa_large.e230_r384_in12k_ft_in1k", "mobilenetv4_conv_blur_medium",

@@ -107,8 +107,8 @@ TEST(NumericOptions, AreReadAsWritten) {
 
 TEST(UnknownNames, GetTheNearestKnownOnes) {
   EXPECT_EQ(refusal(describe_command, {"mobilenet-v1", "--resolutoin", "64"}),
-            "ridgewalk describe: unknown option '--resolutoin'; did you mean --resolution? --help "
-            "lists all");
+            "ridgewalk describe: unknown option '--resolutoin'; did you mean --resolution? (--help "
+            "lists all)");
   EXPECT_THAT(refusal(describe_command, {"mnv4-conv-smal"}),
               HasSubstr("did you mean mnv4-conv-sm"));
   EXPECT_THAT(refusal(describe_command, {"mobilenet-v1", "--profile", "pixle6-cpu"}),

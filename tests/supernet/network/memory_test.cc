@@ -40,13 +40,17 @@ TEST(Memory, OfCompiledInferenceCountsNoValueThatIsWrittenInPlace) {
   EXPECT_EQ(compiled_memory(small_graph(), 1, 2).activations, 2 * (16 + 32));
 }
 
-TEST(Memory, OfTrainingIsThatOfAllValues) {
+TEST(Memory, OfTrainingIsThatOfTheValuesThatGradientsNeed) {
   Graph graph = small_graph();
   const MemoryNeed need = training_memory(graph, 3);
   EXPECT_EQ(need.weights, 4 * kWeights);
-  EXPECT_EQ(need.activations, 3 * 4 * (16 + 32 + 32 + 10));  // the ReLU is done with the norm
-  graph.ops[3].activation = Activation::kSilu;
-  EXPECT_EQ(training_memory(graph, 3).activations, 3 * 4 * (16 + 32 + 32 + 32 + 10));
+  // Image, convolution, and the norm that the ReLU is done with; of the logits none.
+  EXPECT_EQ(need.activations, 3 * 4 * (16 + 32 + 32));
+  graph.ops[3].activation = Activation::kSilu;  // needs its input, and the linear layer its output
+  EXPECT_EQ(training_memory(graph, 3).activations, 3 * 4 * (16 + 32 + 32 + 32));
+  // The norm before a sum is not needed; the sum is, as the next layer's input.
+  graph.ops[3] = {.kind = OpKind::kAdd, .name = "add", .inputs = {2, 1}, .output = {2, 4, 4}};
+  EXPECT_EQ(training_memory(graph, 3).activations, 3 * 4 * (16 + 32 + 32));
 }
 
 // 128 x 128 positions, 16 heads: a map of 2^32 scores, and their softmax.
