@@ -1,7 +1,7 @@
 #include "roofline/measurements.h"
 
 #include <algorithm>
-#include <cmath>
+#include <cctype>
 #include <filesystem>
 #include <iterator>
 #include <limits>

@@ -14,8 +14,8 @@
 
 namespace ridgewalk {
 
-// The same networks for the same seed, all different. Half of them are random members of `mobile`, a
-// quarter of `fashion-mnist`, and a quarter networks of the catalogue at random width multipliers
+// The same networks for the same seed, all different. Half of them are random members of `mobile`,
+// a quarter of `fashion-mnist`, and a quarter networks of the catalogue at random width multipliers
 // and resolutions: every kind of op that the catalogue and the spaces know, at shapes that they
 // contain.
 std::vector<Architecture> calibration_networks(int count, uint64_t seed);

@@ -5,8 +5,8 @@
 #include <filesystem>
 
 #include "space/error.h"
-#include "space/suggestion.h"
 #include "space/random.h"
+#include "space/suggestion.h"
 #include "supernet/data/cifar.h"
 #include "supernet/data/idx.h"
 
@@ -143,8 +143,7 @@ Dataset load_dataset(const std::string& spec, int64_t search_validation, uint64_
   } else {
     const std::vector<std::string> known{"fashion-mnist", "idx", "cifar10", "cifar100",
                                          "imagefolder"};
-    throw Error(spec, 0,
-                "is not a data set (" + suggestion(kind, known) + "); give " + kDatasets);
+    throw Error(spec, 0, "is not a data set (" + suggestion(kind, known) + "); give " + kDatasets);
   }
   data.name = spec;
   const ImageSet all = data.train;
