@@ -58,8 +58,10 @@ double macs_per_output(const Graph& graph, const Op& op) {
       return window;
     case OpKind::kLinear:
       return double(input(0).elements());
-    case OpKind::kAttentionScores:
-      return input(0).channels / op.heads;  // key_dim
+    case OpKind::kAttentionScores: {
+      const int key_dim = input(0).channels / op.heads;
+      return key_dim;
+    }
     case OpKind::kAttentionMix:
       return input(0).width;  // key positions
     case OpKind::kInput:
@@ -124,7 +126,6 @@ int bytes_per_element(DataType type) {
     case DataType::kInt8:
       return 1;
     case DataType::kBf16:
-      return 2;
     case DataType::kFp16:
       return 2;
     case DataType::kFp32:

@@ -86,7 +86,7 @@ std::vector<Row> rows_of(const std::vector<TimedStep>& steps, DataType type,
   for (const TimedStep& step : steps) {
     if (!(step.seconds.value > 0)) throw std::invalid_argument("a step that took no time");
     whole[step.graph] += step.seconds.value;
-    if (terms.count(step.graph) == 0) {
+    if (!terms.contains(step.graph)) {
       terms[step.graph] = terms_of(*step.graph, type, bandwidths);
     }
   }
@@ -153,7 +153,7 @@ Seconds read_time(Bytes moved, Bytes set, const ReadBandwidths& bandwidths) {
 }
 
 std::string law_kind(const Graph& graph, const Op& op) {
-  const std::string kind(to_string(op.kind));
+  std::string kind(to_string(op.kind));
   const auto window = [&](const std::string& name) {
     const std::string size = std::to_string(op.kernel);
     return name + " " + size + "x" + size +
@@ -221,7 +221,7 @@ std::vector<OpLaw> fit_op_laws(const std::vector<TimedStep>& steps, DataType typ
   }
   std::vector<OpLaw> result;
   for (auto& [kind, law] : laws) {
-    if (errors.count(kind) > 0) law.spread.error = four_digits(quantile(errors[kind], 0.5));
+    if (errors.contains(kind)) law.spread.error = four_digits(quantile(errors[kind], 0.5));
     result.push_back(law);
   }
   return result;

@@ -34,7 +34,7 @@ bool is_better(const Candidate& a, const Candidate& b) {
 Decisions sample_near_targets(const SearchSpace& space, const CostTable& table,
                               const Reward& reward, double tolerance, std::mt19937_64& random) {
   for (int tries = 0; tries < 1000000; ++tries) {
-    const Decisions decisions = sample(space, random);
+    Decisions decisions = sample(space, random);
     if (reward.miss(table.price(decisions)) <= tolerance) return decisions;
   }
   throw Error("no random architecture of space '" + space.name + "' comes within " +

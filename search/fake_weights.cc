@@ -5,14 +5,14 @@
 #include <cstdlib>
 #include <limits>
 #include <random>
+#include <utility>
 
 #include "space/random.h"
 
 namespace ridgewalk {
 
-FakeWeights::FakeWeights(const SearchSpace& space, const Decisions& optimum,
-                         const FakeOptions& options)
-    : choices_(choices(space)), optimum_(optimum), options_(options) {}
+FakeWeights::FakeWeights(const SearchSpace& space, Decisions optimum, const FakeOptions& options)
+    : choices_(choices(space)), optimum_(std::move(optimum)), options_(options) {}
 
 double FakeWeights::train(int step, std::span<const Decisions>) {
   ++train_calls;

@@ -26,7 +26,7 @@ struct FakeOptions {
 
 class FakeWeights : public SharedWeights {
  public:
-  FakeWeights(const SearchSpace& space, const Decisions& optimum, const FakeOptions& options = {});
+  FakeWeights(const SearchSpace& space, Decisions optimum, const FakeOptions& options = {});
 
   double train(int step, std::span<const Decisions> samples) override;
   std::vector<double> accuracy(int step, std::span<const Decisions> samples) override;

@@ -32,8 +32,9 @@ struct Target {
   std::vector<Macs> latency;  // one a ridge point, in units of one MAC at peak
   Reduce reduce = Reduce::kWorst;
 
-  // Latency over the target's; of a range reduced to one. `latency` holds one value a ridge point.
-  double ratio(std::span<const Macs> latency) const;
+  // Latency relative to the target's, of a range reduced to one number. `measured` holds one value
+  // per ridge point.
+  double ratio(std::span<const Macs> measured) const;
 };
 
 // `count` ridge points from `first` to `last`, both included, evenly spaced in log(1 + ridge

@@ -17,8 +17,8 @@ std::optional<SearchStage> stage_before(SearchStage stage) {
   return std::nullopt;
 }
 
-SearchSpace stage_space(const SearchSpace& space, SearchStage stage,
-                        const std::optional<Architecture>& previous) {
+SearchSpace searched_space(const SearchSpace& space, SearchStage stage,
+                           const std::optional<Architecture>& previous) {
   if (stage == SearchStage::kCoarse) return coarse_space(space);
   if (stage == SearchStage::kSingle) return single_space(space);
   if (!previous) {

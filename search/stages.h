@@ -19,8 +19,8 @@ std::string_view to_string(SearchStage stage);
 std::optional<SearchStage> stage_before(SearchStage stage);
 
 // The space that a stage searches. Fine needs the coarse result, hybrid the fine one.
-SearchSpace stage_space(const SearchSpace& space, SearchStage stage,
-                        const std::optional<Architecture>& previous);
+SearchSpace searched_space(const SearchSpace& space, SearchStage stage,
+                           const std::optional<Architecture>& previous);
 
 // Runs a stage to its end. `after_step` sees every record; it may throw to stop.
 StageResult run_stage(TunasSearch& search, SharedWeights& weights,

@@ -85,8 +85,8 @@ struct Parameter {
   int64_t elements() const;
 };
 
-// The parameters of ops[op], in timm's order; empty for most kinds.
-std::vector<Parameter> parameters(const Graph& graph, int op);
+// The parameters of ops[index], in timm's order; empty for most kinds.
+std::vector<Parameter> parameters(const Graph& graph, int index);
 
 // Learned parameters of the whole network, as timm counts them.
 int64_t parameter_count(const Graph& graph);

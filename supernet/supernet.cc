@@ -24,12 +24,12 @@ class Stopwatch {
 }  // namespace
 
 Supernet::Supernet(const SearchSpace& space, const Dataset& data, const SupernetOptions& options,
-                   const Machine& machine)
+                   const Compute& compute)
     : space_(space),
       data_(data),
       options_(options),
-      machine_(machine),
-      parameters_(space, machine.device),
+      compute_(compute),
+      parameters_(space, compute.device),
       optimizer_(parameters_, options.optimizer),
       batches_(data,
                {.size = options.batch_size,
@@ -38,7 +38,7 @@ Supernet::Supernet(const SearchSpace& space, const Dataset& data, const Supernet
                 .distillation = options.distillation,
                 .order_seed = mix(options.seed, 11),
                 .draw_seed = mix(options.seed, 14)},
-               machine),
+               compute),
       validation_order_(data.search_validation.size(), options.validation_batch_size,
                         mix(options.seed, 12)) {
   parameters_.initialize(mix(options.seed, 13));
@@ -57,8 +57,8 @@ double Supernet::train(int step, std::span<const Decisions> samples) {
     const Batch batch = batches_.batch(int64_t(step) * int64_t(samples.size()) + int64_t(k));
     torch::Tensor loss;
     {
-      const Autocast autocast(machine_.precision, machine_.device);
-      const auto images = fit(batch.images, network.graph(), machine_.device);
+      const Autocast autocast(compute_.precision, compute_.device);
+      const auto images = network_input(batch.images, network.graph(), compute_.device);
       loss = classification_loss(network.forward(images, NormMode::kBatch), batch,
                                  batches_.label_smoothing());
     }
@@ -76,12 +76,12 @@ std::vector<double> Supernet::accuracy(int step, std::span<const Decisions> samp
   torch::NoGradGuard no_grad;
   const Batch batch =
       make_batch(data_, data_.search_validation, draws(validation_order_.indices(step), 0), {});
-  const auto labels = batch.labels.to(machine_.device);
+  const auto labels = batch.labels.to(compute_.device);
   std::vector<double> accuracies;
   for (const Decisions& sample : samples) {
     const Executor network = bind(sample);
-    const Autocast autocast(machine_.precision, machine_.device);
-    const auto images = fit(batch.images, network.graph(), machine_.device);
+    const Autocast autocast(compute_.precision, compute_.device);
+    const auto images = network_input(batch.images, network.graph(), compute_.device);
     const auto hits = network.forward(images, NormMode::kBatch).argmax(1).eq(labels);
     accuracies.push_back(double(hits.sum().item<int64_t>()) / double(labels.size(0)));
   }
@@ -89,7 +89,7 @@ std::vector<double> Supernet::accuracy(int step, std::span<const Decisions> samp
 }
 
 Accuracy Supernet::validate(const Decisions& sample) {
-  return evaluate(bind(sample), data_, data_.search_validation, NormMode::kBatch, machine_,
+  return evaluate(bind(sample), data_, data_.search_validation, NormMode::kBatch, compute_,
                   options_.validation_batch_size);
 }
 

@@ -25,7 +25,7 @@ class Supernet {
  public:
   // Throws Error when the distillation is not of these data.
   Supernet(const SearchSpace& space, const Dataset& data, const SupernetOptions& options,
-           const Machine& machine);
+           const Compute& compute);
 
   // One optimiser step: each sample on its own training batch, gradients averaged. Returns the mean
   // loss, which may be not finite: then nothing was updated.
@@ -49,7 +49,7 @@ class Supernet {
   SearchSpace space_;
   const Dataset& data_;
   SupernetOptions options_;
-  Machine machine_;
+  Compute compute_;
   ParameterStore parameters_;
   Optimizer optimizer_;
   TrainingBatches batches_;

@@ -1,4 +1,4 @@
-// A test with a folder of its own, which goes with it.
+// A test with a folder of its own, which is removed after it.
 #pragma once
 
 #include <unistd.h>
@@ -23,7 +23,7 @@ class FolderTest : public testing::Test {
   std::string path() const { return folder_.string(); }
   std::string path(const std::string& name) const { return (folder_ / name).string(); }
 
-  // Makes the folders on the way; returns the path.
+  // Creates the folders that are missing; returns the path.
   std::string write(const std::string& name, const std::string& bytes) {
     std::filesystem::create_directories((folder_ / name).parent_path());
     std::ofstream(folder_ / name, std::ios::binary) << bytes;

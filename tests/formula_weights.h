@@ -1,5 +1,5 @@
-// Weights and images that a formula gives (tests/data/parity.json): the same in every language, and
-// such that signals neither vanish nor grow.
+// Weights and images computed by a formula (tests/data/parity.json): the same in every language,
+// and scaled so that signals neither vanish nor grow.
 #pragma once
 
 #include <cmath>
@@ -16,7 +16,7 @@ inline uint64_t splitmix64(uint64_t x) {
   return z ^ (z >> 31);
 }
 
-// u(k, i) of parity.json, for tensor k and all its elements.
+// u(k, i) of parity.json for every element i of tensor k.
 inline torch::Tensor uniform(uint64_t k, const std::vector<int64_t>& shape) {
   torch::Tensor tensor = torch::empty(shape);
   float* values = tensor.data_ptr<float>();

@@ -1,4 +1,4 @@
-// What tests of several folders need.
+// Helpers for the tests of several folders.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -17,7 +17,7 @@
 
 namespace ridgewalk {
 
-// Rows of a CSV file under the column names of its first line.
+// A row of a CSV file: (column name, value) pairs, the names from the first line.
 using CsvRow = std::vector<std::pair<std::string, std::string>>;
 
 inline std::vector<std::string> csv_fields(const std::string& line) {
@@ -88,8 +88,9 @@ inline std::string replaced(std::string text, const std::string& from, const std
   return text.replace(at, from.size(), to);
 }
 
-// Truncated at every 37th byte, and `corruptions` times with one to four bytes changed. Parsing may
-// succeed or throw an Error that names the file; anything else escapes and fails the test.
+// Parses `text` truncated at every 37th byte, then `corruptions` times with one to four bytes
+// changed. Parsing may succeed or throw an Error that names the file; any other exception fails the
+// test.
 template <class Parse>
 void expect_parses_or_refuses(const std::string& text, int corruptions, Parse parse) {
   const auto attempt = [&](const std::string& broken) {
@@ -113,7 +114,7 @@ void expect_parses_or_refuses(const std::string& text, int corruptions, Parse pa
   }
 }
 
-// Small enough to be enumerated: 2 resolutions x 2 activations x 2 layer scales x 2 stem widths
+// A space small enough to enumerate: 2 resolutions x 2 activations x 2 layer scales x 2 stem widths
 // x stage 0: 2 widths x (fused 2 + conv pair 2 + UIBs: depth 1: 2*2*1*2 = 8, depth 2: 8 * 2*2*2*2)
 // x stage 1: 2 widths x 2 kernels = 16 * 2 * 140 * 4 = 17,920 architectures.
 inline SearchSpace tiny_space() {
@@ -137,8 +138,8 @@ head: {width: 32, features: 40}
 }
 constexpr double kTinySpaceSize = 17920;
 
-// The least index of every choice, then all the others in turn; each with what it leaves unused
-// deactivated, so that architectures come up many times.
+// Calls `use` with every combination of option indices, unused choices deactivated, so an
+// architecture comes up once for each combination that decodes to it.
 inline void for_each_raw_decisions(const SearchSpace& space,
                                    const std::function<void(const Decisions&)>& use) {
   const std::vector<Choice> list = choices(space);

@@ -1,4 +1,4 @@
-// JPEG and PNG images for tests, as bytes of a file.
+// JPEG and PNG images for tests, as the bytes of a file.
 #pragma once
 
 #include <cstdio>
@@ -15,7 +15,7 @@
 
 namespace ridgewalk {
 
-// pixel(y, x, c) everywhere.
+// The image whose values are pixel(y, x, c).
 inline Image image_of(int height, int width, int channels,
                       const std::function<int(int, int, int)>& pixel) {
   Image image{height, width, channels, {}};
@@ -62,7 +62,8 @@ inline std::string jpeg_of(const Image& image, bool progressive = false) {
   return text;
 }
 
-// `rows` as the format has them: PNG_COLOR_TYPE_*, 16 bits with the high byte first.
+// `rows` hold the pixels as PNG stores them; of 16 bits, the high byte comes first. `type` is a
+// PNG_COLOR_TYPE_*.
 inline std::string png_of(int height, int width, int bits, int type, const std::string& rows,
                           const std::vector<png_color>& palette = {}) {
   png_structp png = png_create_write_struct(PNG_LIBPNG_VER_STRING, nullptr, nullptr, nullptr);

@@ -1,4 +1,4 @@
-// A small learnable set of 28 x 28 images in IDX files, for tests that train.
+// A small, learnable set of 28 x 28 images in IDX files, for tests that train.
 #pragma once
 
 #include <unistd.h>
@@ -10,8 +10,8 @@
 
 namespace ridgewalk {
 
-// Ten classes: a bright bar at one of ten heights, on noise. Returns the folder, which the caller
-// removes.
+// Ten classes: a bright bar at one of ten heights on a noisy background. Returns the folder, which
+// the caller removes.
 inline std::string write_tiny_images(int train, int test) {
   const auto folder =
       std::filesystem::temp_directory_path() / ("ridgewalk-images-" + std::to_string(getpid()));

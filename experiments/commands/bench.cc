@@ -161,11 +161,11 @@ void refuse_other_conditions(const Profile& profile, const BenchOptions& options
 
 BenchOptions options_of(const CommandLine& line) {
   const Session session = line.session(1, "fp32");
-  if (!session.machine.device.is_cpu()) throw Error("--device: bench measures only the CPU");
+  if (!session.compute.device.is_cpu()) throw Error("--device: bench measures only the CPU");
   BenchOptions options{.names = line.words(),
                        .weights = line.find<std::string>("weights"),
                        .batch = line.get<int>("batch"),
-                       .precision = session.machine.precision,
+                       .precision = session.compute.precision,
                        .timing = {.threads = at::get_num_threads(),
                                   .repeats = line.get<int>("repeats"),
                                   .seconds = line.get<double>("seconds"),

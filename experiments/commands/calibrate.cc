@@ -135,11 +135,11 @@ struct CalibrateOptions {
 CalibrateOptions options_of(const CommandLine& line) {
   const std::string out = line.required("out");
   const Session session = line.session(1, "fp32");
-  if (!session.machine.device.is_cpu()) throw Error("--device: calibrate measures only the CPU");
+  if (!session.compute.device.is_cpu()) throw Error("--device: calibrate measures only the CPU");
   return {.out = out,
           .networks = line.get<int>("networks"),
           .seed = line.seed(),
-          .precision = session.machine.precision,
+          .precision = session.compute.precision,
           .timing = {.threads = at::get_num_threads(),
                      .repeats = line.get<int>("repeats"),
                      .seconds = line.get<double>("seconds"),

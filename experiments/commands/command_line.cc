@@ -211,20 +211,20 @@ FolderOptions CommandLine::folder_options(int resolution) const {
 Session CommandLine::session(int threads, const std::string& precision) const {
   if (has("threads")) threads = get<int>("threads");
   at::set_num_threads(threads == 0 ? usable_cores() : checked_threads(threads, has("quiet")));
-  Session session{.machine = {}, .quiet = has("quiet")};
+  Session session{.compute = {}, .quiet = has("quiet")};
   const auto device = get<std::string>("device");
   if (device == "cuda") {
     if (!torch::cuda::is_available()) {
       throw Error("--device cuda: this LibTorch finds no CUDA device; leave --device out");
     }
-    session.machine.device = torch::kCUDA;
+    session.compute.device = torch::kCUDA;
   } else if (device != "cpu") {
     throw Error("--device: no device is named '" + device + "'; " +
                 suggestion(device, {"cpu", "cuda"}));
   }
-  session.machine.precision = precision_named(
-      has("precision") ? get<std::string>("precision") : precision, session.machine.device);
-  session.machine.loader_threads = find<int>("loader-threads");
+  session.compute.precision = precision_named(
+      has("precision") ? get<std::string>("precision") : precision, session.compute.device);
+  session.compute.loader_threads = find<int>("loader-threads");
   return session;
 }
 
@@ -246,7 +246,7 @@ int checked_threads(int threads, bool quiet) {
 namespace {
 
 int activation_bytes(const Session& session) {
-  return session.machine.precision == Precision::kBf16 ? 2 : 4;
+  return session.compute.precision == Precision::kBf16 ? 2 : 4;
 }
 
 std::string on_images(const Graph& graph, int64_t batch) {
@@ -256,13 +256,13 @@ std::string on_images(const Graph& graph, int64_t batch) {
 }  // namespace
 
 void require_inference_memory(const Graph& graph, int64_t batch, const Session& session) {
-  if (!session.machine.device.is_cpu()) return;
+  if (!session.compute.device.is_cpu()) return;
   require_memory(on_images(graph, batch), inference_memory(graph, batch, activation_bytes(session)),
                  "take a smaller --batch-size or --resolution");
 }
 
 void require_training_memory(const Graph& graph, int64_t batch, const Session& session) {
-  if (!session.machine.device.is_cpu()) return;
+  if (!session.compute.device.is_cpu()) return;
   require_memory("training " + on_images(graph, batch),
                  training_memory(graph, batch, activation_bytes(session)),
                  "take a smaller batch_size or --resolution");

@@ -9,7 +9,7 @@
 #include <boost/program_options.hpp>
 
 #include "experiments/commands/commands.h"
-#include "experiments/run/phases.h"
+#include "experiments/run/context.h"
 #include "roofline/cost.h"
 #include "space/architecture.h"
 #include "space/number.h"

@@ -116,7 +116,7 @@ int distill_command(const Arguments& arguments) {
   require_inference_memory(lower(architecture), std::min<int64_t>(batch_size, data.train.size()),
                            session);
   const Teacher teacher({.architecture = architecture, .weights = line.required("weights")}, data,
-                        session.machine);
+                        session.compute);
   { const FileWriter refuses_a_bad_path_now(out); }
   const DistilledLabels labels =
       distill_with_progress(teacher, data, options, batch_size, out + kReplicas, session);

@@ -35,12 +35,12 @@ struct Evaluation {
   double images_per_second = 0;
 };
 
-Evaluation evaluate_on_test(Network network, const Dataset& data, const Machine& machine,
+Evaluation evaluate_on_test(Network network, const Dataset& data, const Compute& compute,
                             int batch_size) {
   const Executor executor(network.graph, network.parameters);
   const auto start = std::chrono::steady_clock::now();
   const Accuracy accuracy =
-      evaluate(executor, data, data.test, NormMode::kRunning, machine, batch_size);
+      evaluate(executor, data, data.test, NormMode::kRunning, compute, batch_size);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   return {accuracy, double(data.test.size()) / seconds.count()};
 }
@@ -78,8 +78,8 @@ int evaluate_command(const Arguments& arguments) {
   const Graph graph = lower(architecture);
   require_inference_memory(graph, std::min<int64_t>(batch_size, data.test.size()), session);
   const Evaluation evaluation =
-      evaluate_on_test(load_network(line.required("weights"), graph, session.machine.device), data,
-                       session.machine, batch_size);
+      evaluate_on_test(load_network(line.required("weights"), graph, session.compute.device), data,
+                       session.compute, batch_size);
   say_damaged(data, session);
   print(evaluation, architecture.name, data, line.has("json"));
   return 0;

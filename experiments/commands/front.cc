@@ -8,6 +8,7 @@
 #include "experiments/run/fingerprint.h"
 #include "experiments/run/interrupt.h"
 #include "experiments/run/search_run.h"
+#include "experiments/run/seed_streams.h"
 #include "roofline/latency.h"
 #include "search/front.h"
 #include "space/catalog.h"
@@ -18,7 +19,34 @@
 namespace ridgewalk {
 namespace {
 
-// To take as long as `reference` at each of `points`.
+CommandLine command_line() {
+  namespace po = boost::program_options;
+  CommandLine line("front RUN --out DIR [--ridge LIST] [--range A:B] [--evaluations N]",
+                   "The networks worth having of one trained supernet: the Pareto set of accuracy\n"
+                   "(shared weights, search-validation) and latency at each ridge point, and the\n"
+                   "universal set, by the relative latency over a range. Writes front.yaml,\n"
+                   "the networks as YAML, and report.html.",
+                   "run", 1);
+  line.add()("out", po::value<std::string>(), "folder");
+  line.add()(
+      "stage", po::value<std::string>(),
+      "whose supernet (default: the first that the run has of single, coarse, fine, hybrid)");
+  line.add()("ridge", po::value<std::string>()->default_value("0,31.2,500"), "ridge points");
+  line.add()("range", po::value<std::string>()->default_value("0:500"),
+             "of ridge points for the universal set");
+  line.add()("reduce", po::value<std::string>()->default_value("worst"),
+             "worst or mean of the relative latencies over the range");
+  line.add()("relative-to", po::value<std::string>(),
+             "network whose latency is 1, if not the reference of the run");
+  line.add_number<int>("evaluations", 3, 100000, "networks tried", 120);
+  line.add_seed("of the networks that are tried", 0);
+  line.add()("resume", "continue the run in --out");
+  line.add_data_options(false);
+  line.add_session_options();
+  return line;
+}
+
+// A latency of `reference` at each of `points`.
 Target target_of(const std::string& name, const Graph& reference, std::vector<MacsPerByte> points) {
   Target target{.name = name, .ridge_points = std::move(points), .latency = {}};
   for (MacsPerByte point : target.ridge_points) {
@@ -27,8 +55,9 @@ Target target_of(const std::string& name, const Graph& reference, std::vector<Ma
   return target;
 }
 
-Reward fronts_of(const Graph& reference, const std::vector<MacsPerByte>& points,
-                 const std::vector<MacsPerByte>& range, const std::string& reduce) {
+// One target for each of `points`, and one for the range.
+Reward targets_of(const Graph& reference, const std::vector<MacsPerByte>& points,
+                  const std::vector<MacsPerByte>& range, const std::string& reduce) {
   Reward reward;
   for (MacsPerByte point : points) {
     reward.targets.push_back(
@@ -44,6 +73,68 @@ Reward fronts_of(const Graph& reference, const std::vector<MacsPerByte>& points,
   return reward;
 }
 
+// What was asked for.
+struct FrontRequest {
+  std::string folder;  // of the run with the supernet
+  SearchConfig config;
+  SearchStage stage = {};
+  int evaluations = 0;
+  uint64_t seed = 0;
+  std::vector<MacsPerByte> points;
+  Architecture reference;
+  Reward reward;
+};
+
+FrontRequest request_of(const CommandLine& line) {
+  FrontRequest request;
+  request.folder = line.words()[0];
+  request.config = load_search_config(request.folder + "/config.yaml", {});
+  request.stage =
+      stage_of_run(request.folder, line.has("stage") ? line.get<std::string>("stage") : "");
+  request.evaluations = line.get<int>("evaluations");
+  request.points = parse_ridge_points(line.get<std::string>("ridge"), 6);
+  const std::vector<MacsPerByte> range =
+      parse_ridge_points(line.get<std::string>("range"), 2, "--range");
+  if (range.size() != 2) throw Error("--range must be two ridge points, A:B");
+  const std::string reference =
+      line.has("relative-to") ? line.get<std::string>("relative-to") : request.config.reference;
+  request.reference = for_space(find_architecture(reference), request.config.space);
+  request.reward =
+      targets_of(lower(request.reference), request.points, range, line.get<std::string>("reduce"));
+  request.seed = line.seed();
+  return request;
+}
+
+// Candidates by the shared weights of a supernet, and which of them are on the front of each
+// target.
+struct Fronts {
+  std::string images;  // that accuracies are on
+  std::vector<Candidate> tried;
+  std::vector<std::vector<size_t>> by_target;  // indices of candidates, the fastest first
+  std::map<size_t, NetworkRecord> networks;    // all that are on a front, by index
+};
+
+Fronts fronts_of(std::vector<Candidate> tried, const FrontRequest& request,
+                 const SearchSpace& space, const Dataset& data) {
+  const Reward& reward = request.reward;
+  Fronts fronts{.images = data.name + " search-validation, shared weights",
+                .tried = std::move(tried)};
+  for (size_t t = 0; t < reward.targets.size(); ++t) {
+    fronts.by_target.push_back(pareto_front(fronts.tried, reward, t));
+    for (size_t i : fronts.by_target.back()) {
+      const Candidate& candidate = fronts.tried[i];
+      NetworkRecord network{
+          .architecture = decode(space, candidate.decisions),
+          .of_target = reward.ratios(candidate.latency),
+          .rated = RatedAccuracy{
+              .top1 = candidate.accuracy, .images = fronts.images, .source = request.folder}};
+      network.architecture.name = fmt::format("front-{:03}", i);
+      fronts.networks.emplace(i, std::move(network));
+    }
+  }
+  return fronts;
+}
+
 // Latency in times of one MAC at peak, by ridge point; the latencies of `points` come first.
 Json latency_json(const std::vector<MacsPerByte>& points, const std::vector<Macs>& latency) {
   Json json = Json::object();
@@ -53,126 +144,104 @@ Json latency_json(const std::vector<MacsPerByte>& points, const std::vector<Macs
   return json;
 }
 
-void print(const Json& fronts) {
-  for (const Json& front : fronts["fronts"]) {
-    fmt::print("{}, latency relative to {}\n\n", front["target"].get<std::string>(),
-               fronts["reference"].get<std::string>());
-    for (const Json& network : front["networks"]) {
-      fmt::print("    {:<12} {:>8.3f} {:>8.2f} %\n", network["name"].get<std::string>(),
-                 network["of_target"].get<double>(), 100 * network["accuracy"].get<double>());
+Json fronts_json(const Fronts& fronts, const FrontRequest& request, const SearchSpace& space) {
+  Json result = {{"run", request.folder},        {"stage", to_string(request.stage)},
+                 {"space", space.name},          {"reference", request.reference.name},
+                 {"tried", fronts.tried.size()}, {"fronts", Json::array()}};
+  for (size_t t = 0; t < fronts.by_target.size(); ++t) {
+    Json networks = Json::array();
+    for (size_t i : fronts.by_target[t]) {
+      const NetworkRecord& network = fronts.networks.at(i);
+      const NetworkCost cost = network_cost(lower(network.architecture));
+      networks.push_back({{"name", network.architecture.name},
+                          {"architecture", network.architecture.name + ".yaml"},
+                          {"accuracy", fronts.tried[i].accuracy},
+                          {"split", "search-validation"},
+                          {"weights", "shared"},
+                          {"of_target", network.of_target[t]},
+                          {"latency_macs", latency_json(request.points, fronts.tried[i].latency)},
+                          {"of_targets", network.of_target},
+                          {"parameters", cost.parameters},
+                          {"macs", cost.macs.value}});
+    }
+    result["fronts"].push_back(
+        {{"target", request.reward.targets[t].name}, {"networks", std::move(networks)}});
+  }
+  return result;
+}
+
+void print(const Fronts& fronts, const FrontRequest& request) {
+  for (size_t t = 0; t < fronts.by_target.size(); ++t) {
+    fmt::print("{}, latency relative to {}\n\n", request.reward.targets[t].name,
+               request.reference.name);
+    for (size_t i : fronts.by_target[t]) {
+      const NetworkRecord& network = fronts.networks.at(i);
+      fmt::print("    {:<12} {:>8.3f} {:>8.2f} %\n", network.architecture.name,
+                 network.of_target[t], 100 * fronts.tried[i].accuracy);
     }
     fmt::print("\n");
   }
 }
 
+// front.yaml, the networks and the report.
+void write(const RunFolder& run, const Fronts& fronts, const FrontRequest& request,
+           const SearchSpace& space, const std::string& command) {
+  std::vector<NetworkRecord> networks;
+  for (const auto& [i, network] : fronts.networks) {
+    write_file(run.file(network.architecture.name + ".yaml"), to_yaml(network.architecture));
+    networks.push_back(network);
+  }
+  const Json result = fronts_json(fronts, request, space);
+  write_file(run.file("front.yaml"), yaml_text(result));
+  Json report = network_report("Fronts of one supernet", command, networks,
+                               request.config.report_ridge_points);
+  report["fronts"] = result;
+  write_file(run.file("report.html"), report_html(report));
+}
+
 }  // namespace
 
 int front_command(const Arguments& arguments) {
-  namespace po = boost::program_options;
-  CommandLine line(
-      "front RUN --out DIR [--ridge LIST] [--range A:B] [--evaluations N]",
-      "From one trained supernet the networks worth having: the Pareto set of accuracy\n"
-      "(shared weights, search-validation) and latency at each ridge point, and the\n"
-      "universal set, by the relative latency over a range. Writes front.yaml,\n"
-      "the networks as YAML, and report.html.",
-      "run", 1);
-  line.add()("out", po::value<std::string>(), "folder");
-  line.add()(
-      "stage", po::value<std::string>(),
-      "whose supernet (default: the first that the run has of single, coarse, fine, hybrid)");
-  line.add()("ridge", po::value<std::string>()->default_value("0,31.2,500"), "ridge points");
-  line.add()("range", po::value<std::string>()->default_value("0:500"),
-             "of ridge points for the universal set");
-  line.add()("reduce", po::value<std::string>()->default_value("worst"),
-             "worst or mean of the relative latencies over the range");
-  line.add()("relative-to", po::value<std::string>(),
-             "network whose latency is 1, if not the reference of the run");
-  line.add_number<int>("evaluations", 3, 100000, "networks tried", 120);
-  line.add_seed("of what is tried", 0);
-  line.add()("resume", "go on with what is in --out");
-  line.add_data_options(false);
-  line.add_session_options();
+  CommandLine line = command_line();
   if (!line.parse(arguments)) return 0;
   catch_interrupts();
-  const std::string folder = line.words()[0];
-  const SearchConfig config = load_search_config(folder + "/config.yaml", {});
-  const SearchStage stage =
-      stage_of_run(folder, line.has("stage") ? line.get<std::string>("stage") : "");
-  const int evaluations = line.get<int>("evaluations");
-  if (evaluations < 3 || evaluations > 100000) {
-    throw Error("--evaluations must be from 3 to 100000");
-  }
-  const std::vector<MacsPerByte> points = parse_ridge_points(line.get<std::string>("ridge"), 6);
-  const std::vector<MacsPerByte> range =
-      parse_ridge_points(line.get<std::string>("range"), 2, "--range");
-  if (range.size() != 2) throw Error("--range must be two ridge points, A:B");
-  const std::string reference_name =
-      line.has("relative-to") ? line.get<std::string>("relative-to") : config.reference;
-  const Architecture reference = for_space(find_architecture(reference_name), config.space);
-  const Reward reward = fronts_of(lower(reference), points, range, line.get<std::string>("reduce"));
+  const FrontRequest request = request_of(line);
+  const SearchConfig& config = request.config;
   const Session session = line.session(config.threads, config.precision);
   const Dataset data = dataset_of(config, line);
-  const SearchSpace space = searched_space(config, folder, stage);
+  const SearchSpace space = searched_space(config, request.folder, request.stage);
+  Supernet supernet(space, data, config.weights, session.compute);
+  load_weights(supernet_file(request.folder, request.stage), supernet.parameters());
 
-  Supernet supernet(space, data, config.weights, session.machine);
-  load_weights(supernet_file(folder, stage), supernet.parameters());
-  const std::string fingerprint = fmt::format(
-      "{}\n{}\n{}\n{} {} {}{}{}{}{}", config.resolved, to_yaml(reference), to_yaml(space),
-      to_string(stage), evaluations, line.seed(), fingerprint_of(supernet.parameters()),
-      fingerprint_of(reward), fingerprint_of(config.weights.distillation, data),
-      fingerprint_of(session.machine));
+  const std::string inputs =
+      fingerprint({.texts = {config.resolved, to_yaml(request.reference), to_yaml(space)},
+                   .settings = fmt::format("{} {} {}", to_string(request.stage),
+                                           request.evaluations, request.seed),
+                   .weights = &supernet.parameters(),
+                   .reward = &request.reward,
+                   .distillations = {&config.weights.distillation},
+                   .data = data,
+                   .compute = session.compute});
   const std::string out = line.required("out");
-  RunFolder run = line.has("resume") ? RunFolder::resume(out, fingerprint)
-                                     : RunFolder::create(out, fingerprint);
-  const std::vector<Candidate> tried = trial_phase(
-      run, "front", supernet, space, reward, evaluations, mix(mix(line.seed(), 1000), 900), session,
-      [&](const Trial& trial, std::mt19937_64& random) {
-        return search_fronts(trial, evaluations, random);
-      });
+  RunFolder run =
+      line.has("resume") ? RunFolder::resume(out, inputs) : RunFolder::create(out, inputs);
+  const Trials trials{
+      .supernet = supernet,
+      .space = space,
+      .reward = request.reward,
+      .count = request.evaluations,
+      .seed = stream_seed(stream_seed(request.seed, SeedStream::kFront), SeedStream::kTrials)};
+  const Fronts fronts =
+      fronts_of(trial_phase({run, data, session}, "front", trials,
+                            [&](const Trial& trial, std::mt19937_64& random) {
+                              return search_fronts(trial, request.evaluations, random);
+                            }),
+                request, space, data);
 
-  Json result = {{"run", folder},         {"stage", to_string(stage)},
-                 {"space", space.name},   {"reference", reference.name},
-                 {"tried", tried.size()}, {"fronts", Json::array()}};
-  std::map<size_t, Architecture> emitted;
-  for (size_t t = 0; t < reward.targets.size(); ++t) {
-    Json networks = Json::array();
-    for (size_t i : pareto_front(tried, reward, t)) {
-      Architecture architecture = decode(space, tried[i].decisions);
-      architecture.name = fmt::format("front-{:03}", i);
-      const NetworkCost cost = network_cost(lower(architecture));
-      networks.push_back({{"name", architecture.name},
-                          {"architecture", architecture.name + ".yaml"},
-                          {"accuracy", tried[i].accuracy},
-                          {"split", "search-validation"},
-                          {"weights", "shared"},
-                          {"of_target", reward.ratios(tried[i].latency)[t]},
-                          {"latency_macs", latency_json(points, tried[i].latency)},
-                          {"of_targets", reward.ratios(tried[i].latency)},
-                          {"parameters", cost.parameters},
-                          {"macs", cost.macs.value}});
-      emitted.emplace(i, std::move(architecture));
-    }
-    result["fronts"].push_back(
-        {{"target", reward.targets[t].name}, {"networks", std::move(networks)}});
-  }
-  std::vector<RatedNetwork> rated;
-  std::vector<Contender> contenders;
-  for (const auto& [i, architecture] : emitted) {
-    write_file(run.file(architecture.name + ".yaml"), to_yaml(architecture));
-    rated.push_back(
-        {architecture, RatedAccuracy{.top1 = tried[i].accuracy,
-                                     .images = data.name + " search-validation, shared weights",
-                                     .source = folder}});
-    contenders.push_back({architecture.name, "found", architecture, {}, {}});
-  }
-  write_file(run.file("front.yaml"), yaml_text(result));
-  Json report = network_report("Fronts of one supernet", command_text("front", arguments), rated,
-                               contenders, config.report_ridge_points);
-  report["fronts"] = result;
-  write_file(run.file("report.html"), report_html(report));
-  if (!session.quiet) print(result);
-  fmt::print("{} networks tried, {} on a front: {}\nreport: {}\n", tried.size(), emitted.size(),
-             run.file("front.yaml"), run.file("report.html"));
+  write(run, fronts, request, space, command_text("front", arguments));
+  if (!session.quiet) print(fronts, request);
+  fmt::print("{} networks tried, {} on a front: {}\nreport: {}\n", fronts.tried.size(),
+             fronts.networks.size(), run.file("front.yaml"), run.file("report.html"));
   return 0;
 }
 

@@ -1,3 +1,6 @@
+#include <cmath>
+#include <memory>
+
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
@@ -6,10 +9,12 @@
 #include "experiments/evidence/trainings.h"
 #include "experiments/report/network_report.h"
 #include "experiments/report/report.h"
+#include "experiments/run/csv.h"
 #include "experiments/run/fingerprint.h"
 #include "experiments/run/interrupt.h"
 #include "experiments/run/search_run.h"
-#include "roofline/statistics.h"
+#include "experiments/run/seed_streams.h"
+#include "experiments/run/training_phase.h"
 #include "space/error.h"
 #include "space/file.h"
 #include "space/yaml.h"
@@ -20,107 +25,7 @@ namespace {
 
 constexpr const char* kTrainings = "trainings.json";
 
-std::vector<double> top1_of(const std::vector<Json>& trainings, const char* split) {
-  std::vector<double> list;
-  for (const Json& training : trainings) {
-    list.push_back(training[split].is_object() ? training[split]["top1"].get<double>() : 0);
-  }
-  return list;
-}
-
-// What the shared weights give a network, kept in the run.
-template <class Judge>
-Json shared_phase(RunFolder& run, const std::string& name, Judge judge) {
-  const std::string phase = "shared " + name;
-  if (const Json* result = run.result(phase)) return *result;
-  run.begin(phase);
-  const Accuracy accuracy = judge();
-  run.finish({{"top1", accuracy.top1}, {"loss", accuracy.loss}});
-  return *run.result(phase);
-}
-
-Trainings untrained(const SearchSpace& space, const CostTable& table, const Reward& reward,
-                    double tolerance, int count, uint64_t seed) {
-  Trainings trainings{.data = {}, .made_with = {}, .recipe = {}, .seed = seed, .networks = {}};
-  std::mt19937_64 random(mix(seed, 600));
-  for (const Decisions& decisions :
-       samples_near_targets(space, table, reward, tolerance, count, random)) {
-    Architecture architecture = decode(space, decisions);
-    architecture.name = fmt::format("network-{:03}", trainings.networks.size());
-    trainings.networks.push_back({architecture, {}});
-  }
-  if (int(trainings.networks.size()) < count) {
-    throw Error(
-        fmt::format("space '{}' has but {} networks near the targets; allow a larger "
-                    "--tolerance or fewer --networks",
-                    space.name, trainings.networks.size()));
-  }
-  return trainings;
-}
-
-// One text for one recipe, however its YAML is laid out; what it says can be pasted into a file.
-std::string one_line(YAML::Node recipe) {
-  recipe.SetStyle(YAML::EmitterStyle::Flow);
-  return YAML::Dump(recipe);
-}
-
-Trainings trained_before(const std::string& folder, const std::string& data,
-                         const std::string& made_with, const std::string& recipe) {
-  const std::string path = folder + "/" + kTrainings;
-  Trainings trainings = read_trainings(path);
-  trainings.recipe = one_line(parse_yaml(trainings.recipe, path).node);
-  if (trainings.data != data) {
-    throw Error(path, 0, "holds trainings on " + trainings.data + ", not on " + data);
-  }
-  if (trainings.made_with != made_with) {
-    throw Error(path, 0, "holds trainings with " + trainings.made_with + ", not with " + made_with);
-  }
-  if (trainings.recipe != recipe) {
-    throw Error(path, 0,
-                "holds trainings of another recipe; give it by --config: " + trainings.recipe);
-  }
-  return trainings;
-}
-
-RankedNetwork ranked(const TrainedNetwork& network, const Json& shared,
-                     const std::vector<double>& of_target) {
-  const NetworkCost cost = network_cost(lower(network.architecture));
-  return {.name = network.architecture.name,
-          .shared_top1 = shared["top1"],
-          .shared_loss = shared["loss"],
-          .alone_top1 = top1_of(network.trainings, "search_validation"),
-          .alone_test = top1_of(network.trainings, "test"),
-          .parameters = double(cost.parameters),
-          .macs = cost.macs.value,
-          .of_target = of_target};
-}
-
-// The files of a ranking, and what it prints.
-void write_ranking(const RunFolder& run, const Json& ranking,
-                   const std::vector<RankedNetwork>& networks,
-                   const std::vector<Contender>& contenders, const std::string& command,
-                   const std::vector<MacsPerByte>& ridge_points) {
-  write_file(run.file("rank.csv"), ranking_csv(networks));
-  write_file(run.file("result.yaml"), yaml_text(ranking));
-  std::vector<RatedNetwork> rated;
-  for (const Contender& contender : contenders) {
-    rated.push_back({contender.architecture, trained_accuracy(contender.trained)});
-  }
-  const auto space = ranking["space"].get<std::string>();
-  Json report = network_report(
-      fmt::format("Ranking of {} networks by a supernet of {}", networks.size(), space), command,
-      rated, contenders, ridge_points);
-  report["ranking"] = ranking;
-  report["ranking"]["networks"] = ranked_json(networks);
-  write_file(run.file("report.html"), report_html(report));
-  fmt::print("{}; {} epochs from scratch on {}\n\n{}\nall networks: {}\nreport: {}\n", space,
-             ranking["epochs"].get<int>(), ranking["data"].get<std::string>(),
-             ranking_text(ranking["ranking"]), run.file("rank.csv"), run.file("report.html"));
-}
-
-}  // namespace
-
-int rank_command(const Arguments& arguments) {
+CommandLine command_line() {
   namespace po = boost::program_options;
   CommandLine line(
       "rank RUN --out DIR [--networks N] [--stage S] [--resume]",
@@ -129,13 +34,13 @@ int rank_command(const Arguments& arguments) {
       "shared weights: Kendall's tau, Spearman, the regret of the one it would choose.",
       "run", 1);
   line.add()("out", po::value<std::string>(), "folder of this ranking");
-  line.add_number<int>("networks", 3, 10000, "to be trained, one after another", 30);
+  line.add_number<int>("networks", 3, 10000, "to train, one after another", 30);
   line.add()(
       "stage", po::value<std::string>(),
       "whose supernet (default: the first that the run has of single, coarse, fine, hybrid)");
   line.add()("trained", po::value<std::string>(),
-             "an earlier ranking, whose networks and trainings are taken");
-  line.add_number<int>("repeats", 1, 100, "trainings of each network, those of --trained counted",
+             "an earlier ranking whose networks and trainings are used");
+  line.add_number<int>("repeats", 1, 100, "trainings of each network, including those of --trained",
                        1);
   line.add_number<double>("tolerance", 1e-6, 10, "by which networks may miss the latency target",
                           0.05);
@@ -150,27 +55,35 @@ int rank_command(const Arguments& arguments) {
   line.add()("config", po::value<std::string>(),
              "YAML of the training from scratch, if not the run's");
   line.add_seed("of the sample and of the training", 0);
-  line.add()("resume", "go on with the ranking in --out");
+  line.add()("resume", "continue the ranking in --out");
   line.add_data_options(false);
   line.add_loader_options();
   line.add_session_options();
-  if (!line.parse(arguments)) return 0;
-  catch_interrupts();
-  const std::string folder = line.words()[0];
-  SearchConfig config = load_search_config(folder + "/config.yaml", {});
-  const SearchStage stage =
-      stage_of_run(folder, line.has("stage") ? line.get<std::string>("stage") : "");
-  const int count = line.get<int>("networks");
-  if (count < 3 || count > 10000) throw Error("--networks must be from 3 to 10000");
-  const int repeats = line.get<int>("repeats");
-  if (repeats < 1 || repeats > 100) throw Error("--repeats must be from 1 to 100");
-  const auto tolerance = line.get<double>("tolerance");
-  if (!(tolerance > 0)) throw Error("--tolerance must be above 0");
+  return line;
+}
+
+// What was asked for.
+struct RankRequest {
+  std::string folder;  // of the run with the supernet
+  SearchConfig config;
+  SearchStage stage = {};
+  int count = 0, repeats = 0, tune_steps = 0;
+  double tolerance = 0;
+  uint64_t seed = 0;
+  std::string trained;  // folder of an earlier ranking, or empty
+};
+
+RankRequest request_of(const CommandLine& line) {
+  RankRequest request;
+  request.folder = line.words()[0];
+  request.config = load_search_config(request.folder + "/config.yaml", {});
+  request.stage =
+      stage_of_run(request.folder, line.has("stage") ? line.get<std::string>("stage") : "");
+  request.count = line.get<int>("networks");
+  request.repeats = line.get<int>("repeats");
+  request.tolerance = line.get<double>("tolerance");
   if (line.has("validation-batch-size")) {
-    config.weights.validation_batch_size = line.get<int>("validation-batch-size");
-    if (config.weights.validation_batch_size < 2) {
-      throw Error("--validation-batch-size must be at least 2");
-    }
+    request.config.weights.validation_batch_size = line.get<int>("validation-batch-size");
   }
   for (const char* option : {"networks", "tolerance", "seed"}) {
     if (line.has("trained") && line.given(option)) {
@@ -178,97 +91,237 @@ int rank_command(const Arguments& arguments) {
                   " out");
     }
   }
-  const int tune_steps = line.get<int>("tune-steps");
-  if (tune_steps < 0 || tune_steps > 1000000) throw Error("--tune-steps must be from 0 to 1000000");
-  Session session = line.session(config.threads, config.precision);
-  session.checkpoint_every = config.checkpoint_every;
-  const Dataset data = dataset_of(config, line);
-  // After the data: the split is that of the run, whatever this training would have.
-  if (line.has("config")) config.train = load_train_options(line.get<std::string>("config"));
-  const std::string recipe =
-      one_line(line.has("config") ? YAML::LoadFile(line.get<std::string>("config"))
-                                  : YAML::Load(config.resolved)["train"]);
-  const std::string made_with =
-      fmt::format("{} images held out, training split {:x}, {}{}{}", data.search_validation.size(),
-                  hash_of(data.train), to_string(session.machine.precision),
-                  session.machine.device.is_cpu() ? "" : " on " + session.machine.device.str(),
-                  fingerprint_of(config.train.distillation, data));
+  request.tune_steps = line.get<int>("tune-steps");
+  request.seed = line.seed();
+  if (line.has("trained")) request.trained = line.get<std::string>("trained");
+  request.config.weights.steps = std::max(1, request.tune_steps);
+  request.config.weights.optimizer.learning_rate =
+      request.config.stages.at(request.stage).learning_rate;
+  return request;
+}
 
-  const SearchSpace space = searched_space(config, folder, stage);
-  const Reward reward = scaled_targets(config.reward, config.stages.at(stage).latency_factor);
-  const CostTable table(space, reward.ridge_points());
-  Trainings known =
-      line.has("trained")
-          ? trained_before(line.get<std::string>("trained"), data.name, made_with, recipe)
-          : untrained(space, table, reward, tolerance, count, line.seed());
-  known.data = data.name;
-  known.made_with = made_with;
-  known.recipe = recipe;
-  std::vector<Decisions> decisions;  // before anything is written: each must be of the space
-  for (const TrainedNetwork& network : known.networks) {
-    decisions.push_back(encode(space, network.architecture));
+// One text for one recipe, however its YAML is laid out; what it says can be pasted into a file.
+std::string one_line(YAML::Node recipe) {
+  recipe.SetStyle(YAML::EmitterStyle::Flow);
+  return YAML::Dump(recipe);
+}
+
+// The recipe of the training from scratch. Read after the data: their split is that of the run,
+// whatever the training of --config would have.
+std::string read_recipe(const CommandLine& line, SearchConfig& config) {
+  if (!line.has("config")) return one_line(YAML::Load(config.resolved)["train"]);
+  const auto path = line.get<std::string>("config");
+  const YamlSource source = parse_yaml(read_file(path), path);
+  config.train = read_train(source);
+  return one_line(source.node);
+}
+
+Trainings trained_before(const std::string& folder, const Trainings& expected) {
+  const std::string path = folder + "/" + kTrainings;
+  Trainings trainings = read_trainings(path);
+  trainings.recipe = one_line(parse_yaml(trainings.recipe, path).node);
+  if (trainings.data != expected.data) {
+    throw Error(path, 0, "holds trainings on " + trainings.data + ", not on " + expected.data);
   }
-  config.weights.steps = std::max(1, tune_steps);
-  config.weights.optimizer.learning_rate = config.stages.at(stage).learning_rate;
-  const std::string weights = supernet_file(folder, stage);
-  Supernet supernet(space, data, config.weights, session.machine);
-  load_weights(weights, supernet.parameters());
-  const auto judged = [&](const Decisions& network) {
-    if (tune_steps == 0) return supernet.validate(network);
-    Supernet copy(space, data, config.weights, session.machine);
-    load_weights(weights, copy.parameters());
-    for (int step = 0; step < tune_steps; ++step) {
+  if (trainings.made_with != expected.made_with) {
+    throw Error(path, 0,
+                "holds trainings with " + trainings.made_with + ", not with " + expected.made_with);
+  }
+  if (trainings.recipe != expected.recipe) {
+    throw Error(path, 0,
+                "holds trainings with another recipe; give it by --config: " + trainings.recipe);
+  }
+  return trainings;
+}
+
+// The networks to rank, with their trainings so far.
+Trainings networks_of(const RankRequest& request, const std::string& recipe,
+                      const SearchSpace& space, const Reward& reward, const RunInputs& common) {
+  const Dataset& data = common.data;
+  const Compute& compute = common.compute;
+  Trainings trainings{
+      .data = data.name,
+      .made_with = fmt::format("{} images held out, training split {:x}, {}{}{}",
+                               data.search_validation.size(), hash_of(data.train),
+                               to_string(compute.precision),
+                               compute.device.is_cpu() ? "" : " on " + compute.device.str(),
+                               fingerprint(request.config.train.distillation, data)),
+      .recipe = recipe,
+      .seed = request.seed};
+  if (!request.trained.empty()) return trained_before(request.trained, trainings);
+  std::mt19937_64 random(stream_seed(request.seed, SeedStream::kRankedNetworks));
+  const CostTable table(space, reward.ridge_points());
+  for (const Decisions& decisions :
+       samples_near_targets(space, table, reward, request.tolerance, request.count, random)) {
+    Architecture architecture = decode(space, decisions);
+    architecture.name = fmt::format("network-{:03}", trainings.networks.size());
+    trainings.networks.push_back({.architecture = architecture, .kind = NetworkKind::kRandom});
+  }
+  if (int(trainings.networks.size()) < request.count) {
+    throw Error(
+        fmt::format("space '{}' has only {} networks near the targets; allow a larger "
+                    "--tolerance or fewer --networks",
+                    space.name, trainings.networks.size()));
+  }
+  return trainings;
+}
+
+// What the shared weights give a network.
+struct Judgement {
+  double top1 = 0, loss = 0;
+};
+
+void to_json(Json& json, const Judgement& judgement) {
+  json = {{"top1", judgement.top1}, {"loss", judgement.loss}};
+}
+
+void from_json(const Json& json, Judgement& judgement) {
+  json.at("top1").get_to(judgement.top1);
+  judgement.loss = number_or_nan(json.at("loss"));
+}
+
+// Judges networks by a run's shared weights.
+class Judge {
+ public:
+  Judge(const RankRequest& request, const SearchSpace& space, const Dataset& data,
+        const Compute& compute)
+      : request_(request), space_(space), data_(data), compute_(compute), supernet_(loaded()) {}
+
+  const ParameterStore& weights() { return supernet_->parameters(); }
+
+  Judgement operator()(const Decisions& network) {
+    if (request_.tune_steps == 0) return judged(*supernet_, network);
+    const auto copy = loaded();
+    for (int step = 0; step < request_.tune_steps; ++step) {
       if (interrupted()) throw Interrupted();
-      if (!std::isfinite(copy.train(step, {&network, 1}))) {
+      if (!std::isfinite(copy->train(step, {&network, 1}))) {
         throw std::runtime_error(fmt::format(
             "the loss is not finite at tuning step {}; take fewer --tune-steps", step + 1));
       }
     }
-    return copy.validate(network);
-  };
-
-  TrainOptions options = config.train;
-  const std::string fingerprint =
-      fmt::format("{}\n{}\n{} {} {} {} {} {}{}{}{}{}{}\n{}\n{}", config.resolved, to_yaml(space),
-                  to_string(stage), count, tolerance, repeats, tune_steps,
-                  config.weights.validation_batch_size, fingerprint_of(supernet.parameters()),
-                  fingerprint_of(reward), fingerprint_of(config.weights.distillation, data),
-                  fingerprint_of(config.train.distillation, data), fingerprint_of(session.machine),
-                  recipe, trainings_text(known));
-  // Refuses labels or a teacher that do not fit before anything is written.
-  { const Trainer probe(known.networks[0].architecture, data, options, session.machine); }
-  const std::string out = line.required("out");
-  RunFolder run = line.has("resume") ? RunFolder::resume(out, fingerprint)
-                                     : RunFolder::create(out, fingerprint);
-  std::vector<RankedNetwork> networks;
-  std::vector<Contender> contenders;
-  for (size_t i = 0; i < decisions.size(); ++i) {
-    TrainedNetwork& network = known.networks[i];
-    const std::string& name = network.architecture.name;
-    write_file(run.file(name + ".yaml"), to_yaml(network.architecture));
-    const Json shared = shared_phase(run, name, [&] { return judged(decisions[i]); });
-    for (int repeat = int(network.trainings.size()); repeat < repeats; ++repeat) {
-      options.seed = mix(known.seed, 700 + uint64_t(repeat));
-      const std::string phase = repeat == 0 ? name : fmt::format("{}.{}", name, repeat + 1);
-      network.trainings.push_back(
-          training_phase(run, phase, network.architecture, options, data, session));
-    }
-    networks.push_back(ranked(network, shared, reward.ratios(table.price(decisions[i]))));
-    Json trained = network.trainings.front();
-    trained["test"]["top1"] = mean(networks.back().alone_test);
-    contenders.push_back(
-        {name, "random", network.architecture, {{"top1", shared["top1"]}}, trained});
+    return judged(*copy, network);
   }
-  write_file(run.file(kTrainings), trainings_text(known));
-  const Json ranking = {{"run", folder},
-                        {"stage", to_string(stage)},
-                        {"space", space.name},
-                        {"data", data.name},
-                        {"epochs", options.epochs},
-                        {"tune_steps", tune_steps},
-                        {"ranking", ranking_json(networks, mix(known.seed, 800))}};
-  write_ranking(run, ranking, networks, contenders, command_text("rank", arguments),
-                config.report_ridge_points);
+
+ private:
+  static Judgement judged(Supernet& supernet, const Decisions& network) {
+    const Accuracy accuracy = supernet.validate(network);
+    return {accuracy.top1, accuracy.loss};
+  }
+
+  std::unique_ptr<Supernet> loaded() const {
+    auto supernet = std::make_unique<Supernet>(space_, data_, request_.config.weights, compute_);
+    load_weights(supernet_file(request_.folder, request_.stage), supernet->parameters());
+    return supernet;
+  }
+
+  const RankRequest& request_;
+  const SearchSpace& space_;
+  const Dataset& data_;
+  Compute compute_;
+  std::unique_ptr<Supernet> supernet_;
+};
+
+Judgement judgement_phase(RunFolder& run, const std::string& name, Judge& judge,
+                          const Decisions& network) {
+  const std::string phase = "shared " + name;
+  if (const auto judgement = run.result<Judgement>(phase)) return *judgement;
+  run.begin<Json>(phase);
+  const Judgement judgement = judge(network);
+  run.finish(judgement);
+  return judgement;
+}
+
+// Judges and trains every network, so far as the run has not done so.
+void rank_phases(const SearchContext& context, const RankRequest& request, const Reward& reward,
+                 const SearchSpace& space, Judge& judge, Trainings& trainings) {
+  const CostTable table(space, reward.ridge_points());
+  for (NetworkRecord& network : trainings.networks) {
+    const std::string& name = network.architecture.name;
+    const Decisions decisions = encode(space, network.architecture);
+    write_file(context.run.file(name + ".yaml"), to_yaml(network.architecture));
+    const Judgement judgement = judgement_phase(context.run, name, judge, decisions);
+    network.shared_top1 = judgement.top1;
+    network.shared_loss = judgement.loss;
+    network.of_target = reward.ratios(table.price(decisions));
+    TrainOptions options = context.config.train;
+    for (int repeat = int(network.trainings.size()); repeat < request.repeats; ++repeat) {
+      options.seed = stream_seed(trainings.seed, SeedStream::kRankedTraining, uint64_t(repeat));
+      network.trainings.push_back(
+          training_phase(context, repeat == 0 ? name : fmt::format("{}.{}", name, repeat + 1),
+                         network.architecture, options));
+    }
+  }
+}
+
+// The files of a ranking, and what it prints.
+void write_ranking(const SearchContext& context, const RankRequest& request,
+                   const std::string& space, const Trainings& trainings,
+                   const std::string& command) {
+  const RunFolder& run = context.run;
+  const std::vector<NetworkRecord>& networks = trainings.networks;
+  const Ranking ranking =
+      rank(networks, stream_seed(trainings.seed, SeedStream::kRankingBootstrap));
+  const Json result = {{"run", request.folder},
+                       {"stage", to_string(request.stage)},
+                       {"space", space},
+                       {"data", context.data.name},
+                       {"epochs", context.config.train.epochs},
+                       {"tune_steps", request.tune_steps},
+                       {"ranking", ranking_json(ranking)}};
+  const Json ranked = ranked_json(networks);
+  write_file(run.file(kTrainings), trainings_text(trainings));
+  write_file(run.file("rank.csv"), csv_table(ranked));
+  write_file(run.file("result.yaml"), yaml_text(result));
+  Json report = network_report(
+      fmt::format("Ranking of {} networks by a supernet of {}", networks.size(), space), command,
+      networks, context.config.report_ridge_points);
+  report["ranking"] = result;
+  report["ranking"]["networks"] = ranked;
+  write_file(run.file("report.html"), report_html(report));
+  fmt::print("{}; {} epochs from scratch on {}\n\n{}\nall networks: {}\nreport: {}\n", space,
+             context.config.train.epochs, context.data.name, ranking_text(ranking),
+             run.file("rank.csv"), run.file("report.html"));
+}
+
+}  // namespace
+
+int rank_command(const Arguments& arguments) {
+  CommandLine line = command_line();
+  if (!line.parse(arguments)) return 0;
+  catch_interrupts();
+  RankRequest request = request_of(line);
+  SearchConfig& config = request.config;
+  Session session = line.session(config.threads, config.precision);
+  session.checkpoint_every = config.checkpoint_every;
+  const Dataset data = dataset_of(config, line);
+  const std::string recipe = read_recipe(line, config);
+  const SearchSpace space = searched_space(config, request.folder, request.stage);
+  const Reward reward =
+      scaled_targets(config.reward, config.stages.at(request.stage).latency_factor);
+
+  RunInputs inputs{.texts = {config.resolved, to_yaml(space)},
+                   .reward = &reward,
+                   .distillations = {&config.weights.distillation, &config.train.distillation},
+                   .data = data,
+                   .compute = session.compute};
+  Trainings trainings = networks_of(request, recipe, space, reward, inputs);
+  Judge judge(request, space, data, session.compute);
+  inputs.settings =
+      fmt::format("{} {} {} {} {} {}", to_string(request.stage), request.count, request.tolerance,
+                  request.repeats, request.tune_steps, config.weights.validation_batch_size);
+  inputs.weights = &judge.weights();
+  inputs.more = "\n" + recipe + "\n" + trainings_text(trainings);
+  // Refuses what does not fit before anything is written: networks of another space, labels, a
+  // teacher.
+  for (const NetworkRecord& network : trainings.networks) encode(space, network.architecture);
+  { const Trainer probe(trainings.networks[0].architecture, data, config.train, session.compute); }
+
+  const std::string out = line.required("out");
+  RunFolder run = line.has("resume") ? RunFolder::resume(out, fingerprint(inputs))
+                                     : RunFolder::create(out, fingerprint(inputs));
+  const SearchContext context{{run, data, session}, config};
+  rank_phases(context, request, reward, space, judge, trainings);
+  write_ranking(context, request, space.name, trainings, command_text("rank", arguments));
   return 0;
 }
 

@@ -1,12 +1,10 @@
-#include <algorithm>
-
 #include <fmt/format.h>
 
 #include <torch/version.h>
 
 #include "experiments/commands/command_line.h"
-#include "experiments/report/network_report.h"
 #include "experiments/report/report.h"
+#include "experiments/report/search_report.h"
 #include "experiments/run/fingerprint.h"
 #include "experiments/run/interrupt.h"
 #include "space/yaml.h"
@@ -15,42 +13,87 @@
 namespace ridgewalk {
 namespace {
 
-std::vector<SearchStage> parse_stages(const std::string& word) {
-  if (word == "all") return {SearchStage::kCoarse, SearchStage::kFine, SearchStage::kHybrid};
-  return {stage_named(word)};
+SearchPlan plan_named(const std::string& word) {
+  if (word != "all") return {.stages = {stage_named(word)}};
+  return {.stages = {SearchStage::kCoarse, SearchStage::kFine, SearchStage::kHybrid},
+          .trains_networks = true};
 }
 
-void print_outcome(const RunFolder& run, const SearchConfig& config, const SearchOutcome& outcome,
-                   const Json& report) {
-  for (SearchStage stage : outcome.stages) {
-    const Json& result = *run.result(std::string(to_string(stage)));
-    const Json& best = result["best"];
-    fmt::print(
-        "{}: {} of {} architectures, accuracy {:.2f} % with shared weights on search-validation",
-        to_string(stage), result["chosen"].get<std::string>(),
-        fmt::format("{:.3g}", result["size"].get<double>()), 100 * best["accuracy"].get<double>());
-    for (const Json& latency : best["latency"]) {
-      fmt::print(", {:.3f} of target {}", latency["of_target"].get<double>(),
-                 latency["target"].get<std::string>());
+// What was asked for, checked as far as it can be without the data.
+struct SearchRequest {
+  SearchPlan plan;
+  std::string out, from;
+  SearchConfig config;
+  bool resume = false;
+};
+
+SearchRequest request_of(const CommandLine& line) {
+  SearchRequest request{.plan = plan_named(line.has("stage") ? line.words()[0] : "all"),
+                        .out = line.required("out"),
+                        .from = line.has("from") ? line.get<std::string>("from") : "",
+                        .config = {},
+                        .resume = line.has("resume")};
+  ConfigOverrides overrides;
+  if (line.has("seed")) overrides.seed = line.seed();
+  if (line.has("targets")) overrides.targets = line.get<std::string>("targets");
+  const std::string path = line.required("config");
+  request.config = load_search_config(path, overrides);
+  for (SearchStage stage : request.plan.stages) {
+    if (!request.config.stages.contains(stage)) {
+      throw Error(path, 0, "has no '" + std::string(to_string(stage)) + "' section");
     }
-    fmt::print("\n");
   }
-  if (outcome.contenders.empty()) return;
+  const SearchStage first = request.plan.stages.front();
+  if (stage_before(first) && request.from.empty()) {
+    throw Error("search " + std::string(to_string(first)) +
+                " starts from an earlier stage; give --from FOLDER");
+  }
+  return request;
+}
+
+RunFolder open_run(const SearchRequest& request, const StartingPoint& start, const Dataset& data,
+                   const Session& session) {
+  const SearchConfig& config = request.config;
+  std::string more = " stages";
+  for (SearchStage stage : request.plan.stages) more.append(" ").append(to_string(stage));
+  if (start.architecture) more += "\nfrom\n" + to_yaml(*start.architecture);
+  const std::string inputs =
+      fingerprint({.texts = {config.resolved, to_yaml(config.space)},
+                   .reward = &config.reward,
+                   .distillations = {&config.weights.distillation, &config.train.distillation},
+                   .data = data,
+                   .compute = session.compute,
+                   .more = more});
+  return request.resume ? RunFolder::resume(request.out, inputs)
+                        : RunFolder::create(request.out, inputs);
+}
+
+void print_stage(const StageOutcome& stage) {
+  fmt::print(
+      "{}: {} of {} architectures, accuracy {:.2f} % with shared weights on search-validation",
+      to_string(stage.stage), stage.chosen, fmt::format("{:.3g}", stage.size),
+      100 * stage.best.accuracy);
+  for (const TargetLatency& latency : stage.best.latency) {
+    fmt::print(", {:.3f} of target {}", latency.of_target, latency.target);
+  }
+  fmt::print("\n");
+}
+
+void print(const SearchSummary& summary, const SearchConfig& config) {
+  for (const StageOutcome& stage : summary.outcome.stages) print_stage(stage);
+  if (summary.rows.empty()) return;
   fmt::print(
       "\nLatency at each ridge point (MACs/byte) relative to {}; accuracy with shared weights on "
       "search-validation,\ntest accuracy after {} epochs from scratch\n\n{}\n",
-      report["reference"].get<std::string>(), config.train.epochs,
-      comparison_table(report["networks"], config.report_ridge_points));
-  for (const Json& phase : report["timing"]) {
-    fmt::print("{:<20} {:>5.0f} s\n", phase["phase"].get<std::string>(),
-               phase["seconds"].get<double>());
+      summary.rows[summary.reference].network.architecture.name, config.train.epochs,
+      network_table(summary.rows, config.report_ridge_points));
+  for (const PhaseTiming& timing : summary.timing) {
+    fmt::print("{:<20} {:>5.0f} s\n", timing.title, timing.seconds);
   }
-  fmt::print("{:<20} {:>5.0f} MiB\n\n", "peak memory", report["peak_memory_mib"].get<double>());
+  fmt::print("{:<20} {:>5.0f} MiB\n\n", "peak memory", summary.peak_memory_mib);
 }
 
-}  // namespace
-
-int search_command(const Arguments& arguments) {
+CommandLine command_line() {
   namespace po = boost::program_options;
   CommandLine line(
       "search [coarse|fine|hybrid|single|all] --config FILE --out DIR",
@@ -61,56 +104,42 @@ int search_command(const Arguments& arguments) {
   line.add()("config", po::value<std::string>(), "YAML of the experiment (experiments/configs)");
   line.add()("out", po::value<std::string>(), "the run's folder");
   line.add()("from", po::value<std::string>(), "folder of the run that fine or hybrid starts from");
-  line.add()("resume", "go on with the run in --out");
+  line.add()("resume", "continue the run in --out");
   line.add_seed("instead of the configuration's");
   line.add()("targets", po::value<std::string>(),
              "YAML, instead of the configuration's: {ridge_point: 0, relative_to: compact-nano}");
   line.add_data_options(false);
   line.add_loader_options();
   line.add_session_options();
+  return line;
+}
+
+}  // namespace
+
+int search_command(const Arguments& arguments) {
+  CommandLine line = command_line();
   if (!line.parse(arguments)) return 0;
   catch_interrupts();
-
-  const std::vector<SearchStage> stages = parse_stages(line.has("stage") ? line.words()[0] : "all");
-  ConfigOverrides overrides;
-  if (line.has("seed")) overrides.seed = line.seed();
-  if (line.has("targets")) overrides.targets = line.get<std::string>("targets");
-  const std::string out = line.required("out");
-  const std::string config_path = line.required("config");
-  const SearchConfig config = load_search_config(config_path, overrides);
-  for (SearchStage stage : stages) {
-    if (!config.stages.contains(stage)) {
-      throw Error(config_path, 0, "has no '" + std::string(to_string(stage)) + "' section");
-    }
-  }
-  const std::string from = line.has("from") ? line.get<std::string>("from") : "";
-  if (stage_before(stages.front()) && from.empty()) {
-    throw Error("search " + std::string(to_string(stages.front())) +
-                " starts from an earlier stage; give --from FOLDER");
-  }
+  const SearchRequest request = request_of(line);
+  const SearchConfig& config = request.config;
   Session session = line.session(config.threads, config.precision);
   session.checkpoint_every = config.checkpoint_every;
   const Dataset data = dataset_of(config, line);
-  const StartingPoint start = check_search(config, stages, from, data);
+  const StartingPoint start = check_search(config, request.plan, request.from, data);
 
+  RunFolder run = open_run(request, start, data, session);
   const std::string machine =
       fmt::format("{}, {} threads, {}, LibTorch {}", cpu_name(), at::get_num_threads(),
-                  to_string(session.machine.precision), TORCH_VERSION);
-  std::string fingerprint =
-      fmt::format("{}\n{}\n{}{}{}{} stages", config.resolved, to_yaml(config.space),
-                  fingerprint_of(config.reward), fingerprint_of(config.weights.distillation, data),
-                  fingerprint_of(config.train.distillation, data), fingerprint_of(session.machine));
-  for (SearchStage stage : stages) fingerprint.append(" ").append(to_string(stage));
-  if (start.architecture) fingerprint += "\nfrom\n" + to_yaml(*start.architecture);
-  RunFolder run = line.has("resume") ? RunFolder::resume(out, fingerprint)
-                                     : RunFolder::create(out, fingerprint);
+                  to_string(session.compute.precision), TORCH_VERSION);
   write_file(run.file("config.yaml"),
              fmt::format("# ridgewalk {} on {}\n{}", RIDGEWALK_VERSION, machine, config.resolved));
-  const SearchOutcome outcome = run_search(run, config, stages, start, data, session);
-  const Json report =
-      search_report(run, config, outcome, command_text("search", arguments), machine);
+  const SearchContext context{{run, data, session}, config};
+  const SearchOutcome outcome = run_search(context, request.plan, start);
+
+  const SearchSummary summary = summarize_search(context, outcome);
+  const Json report = search_report(context, summary, command_text("search", arguments), machine);
   write_file(run.file("report.html"), report_html(report));
-  print_outcome(run, config, outcome, report);
+  print(summary, config);
   fmt::print("report: {}\n", run.file("report.html"));
   return 0;
 }

@@ -8,6 +8,7 @@
 
 #include "experiments/commands/command_line.h"
 #include "experiments/machine/measurement.h"
+#include "experiments/machine/table_names.h"
 #include "experiments/report/network_report.h"
 #include "experiments/report/report.h"
 #include "roofline/profile.h"
@@ -53,25 +54,25 @@ void refuse_input_options(const CommandLine& line, const std::string& reason) {
   }
 }
 
-std::vector<RatedNetwork> networks_of_word(const CommandLine& line, const std::string& word) {
+std::vector<NetworkRecord> networks_of_word(const CommandLine& line, const std::string& word) {
   if (is_folder(word)) {
     refuse_input_options(line, word + ": is swept as the run left it");
     return networks_of_run(word);
   }
   const Architecture architecture = line.architecture(word);
-  return {{architecture, published_for(word, architecture)}};
+  return {{.architecture = architecture, .rated = published_for(word, architecture)}};
 }
 
 // Of the words of the command line, in their order. Networks with the same name are told apart by
 // the word that they came from.
-std::vector<RatedNetwork> networks_of(const CommandLine& line) {
-  std::vector<RatedNetwork> networks;
+std::vector<NetworkRecord> networks_of(const CommandLine& line) {
+  std::vector<NetworkRecord> networks;
   const auto is_taken = [&](const std::string& name) {
     return std::any_of(networks.begin(), networks.end(),
-                       [&](const RatedNetwork& other) { return other.architecture.name == name; });
+                       [&](const NetworkRecord& other) { return other.architecture.name == name; });
   };
   for (const std::string& word : line.words()) {
-    for (RatedNetwork& network : networks_of_word(line, word)) {
+    for (NetworkRecord& network : networks_of_word(line, word)) {
       std::string& name = network.architecture.name;
       if (is_taken(name)) name = is_folder(word) ? word + "/" + name : word;
       if (is_taken(name)) throw Error(word, 0, "is given twice; give each network once");
@@ -82,7 +83,7 @@ std::vector<RatedNetwork> networks_of(const CommandLine& line) {
 }
 
 // "mobile:100": that many random members of a space.
-std::vector<RatedNetwork> random_members(const std::string& text, uint64_t seed) {
+std::vector<NetworkRecord> random_members(const std::string& text, uint64_t seed) {
   constexpr int kMost = 200;  // the report holds the ops of each
   const size_t colon = text.rfind(':');
   const auto count = parse_whole(colon == std::string::npos ? "" : text.substr(colon + 1));
@@ -94,22 +95,23 @@ std::vector<RatedNetwork> random_members(const std::string& text, uint64_t seed)
   std::string file_name = space.name;
   std::replace(file_name.begin(), file_name.end(), '/', '_');
   std::mt19937_64 random(seed);
-  std::vector<RatedNetwork> members;
+  std::vector<NetworkRecord> members;
   for (int i = 0; i < *count; ++i) {
     Architecture architecture = decode(space, sample(space, random));
     architecture.name = fmt::format("{}-{}-{:03}", file_name, seed, i);
-    members.push_back({std::move(architecture)});
+    members.push_back({.architecture = std::move(architecture)});
   }
   return members;
 }
 
-std::vector<RatedNetwork> members_of(const CommandLine& line,
-                                     const std::vector<RatedNetwork>& networks) {
+std::vector<NetworkRecord> members_of(const CommandLine& line,
+                                      const std::vector<NetworkRecord>& networks) {
   if (!line.has("members")) return {};
   refuse_input_options(line, "--members are as their space has them");
-  std::vector<RatedNetwork> members = random_members(line.get<std::string>("members"), line.seed());
-  for (const RatedNetwork& network : networks) {
-    for (const RatedNetwork& member : members) {
+  std::vector<NetworkRecord> members =
+      random_members(line.get<std::string>("members"), line.seed());
+  for (const NetworkRecord& network : networks) {
+    for (const NetworkRecord& member : members) {
       if (member.architecture.name != network.architecture.name) continue;
       throw Error(member.architecture.name, 0,
                   "is given and also among the members; choose another --seed");
@@ -169,7 +171,7 @@ Question question_of(const CommandLine& line) {
   points.erase(std::unique(points.begin(), points.end()), points.end());
   const Session session = line.session();
   if (line.has("measure")) {
-    if (!session.machine.device.is_cpu()) throw Error("--device: --measure is only for the CPU");
+    if (!session.compute.device.is_cpu()) throw Error("--device: --measure is only for the CPU");
     question.calibrated = calibrated_profile(line, question.profiles);
     checked_threads(question.calibrated->threads, question.quiet);
   }
@@ -202,37 +204,38 @@ void print_fronts(const Json& sweep) {
              rows);
 }
 
-void write_members(const std::string& out, const std::vector<RatedNetwork>& members) {
+void write_members(const std::string& out, const std::vector<NetworkRecord>& members) {
   if (!members.empty()) make_folder(out + "/members");
-  for (const RatedNetwork& member : members) {
+  for (const NetworkRecord& member : members) {
     write_file(out + "/members/" + member.architecture.name + ".yaml",
                to_yaml(member.architecture));
   }
 }
 
-Json report_of(const std::vector<RatedNetwork>& networks, const Question& question,
-               const std::vector<MacsPerByte>& shown, const std::string& command) {
-  std::vector<Contender> contenders;
-  for (const RatedNetwork& network : networks) {
-    contenders.push_back({network.architecture.name, "found", network.architecture, {}, {}});
-  }
-  Json report = {{"title", "Networks over the ridge point"},
-                 {"created", now_text()},
-                 {"version", RIDGEWALK_VERSION},
-                 {"command", command},
-                 {"reference", networks[0].architecture.name},
-                 {"ridge_points", Json::array()},
-                 {"networks", networks_json(contenders, shown, 0, question.type)},
-                 {"sweep", sweep_json(networks, question.points, question.type)},
-                 {"marks", profile_marks(question.profiles)}};
-  for (MacsPerByte point : shown) report["ridge_points"].push_back(point.value);
-  return report;
+Json report_of(const std::vector<NetworkRecord>& networks, const std::vector<NetworkRow>& rows,
+               const std::vector<MacsPerByte>& shown, const Question& question,
+               const std::string& command) {
+  return {{"title", "Networks over the ridge point"},
+          {"created", now_text()},
+          {"version", RIDGEWALK_VERSION},
+          {"command", command},
+          {"reference", networks[0].architecture.name},
+          {"ridge_points", values_json(shown)},
+          {"networks", networks_json(rows)},
+          {"sweep", sweep_json(networks, question.points, question.type)},
+          {"marks", profile_marks(question.profiles)}};
 }
 
-MeasuredNetworks measure(const std::vector<RatedNetwork>& networks, const Question& question) {
+// Writes measured.csv and measured.json.
+MeasuredNetworks measure(const std::vector<NetworkRecord>& networks, const Question& question,
+                         const std::string& out) {
   std::vector<Architecture> architectures;
-  for (const RatedNetwork& network : networks) architectures.push_back(network.architecture);
-  return measure_networks(architectures, *question.calibrated, question.quiet);
+  for (const NetworkRecord& network : networks) architectures.push_back(network.architecture);
+  const MeasuredNetworks measured =
+      measure_networks(architectures, *question.calibrated, question.quiet);
+  write_file(out + "/measured.csv", measured_csv(measured, names_in_table(architectures, out)));
+  write_file(out + "/measured.json", json_text(measured_json(measured)) + "\n");
+  return measured;
 }
 
 }  // namespace
@@ -241,9 +244,9 @@ int sweep_command(const Arguments& arguments) {
   CommandLine line = sweep_line();
   if (!line.parse(arguments)) return 0;
   const Question question = question_of(line);
-  std::vector<RatedNetwork> networks;
+  std::vector<NetworkRecord> networks;
   if (line.has("arch") || !line.has("members")) networks = networks_of(line);
-  const std::vector<RatedNetwork> members = members_of(line, networks);
+  const std::vector<NetworkRecord> members = members_of(line, networks);
   networks.insert(networks.end(), members.begin(), members.end());
   const std::string out = line.required("out");
   make_folder(out);
@@ -251,21 +254,20 @@ int sweep_command(const Arguments& arguments) {
 
   std::vector<MacsPerByte> shown = {{0}, {5}, {31.2}, {100}, {347.3}, {500}};
   if (question.points.back().value > 500) shown.push_back(question.points.back());
-  Json report = report_of(networks, question, shown, command_text("sweep", arguments));
+  const std::vector<NetworkRow> rows = network_rows(networks, shown, 0, question.type);
+  Json report = report_of(networks, rows, shown, question, command_text("sweep", arguments));
   write_file(out + "/sweep.csv", sweep_csv(report["sweep"]));
   write_file(out + "/sweep.json", json_text(report["sweep"]) + "\n");
   std::string measured_text;
   if (question.calibrated) {
-    const MeasuredNetworks measured = measure(networks, question);
+    const MeasuredNetworks measured = measure(networks, question, out);
     report["measured"] = measured_json(measured);
-    write_file(out + "/measured.csv", measured_csv(measured));
-    write_file(out + "/measured.json", json_text(report["measured"]) + "\n");
     measured_text = measured_table(measured) + "\n";
   }
   write_file(out + "/report.html", report_html(report));
   if (question.quiet) return 0;
   fmt::print("Latency at each ridge point (MACs/byte) relative to {}\n\n{}\n",
-             networks[0].architecture.name, comparison_table(report["networks"], shown));
+             networks[0].architecture.name, network_table(rows, shown));
   print_fronts(report["sweep"]);
   fmt::print("{}report: {}/report.html\n", measured_text, out);
   return 0;

@@ -32,26 +32,29 @@ Estimate estimate(const std::vector<double>& values) {
 
 Json estimate_json(const Estimate& e) {
   return {{"mean", number_or_null(e.mean)},
-          {"low", number_or_null(e.mean - e.half)},
-          {"high", number_or_null(e.mean + e.half)}};
+          {"low", number_or_null(e.low())},
+          {"high", number_or_null(e.high())}};
 }
 
-std::string estimate_text(const Json& estimate, double scale, int digits) {
-  if (!estimate.is_object() || !estimate["mean"].is_number()) return "-";
-  const double value = estimate["mean"];
-  if (!estimate["high"].is_number()) return fmt::format("{:.{}f}", scale * value, digits);
-  return fmt::format("{:.{}f} ± {:.{}f}", scale * value, digits,
-                     scale * (estimate["high"].get<double>() - value), digits);
+std::string estimate_text(const Estimate& e, double scale, int digits) {
+  if (!std::isfinite(e.mean)) return "-";
+  if (!std::isfinite(e.half)) return fmt::format("{:.{}f}", scale * e.mean, digits);
+  return fmt::format("{:.{}f} ± {:.{}f}", scale * e.mean, digits, scale * (e.high() - e.mean),
+                     digits);
 }
 
-Json paired_json(const std::vector<double>& differences) {
-  const Estimate over = estimate(differences);
-  if (!(over.error > 0)) return {};
-  return {{"points", over.mean},
-          {"low", over.mean - over.half},
-          {"high", over.mean + over.half},
-          {"standard_error", over.error},
-          {"standard_errors", over.mean / over.error}};
+std::optional<Estimate> paired_estimate(const std::vector<double>& differences) {
+  const Estimate difference = estimate(differences);
+  if (!(difference.error > 0)) return std::nullopt;
+  return difference;
+}
+
+Json paired_json(const Estimate& difference) {
+  return {{"points", difference.mean},
+          {"low", difference.low()},
+          {"high", difference.high()},
+          {"standard_error", difference.error},
+          {"standard_errors", difference.mean / difference.error}};
 }
 
 }  // namespace ridgewalk

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "experiments/run/run_folder.h"
+#include "experiments/run/json.h"
 #include "roofline/intervals.h"
 
 namespace ridgewalk {

@@ -4,14 +4,12 @@
 
 #include <fmt/format.h>
 
-#include "experiments/evidence/estimate.h"
 #include "search/reward.h"
 #include "space/lowering.h"
 
 namespace ridgewalk {
 namespace {
 
-// Latency over the reference's, one a ridge point.
 std::vector<double> relative(const Architecture& architecture, const Architecture& reference,
                              const std::vector<MacsPerByte>& ridge_points) {
   const Graph own = lower(architecture), other = lower(reference);
@@ -22,86 +20,110 @@ std::vector<double> relative(const Architecture& architecture, const Architectur
   return ratios;
 }
 
-std::string column_name(double ridge_point) { return fmt::format("ridge_{:g}", ridge_point); }
+// The networks of one way and home.
+HomeSummary summarize_home(const std::vector<const NetworkRecord*>& networks,
+                           const Pricing& pricing) {
+  const Origin& origin = networks.front()->origin;
+  std::vector<double> test, worst;
+  std::vector<std::vector<double>> at(pricing.ridge_points.size());
+  for (const NetworkRecord* network : networks) {
+    test.push_back(test_top1(*network).value());
+    const RelativeLatency latency = relative_latency(network->architecture, pricing);
+    worst.push_back(latency.worst);
+    for (size_t p = 0; p < at.size(); ++p) at[p].push_back(latency.at[p]);
+  }
+  HomeSummary summary{.home = origin.home,
+                      .way = origin.way,
+                      .networks = networks.size(),
+                      .test_top1 = estimate(test),
+                      .worst = estimate(worst)};
+  for (const std::vector<double>& values : at) summary.at.push_back(estimate(values));
+  return summary;
+}
 
 }  // namespace
 
-Json travellers_json(const std::vector<Traveller>& travellers, const Architecture& reference,
-                     const std::vector<MacsPerByte>& ridge_points) {
-  const std::vector<MacsPerByte> range = spread_ridge_points(0, 500, 32);
-  Json rows = Json::array();
-  for (const Traveller& traveller : travellers) {
-    Json row = {{"home", traveller.home},
-                {"way", traveller.way},
-                {"seed", traveller.seed},
-                {"scratch_test_top1", traveller.test_top1}};
-    const std::vector<double> ratios = relative(traveller.architecture, reference, ridge_points);
-    for (size_t i = 0; i < ratios.size(); ++i) {
-      row[column_name(ridge_points[i].value)] = ratios[i];
-    }
-    const std::vector<double> all = relative(traveller.architecture, reference, range);
-    row["worst"] = *std::max_element(all.begin(), all.end());
-    rows.push_back(row);
-  }
-  return rows;
+RelativeLatency relative_latency(const Architecture& architecture, const Pricing& pricing) {
+  const std::vector<double> range =
+      relative(architecture, pricing.reference, spread_ridge_points(0, 500, 32));
+  return {.at = relative(architecture, pricing.reference, pricing.ridge_points),
+          .worst = *std::max_element(range.begin(), range.end())};
 }
 
-Json abroad_json(const std::vector<Traveller>& travellers, const Architecture& reference,
-                 const std::vector<MacsPerByte>& ridge_points) {
-  const Json rows = travellers_json(travellers, reference, ridge_points);
-  std::vector<std::pair<Json, Json>> homes;  // and ways
-  for (const Json& row : rows) {
-    const std::pair<Json, Json> own{row["home"], row["way"]};
-    if (std::find(homes.begin(), homes.end(), own) == homes.end()) homes.push_back(own);
+std::vector<HomeSummary> summarize_homes(const std::vector<NetworkRecord>& networks,
+                                         const Pricing& pricing) {
+  std::vector<std::vector<const NetworkRecord*>> groups;  // by home and way
+  for (const NetworkRecord& network : networks) {
+    const auto is_own = [&](const std::vector<const NetworkRecord*>& group) {
+      const Origin& origin = group.front()->origin;
+      return origin.home == network.origin.home && origin.way == network.origin.way;
+    };
+    const auto group = std::find_if(groups.begin(), groups.end(), is_own);
+    if (group == groups.end()) {
+      groups.push_back({&network});
+    } else {
+      group->push_back(&network);
+    }
   }
-  Json result = Json::array();
-  for (const auto& [home, way] : homes) {
-    const auto column = [&, own = std::pair(home, way)](const std::string& name) {
-      std::vector<double> values;
-      for (const Json& row : rows) {
-        if (row["home"] == own.first && row["way"] == own.second) values.push_back(row[name]);
-      }
-      return values;
-    };
-    const auto figure = [&](const std::string& name) {
-      return estimate_json(estimate(column(name)));
-    };
+  std::vector<HomeSummary> homes;
+  for (const auto& group : groups) homes.push_back(summarize_home(group, pricing));
+  return homes;
+}
+
+Json homes_json(const std::vector<HomeSummary>& homes, const Pricing& pricing) {
+  Json list = Json::array();
+  for (const HomeSummary& home : homes) {
     Json latencies = Json::array();
-    for (MacsPerByte point : ridge_points) {
-      Json one = {{"ridge_point", point.value}};
-      one.update(figure(column_name(point.value)));
+    for (size_t p = 0; p < home.at.size(); ++p) {
+      Json one = {{"ridge_point", pricing.ridge_points[p].value}};
+      one.update(estimate_json(home.at[p]));
       latencies.push_back(one);
     }
-    result.push_back({{"home", home},
-                      {"way", way},
-                      {"networks", column("worst").size()},
-                      {"test_top1", figure("scratch_test_top1")},
-                      {"relative_latency", latencies},
-                      {"worst", figure("worst")}});
+    list.push_back({{"home", home.home},
+                    {"way", to_string(home.way)},
+                    {"networks", home.networks},
+                    {"test_top1", estimate_json(home.test_top1)},
+                    {"relative_latency", latencies},
+                    {"worst", estimate_json(home.worst)}});
   }
-  return result;
+  return list;
 }
 
-std::string abroad_text(const Json& abroad) {
-  if (abroad.empty()) return "";
+std::string homes_text(const std::vector<HomeSummary>& homes, const Pricing& pricing) {
+  if (homes.empty()) return "";
   std::string text = fmt::format("{:<16} {:<14} {:>3} {:>16}", "found for", "by", "n", "test %");
-  for (const Json& one : abroad[0]["relative_latency"]) {
-    text += fmt::format(" {:>14}", fmt::format("ridge {:g}", one["ridge_point"].get<double>()));
+  for (MacsPerByte point : pricing.ridge_points) {
+    text += fmt::format(" {:>14}", fmt::format("ridge {:g}", point.value));
   }
   text += fmt::format(" {:>14}\n", "worst");
-  for (const Json& row : abroad) {
-    text += fmt::format("{:<16} {:<14} {:>3} {:>17}", row["home"].get<std::string>(),
-                        row["way"].get<std::string>(), row["networks"].get<int>(),
-                        estimate_text(row["test_top1"], 100, 2));
-    for (const Json& one : row["relative_latency"]) {
-      text += fmt::format(" {:>15}", estimate_text(one, 1, 3));
+  for (const HomeSummary& home : homes) {
+    text += fmt::format("{:<16} {:<14} {:>3} {:>17}", home.home, to_string(home.way), home.networks,
+                        estimate_text(home.test_top1, 100, 2));
+    for (const Estimate& ratio : home.at) {
+      text += fmt::format(" {:>15}", estimate_text(ratio, 1, 3));
     }
-    text += fmt::format(" {:>15}\n", estimate_text(row["worst"], 1, 3));
+    text += fmt::format(" {:>15}\n", estimate_text(home.worst, 1, 3));
   }
   return text +
          "\nLatency over the reference's at the same ridge point; worst: of 0 to 500. ±: 95 % "
-         "interval of the "
-         "mean (Student's t).\n";
+         "interval of the mean (Student's t).\n";
+}
+
+Json priced_json(const std::vector<NetworkRecord>& networks, const Pricing& pricing) {
+  Json rows = Json::array();
+  for (const NetworkRecord& network : networks) {
+    Json row = {{"home", network.origin.home},
+                {"way", to_string(network.origin.way)},
+                {"seed", network.origin.seed},
+                {"scratch_test_top1", value_or_null(test_top1(network))}};
+    const RelativeLatency latency = relative_latency(network.architecture, pricing);
+    for (size_t p = 0; p < latency.at.size(); ++p) {
+      row[fmt::format("ridge_{:g}", pricing.ridge_points[p].value)] = latency.at[p];
+    }
+    row["worst"] = latency.worst;
+    rows.push_back(row);
+  }
+  return rows;
 }
 
 }  // namespace ridgewalk

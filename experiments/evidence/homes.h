@@ -1,31 +1,44 @@
-// What networks that were found for some ridge points cost at others.
+// Networks that were found for different targets, their homes, priced at the ridge points of all.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "experiments/run/run_folder.h"
+#include "experiments/evidence/estimate.h"
+#include "experiments/run/network_record.h"
 #include "roofline/latency.h"
-#include "space/architecture.h"
 
 namespace ridgewalk {
 
-struct Traveller {
-  std::string home;  // name of the targets that it was found for
-  std::string way;   // that it was found by
-  uint64_t seed = 0;
-  Architecture architecture;
-  double test_top1 = 0;  // trained from scratch
+// A network's latency over the reference's at the same ridge point.
+struct RelativeLatency {
+  std::vector<double> at = {};  // one per ridge point that is asked for
+  double worst = 0;             // of ridge points 0 to 500
 };
 
-// By home and way, in the order of the first of each: {home, way, networks, test_top1,
-// relative_latency: [{ridge_point, mean, low, high}], worst: of 0 to 500}; latency is relative
-// to the reference's at the same ridge point. Means over the seeds with 95 % intervals.
-Json abroad_json(const std::vector<Traveller>& travellers, const Architecture& reference,
-                 const std::vector<MacsPerByte>& ridge_points);
-std::string abroad_text(const Json& abroad);
-// A row a network.
-Json travellers_json(const std::vector<Traveller>& travellers, const Architecture& reference,
-                     const std::vector<MacsPerByte>& ridge_points);
+// Networks are priced at `ridge_points` in units of the reference's latency there.
+struct Pricing {
+  const Architecture& reference;
+  std::vector<MacsPerByte> ridge_points;
+};
+RelativeLatency relative_latency(const Architecture& architecture, const Pricing& pricing);
+
+// The networks that one way found for one home: means over the seeds with 95 % intervals.
+struct HomeSummary {
+  std::string home;
+  Way way = {};
+  size_t networks = 0;
+  Estimate test_top1 = {};
+  std::vector<Estimate> at = {};  // relative latency, one per ridge point of the pricing
+  Estimate worst = {};
+};
+// Homes and ways in the order of their first networks.
+std::vector<HomeSummary> summarize_homes(const std::vector<NetworkRecord>& networks,
+                                         const Pricing& pricing);
+
+Json homes_json(const std::vector<HomeSummary>& homes, const Pricing& pricing);
+std::string homes_text(const std::vector<HomeSummary>& homes, const Pricing& pricing);
+// One object per network.
+Json priced_json(const std::vector<NetworkRecord>& networks, const Pricing& pricing);
 
 }  // namespace ridgewalk

@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <span>
 
 #include <fmt/format.h>
 
-#include "experiments/run/csv.h"
-#include "roofline/intervals.h"
+#include "roofline/cost.h"
+#include "space/lowering.h"
 
 namespace ridgewalk {
 namespace {
@@ -15,25 +16,27 @@ namespace {
 constexpr int kResamples = 2000;
 constexpr double kCoverage = 0.95;
 
-std::vector<double> column(const std::vector<RankedNetwork>& networks,
-                           double RankedNetwork::*figure) {
-  std::vector<double> values;
-  for (const RankedNetwork& network : networks) values.push_back(network.*figure);
-  return values;
-}
+constexpr const char* kShared = "search-validation top-1, shared weights";
+constexpr const char* kHeldOut = "search-validation top-1 from scratch";
+constexpr const char* kTest = "test top-1 from scratch";
 
-// Test accuracy of training `index` of each network.
-std::vector<double> training(const std::vector<RankedNetwork>& networks, size_t index) {
-  std::vector<double> values;
-  for (const RankedNetwork& network : networks) values.push_back(network.alone_test.at(index));
-  return values;
-}
+// What networks are ordered by: one value per network, the larger the better or the larger.
+struct Columns {
+  std::vector<double> shared, shared_loss, held_out, test, parameters, macs;
+};
 
-std::vector<double> means(const std::vector<RankedNetwork>& networks,
-                          std::vector<double> RankedNetwork::*trainings) {
-  std::vector<double> values;
-  for (const RankedNetwork& network : networks) values.push_back(mean(network.*trainings));
-  return values;
+Columns columns_of(const std::vector<NetworkRecord>& networks) {
+  Columns columns;
+  for (const NetworkRecord& network : networks) {
+    const NetworkCost cost = network_cost(lower(network.architecture));
+    columns.shared.push_back(network.shared_top1.value());
+    columns.shared_loss.push_back(-network.shared_loss.value());
+    columns.held_out.push_back(search_validation_top1(network).value_or(0));
+    columns.test.push_back(test_top1(network).value());
+    columns.parameters.push_back(double(cost.parameters));
+    columns.macs.push_back(cost.macs.value);
+  }
+  return columns;
 }
 
 std::vector<double> at(const std::vector<double>& values, const std::vector<size_t>& indices) {
@@ -42,31 +45,49 @@ std::vector<double> at(const std::vector<double>& values, const std::vector<size
   return picked;
 }
 
-Json with_interval(double value, const std::optional<Interval>& interval) {
-  return {{"value", number_or_null(value)},
-          {"low", interval ? Json(interval->low) : Json()},
-          {"high", interval ? Json(interval->high) : Json()}};
-}
-
 using Orders = std::pair<std::vector<double>, std::vector<double>>;
 
 // How far one order agrees with another; where there are several pairs of them, the mean.
-Json pair_json(const std::string& shared_name, const std::string& alone_name,
-               const std::vector<Orders>& pairs, uint64_t seed) {
-  Json pair = {{"shared", shared_name}, {"alone", alone_name}};
+OrderAgreement agreement_of(const std::string& shared, const std::string& alone,
+                            const std::vector<Orders>& pairs, uint64_t seed) {
   std::vector<size_t> all(pairs.at(0).first.size());
   std::iota(all.begin(), all.end(), size_t(0));
-  for (const auto& [name, figure] :
-       {std::pair("kendall_tau_b", &kendall_tau_b), {"spearman", &spearman}}) {
-    const auto agreement = [&, use = figure](const std::vector<size_t>& i) {
+  const auto figure = [&](RankCorrelation kind,
+                          double (*measure)(std::span<const double>, std::span<const double>)) {
+    const auto mean_of = [&](const std::vector<size_t>& i) {
       std::vector<double> figures;
-      for (const auto& [one, other] : pairs) figures.push_back(use(at(one, i), at(other, i)));
+      for (const auto& pair : pairs) {
+        figures.push_back(measure(at(pair.first, i), at(pair.second, i)));
+      }
       return mean(figures);
     };
-    pair[name] = with_interval(agreement(all),
-                               bootstrap(all.size(), kResamples, seed, kCoverage, agreement));
+    std::vector<double> resampled;
+    resample(all.size(), kResamples, seed,
+             [&](const std::vector<size_t>& drawn) { resampled.push_back(mean_of(drawn)); });
+    const double value = mean_of(all);
+    return Figure{value, correlation_interval(kind, value, all.size(), kCoverage, resampled)};
+  };
+  return {.shared = shared,
+          .alone = alone,
+          .kendall_tau_b = figure(RankCorrelation::kKendall, &kendall_tau_b),
+          .spearman = figure(RankCorrelation::kSpearman, &spearman)};
+}
+
+// One training against another of the same networks, for every two of them.
+std::vector<Orders> pairs_of_trainings(const std::vector<NetworkRecord>& networks,
+                                       size_t trainings) {
+  const auto training = [&](size_t index) {
+    std::vector<double> values;
+    for (const NetworkRecord& network : networks) {
+      values.push_back(network.trainings.at(index).test.top1);
+    }
+    return values;
+  };
+  std::vector<Orders> pairs;
+  for (size_t a = 0; a < trainings; ++a) {
+    for (size_t b = a + 1; b < trainings; ++b) pairs.emplace_back(training(a), training(b));
   }
-  return pair;
+  return pairs;
 }
 
 // What the network that `shared` puts first lacks to the best one; the mean of those it puts first.
@@ -86,126 +107,130 @@ double best_spearman(double agreement, double trainings) {
   return std::sqrt(trainings * reliability / (1 + (trainings - 1) * reliability));
 }
 
+// Of all brackets of a ranking.
+std::string interval_methods(const Ranking& ranking) {
+  std::vector<Figure> figures{ranking.regret};
+  for (const OrderAgreement& pair : ranking.pairs) {
+    figures.insert(figures.end(), {pair.kendall_tau_b, pair.spearman});
+  }
+  return interval_methods(figures);
+}
+
 }  // namespace
 
-Json ranking_json(const std::vector<RankedNetwork>& networks, uint64_t seed) {
-  const auto shared = column(networks, &RankedNetwork::shared_top1);
-  std::vector<double> shared_loss = column(networks, &RankedNetwork::shared_loss);
-  for (double& loss : shared_loss) loss = -loss;  // the larger the better, like the others
-  const auto alone = means(networks, &RankedNetwork::alone_top1);
-  const auto test = means(networks, &RankedNetwork::alone_test);
-  const auto macs = column(networks, &RankedNetwork::macs);
-  const auto parameters = column(networks, &RankedNetwork::parameters);
-  const std::string test_name = "test top-1 from scratch";
-  const std::string held_out = "search-validation top-1 from scratch";
-  const std::string shared_name = "search-validation top-1, shared weights";
-  size_t trainings = networks.at(0).alone_test.size();
-  for (const RankedNetwork& network : networks) {
-    trainings = std::min(trainings, network.alone_test.size());
+Ranking rank(const std::vector<NetworkRecord>& networks, uint64_t seed) {
+  const Columns columns = columns_of(networks);
+  const std::vector<double>& test = columns.test;
+  size_t trainings = networks.at(0).trainings.size();
+  for (const NetworkRecord& network : networks) {
+    trainings = std::min(trainings, network.trainings.size());
   }
-  Json result = {{"networks", networks.size()},
-                 {"trainings", trainings},
-                 {"coverage", kCoverage},
-                 {"resamples", kResamples}};
-  result["pairs"] = {
-      pair_json(shared_name, test_name, {{shared, test}}, seed),
-      pair_json(shared_name, held_out, {{shared, alone}}, seed),
-      pair_json("search-validation loss, shared weights", test_name, {{shared_loss, test}}, seed),
-      pair_json("parameters", test_name, {{parameters, test}}, seed),
-      pair_json("MACs", test_name, {{macs, test}}, seed),
-      // How far the same trainings agree with themselves on other images: more than with other
-      // trainings of the same networks, whose luck is another.
-      pair_json(held_out, test_name, {{alone, test}}, seed),
+  Ranking ranking{.networks = networks.size(), .trainings = trainings};
+  const auto add = [&](const char* name, const std::vector<double>& values, const char* other,
+                       const std::vector<double>& others) {
+    ranking.pairs.push_back(agreement_of(name, other, {{values, others}}, seed));
   };
+  add(kShared, columns.shared, kTest, test);
+  add(kShared, columns.shared, kHeldOut, columns.held_out);
+  add("search-validation loss, shared weights", columns.shared_loss, kTest, test);
+  add("parameters", columns.parameters, kTest, test);
+  add("MACs", columns.macs, kTest, test);
+  // How far the same trainings agree with themselves on other images: more than with other
+  // trainings of the same networks, which have other luck.
+  add(kHeldOut, columns.held_out, kTest, test);
   if (trainings > 1) {
-    std::vector<Orders> pairs;
-    for (size_t a = 0; a < trainings; ++a) {
-      for (size_t b = a + 1; b < trainings; ++b) {
-        pairs.emplace_back(training(networks, a), training(networks, b));
-      }
-    }
-    const Json agreement =
-        pair_json("test top-1 of one training", "test top-1 of another", pairs, seed);
-    result["pairs"].push_back(agreement);
-    if (agreement["spearman"]["value"].is_number()) {
-      result["best_spearman"] = best_spearman(agreement["spearman"]["value"], double(trainings));
+    const OrderAgreement agreement =
+        agreement_of("test top-1 of one training", "test top-1 of another",
+                     pairs_of_trainings(networks, trainings), seed);
+    ranking.pairs.push_back(agreement);
+    if (std::isfinite(agreement.spearman.value)) {
+      ranking.best_spearman = best_spearman(agreement.spearman.value, double(trainings));
     }
   }
   const double best = *std::max_element(test.begin(), test.end());
   double squares = 0;
   for (double value : test) squares += (value - mean(test)) * (value - mean(test));
-  result["test_top1"] = {{"mean", mean(test)},
-                         {"deviation", std::sqrt(squares / std::max(1.0, double(test.size()) - 1))},
-                         {"lowest", *std::min_element(test.begin(), test.end())},
-                         {"highest", best}};
-  result["regret"] = with_interval(
-      regret(shared, test),
-      bootstrap(networks.size(), kResamples, seed, kCoverage,
-                [&](const std::vector<size_t>& i) { return regret(at(shared, i), at(test, i)); }));
-  result["regret_of_a_random_pick"] = best - mean(test);
-  return result;
+  ranking.test_top1 = {.mean = mean(test),
+                       .deviation = std::sqrt(squares / std::max(1.0, double(test.size()) - 1)),
+                       .lowest = *std::min_element(test.begin(), test.end()),
+                       .highest = best};
+  ranking.regret = {
+      regret(columns.shared, test),
+      bootstrap(networks.size(), kResamples, seed, kCoverage, [&](const std::vector<size_t>& i) {
+        return regret(at(columns.shared, i), at(test, i));
+      })};
+  ranking.regret_of_a_random_pick = best - mean(test);
+  return ranking;
 }
 
-std::string ranking_text(const Json& ranking) {
-  const auto figure = [](const Json& one) {
-    const auto text = [](const Json& value) {
-      return value.is_number() ? fmt::format("{:.2f}", value.get<double>()) : "-";
-    };
-    return fmt::format("{} [{}, {}]", text(one["value"]), text(one["low"]), text(one["high"]));
-  };
+Json ranking_json(const Ranking& ranking) {
+  Json json = {{"networks", ranking.networks},
+               {"trainings", ranking.trainings},
+               {"coverage", kCoverage},
+               {"resamples", kResamples},
+               {"interval_methods", interval_methods(ranking)},
+               {"pairs", Json::array()}};
+  for (const OrderAgreement& pair : ranking.pairs) {
+    json["pairs"].push_back({{"shared", pair.shared},
+                             {"alone", pair.alone},
+                             {"kendall_tau_b", figure_json(pair.kendall_tau_b)},
+                             {"spearman", figure_json(pair.spearman)}});
+  }
+  if (ranking.best_spearman) json["best_spearman"] = *ranking.best_spearman;
+  json["test_top1"] = {{"mean", ranking.test_top1.mean},
+                       {"deviation", ranking.test_top1.deviation},
+                       {"lowest", ranking.test_top1.lowest},
+                       {"highest", ranking.test_top1.highest}};
+  json["regret"] = figure_json(ranking.regret);
+  json["regret_of_a_random_pick"] = ranking.regret_of_a_random_pick;
+  return json;
+}
+
+std::string ranking_text(const Ranking& ranking) {
   std::string text = fmt::format("{:<42} {:<38} {:<22} {}\n", "network ranked by", "against",
                                  "Kendall tau-b", "Spearman");
-  for (const Json& pair : ranking["pairs"]) {
-    text += fmt::format("{:<42} {:<38} {:<22} {}\n", pair["shared"].get<std::string>(),
-                        pair["alone"].get<std::string>(), figure(pair["kendall_tau_b"]),
-                        figure(pair["spearman"]));
+  for (const OrderAgreement& pair : ranking.pairs) {
+    text += fmt::format("{:<42} {:<38} {:<22} {}\n", pair.shared, pair.alone,
+                        figure_text(pair.kendall_tau_b, 1, 2), figure_text(pair.spearman, 1, 2));
   }
-  const Json& test = ranking["test_top1"];
-  const auto percent = [](const Json& share) { return 100 * share.get<double>(); };
-  std::string regret_text = fmt::format("{:.2f}", percent(ranking["regret"]["value"]));
-  if (ranking["regret"]["low"].is_number()) {
-    regret_text += fmt::format(" [{:.2f}, {:.2f}]", percent(ranking["regret"]["low"]),
-                               percent(ranking["regret"]["high"]));
-  }
+  const auto& test = ranking.test_top1;
   text += fmt::format(
-      "\n{} networks, {} training{} each; brackets: 95 % of bootstrap resamples. Test top-1 from "
-      "scratch {:.2f} to {:.2f} %,\nmean {:.2f} %, deviation {:.2f}. The network with the best "
-      "shared accuracy lacks "
-      "{} points\nto the best; a random pick {:.2f}.\n",
-      ranking["networks"].get<size_t>(), ranking["trainings"].get<size_t>(),
-      ranking["trainings"] == 1 ? "" : "s", percent(test["lowest"]), percent(test["highest"]),
-      percent(test["mean"]), percent(test["deviation"]), regret_text,
-      percent(ranking["regret_of_a_random_pick"]));
-  if (ranking.contains("best_spearman")) {
+      "\n{} networks, {} training{} each. Test top-1 from scratch {:.2f} to {:.2f} %,\n"
+      "mean {:.2f} %, deviation {:.2f}. The network with the best shared accuracy is {} points\n"
+      "below the best; a random pick is {:.2f} below on average.\n"
+      "Brackets: 95 % intervals: {}.\n",
+      ranking.networks, ranking.trainings, ranking.trainings == 1 ? "" : "s", 100 * test.lowest,
+      100 * test.highest, 100 * test.mean, 100 * test.deviation,
+      figure_text(ranking.regret, 100, 2), 100 * ranking.regret_of_a_random_pick,
+      interval_methods(ranking));
+  if (ranking.best_spearman) {
     text += fmt::format(
-        "Trainings have luck: by how far they agree with each other, a judge without error would "
-        "have a\nSpearman of about {:.2f} against their mean.\n",
-        ranking["best_spearman"].get<double>());
+        "Trainings differ by luck: judging by how far they agree, a perfect judge would have a "
+        "Spearman\nof about {:.2f} against their mean.\n",
+        *ranking.best_spearman);
   }
-  if (ranking["trainings"] == 1) {
+  if (ranking.trainings == 1) {
     text +=
-        "How much of their order is the luck of one training is not known; --repeats 2 tells.\n";
+        "How much of the order is the luck of single trainings is unknown; --repeats 2 shows it.\n";
   }
   return text;
 }
 
-Json ranked_json(const std::vector<RankedNetwork>& networks) {
+Json ranked_json(const std::vector<NetworkRecord>& networks) {
+  const Columns columns = columns_of(networks);
   Json list = Json::array();
-  for (const RankedNetwork& network : networks) {
-    list.push_back({{"network", network.name},
-                    {"parameters", network.parameters},
-                    {"macs", network.macs},
+  for (size_t i = 0; i < networks.size(); ++i) {
+    const NetworkRecord& network = networks[i];
+    list.push_back({{"network", network.architecture.name},
+                    {"parameters", columns.parameters[i]},
+                    {"macs", columns.macs[i]},
                     {"of_target", network.of_target.empty() ? Json() : Json(network.of_target[0])},
-                    {"shared_search_validation_top1", network.shared_top1},
-                    {"shared_search_validation_loss", network.shared_loss},
-                    {"scratch_search_validation_top1", mean(network.alone_top1)},
-                    {"scratch_test_top1", mean(network.alone_test)}});
+                    {"shared_search_validation_top1", columns.shared[i]},
+                    {"shared_search_validation_loss", *network.shared_loss},
+                    {"scratch_search_validation_top1", columns.held_out[i]},
+                    {"scratch_test_top1", columns.test[i]}});
   }
   return list;
-}
-
-std::string ranking_csv(const std::vector<RankedNetwork>& networks) {
-  return csv_table(ranked_json(networks));
 }
 
 }  // namespace ridgewalk

@@ -1,38 +1,46 @@
 // How far the accuracy with shared weights ranks networks as their own training does.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "experiments/run/run_folder.h"
+#include "experiments/evidence/figure.h"
+#include "experiments/run/network_record.h"
 
 namespace ridgewalk {
 
-// One network, judged twice.
-struct RankedNetwork {
-  std::string name;
-  double shared_top1 = 0;  // with shared weights, on the search-validation split
-  double shared_loss = 0;  // mean cross-entropy, likewise
-  // Trained from scratch, one a seed: on the search-validation split, on test images.
-  std::vector<double> alone_top1, alone_test;
-  double parameters = 0;
-  double macs = 0;
-  std::vector<double> of_target;  // latency over the target's, one a target
+// How far the order of the networks by one figure agrees with that by another.
+struct OrderAgreement {
+  std::string shared;  // what the first order goes by
+  std::string alone;   // and the second
+  Figure kendall_tau_b = {}, spearman = {};
 };
 
-// Each figure with the middle 95 % of bootstrap resamples of the networks; a network's accuracy
-// from scratch is the mean over its trainings:
-//   pairs: one for each way to compare, {shared, alone, kendall_tau_b, spearman}; with several
-//     trainings of every network also one training against another, and
-//   best_spearman: of a judge without error, as far as that agreement tells
-//   regret: of the network with the best shared accuracy, in test accuracy to the best of all
-//   beside it: the spread of the networks' test accuracy, the regret of a random pick
-Json ranking_json(const std::vector<RankedNetwork>& networks, uint64_t seed);
+// Figures have 95 % intervals over the networks.
+struct Ranking {
+  size_t networks = 0;
+  size_t trainings = 0;  // of every network
+  std::vector<OrderAgreement> pairs = {};
+  // Of a judge without error, as far as the agreement of the trainings tells; with several
+  // trainings of every network.
+  std::optional<double> best_spearman = {};
+  struct {
+    double mean = 0, deviation = 0, lowest = 0, highest = 0;
+  } test_top1 = {};
+  // Of the network with the best shared accuracy: what its test accuracy lacks to the best of all.
+  Figure regret = {};
+  double regret_of_a_random_pick = 0;
+};
 
-// The figures as text.
-std::string ranking_text(const Json& ranking);
-// One object a network; CSV with the same names as columns.
-Json ranked_json(const std::vector<RankedNetwork>& networks);
-std::string ranking_csv(const std::vector<RankedNetwork>& networks);
+// Of networks with their shared accuracy and loss and at least one training each; a network's
+// accuracy from scratch is the mean over its trainings.
+Ranking rank(const std::vector<NetworkRecord>& networks, uint64_t seed);
+
+Json ranking_json(const Ranking& ranking);
+std::string ranking_text(const Ranking& ranking);
+
+// One object per network; as CSV, one row with the same names as columns.
+Json ranked_json(const std::vector<NetworkRecord>& networks);
 
 }  // namespace ridgewalk

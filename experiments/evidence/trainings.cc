@@ -1,33 +1,29 @@
 #include "experiments/evidence/trainings.h"
 
+#include <algorithm>
 #include <set>
 
+#include "experiments/run/run_folder.h"
 #include "space/error.h"
 #include "space/file.h"
 
 namespace ridgewalk {
 namespace {
 
-bool is_share(const Json& accuracy) {
-  return accuracy.is_object() && accuracy.contains("top1") && accuracy["top1"].is_number() &&
-         accuracy["top1"] >= 0 && accuracy["top1"] <= 1;
+bool is_share(const std::optional<SplitAccuracy>& accuracy) {
+  return !accuracy || (accuracy->top1 >= 0 && accuracy->top1 <= 1);
 }
 
-// What training_phase() leaves and its readers rely on.
-bool is_training(const Json& training) {
-  if (!training.contains("weights") || !training["weights"].is_string()) return false;
-  for (const char* split : {"train", "search_validation"}) {
-    if (!training.contains(split)) return false;
-    if (!training[split].is_null() && !is_share(training[split])) return false;
-  }
-  return training.contains("test") && is_share(training["test"]);
+bool is_plausible(const TrainingResult& training) {
+  return is_share(training.train) && is_share(training.search_validation) &&
+         is_share(training.test);
 }
 
 }  // namespace
 
 std::string trainings_text(const Trainings& trainings) {
   Json networks = Json::array();
-  for (const TrainedNetwork& network : trainings.networks) {
+  for (const NetworkRecord& network : trainings.networks) {
     networks.push_back(
         {{"architecture", to_yaml(network.architecture)}, {"trainings", network.trainings}});
   }
@@ -39,32 +35,44 @@ std::string trainings_text(const Trainings& trainings) {
 }
 
 Trainings read_trainings(const std::string& path) {
-  const std::string remedy = "is not a ranking's trainings; give the --out of an earlier rank";
+  const Error no_trainings(path, 0,
+                           "is not a ranking's trainings; give the --out of an earlier rank");
   try {
     const Json saved = Json::parse(read_file(path));
     Trainings trainings{.data = saved.at("data"),
                         .made_with = saved.at("made_with"),
                         .recipe = saved.at("recipe"),
-                        .seed = saved.at("seed"),
-                        .networks = {}};
+                        .seed = saved.at("seed")};
     std::set<std::string> names;  // of phases and files
-    for (const Json& network : saved.at("networks")) {
-      TrainedNetwork one{
-          architecture_from_yaml(network.at("architecture").get<std::string>(), path),
-          network.at("trainings")};
-      for (const Json& training : one.trainings) {
-        if (!is_training(training)) throw Error(path, 0, remedy);
+    for (const Json& saved_network : saved.at("networks")) {
+      NetworkRecord network{.architecture = architecture_from_yaml(
+                                saved_network.at("architecture").get<std::string>(), path),
+                            .kind = NetworkKind::kRandom,
+                            .trainings = saved_network.at("trainings")};
+      if (!std::all_of(network.trainings.begin(), network.trainings.end(), is_plausible)) {
+        throw no_trainings;
       }
-      const std::string& name = one.architecture.name;
+      const std::string& name = network.architecture.name;
       if (!is_plain_name(name) || !names.insert(name).second) {
-        throw Error(path, 0, "names a network '" + name + "' twice, or not as a file can be named");
+        throw Error(path, 0,
+                    "names a network '" + name + "', which is there twice or cannot name a file");
       }
-      trainings.networks.push_back(std::move(one));
+      // One network is one draw of a ranking, under however many names.
+      for (const NetworkRecord& other : trainings.networks) {
+        Architecture renamed = network.architecture;
+        renamed.name = other.architecture.name;
+        if (renamed == other.architecture) {
+          throw Error(path, 0,
+                      "has the same network twice, as '" + other.architecture.name + "' and '" +
+                          name + "'; remove one");
+        }
+      }
+      trainings.networks.push_back(std::move(network));
     }
     if (trainings.networks.size() < 3) throw Error(path, 0, "has fewer than 3 networks");
     return trainings;
-  } catch (const nlohmann::json::exception&) {
-    throw Error(path, 0, remedy);
+  } catch (const Json::exception&) {
+    throw no_trainings;
   }
 }
 

@@ -1,25 +1,20 @@
-// Networks with what their own trainings gave: the truth that other judgements are held against.
+// Networks with the results of their own trainings: the truth that other judgements are compared
+// with.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "experiments/run/run_folder.h"
-#include "space/architecture.h"
+#include "experiments/run/network_record.h"
 
 namespace ridgewalk {
 
-struct TrainedNetwork {
-  Architecture architecture;
-  std::vector<Json> trainings;  // results of training_phase(), one a seed
-};
-
 struct Trainings {
-  std::string data;       // set of images
-  std::string made_with;  // what else the accuracies depend on: split, precision, labels
-  std::string recipe;     // YAML of the training
-  uint64_t seed = 0;      // that the seed of each training comes from
-  std::vector<TrainedNetwork> networks;
+  std::string data = {};       // set of images
+  std::string made_with = {};  // what else accuracies depend on: split, precision, ...
+  std::string recipe = {};     // YAML of the training
+  uint64_t seed = 0;           // that the seed of each training comes from
+  std::vector<NetworkRecord> networks = {};  // architectures and trainings
 };
 
 // JSON, of a file that read_trainings() takes.

@@ -179,11 +179,12 @@ Json measured_json(const MeasuredNetworks& measured) {
           {"agreement", agreement}};
 }
 
-std::string measured_csv(const MeasuredNetworks& measured) {
+std::string measured_csv(const MeasuredNetworks& measured, const std::vector<std::string>& names) {
   std::string csv = "network,macs,predicted_ms,lower_bound,roofline_ms,measured_ms";
   for (int pass = 1; pass <= kPasses; ++pass) csv += fmt::format(",pass_{}_ms", pass);
-  for (const MeasuredNetwork& network : measured.networks) {
-    csv += fmt::format("\n{},{:.0f},{},{},{},{}", csv_quoted(network.name), network.macs,
+  for (size_t i = 0; i < names.size(); ++i) {
+    const MeasuredNetwork& network = measured.networks[i];
+    csv += fmt::format("\n{},{:.0f},{},{},{},{}", csv_quoted(names[i]), network.macs,
                        network.predicted_ms, network.unknown.empty() ? 0 : 1, network.roofline_ms,
                        network.measured_ms());
     for (double pass : network.passes_ms) csv += fmt::format(",{}", pass);

@@ -55,8 +55,9 @@ MeasuredNetworks measure_networks(const std::vector<Architecture>& networks, con
 //  agreement: {laws: {spearman, ...}, ...}}
 Json measured_json(const MeasuredNetworks& measured);
 
-// Columns network,macs,predicted_ms,lower_bound,roofline_ms,measured_ms,pass_1_ms, ...
-std::string measured_csv(const MeasuredNetworks& measured);
+// Columns network,macs,predicted_ms,lower_bound,roofline_ms,measured_ms,pass_1_ms, ...; `names` has
+// one per network for the first column (names_in_table()).
+std::string measured_csv(const MeasuredNetworks& measured, const std::vector<std::string>& names);
 
 // One line per network, and the agreement.
 std::string measured_table(const MeasuredNetworks& measured);

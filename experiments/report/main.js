@@ -31,7 +31,7 @@ function terms() {
 }
 
 // A report begins with its outcome.
-const sections = [heading, rankingSection, comparisonSection, abroadSection, ...(isSearch ? [networkTable] : []), slider, frontsSection, frontSection, sweepSection, costSection, rooflineSection, measuredSection,
+const sections = [heading, rankingSection, comparisonSection, homesSection, ...(isSearch ? [networkTable] : []), slider, frontsSection, frontSection, sweepSection, costSection, rooflineSection, measuredSection,
   ...(isSearch ? [] : [networkTable]), ...list(data.stages).map((stage) => () => stageSection(stage)), drawings, timing, terms];
 for (const section of sections) {
   const children = section();

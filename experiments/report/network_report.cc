@@ -1,8 +1,5 @@
 #include "experiments/report/network_report.h"
 
-#include <fstream>
-#include <map>
-
 #include <fmt/format.h>
 
 #include "experiments/report/report.h"
@@ -55,148 +52,78 @@ Json blocks_json(const Architecture& architecture) {
   return stages;
 }
 
-// The curves of a stage from the run's log.
-Json curves(const RunFolder& run, const std::string& phase, size_t targets) {
-  Json result = {{"name", phase},
-                 {"steps", Json::array()},
-                 {"loss", Json::array()},
-                 {"reward", Json::array()},
-                 {"accuracy", Json::array()},
-                 {"baseline", Json::array()},
-                 {"latency_ratio", Json::array()}};
-  for (size_t t = 0; t < targets; ++t) result["latency_ratio"].push_back(Json::array());
-  std::ifstream log(run.file("log.jsonl"));
-  for (std::string line; std::getline(log, line);) {
-    const Json record = Json::parse(line, nullptr, false);
-    if (!record.is_object() || record.value("phase", "") != phase) continue;
-    result["steps"].push_back(record["step"]);
-    for (const char* name : {"loss", "reward", "accuracy", "baseline"}) {
-      result[name].push_back(record[name]);
-    }
-    for (size_t t = 0; t < targets; ++t) {
-      const Json& ratios = record["latency_of_target"];
-      result["latency_ratio"][t].push_back(t < ratios.size() ? ratios[t] : Json());
-    }
-  }
-  return result;
-}
-
-Json percent_or_dash(const Json& accuracy) {
-  return accuracy.is_object() ? accuracy["top1"] : Json();
-}
-
 }  // namespace
 
-Json networks_json(const std::vector<Contender>& contenders,
-                   const std::vector<MacsPerByte>& ridge_points, size_t reference, DataType type) {
+std::vector<NetworkRow> network_rows(const std::vector<NetworkRecord>& networks,
+                                     const std::vector<MacsPerByte>& ridge_points, size_t reference,
+                                     DataType type) {
   std::vector<Graph> graphs;
-  for (const Contender& contender : contenders) graphs.push_back(lower(contender.architecture));
-  Json list = Json::array();
-  for (size_t i = 0; i < contenders.size(); ++i) {
-    const Contender& contender = contenders[i];
+  for (const NetworkRecord& network : networks) graphs.push_back(lower(network.architecture));
+  std::vector<NetworkRow> rows;
+  for (size_t i = 0; i < networks.size(); ++i) {
     const NetworkCost cost = network_cost(graphs[i]);
-    Json relative = Json::array();
+    NetworkRow& row = rows.emplace_back(
+        NetworkRow{.network = networks[i], .parameters = cost.parameters, .macs = cost.macs.value});
     for (MacsPerByte ridge_point : ridge_points) {
-      relative.push_back(latency(graphs[i], ridge_point, type) /
-                         latency(graphs[reference], ridge_point, type));
+      row.relative_latency.push_back(latency(graphs[i], ridge_point, type) /
+                                     latency(graphs[reference], ridge_point, type));
     }
-    const std::string name =
-        contender.kind == "reference" ? contender.architecture.name : contender.name;
-    list.push_back({{"name", name},
-                    {"kind", contender.kind},
-                    {"parameters", cost.parameters},
-                    {"macs", cost.macs.value},
-                    {"relative_latency", relative},
-                    {"shared_accuracy", percent_or_dash(contender.shared)},
+  }
+  return rows;
+}
+
+Json networks_json(const std::vector<NetworkRow>& rows) {
+  Json list = Json::array();
+  for (const NetworkRow& row : rows) {
+    list.push_back({{"name", row.network.architecture.name},
+                    {"kind", to_string(row.network.kind)},
+                    {"parameters", row.parameters},
+                    {"macs", row.macs},
+                    {"relative_latency", row.relative_latency},
+                    {"shared_accuracy", value_or_null(row.network.shared_top1)},
                     {"shared_split", "search-validation"},
-                    {"test_accuracy",
-                     contender.trained.is_object() ? contender.trained["test"]["top1"] : Json()},
-                    {"blocks", blocks_json(contender.architecture)}});
+                    {"test_accuracy", value_or_null(test_top1(row.network))},
+                    {"blocks", blocks_json(row.network.architecture)}});
   }
   return list;
 }
 
+Json values_json(const std::vector<MacsPerByte>& ridge_points) {
+  Json values = Json::array();
+  for (MacsPerByte point : ridge_points) values.push_back(point.value);
+  return values;
+}
+
 Json network_report(const std::string& title, const std::string& command,
-                    const std::vector<RatedNetwork>& networks,
-                    const std::vector<Contender>& contenders,
+                    const std::vector<NetworkRecord>& networks,
                     const std::vector<MacsPerByte>& shown) {
-  Json report = {{"title", title},
-                 {"created", now_text()},
-                 {"version", RIDGEWALK_VERSION},
-                 {"command", command},
-                 {"reference", contenders[0].name},
-                 {"ridge_points", Json::array()},
-                 {"networks", networks_json(contenders, shown, 0)},
-                 {"sweep", sweep_json(networks, ridge_points(0, 500), DataType::kInt8)},
-                 {"marks", profile_marks()}};
-  for (MacsPerByte point : shown) report["ridge_points"].push_back(point.value);
-  return report;
+  return {{"title", title},
+          {"created", now_text()},
+          {"version", RIDGEWALK_VERSION},
+          {"command", command},
+          {"reference", networks[0].architecture.name},
+          {"ridge_points", values_json(shown)},
+          {"networks", networks_json(network_rows(networks, shown, 0))},
+          {"sweep", sweep_json(networks, ridge_points(0, 500), DataType::kInt8)},
+          {"marks", profile_marks()}};
 }
 
-Json search_report(const RunFolder& run, const SearchConfig& config, const SearchOutcome& outcome,
-                   const std::string& command, const std::string& machine) {
-  Json report = {{"title", "Search in " + config.space.name},
-                 {"created", now_text()},
-                 {"version", RIDGEWALK_VERSION},
-                 {"command", command},
-                 {"machine", machine},
-                 {"space", {{"name", config.space.name}, {"size", size(config.space)}}},
-                 {"targets", targets_json(config.reward)},
-                 {"ridge_points", Json::array()},
-                 {"stages", Json::array()},
-                 {"timing", Json::array()},
-                 {"marks", profile_marks()},
-                 {"peak_memory_mib", peak_memory_mib()}};
-  for (MacsPerByte point : config.report_ridge_points)
-    report["ridge_points"].push_back(point.value);
-  for (SearchStage stage : outcome.stages) {
-    const std::string phase(to_string(stage));
-    const Json& result = *run.result(phase);
-    Json entry = curves(run, phase, config.reward.targets.size());
-    entry["choices"] = result["choices"];
-    entry["result"] = result["chosen"];
-    entry["argmax"] = result["argmax"];
-    entry["best"] = result["best"];
-    report["stages"].push_back(entry);
-    report["timing"].push_back({{"phase", phase + " search"},
-                                {"seconds", run.seconds(phase)},
-                                {"images_per_second", run.rates(phase)}});
-  }
-  std::vector<RatedNetwork> networks;
-  size_t reference = 0;
-  for (size_t i = 0; i < outcome.contenders.size(); ++i) {
-    const Contender& contender = outcome.contenders[i];
-    if (contender.kind == "reference") reference = i;
-    networks.push_back({contender.architecture, trained_accuracy(contender.trained)});
-    const std::string phase = "train " + contender.name;
-    report["timing"].push_back({{"phase", phase},
-                                {"seconds", run.seconds(phase)},
-                                {"images_per_second", run.rates(phase)}});
-  }
-  if (!outcome.contenders.empty()) {
-    report["reference"] = networks[reference].architecture.name;
-    report["networks"] = networks_json(outcome.contenders, config.report_ridge_points, reference);
-    report["sweep"] = sweep_json(networks, ridge_points(0, 500), DataType::kInt8);
-  }
-  return report;
-}
-
-std::string comparison_table(const Json& networks, const std::vector<MacsPerByte>& ridge_points) {
+std::string network_table(const std::vector<NetworkRow>& rows,
+                          const std::vector<MacsPerByte>& ridge_points) {
   std::string text = fmt::format("{:<22} {:>10} {:>11}", "network", "parameters", "MACs");
-  for (MacsPerByte point : ridge_points)
+  for (MacsPerByte point : ridge_points) {
     text += fmt::format(" {:>7}", fmt::format("@{:g}", point.value));
+  }
   text += fmt::format(" {:>8} {:>8}\n", "shared", "test");
-  const auto percent = [](const Json& accuracy) {
-    return accuracy.is_number() ? fmt::format("{:.2f} %", 100 * accuracy.get<double>()) : "-";
+  const auto percent = [](std::optional<double> share) {
+    return share ? fmt::format("{:.2f} %", 100 * *share) : "-";
   };
-  for (const Json& network : networks) {
-    text += fmt::format("{:<22} {:>10} {:>11.0f}", network["name"].get<std::string>(),
-                        network["parameters"].get<int64_t>(), network["macs"].get<double>());
-    for (const Json& relative : network["relative_latency"]) {
-      text += fmt::format(" {:>7.3f}", relative.get<double>());
-    }
-    text += fmt::format(" {:>8} {:>8}\n", percent(network["shared_accuracy"]),
-                        percent(network["test_accuracy"]));
+  for (const NetworkRow& row : rows) {
+    text += fmt::format("{:<22} {:>10} {:>11.0f}", row.network.architecture.name, row.parameters,
+                        row.macs);
+    for (double relative : row.relative_latency) text += fmt::format(" {:>7.3f}", relative);
+    text += fmt::format(" {:>8} {:>8}\n", percent(row.network.shared_top1),
+                        percent(test_top1(row.network)));
   }
   return text;
 }

@@ -1,32 +1,39 @@
-// Networks beside each other: the table that a run ends with, and the report.
+// Networks beside each other: the table that commands print, and the report.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "experiments/report/rated_network.h"
-#include "experiments/run/run_folder.h"
-#include "experiments/run/search_run.h"
+#include "experiments/run/network_record.h"
+#include "roofline/cost.h"
+#include "roofline/latency.h"
 
 namespace ridgewalk {
 
-// What the report says of networks at given ridge points, in latency relative to `reference` (an
-// index): {name, kind, parameters, macs, relative_latency, shared_accuracy, ...} each.
-Json networks_json(const std::vector<Contender>& contenders,
-                   const std::vector<MacsPerByte>& ridge_points, size_t reference,
-                   DataType type = DataType::kInt8);
+// A network beside the others.
+struct NetworkRow {
+  const NetworkRecord& network;
+  int64_t parameters = 0;
+  double macs = 0;
+  // One per ridge point: latency over that of the reference there.
+  std::vector<double> relative_latency = {};
+};
+// `reference` is an index; the networks must outlive the rows.
+std::vector<NetworkRow> network_rows(const std::vector<NetworkRecord>& networks,
+                                     const std::vector<MacsPerByte>& ridge_points, size_t reference,
+                                     DataType type = DataType::kInt8);
+
+// What the report says of networks: {name, kind, parameters, macs, relative_latency,
+// shared_accuracy, ...} each.
+Json networks_json(const std::vector<NetworkRow>& rows);
+Json values_json(const std::vector<MacsPerByte>& ridge_points);
 
 // A report of networks with their accuracies, the first the reference.
 Json network_report(const std::string& title, const std::string& command,
-                    const std::vector<RatedNetwork>& networks,
-                    const std::vector<Contender>& contenders,
+                    const std::vector<NetworkRecord>& networks,
                     const std::vector<MacsPerByte>& shown);
 
-// Everything that report.html of a search shows.
-Json search_report(const RunFolder& run, const SearchConfig& config, const SearchOutcome& outcome,
-                   const std::string& command, const std::string& machine);
-
-// The comparison as text.
-std::string comparison_table(const Json& networks, const std::vector<MacsPerByte>& ridge_points);
+std::string network_table(const std::vector<NetworkRow>& rows,
+                          const std::vector<MacsPerByte>& ridge_points);
 
 }  // namespace ridgewalk

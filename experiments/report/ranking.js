@@ -2,7 +2,10 @@
 
 const most = (items, figure) => items.reduce((best, item) => (best && best[figure] >= item[figure] ? best : item), null);
 const hundredth = (value) => (known(value) ? (100 * value).toFixed(2) : "–");
-const within = (figure, format) => `${format(record(figure).value)} [${format(record(figure).low)}, ${format(record(figure).high)}]`;
+const within = (figure, format) => {
+  const { value, low, high } = record(figure);
+  return known(low) && known(high) ? `${format(value)} [${format(low)}, ${format(high)}]` : format(value);
+};
 
 const kShared = "shared_search_validation_top1";
 const kAlone = "scratch_test_top1";
@@ -48,7 +51,7 @@ function rankingSection() {
   const marked = ends(ranked);
   const { first, best } = marked;
   const test = record(figures.test_top1);
-  const drawn = known(figures.coverage) ? `${+(100 * figures.coverage).toPrecision(3)}\u00a0%` : "the middle part";
+  const drawn = known(figures.coverage) ? `${+(100 * figures.coverage).toPrecision(3)}\u00a0%` : "confidence";
   return [
     make("h2", {}, "How far the supernet can be trusted"),
     make("p", { id: "trust" }, `Of ${count(known(figures.networks) ? figures.networks : ranked.length, "network")} of the space ${said(run.space)}, each trained from scratch for `
@@ -56,7 +59,7 @@ function rankingSection() {
       + `with a Kendall's tau-b of ${within(record(pairs[0]).kendall_tau_b, signed(2, ""))}; the network that the shared weights put first lacks `
       + `${within(figures.regret, hundredth)} points of test accuracy to the best (its regret), a random pick ${hundredth(figures.regret_of_a_random_pick)} on average.`),
     soft("Tau-b is 1 where both orders are the same, 0 where they have nothing to do with each other, −1 where one is the reverse of the other. "
-      + `Brackets: ${drawn} of ${known(figures.resamples) ? figures.resamples : "the"} bootstrap resamples of the networks.`
+      + `Brackets: ${drawn} intervals${figures.interval_methods ? `: ${said(figures.interval_methods)}` : ""}.`
       + (known(test.mean) ? ` Test accuracy from scratch: ${percent(test.lowest)} to ${percent(test.highest)}, mean ${percent(test.mean)}, standard deviation ${hundredth(test.deviation)} points.` : "")
       + (!first ? "" : first === best ? ` Marked: ${said(best.network)}, which the shared weights put first and none beats on test images.`
         : ` Marked: ${said(first.network)}, which the shared weights put first (diamond), and ${said(best.network)}, the best on test images (triangle).`)),

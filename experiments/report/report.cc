@@ -23,7 +23,7 @@ void fill(std::string& page, std::string_view placeholder, std::string_view text
 }
 
 // JSON inside a script element: neither "</script" nor "<!--" in a text may act on the page.
-// Outside texts JSON has no "<". Bytes that are not UTF-8 become U+FFFD.
+// JSON has no "<" outside texts. Bytes that are not UTF-8 become U+FFFD.
 std::string script_safe(const nlohmann::ordered_json& data) {
   using Handler = nlohmann::ordered_json::error_handler_t;
   std::string safe;
@@ -49,7 +49,7 @@ std::string report_html(const nlohmann::ordered_json& data) {
     scripts.append(part(name)).append("\n");
   }
   std::string page(part("page"));
-  // From the end to the start of the page: what the data say cannot be taken for a placeholder.
+  // From the end of the page to its start, so that no text of the data is taken for a placeholder.
   fill(page, "/*SCRIPTS*/", scripts);
   fill(page, "/*REPORT_DATA*/", script_safe(data));
   fill(page, "/*CHART_JS*/", embedded_chart_js()[0].text);

@@ -1,4 +1,4 @@
-// The page that shows a run: self-contained, opens from disk without a network.
+// The page that shows a run: self-contained, it opens from disk without a network connection.
 #pragma once
 
 #include <string>
@@ -7,8 +7,8 @@
 
 namespace ridgewalk {
 
-// The page of experiments/report/ with `data` (comparison.h, sweep.h) and Chart.js built in. It
-// leaves out the sections that `data` has nothing for.
+// The page of experiments/report/ with `data` (network_report.h, sweep.h) and Chart.js built in.
+// Sections without data are left out.
 std::string report_html(const nlohmann::ordered_json& data);
 
 // Date and time of day, as reports give it.

@@ -32,25 +32,27 @@ Json ops_json(const Graph& graph, const std::vector<OpCost>& costs, DataType typ
   return ops;
 }
 
-// Which ridge points each network is on the front at, held against those rated on the same images.
-std::vector<std::vector<RidgeRange>> fronts(const std::vector<RatedNetwork>& networks,
+// The ridge points at which each network is on the front of those rated on the same images.
+std::vector<std::vector<RidgeRange>> fronts(const std::vector<NetworkRecord>& networks,
                                             const std::vector<LatencyCurve>& curves,
                                             RidgeRange range) {
+  std::vector<std::optional<RatedAccuracy>> ratings;
   std::map<std::string, std::vector<size_t>> groups;
   for (size_t i = 0; i < networks.size(); ++i) {
-    if (networks[i].accuracy) groups[networks[i].accuracy->images].push_back(i);
+    ratings.push_back(rating(networks[i]));
+    if (ratings[i]) groups[ratings[i]->images].push_back(i);
   }
   std::vector<std::vector<RidgeRange>> result(networks.size());
   for (const auto& [images, members] : groups) {
     std::vector<RatedCurve> rated;
-    for (size_t i : members) rated.push_back({curves[i], networks[i].accuracy->top1});
+    for (size_t i : members) rated.push_back({curves[i], ratings[i]->top1});
     const auto front = pareto_front(rated, range);
     for (size_t i = 0; i < members.size(); ++i) result[members[i]] = front[i];
   }
   return result;
 }
 
-Json swaps_json(const std::vector<RatedNetwork>& networks, const std::vector<LatencyCurve>& curves,
+Json swaps_json(const std::vector<NetworkRecord>& networks, const std::vector<LatencyCurve>& curves,
                 RidgeRange range) {
   Json list = Json::array();
   for (size_t a = 0; a < curves.size(); ++a) {
@@ -71,7 +73,7 @@ Json swaps_json(const std::vector<RatedNetwork>& networks, const std::vector<Lat
 
 }  // namespace
 
-Json sweep_json(const std::vector<RatedNetwork>& networks, const std::vector<MacsPerByte>& points,
+Json sweep_json(const std::vector<NetworkRecord>& networks, const std::vector<MacsPerByte>& points,
                 DataType type) {
   RidgeRange range{{0}, {500}};
   for (MacsPerByte point : points) range.high = std::max(range.high, point);
@@ -81,7 +83,7 @@ Json sweep_json(const std::vector<RatedNetwork>& networks, const std::vector<Mac
                  {"networks", Json::array()}};
   for (MacsPerByte point : points) result["ridge_points"].push_back(point.value);
   std::vector<LatencyCurve> curves;
-  for (const RatedNetwork& network : networks) {
+  for (const NetworkRecord& network : networks) {
     const Graph graph = lower(network.architecture);
     const std::vector<OpCost> costs = op_costs(graph);
     curves.push_back(latency_curve(costs, type));
@@ -93,7 +95,7 @@ Json sweep_json(const std::vector<RatedNetwork>& networks, const std::vector<Mac
                                   {"parameters", total.parameters},
                                   {"macs", total.macs.value},
                                   {"bytes", curves.back().back().bytes.value},
-                                  {"accuracy", accuracy_json(network.accuracy)},
+                                  {"accuracy", accuracy_json(rating(network))},
                                   {"latency_macs", latencies},
                                   {"ops", ops_json(graph, costs, type)}});
   }

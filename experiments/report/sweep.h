@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "experiments/report/rated_network.h"
+#include "experiments/report/ratings.h"
 #include "roofline/cost.h"
 
 namespace ridgewalk {
@@ -12,7 +12,7 @@ namespace ridgewalk {
 // Everything that sweep.json holds: latencies at `points`, the costs of every operation, the ranges
 // of ridge points on the Pareto front and the swap points, both exact, from 0 to 500 or the last of
 // `points`.
-Json sweep_json(const std::vector<RatedNetwork>& networks, const std::vector<MacsPerByte>& points,
+Json sweep_json(const std::vector<NetworkRecord>& networks, const std::vector<MacsPerByte>& points,
                 DataType type);
 
 // Columns network,ridge_point,latency_macs.

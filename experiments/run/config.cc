@@ -10,9 +10,9 @@
 namespace ridgewalk {
 namespace {
 
-StageConfig read_stage(const YamlSource& source, const SupernetOptions& weights) {
+SearchStageConfig read_stage(const YamlSource& source, const SupernetOptions& weights) {
   FieldReader reader(source);
-  StageConfig stage{.tunas = {}, .learning_rate = weights.optimizer.learning_rate};
+  SearchStageConfig stage{.tunas = {}, .learning_rate = weights.optimizer.learning_rate};
   TunasOptions& tunas = stage.tunas;
   std::string method = "tunas";
   reader.optional("method", method);
@@ -165,18 +165,18 @@ SearchSpace read_space(FieldReader& reader) {
   return at_line(reader.child("space"), [&] { return load_search_space(name); });
 }
 
-// `depth` counts the files that led here by their `base`.
+// `depth`: how many files refer to this one through their `base`.
 SearchConfig load(const std::string& path, const ConfigOverrides& overrides, int depth);
 
-// The keys of a file over those of the one it names as its base, which must be sound by itself: so
-// what is wrong with it has been said in its own lines.
+// The keys of a file over those of its base. The base must be valid by itself, so that errors in it
+// are reported with its own lines.
 YamlSource read_on_base(const std::string& path, int depth) {
   const YamlSource source = parse_yaml(read_file(path), path);
   FieldReader reader(source);
   if (!reader.has("base")) return source;
   const auto file =
       std::filesystem::path(path).replace_filename(reader.required<std::string>("base")).string();
-  if (depth == 8) reader.child("base").fail("'base' goes on for 8 files; is it a circle?");
+  if (depth == 8) reader.child("base").fail("'base' leads through 8 files; is it a circle?");
   YamlSource result = parse_yaml(load(file, {}, depth + 1).resolved, path);
   std::set<std::string> own;
   for (const auto& entry : source.node) {
@@ -186,7 +186,7 @@ YamlSource read_on_base(const std::string& path, int depth) {
     }
     if (key == "base") continue;
     result.node.remove(key);
-    result.node[entry.first] = entry.second;  // the key as a node: it knows its line
+    result.node[entry.first] = entry.second;  // a node as the key keeps its line
   }
   return result;
 }
@@ -197,7 +197,7 @@ SearchConfig load(const std::string& path, const ConfigOverrides& overrides, int
   if (overrides.threads) source.node["threads"] = *overrides.threads;
   if (overrides.targets) source.node["targets"] = parse_yaml(*overrides.targets, "--targets").node;
   FieldReader reader(source);
-  reader.has("base");  // is known, and gone by now
+  reader.has("base");  // a known key, already removed
   SearchConfig config;
   config.space = read_space(reader);
   config.data = reader.required<std::string>("data");
@@ -207,7 +207,7 @@ SearchConfig load(const std::string& path, const ConfigOverrides& overrides, int
   bounded(reader, "threads", config.threads, 0, 4096);
   reader.optional("precision", config.precision);
   YamlSource targets = reader.child("targets");
-  if (overrides.targets) targets.file = "--targets";  // its lines are those of what was given
+  if (overrides.targets) targets.file = "--targets";  // lines count from its own start
   config.reward = read_reward(reader, targets, config.space);
   config.weights = read_weights(reader.child("weights"));
   for (SearchStage stage : kSearchStages) {

@@ -14,10 +14,10 @@
 namespace ridgewalk {
 
 // One search stage.
-struct StageConfig {
+struct SearchStageConfig {
   TunasOptions tunas;
   double learning_rate = 0;   // of the shared weights at the peak
-  double latency_factor = 1;  // on every target: a hybrid stage may pay for its attention
+  double latency_factor = 1;  // on every target: a hybrid stage may spend more, on attention
   bool warm_start = false;  // from the weights of the stage before, where names and prefixes agree
 };
 
@@ -31,7 +31,7 @@ struct SearchConfig {
   std::string precision = "auto";
   Reward reward;
   SupernetOptions weights;
-  std::map<SearchStage, StageConfig> stages;
+  std::map<SearchStage, SearchStageConfig> stages;
   TrainOptions train;  // of the found networks, from scratch
   std::string reference =
       "mnv4-conv-small";           // scaled to the first target's latency, for comparison
@@ -42,7 +42,7 @@ struct SearchConfig {
   std::string resolved;  // the YAML after overrides: what a run's folder keeps
 };
 
-// Overrides from the command line.
+// From the command line.
 struct ConfigOverrides {
   std::optional<uint64_t> seed;
   std::optional<int> threads;

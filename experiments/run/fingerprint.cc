@@ -3,13 +3,16 @@
 #include <fmt/format.h>
 
 namespace ridgewalk {
+namespace {
 
-std::string fingerprint_of(const Machine& machine) {
-  return fmt::format(" {} {} {} threads", machine.device.str(), to_string(machine.precision),
-                     at::get_num_threads());
+std::string fingerprint(const ParameterStore& weights) {
+  const torch::Tensor values = weights.values().cpu().to(torch::kDouble);
+  // A position-dependent sum: weights in another order are other weights.
+  const torch::Tensor places = torch::arange(1, values.numel() + 1, torch::kDouble).fmod_(1009);
+  return fmt::format(" weights {}", (values * places).sum().item<double>());
 }
 
-std::string fingerprint_of(const Reward& reward) {
+std::string fingerprint(const Reward& reward) {
   std::string text;
   for (const Target& target : reward.targets) {
     text += target.reduce == Reduce::kWorst ? " worst" : " mean";
@@ -20,7 +23,14 @@ std::string fingerprint_of(const Reward& reward) {
   return text;
 }
 
-std::string fingerprint_of(const Distillation& distillation, const Dataset& data) {
+std::string fingerprint(const Compute& compute) {
+  return fmt::format(" {} {} {} threads", compute.device.str(), to_string(compute.precision),
+                     at::get_num_threads());
+}
+
+}  // namespace
+
+std::string fingerprint(const Distillation& distillation, const Dataset& data) {
   if (distillation.labels) return fmt::format(" distilled {}", distillation.labels->hash);
   if (distillation.teacher) {
     return fmt::format(" teacher {}", Teacher(*distillation.teacher, data, {}).hash());
@@ -28,11 +38,16 @@ std::string fingerprint_of(const Distillation& distillation, const Dataset& data
   return "";
 }
 
-std::string fingerprint_of(const ParameterStore& weights) {
-  const torch::Tensor values = weights.values().cpu().to(torch::kDouble);
-  // A position-dependent sum: weights in another order are other weights.
-  const torch::Tensor places = torch::arange(1, values.numel() + 1, torch::kDouble).fmod_(1009);
-  return fmt::format(" weights {}", (values * places).sum().item<double>());
+std::string fingerprint(const RunInputs& inputs) {
+  std::string text;
+  for (const std::string& one : inputs.texts) text.append(one).append("\n");
+  text += inputs.settings;
+  if (inputs.weights != nullptr) text += fingerprint(*inputs.weights);
+  if (inputs.reward != nullptr) text += fingerprint(*inputs.reward);
+  for (const Distillation* distillation : inputs.distillations) {
+    text += fingerprint(*distillation, inputs.data);
+  }
+  return text + fingerprint(inputs.compute) + inputs.more;
 }
 
 }  // namespace ridgewalk

@@ -1,8 +1,9 @@
-// What results depend on beside a run's own settings, as text: a run is gone on with only where all
-// of it is as it was.
+// All that the results of a run depend on, as text: a run is resumed only where none of it has
+// changed. The texts must stay as they are, or the runs of earlier versions cannot be resumed.
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "search/reward.h"
 #include "supernet/network/parameters.h"
@@ -10,12 +11,23 @@
 
 namespace ridgewalk {
 
-// Device, precision and the threads of this process: sums are taken in another order with others.
-std::string fingerprint_of(const Machine& machine);
-// Ridge points and latencies, whatever the profile or the network that they came from is now.
-std::string fingerprint_of(const Reward& reward);
-// Labels by their file's bytes, a teacher by its values.
-std::string fingerprint_of(const Distillation& distillation, const Dataset& data);
-std::string fingerprint_of(const ParameterStore& weights);
+struct RunInputs {
+  std::vector<std::string> texts;                       // configurations, spaces, architectures
+  std::string settings = {};                            // of the command line
+  const ParameterStore* weights = nullptr;              // that networks are judged with
+  const Reward* reward = nullptr;                       // that networks are held against
+  std::vector<const Distillation*> distillations = {};  // whose soft labels are learned
+  const Dataset& data;
+  const Compute& compute;
+  std::string more = {};  // appended as it is
+};
+
+// The reward counts by its ridge points and latencies, whatever the profile or the network that
+// they came from is now; soft labels by their file's hash, a teacher by its values; the computation
+// by device, precision and the threads of this process, which sum in another order with others.
+std::string fingerprint(const RunInputs& inputs);
+
+// Of soft labels and the data they are for; empty where there are none.
+std::string fingerprint(const Distillation& distillation, const Dataset& data);
 
 }  // namespace ridgewalk

@@ -5,11 +5,12 @@
 
 namespace ridgewalk {
 
-// Thrown once the checkpoint of an interrupted run is written; the program exits 130.
+// Thrown after the checkpoint of an interrupted run is written; the program exits 130.
 class Interrupted : public std::exception {
  public:
   // `what` must outlive it.
-  explicit Interrupted(const char* what = "interrupted; --resume goes on") : what_(what) {}
+  explicit Interrupted(const char* what = "interrupted; --resume continues the run")
+      : what_(what) {}
   const char* what() const noexcept override { return what_; }
 
  private:

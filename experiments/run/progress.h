@@ -1,4 +1,4 @@
-// A progress bar on a terminal; elsewhere nothing.
+// A progress bar on a terminal, nothing elsewhere.
 #pragma once
 
 #include <chrono>
@@ -8,14 +8,14 @@ namespace ridgewalk {
 
 class Progress {
  public:
-  // `done` of `total` steps are behind us already; a step takes `images_per_step` images, 0 where
-  // it does not count images.
+  // `done` of `total` steps are already done; a step takes `images_per_step` images, 0 where images
+  // are not counted.
   Progress(std::string title, int done, int total, double images_per_step, bool quiet);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  // Draws at most ten times a second: share, images per second, time left, `note`.
+  // Draws at most ten times a second: share done, images per second, time left, `note`.
   void update(int done, const std::string& note);
 
  private:

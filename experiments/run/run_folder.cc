@@ -2,18 +2,15 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
-#include <cmath>
 #include <filesystem>
 
 #include <fmt/format.h>
 
 #include "space/random.h"
-#include "space/yaml.h"
 
 namespace ridgewalk {
 namespace {
@@ -22,32 +19,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kCheckpoint = "checkpoint.safetensors";
 constexpr const char* kLog = "log.jsonl";
-
-void emit(YAML::Emitter& out, const Json& data) {
-  const bool flat =
-      std::none_of(data.begin(), data.end(), [](const Json& item) { return item.is_structured(); });
-  if (data.is_object()) {
-    out << YAML::BeginMap;
-    for (const auto& [key, value] : data.items()) {
-      out << YAML::Key << key << YAML::Value;
-      emit(out, value);
-    }
-    out << YAML::EndMap;
-  } else if (data.is_array()) {
-    if (flat) out << YAML::Flow;
-    out << YAML::BeginSeq;
-    for (const Json& value : data) emit(out, value);
-    out << YAML::EndSeq;
-  } else if (data.is_string()) {
-    const auto& text = data.get_ref<const std::string&>();
-    if (text.find('\n') != std::string::npos) out << YAML::Literal;
-    out << text;
-  } else if (data.is_null()) {
-    out << YAML::Null;
-  } else {
-    out << data.dump();
-  }
-}
 
 // Bytes that are not UTF-8, as in a comment of a configuration, become U+FFFD.
 std::string utf8(const std::string& text) {
@@ -62,11 +33,14 @@ std::string text_hash(const std::string& text) {
 
 }  // namespace
 
-std::string json_text(const Json& json) {
-  return json.dump(1, ' ', false, Json::error_handler_t::replace);
+void to_json(Json& json, const Rates& rates) {
+  json = {{"training", rates.training}, {"loader", rates.loader}};
 }
 
-Json number_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+void from_json(const Json& json, Rates& rates) {
+  rates = {.training = number_or_nan(json.at("training")),
+           .loader = number_or_nan(json.at("loader"))};
+}
 
 bool is_plain_name(const std::string& text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
@@ -79,8 +53,7 @@ RunFolder::RunFolder(std::string path, const std::string& fingerprint)
 
 void RunFolder::lock() {
   const int descriptor = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0)
-    throw Error(path_, 0, "is not a folder that can be read; choose another --out");
+  if (descriptor < 0) throw Error(path_, 0, "is not a readable folder; choose another --out");
   lock_ = {nullptr, [descriptor](void*) { ::close(descriptor); }};
   if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
     throw Error(path_, 0,
@@ -90,12 +63,12 @@ void RunFolder::lock() {
 
 RunFolder RunFolder::create(const std::string& path, const std::string& fingerprint) {
   if (fs::exists(path + "/" + kCheckpoint)) {
-    throw Error(path, 0, "holds a run already; give --resume to go on with it, or another --out");
+    throw Error(path, 0, "already holds a run; give --resume to continue it, or another --out");
   }
   std::error_code failed;
   fs::create_directories(path, failed);
   if (failed)
-    throw Error(path, 0, "cannot be made (" + failed.message() + "); choose another --out");
+    throw Error(path, 0, "cannot be created (" + failed.message() + "); choose another --out");
   RunFolder run(path, fingerprint);
   run.lock();
   run.write({}, {});
@@ -105,54 +78,54 @@ RunFolder RunFolder::create(const std::string& path, const std::string& fingerpr
 
 RunFolder RunFolder::resume(const std::string& path, const std::string& fingerprint) {
   RunFolder run(path, fingerprint);
-  const std::string file = run.file(kCheckpoint);
-  if (!fs::exists(file)) throw Error(path, 0, "holds no run to resume; leave --resume out");
-  run.lock();
-  run.resumed_ = read_safetensors(file);
-  const auto& metadata = run.resumed_.metadata;
-  Json state;
-  try {
-    if (metadata.at("hash") != text_hash(metadata.at("run"))) {
-      throw Error(file, 0, "is damaged; start anew with another --out");
-    }
-    state = Json::parse(metadata.at("run"));
-    run.finished_ = state.at("finished");
-    run.seconds_ = state.at("seconds");
-    run.rates_ = state.value("images_per_second", Json::object());
-    run.unfinished_ = state.at("current");
-    if (metadata.at("fingerprint") != run.fingerprint_) {
-      throw Error(file, 0,
-                  "is of another configuration; give the one in " + run.file("config.yaml") +
-                      ", or another --out");
-    }
-    const auto bytes = state.at("log_bytes").get<uintmax_t>();
-    if (fs::exists(run.file(kLog)) && fs::file_size(run.file(kLog)) > bytes) {
-      fs::resize_file(run.file(kLog), bytes);
-    }
-  } catch (const nlohmann::json::exception&) {
-    throw Error(file, 0, "is not a checkpoint of a run; start anew with another --out");
-  } catch (const std::out_of_range&) {
-    throw Error(file, 0, "is not a checkpoint of a run; start anew with another --out");
+  if (!fs::exists(run.file(kCheckpoint))) {
+    throw Error(path, 0, "holds no run to resume; leave --resume out");
   }
+  run.lock();
+  run.read_checkpoint();
   run.log_.open(run.file(kLog), std::ios::app);
   return run;
 }
 
-const Json* RunFolder::result(const std::string& phase) const {
-  const auto found = finished_.find(phase);
-  return found == finished_.end() ? nullptr : &*found;
+void RunFolder::read_checkpoint() {
+  const std::string path = file(kCheckpoint);
+  resumed_ = read_safetensors(path);
+  const auto& metadata = resumed_.metadata;
+  try {
+    if (metadata.at("hash") != text_hash(metadata.at("run"))) throw damaged();
+    const Json state = Json::parse(metadata.at("run"));
+    finished_ = state.at("finished");
+    seconds_ = state.at("seconds");
+    rates_ = state.value("images_per_second", Json::object());
+    unfinished_ = state.at("current");
+    if (metadata.at("fingerprint") != fingerprint_) {
+      throw Error(path, 0,
+                  "is of another configuration; give the one in " + file("config.yaml") +
+                      ", or another --out");
+    }
+    const auto bytes = state.at("log_bytes").get<uintmax_t>();
+    if (fs::exists(file(kLog)) && fs::file_size(file(kLog)) > bytes) {
+      fs::resize_file(file(kLog), bytes);
+    }
+  } catch (const Json::exception&) {
+    throw Error(path, 0, "is not a checkpoint of a run; start again with another --out");
+  } catch (const std::out_of_range&) {
+    throw Error(path, 0, "is not a checkpoint of a run; start again with another --out");
+  }
 }
 
 double RunFolder::seconds(const std::string& phase) const { return seconds_.value(phase, 0.0); }
 
-Json RunFolder::rates(const std::string& phase) const { return rates_.value(phase, Json()); }
+std::optional<Rates> RunFolder::rates(const std::string& phase) const {
+  const auto found = rates_.find(phase);
+  if (found == rates_.end()) return std::nullopt;
+  return read<Rates>(*found);
+}
 
-std::optional<Json> RunFolder::begin(const std::string& phase) {
+void RunFolder::start(const std::string& phase) {
   phase_ = phase;
   before_ = seconds(phase);
   began_ = std::chrono::steady_clock::now();
-  if (unfinished_.is_object() && unfinished_["phase"] == phase) return unfinished_["state"];
-  return std::nullopt;
 }
 
 void RunFolder::restore(const NamedTensors& tensors) const {
@@ -170,6 +143,10 @@ void RunFolder::finish(const Json& result) {
   write({}, {});
   unfinished_ = {};
   resumed_ = {};
+}
+
+Error RunFolder::damaged() const {
+  return {file(kCheckpoint), 0, "is damaged; start again with another --out"};
 }
 
 void RunFolder::write(const Json& current, const NamedTensors& tensors) {
@@ -193,18 +170,6 @@ void RunFolder::write(const Json& current, const NamedTensors& tensors) {
       file(kCheckpoint),
       {.metadata = {{"run", state}, {"hash", text_hash(state)}, {"fingerprint", fingerprint_}},
        .tensors = tensors});
-}
-
-std::string yaml_text(const Json& data) {
-  YAML::Emitter out;
-  emit(out, data);
-  return std::string(out.c_str()) + "\n";
-}
-
-double peak_memory_mib() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return double(usage.ru_maxrss) / 1024;
 }
 
 }  // namespace ridgewalk

@@ -7,59 +7,90 @@
 #include <optional>
 #include <string>
 
-#include <nlohmann/json.hpp>
-
+#include "experiments/run/json.h"
+#include "space/error.h"
 #include "supernet/training/train.h"
 
 namespace ridgewalk {
 
-using Json = nlohmann::ordered_json;
-// Indented by one; bytes that are not UTF-8 become U+FFFD.
-std::string json_text(const Json& json);
-// JSON has no NaN and no infinity.
-Json number_or_null(double value);
-
 // Whether a text can be the name of a file or a folder in a run's folder: letters, digits, - and _.
 bool is_plain_name(const std::string& text);
 
+// Images per second of a phase: in training, and of the loader alone.
+struct Rates {
+  double training = 0;
+  double loader = 0;
+};
+void to_json(Json& json, const Rates& rates);
+void from_json(const Json& json, Rates& rates);
+
 // A run is a list of named phases, each of many steps. One file, checkpoint.safetensors, holds all
-// that the run needs to go on: the results of finished phases, the state and tensors of the current
-// one, and how long log.jsonl was, which is cut back to there. It is replaced as a whole, so a run
-// killed at any moment goes on from it and repeats what came after, bit for bit.
+// that the run needs to be resumed: the results of finished phases, the state and tensors of the
+// current one, and the length of log.jsonl, which is cut back to it. The file is replaced as a
+// whole, so a run killed at any moment resumes from it and repeats what came after, bit for bit.
+//
+// Results and states are structs with to_json() and from_json(). Reading one throws Error when the
+// checkpoint holds something else.
 class RunFolder {
  public:
   // A new run; `fingerprint` is all that its results depend on. Throws Error when the folder cannot
   // be written, holds a run already, or another process runs in it.
   static RunFolder create(const std::string& path, const std::string& fingerprint);
-  // Throws Error when the folder holds no run, or one of another fingerprint.
+  // Throws Error when the folder holds no run, or one with another fingerprint.
   static RunFolder resume(const std::string& path, const std::string& fingerprint);
 
   std::string file(const std::string& name) const { return path_ + "/" + name; }
 
-  // Result of a phase that is over.
-  const Json* result(const std::string& phase) const;
+  // Of a finished phase.
+  template <class Result>
+  std::optional<Result> result(const std::string& phase) const {
+    const auto found = finished_.find(phase);
+    if (found == finished_.end()) return std::nullopt;
+    return read<Result>(*found);
+  }
   double seconds(const std::string& phase) const;
-  // What set_rates() was told of a phase, else null.
-  Json rates(const std::string& phase) const;
+  // What set_rates() was told of a phase.
+  std::optional<Rates> rates(const std::string& phase) const;
 
-  // Starts the clock of a phase. Its state where the run was stopped in the middle of it.
-  std::optional<Json> begin(const std::string& phase);
+  // Starts the clock of a phase. Returns its state where the run was stopped in the middle of it.
+  template <class State>
+  std::optional<State> begin(const std::string& phase) {
+    start(phase);
+    if (!unfinished_.is_object() || unfinished_["phase"] != phase) return std::nullopt;
+    return read<State>(unfinished_["state"]);
+  }
   // The tensors that go with begin()'s state.
   void restore(const NamedTensors& tensors) const;
 
-  // Images per second of the current phase, kept beside its seconds.
-  void set_rates(const Json& rates) { rates_[phase_] = rates; }
+  // Of the current phase, kept beside its seconds.
+  void set_rates(const Rates& rates) { rates_[phase_] = rates; }
 
   void log(const Json& record);
   // Writes the checkpoint of the current phase.
   void checkpoint(const Json& state, const NamedTensors& tensors);
-  // Ends the current phase. What belongs to it must be on disk before.
+  // Ends the current phase. Its other files must be on disk before.
   void finish(const Json& result);
+
+  // What to throw when the checkpoint cannot be what a run of this program wrote.
+  Error damaged() const;
 
  private:
   RunFolder(std::string path, const std::string& fingerprint);
   void lock();
+  void read_checkpoint();
+  void start(const std::string& phase);
   void write(const Json& state, const NamedTensors& tensors);
+
+  template <class T>
+  T read(const Json& saved) const {
+    try {
+      return saved.get<T>();
+    } catch (const Json::exception&) {
+      throw damaged();
+    } catch (const Error&) {  // of an architecture
+      throw damaged();
+    }
+  }
 
   std::string path_;
   std::string fingerprint_;
@@ -74,11 +105,5 @@ class RunFolder {
   std::chrono::steady_clock::time_point began_;
   double before_ = 0;  // seconds of the current phase before this process
 };
-
-// Readable YAML of plain data.
-std::string yaml_text(const Json& data);
-
-// Largest resident memory of this process so far.
-double peak_memory_mib();
 
 }  // namespace ridgewalk

@@ -1,10 +1,11 @@
 #include "experiments/run/search_run.h"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 
-#include <fmt/format.h>
-
+#include "experiments/run/seed_streams.h"
+#include "experiments/run/training_phase.h"
 #include "space/catalog.h"
 #include "space/yaml.h"
 
@@ -23,60 +24,72 @@ Architecture earlier_result(const std::string& folder, SearchStage stage) {
   return architecture_from_yaml(result.required<std::string>("architecture"), path);
 }
 
-void write_results(const RunFolder& run, const std::vector<SearchStage>& stages,
-                   const std::vector<Contender>& contenders) {
-  Json result;
-  for (SearchStage stage : stages) {
-    const std::string name(to_string(stage));
-    result["stages"][name] = *run.result(name);
+Json network_json(const NetworkRecord& network) {
+  const std::string name = file_name(network);
+  Json shared;
+  if (network.shared_top1) {
+    shared = {
+        {"top1", *network.shared_top1}, {"split", "search-validation"}, {"weights", "shared"}};
   }
-  if (contenders.empty()) {
-    const Json& last = *run.result(std::string(to_string(stages.back())));
-    Architecture found = architecture_from_yaml(last["architecture"].get<std::string>(), "result");
+  return {{"name", name},
+          {"kind", to_string(network.kind)},
+          {"architecture", name + ".yaml"},
+          {"weights_file", name + ".safetensors"},
+          {"accuracy_shared_weights", shared},
+          {"accuracy_from_scratch", network.trainings.front()}};
+}
+
+void write_results(const RunFolder& run, const SearchOutcome& outcome) {
+  Json result;
+  for (const StageOutcome& stage : outcome.stages) {
+    result["stages"][std::string(to_string(stage.stage))] = stage;
+  }
+  if (outcome.networks.empty()) {
+    Architecture found = outcome.stages.back().architecture;
     found.name = "found";
     write_file(run.file("found.yaml"), to_yaml(found));
   }
-  for (const Contender& contender : contenders) {
-    write_file(run.file(contender.name + ".yaml"), to_yaml(contender.architecture));
-    result["networks"].push_back({{"name", contender.name},
-                                  {"kind", contender.kind},
-                                  {"architecture", contender.name + ".yaml"},
-                                  {"weights_file", contender.name + ".safetensors"},
-                                  {"accuracy_shared_weights", contender.shared},
-                                  {"accuracy_from_scratch", contender.trained}});
+  for (const NetworkRecord& network : outcome.networks) {
+    write_file(run.file(file_name(network) + ".yaml"), to_yaml(network.architecture));
+    result["networks"].push_back(network_json(network));
   }
   write_file(run.file("result.yaml"), yaml_text(result));
 }
 
-Json shared_accuracy(const Json& stage_result) {
-  const Json& best = stage_result["best"];
-  return {{"top1", best["accuracy"]}, {"split", best["split"]}, {"weights", best["weights"]}};
+NetworkRecord found_network(const std::vector<StageOutcome>& stages, SearchStage stage,
+                            const std::string& name) {
+  const auto outcome = std::find_if(stages.begin(), stages.end(),
+                                    [&](const StageOutcome& one) { return one.stage == stage; });
+  NetworkRecord network{.architecture = outcome->architecture,
+                        .shared_top1 = outcome->best.accuracy};
+  network.architecture.name = name;
+  return network;
 }
 
-std::vector<Contender> contenders_of(const RunFolder& run, const SearchConfig& config) {
-  const auto found = [&](SearchStage stage, const std::string& name) {
-    const Json& result = *run.result(std::string(to_string(stage)));
-    Contender contender{name, "found", {}, shared_accuracy(result), {}};
-    contender.architecture =
-        architecture_from_yaml(result["architecture"].get<std::string>(), "result");
-    contender.architecture.name = name;
-    return contender;
-  };
-  const Target& target = config.reward.targets[0];
-  std::vector<Contender> list{found(SearchStage::kFine, "found-conv"),
-                              found(SearchStage::kHybrid, "found-hybrid")};
+Architecture random_network(const SearchConfig& config) {
+  return random_architecture(searched_space(config.space, SearchStage::kSingle, std::nullopt),
+                             config.reward, config.random_tolerance,
+                             stream_seed(config.seed, SeedStream::kRandomNetworks));
+}
+
+// What the stages found, and networks of the targets' latency that no search found. The random one
+// is a member of the convolutional space that the coarse and fine stages search, as in a
+// comparison.
+std::vector<NetworkRecord> networks_to_train(const SearchConfig& config,
+                                             const std::vector<StageOutcome>& stages) {
   const Architecture reference = for_space(find_architecture(config.reference), config.space);
-  list.push_back({"reference", "reference", scale_to_latency(reference, target), {}, {}});
-  list.push_back(
-      {"random",
-       "random",
-       random_architecture(config.space, target, config.random_tolerance, mix(config.seed, 300)),
-       {},
-       {}});
-  return list;
+  return {
+      found_network(stages, SearchStage::kFine, "found-conv"),
+      found_network(stages, SearchStage::kHybrid, "found-hybrid"),
+      {.architecture = scale_to_latency(reference, config.reward), .kind = NetworkKind::kReference},
+      {.architecture = random_network(config), .kind = NetworkKind::kRandom}};
 }
 
 }  // namespace
+
+std::string file_name(const NetworkRecord& network) {
+  return network.kind == NetworkKind::kReference ? "reference" : network.architecture.name;
+}
 
 void check_data(const SearchConfig& config, const Dataset& data) {
   if (config.space.channels != data.channels || config.space.classes != data.classes) {
@@ -91,37 +104,41 @@ void check_data(const SearchConfig& config, const Dataset& data) {
   }
 }
 
-StartingPoint check_search(const SearchConfig& config, const std::vector<SearchStage>& stages,
+StartingPoint check_search(const SearchConfig& config, const SearchPlan& plan,
                            const std::string& from, const Dataset& data) {
+  const std::vector<SearchStage>& stages = plan.stages;
   find_architecture(config.reference);
   check_data(config, data);
   StartingPoint start;
   if (const auto before = stage_before(stages.front())) {
     const Architecture result = earlier_result(from, *before);
     // The fine space depends on widths, depths and expansions alone, which its result still has.
-    start = {result, stage_space(config.space, *before, result), from};
+    start = {.architecture = result,
+             .space = searched_space(config.space, *before, result),
+             .weights_folder = from};
     const std::string weights = supernet_file(from, *before);
     if (config.stages.at(stages.front()).warm_start && !std::filesystem::exists(weights)) {
-      throw Error(weights, 0, "is not there; the warm start needs it (or set warm_start: false)");
+      throw Error(weights, 0, "does not exist; the warm start needs it (or set warm_start: false)");
     }
   }
   for (SearchStage stage : stages) {
-    // The spaces of later stages are not known before the results of earlier ones; their options
-    // are.
+    // The spaces of later stages depend on the results of earlier ones; their options do not.
     const bool known = stage == stages.front();
     const SearchSpace space =
-        known ? stage_space(config.space, stage, start.architecture) : config.space;
-    const StageConfig& stage_config = config.stages.at(stage);
+        known ? searched_space(config.space, stage, start.architecture) : config.space;
+    const SearchStageConfig& stage_config = config.stages.at(stage);
     const Reward reward = scaled_targets(config.reward, stage_config.latency_factor);
     const std::string out_of_reach = TunasSearch(space, reward, stage_config.tunas).out_of_reach();
     if (!out_of_reach.empty()) throw Error(out_of_reach);
-    // Architectures to be tried must be there before the supernet is trained.
+    // Without architectures to try there is no point in training the supernet.
     if (known && stage_config.tunas.method != SearchMethod::kTunas) {
       std::mt19937_64 random(config.seed);
       sample_near_targets(space, CostTable(space, reward.ridge_points()), reward,
                           stage_config.tunas.trials.tolerance, random);
     }
   }
+  // It may be that no network meets all of several targets.
+  if (plan.trains_networks) random_network(config);
   return start;
 }
 
@@ -129,7 +146,7 @@ SearchStage stage_named(const std::string& name) {
   for (SearchStage stage : kSearchStages) {
     if (name == to_string(stage)) return stage;
   }
-  throw Error("no stage is named '" + name + "'; there are coarse, fine, hybrid, single");
+  throw Error("no search stage is named '" + name + "'; there are coarse, fine, hybrid, single");
 }
 
 SearchStage stage_of_run(const std::string& folder, const std::string& name) {
@@ -145,48 +162,45 @@ SearchSpace searched_space(const SearchConfig& config, const std::string& folder
                            SearchStage stage) {
   const Architecture found = earlier_result(folder, stage);
   const auto before = stage_before(stage);
-  if (!before) return stage_space(config.space, stage, std::nullopt);
-  // What a fine stage froze its own result has too; attention is what a hybrid stage adds.
-  if (stage == SearchStage::kFine) return stage_space(config.space, stage, found);
-  return stage_space(config.space, stage, earlier_result(folder, *before));
+  if (!before) return searched_space(config.space, stage, std::nullopt);
+  // A fine result still has what the stage froze; a hybrid one also has attention.
+  if (stage == SearchStage::kFine) return searched_space(config.space, stage, found);
+  return searched_space(config.space, stage, earlier_result(folder, *before));
 }
 
-SearchOutcome run_search(RunFolder& run, const SearchConfig& config,
-                         const std::vector<SearchStage>& stages, const StartingPoint& start,
-                         const Dataset& data, const Session& session) {
-  std::optional<Architecture> previous = start.architecture;
-  std::optional<SearchSpace> previous_space = start.space;
-  std::string weights_folder = start.weights_folder;
-  for (SearchStage stage : stages) {
-    const Json result =
-        search_phase(run, config, stage, previous_space, previous, weights_folder, data, session);
-    previous_space = stage_space(config.space, stage, previous);
-    previous = architecture_from_yaml(result["architecture"].get<std::string>(), "result");
-    weights_folder = run.file(".");
+SearchOutcome run_search(const SearchContext& context, const SearchPlan& plan,
+                         const StartingPoint& start) {
+  const SearchConfig& config = context.config;
+  SearchOutcome outcome;
+  StartingPoint from = start;
+  for (SearchStage stage : plan.stages) {
+    outcome.stages.push_back(search_phase(context, stage, from));
+    from = {.architecture = outcome.stages.back().architecture,
+            .space = searched_space(config.space, stage, from.architecture),
+            .weights_folder = context.run.file(".")};
   }
-  SearchOutcome outcome{stages, {}};
-  if (stages.size() == 3) {
-    outcome.contenders = contenders_of(run, config);
-    for (size_t i = 0; i < outcome.contenders.size(); ++i) {
-      Contender& contender = outcome.contenders[i];
-      TrainOptions options = config.train;
-      options.seed = mix(config.seed, 500);
-      contender.trained =
-          training_phase(run, contender.name, contender.architecture, options, data, session);
+  if (plan.trains_networks) {
+    outcome.networks = networks_to_train(config, outcome.stages);
+    TrainOptions options = config.train;
+    options.seed = stream_seed(config.seed, SeedStream::kTraining);
+    for (NetworkRecord& network : outcome.networks) {
+      network.trainings = {
+          training_phase(context, file_name(network), network.architecture, options)};
     }
   }
-  write_results(run, stages, outcome.contenders);
+  write_results(context.run, outcome);
   return outcome;
 }
 
-Architecture scale_to_latency(const Architecture& architecture, const Target& target) {
+Architecture scale_to_latency(const Architecture& architecture, const Reward& reward) {
   const auto distance_of = [&](const Architecture& scaled) {
     const Graph graph = lower(scaled);
     std::vector<Macs> taken;
-    for (MacsPerByte ridge_point : target.ridge_points) {
+    for (MacsPerByte ridge_point : reward.ridge_points()) {
       taken.push_back(latency(graph, ridge_point));
     }
-    return std::abs(target.ratio(taken) - 1);
+    const std::vector<double> ratios = reward.ratios(taken);
+    return std::abs(*std::max_element(ratios.begin(), ratios.end()) - 1);
   };
   Architecture nearest = architecture;
   double smallest = INFINITY;
@@ -201,10 +215,9 @@ Architecture scale_to_latency(const Architecture& architecture, const Target& ta
   return nearest;
 }
 
-Architecture random_architecture(const SearchSpace& space, const Target& target, double tolerance,
+Architecture random_architecture(const SearchSpace& space, const Reward& reward, double tolerance,
                                  uint64_t seed) {
   std::mt19937_64 random(seed);
-  const Reward reward{.targets = {target}};
   const CostTable table(space, reward.ridge_points());
   Architecture architecture =
       decode(space, sample_near_targets(space, table, reward, tolerance, random));

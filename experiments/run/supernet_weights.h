@@ -25,8 +25,8 @@ class SupernetWeights : public SharedWeights {
   Supernet& supernet_;
 };
 
-// The answers of validate() in their order. Whoever asks the same again, as a resumed search does,
-// gets those that are known; a new one is told to `after_each` as soon as it is there.
+// Records the answers of validate(). A caller that asks the same again, as a resumed search does,
+// gets the known answers first; all answers go to `after_each` whenever there is a new one.
 class RecordedWeights : public SharedWeights {
  public:
   RecordedWeights(SharedWeights& weights, std::vector<double> known,

@@ -1,6 +1,7 @@
 #include "experiments/run/train_config.h"
 
 #include "experiments/run/config_fields.h"
+#include "experiments/run/seed_streams.h"
 #include "space/catalog.h"
 #include "supernet/data/augmentation_yaml.h"
 
@@ -58,7 +59,8 @@ void use_distilled(const std::string& path, Distillation& distillation,
 }
 
 uint64_t split_seed(const Distillation& distillation, uint64_t seed) {
-  return distillation.labels ? distillation.labels->split_seed : mix(seed, 400);
+  return distillation.labels ? distillation.labels->split_seed
+                             : stream_seed(seed, SeedStream::kSplit);
 }
 
 TrainOptions read_train(const YamlSource& source) {

@@ -15,12 +15,12 @@ TrainOptions read_train(const YamlSource& source);
 // The same as a file of its own.
 TrainOptions load_train_options(const std::string& path);
 
-// Makes `distillation` and `augmentation` those of a file of `ridgewalk distill`. Throws Error when
-// there is a teacher or an augmentation already.
+// Takes labels and augmentation from a file of `ridgewalk distill`. Throws Error when there already
+// is a teacher or an augmentation.
 void use_distilled(const std::string& path, Distillation& distillation, Augmentation& augmentation);
 
-// The seed that held-out images are drawn with: that of the distilled labels, whose images they
-// must be, else one of the run's.
+// The seed that held-out images are drawn with: that of the distilled labels, which leave out the
+// same images, else one of the run's.
 uint64_t split_seed(const Distillation& distillation, uint64_t seed);
 
 // The `weights` part of an experiment: the shared weights of a search.

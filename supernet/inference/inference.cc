@@ -27,7 +27,7 @@ struct Inference::Compiled {
 
 namespace {
 
-// What runs inside a primitive after it.
+// Appends an op that runs inside a primitive, after it.
 void append(dnnl::post_ops& post_ops, const Op& op) {
   const auto eltwise = [&](algorithm kind, float alpha = 0, float beta = 0) {
     post_ops.append_eltwise(1, kind, alpha, beta);
@@ -57,7 +57,7 @@ bool is_elementwise(OpKind kind) {
   return kind == OpKind::kActivation || kind == OpKind::kSigmoid || kind == OpKind::kHardSigmoid;
 }
 
-// From ops to steps, in the order of the graph.
+// Turns ops into steps, in the order of the graph.
 class Compiler {
  public:
   Compiler(const Network& network, int batch, Precision precision)
@@ -93,7 +93,7 @@ class Compiler {
   Desc layout(Value value) const { return program_->layout(value); }
   Desc activations(const Shape& shape) const { return {dims(shape), type_, Tag::nhwc}; }
 
-  // One step that stands for `ops`, the last of which it gives.
+  // Adds a step that computes `ops`; its output is that of the last.
   template <class Primitive>
   Value add(const typename Primitive::primitive_desc& description, Program::Bindings bindings,
             const std::vector<int>& ops, Value output) {
@@ -113,7 +113,7 @@ class Compiler {
     return copied;
   }
 
-  // A parameter in the layout and type asked for, for good.
+  // A parameter, packed once in the layout and type wanted.
   Value constant(const torch::Tensor& tensor, const Desc& wanted) {
     const torch::Tensor plain = tensor.detach().to(torch::kFloat).contiguous();
     const memory::dims sizes = wanted.dims();
@@ -130,15 +130,15 @@ class Compiler {
     return parameters_.full(op.name + suffix);
   }
 
-  // What runs inside the step of an op, and where its result goes.
+  // The ops that run inside one step, and where its result goes.
   struct Fused {
     std::vector<int> ops;
     dnnl::post_ops post_ops = {};
     Value output = -1;
   };
 
-  // Follows the only readers of op `first`: activations, and an add whose other side is there
-  // already and is read by nothing later, so that it can be added to in place.
+  // Follows op `first` as long as its value has a single reader: activations, and one add whose
+  // other side is computed already and is not read later, so that the add can be done in place.
   Fused fuse(int first, const Desc& output) {
     Fused fused{.ops = {first}};
     for (int at = first; readers_[size_t(at)].size() == 1; at = fused.ops.back()) {
@@ -198,7 +198,7 @@ class Compiler {
     }
   }
 
-  // A linear layer is the convolution whose kernel is as large as the image.
+  // A linear layer is a convolution whose kernel is as large as the image.
   void convolution(int index) {
     const Op& o = op(index);
     const bool is_linear = o.kind == OpKind::kLinear;
@@ -211,7 +211,7 @@ class Compiler {
     const Desc output(dims(o.output), index == last_ ? Type::f32 : type_, Tag::nhwc);
     const Desc bias = o.bias ? Desc({o.output.channels}, Type::f32, Tag::x) : Desc();
     const memory::dims strides(2, o.stride), padding(2, is_linear ? 0 : (o.kernel - 1) / 2);
-    memory::dims after(2);  // no padding that is not read
+    memory::dims after(2);  // only padding that is read
     for (size_t d = 0; d < 2; ++d) {
       const int64_t kernel = shape[shape.size() - 2 + d];
       after[d] = (output.dims()[d + 2] - 1) * o.stride + kernel - source.dims()[d + 2] - padding[d];
@@ -235,7 +235,7 @@ class Compiler {
     this->scale(index, scale, parameter(o, ".bias") - parameter(o, ".running_mean") * scale);
   }
 
-  // x * factor + shift, a channel each.
+  // x * factor + shift, by channel.
   void scale(int index, const torch::Tensor& factor, const torch::Tensor& shift) {
     const Desc source = layout(input(index));
     const Desc column({1, source.dims()[1], 1, 1}, Type::f32, Tag::nchw);
@@ -306,7 +306,7 @@ class Compiler {
                                program_->value(output));
   }
 
-  // An image of [C, H, W] as a matrix [H W heads, C / heads]: channels last, it is one already.
+  // An image of [C, H, W] as a matrix [H W heads, C / heads]: in channels last it already is one.
   Value as_matrix(Value value, int heads) {
     const memory::dims d = layout(value).dims();
     return program_->alias(value, {{d[0], d[2] * d[3] * heads, d[1] / heads}, type_, Tag::abc});
@@ -352,7 +352,7 @@ class Compiler {
   const int64_t batch_;
   const Type type_;
   const int last_;
-  std::vector<Value> values_;  // of each op; -1 where it is not compiled yet
+  std::vector<Value> values_;  // of each op; -1 while it is not compiled
   std::vector<std::vector<int>> readers_;
   Program* program_ = nullptr;
   std::vector<Inference::Step>* steps_ = nullptr;
@@ -376,7 +376,7 @@ Inference::Inference(const Network& folded, int batch, Precision precision)
   } catch (const dnnl::error& error) {
     refuse(error.what());
   } catch (const std::bad_alloc&) {
-    refuse("no memory");
+    refuse("not enough memory");
   }
 }
 
@@ -388,10 +388,11 @@ torch::Tensor Inference::forward(const torch::Tensor& images, const StepClock& c
   using Clock = std::chrono::steady_clock;
   if (images.sizes() != compiled_->images || images.scalar_type() != torch::kFloat ||
       !images.is_contiguous()) {
-    throw std::invalid_argument("inference was compiled for other images");
+    throw std::invalid_argument(
+        "these images have another shape, type or layout than the network was compiled for");
   }
   if (at::get_num_threads() != compiled_->threads) {
-    throw std::invalid_argument("inference was compiled for another number of threads");
+    throw std::invalid_argument("the network was compiled for another number of threads");
   }
   Program& program = compiled_->program;
   program.set_input(images.data_ptr());

@@ -1,4 +1,4 @@
-// The path that is measured: a folded network compiled for one batch size, by oneDNN.
+// A folded network compiled for one batch size with oneDNN: the path that is measured.
 #pragma once
 
 #include <functional>
@@ -13,31 +13,30 @@
 
 namespace ridgewalk {
 
-// Activations lie channels last, weights are packed once, activation functions and residual adds
-// run inside the convolution before them, and every value has its place in one arena, which runs
-// reuse.
+// Activations are channels last, weights are packed once, activation functions and residual adds
+// run inside the convolution before them, and all values lie in one arena, which every run reuses.
 class Inference {
  public:
-  // `folded` as fold_norms() gives it, on the CPU; a norm that is left normalises with running
-  // statistics. Compiles for at::get_num_threads() threads: runs want as many.
-  // In kBf16 weights and activations are bf16, images and logits stay fp32. Throws Error where
-  // oneDNN has no such kernels on this CPU, or no memory.
+  // `folded` is a result of fold_norms() on the CPU; any norm left in it uses running statistics.
+  // Compiles for at::get_num_threads() threads, which runs must use too. With kBf16, weights and
+  // activations are bf16, images and logits stay fp32. Throws Error if oneDNN has no such kernels
+  // on this CPU or there is not enough memory.
   Inference(const Network& folded, int batch, Precision precision = Precision::kFp32);
   ~Inference();
   Inference(Inference&&) noexcept;
   Inference& operator=(Inference&&) noexcept;
 
   // images [batch, C, H, W], contiguous fp32 -> logits [batch, classes], a view that the next run
-  // overwrites. Throws std::invalid_argument for other images or threads. The clock, if any, is
-  // told how long each step took.
+  // overwrites. Throws std::invalid_argument for other images or another number of threads.
+  // `clock`, if any, is told how long each step took.
   using StepClock = std::function<void(size_t step, double seconds)>;
   torch::Tensor forward(const torch::Tensor& images, const StepClock& clock = {});
 
-  // One call of oneDNN.
+  // One call to oneDNN.
   struct Step {
-    std::string name;      // of the first op that it stands for
-    std::vector<int> ops;  // indices in the folded graph; none for the images' change of layout
-    std::string kernel;    // oneDNN's name of it
+    std::string name;      // of the first op that it computes
+    std::vector<int> ops;  // indices in the folded graph; none for the images' reordering
+    std::string kernel;    // as oneDNN names it
   };
   const std::vector<Step>& steps() const;
   const std::vector<int64_t>& image_shape() const;  // [batch, C, H, W]

@@ -1,4 +1,4 @@
-// Where the LibTorch that is built against leaves no room for Debian's oneDNN.
+// Stands in for inference where the LibTorch in use rules out linking Debian's oneDNN.
 #include "space/error.h"
 #include "supernet/inference/inference.h"
 #include "supernet/inference/peaks.h"
@@ -11,7 +11,8 @@ struct Inference::Compiled {
 };
 
 Inference::Inference(const Network&, int, Precision) {
-  throw Error("this build measures no networks; build with Debian's libtorch-dev and libdnnl-dev");
+  throw Error(
+      "this build cannot measure networks; build it with Debian's libtorch-dev and libdnnl-dev");
 }
 Inference::~Inference() = default;
 Inference::Inference(Inference&&) noexcept = default;

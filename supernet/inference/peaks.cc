@@ -19,9 +19,9 @@ using Clock = std::chrono::steady_clock;
 using dnnl::memory;
 
 constexpr int kRepeats = 9;
-constexpr double kSecondsARepeat = 0.05;
+constexpr double kSecondsPerRepeat = 0.05;
 
-// Work a second over repeats of some hundredths of a second each, after one that is not counted.
+// Work per second over repeats of a few hundredths of a second each, after one that is not counted.
 template <class Run>
 MeasuredRate measured_rate(double work, Run run) {
   std::vector<double> rates;
@@ -29,7 +29,7 @@ MeasuredRate measured_rate(double work, Run run) {
     const Clock::time_point start = Clock::now();
     int runs = 0;
     double seconds = 0;
-    while (seconds < kSecondsARepeat) {
+    while (seconds < kSecondsPerRepeat) {
       run();
       ++runs;
       seconds = std::chrono::duration<double>(Clock::now() - start).count();
@@ -58,10 +58,10 @@ ProductTypes product_types(DataType type) {
   return {T::f32, T::f32, T::f32};
 }
 
-constexpr int64_t kLine = 64;  // words that are read side by side
+constexpr int64_t kLine = 64;  // words that are read together
 
-// Sums words, a multiple of kLine of them, as fast as they can be read: the widest vectors that the
-// CPU has.
+// Sums `count` words, a multiple of kLine, as fast as they can be read: with the widest vectors
+// that the CPU has.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
     !defined(__SANITIZE_ADDRESS__)
 __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
@@ -77,7 +77,7 @@ sum_of(const uint64_t* words, size_t count) {
   return sum;
 }
 
-// Of a product of square matrices.
+// The rate, in 1e9 MACs/s, of the product of two square matrices.
 std::optional<MeasuredRate> measure_product(DataType type, memory::dim size) {
   const ProductTypes types = product_types(type);
   const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
@@ -94,7 +94,8 @@ std::optional<MeasuredRate> measure_product(DataType type, memory::dim size) {
     memory left(description.src_desc(), engine), right(description.weights_desc(), engine),
         result(description.dst_desc(), engine);
     for (memory* operand : {&left, &right, &result}) {
-      // About 0.75 as fp32 and bf16, 1.8 as fp16, 63 as int8: zeros would heat the machine less.
+      // About 0.75 as fp32 and bf16, 1.8 as fp16, 63 as int8: with zeros the CPU would heat up
+      // less.
       std::fill_n(static_cast<char*>(operand->get_data_handle()), operand->get_desc().get_size(),
                   char(0x3f));
     }
@@ -113,7 +114,7 @@ std::optional<MeasuredRate> measure_product(DataType type, memory::dim size) {
 }  // namespace
 
 std::optional<MeasuredRate> measure_peak_gmacs(DataType type, int threads) {
-  // Others emulate it.
+  // Other CPUs emulate it.
   if (type == DataType::kBf16 && precision_named("auto", torch::kCPU) != Precision::kBf16) {
     return std::nullopt;
   }
@@ -129,8 +130,8 @@ std::optional<MeasuredRate> measure_peak_gmacs(DataType type, int threads) {
 MeasuredRate measure_bandwidth_gbps(Bytes size, int threads) {
   at::set_num_threads(threads);
   const int64_t lines = std::max<int64_t>(1, int64_t(size.value) / (8 * kLine) / threads);
-  const int64_t part = lines * kLine;  // words of a thread
-  // Each thread touches its part first, so that it lies in the memory nearest to it.
+  const int64_t part = lines * kLine;  // words per thread
+  // Each thread is the first to touch its part, so that the part lies in the memory nearest to it.
   const at::Tensor buffer = at::empty({part * threads}, at::kLong);
   uint64_t* words = static_cast<uint64_t*>(buffer.data_ptr());
   const auto in_parallel = [&](const auto& run) {
@@ -139,7 +140,7 @@ MeasuredRate measure_bandwidth_gbps(Bytes size, int threads) {
     });
   };
   in_parallel([&](int64_t, uint64_t* own) { std::fill_n(own, part, uint64_t{1}); });
-  // Small sets many times, so that starting the threads does not count.
+  // Several passes over small sets, so that starting the threads does not count.
   const int passes = int(std::max<int64_t>(1, (int64_t{1} << 21) / (part * threads)));
   std::vector<uint64_t> sums(size_t(threads), 0);
   const MeasuredRate rate = measured_rate(8e-9 * double(part * threads) * passes, [&] {
@@ -147,7 +148,7 @@ MeasuredRate measure_bandwidth_gbps(Bytes size, int threads) {
       for (int pass = 0; pass < passes; ++pass) sums[size_t(thread)] += sum_of(own, size_t(part));
     });
   });
-  // The sums are needed for nothing but that the reads are not left out.
+  // The sums only keep the compiler from leaving out the reads.
   volatile uint64_t sink = std::accumulate(sums.begin(), sums.end(), uint64_t{0});
   (void)sink;
   return rate;

@@ -1,4 +1,4 @@
-// What this machine's CPU gives at most, measured.
+// The measured peak rates of this machine's CPU.
 #pragma once
 
 #include <optional>
@@ -8,22 +8,22 @@
 
 namespace ridgewalk {
 
-// Median over repeats, and their interquartile range over it.
+// The median over repeats, and their interquartile range divided by it.
 struct MeasuredRate {
   double value = 0;
   double spread = 0;
 };
 
-// 1e9 MACs/s of products of two square matrices by oneDNN, of the size that suits it best. Nothing
-// where it has no kernel of its own for the type on this CPU or would emulate it. fp32 and bf16
-// accumulate in fp32, int8 in int32.
+// 1e9 MACs/s of oneDNN's product of two square matrices, at the fastest of several sizes. Nothing
+// if oneDNN has no optimised kernel for the type on this CPU or the CPU would emulate it. fp32 and
+// bf16 accumulate in fp32, int8 in int32.
 std::optional<MeasuredRate> measure_peak_gmacs(DataType type, int threads);
 
-// 1e9 bytes/s read from a working set of `size`, divided among the threads, over and over: sets
-// that fit into a cache are read from it.
+// 1e9 bytes/s read, over and over, from a working set of `size` that is divided among the threads:
+// one that fits into a cache is read from it.
 MeasuredRate measure_bandwidth_gbps(Bytes size, int threads);
 
-// "AMD EPYC", as the operating system has it; "CPU" where it does not say.
+// The operating system's name for the CPU, such as "AMD EPYC"; "CPU" if it has none.
 std::string cpu_name();
 
 }  // namespace ridgewalk

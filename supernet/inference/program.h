@@ -1,5 +1,5 @@
-// A list of oneDNN primitives whose values share one arena. For the .cc files of inference alone:
-// oneDNN stays out of every other header.
+// A list of oneDNN primitives whose values share one arena. Only for the .cc files of inference:
+// oneDNN stays out of all other headers.
 #pragma once
 
 #include <cstdint>
@@ -14,9 +14,9 @@ namespace ridgewalk {
 
 class Program {
  public:
-  // A constant, or bytes in the arena that live from the first step that names them to the last.
+  // A constant, or bytes in the arena that live from the first step that uses them to the last.
   using Value = int;
-  // oneDNN's argument index (DNNL_ARG_SRC...) and what stands there.
+  // oneDNN's argument index (DNNL_ARG_SRC...) and the value bound to it.
   using Bindings = std::vector<std::pair<int, Value>>;
 
   const dnnl::engine& engine() const { return engine_; }
@@ -24,21 +24,21 @@ class Program {
 
   Value constant(dnnl::memory memory);
   Value value(const dnnl::memory::desc& layout);
-  // The bytes of `value` in another shape.
+  // The bytes of `value` with another layout.
   Value alias(Value value, const dnnl::memory::desc& layout);
-  // The bytes are given to each run.
+  // Its bytes are set for each run: set_input().
   Value input(const dnnl::memory::desc& layout);
 
-  // Appends a step; its descriptor was made with attributes().
+  // Appends a step, whose descriptor must have been made with attributes().
   template <class Primitive>
   void add(const typename Primitive::primitive_desc& description, Bindings bindings) {
     append(Primitive(description), description.scratchpad_desc(), std::move(bindings));
   }
-  // Scratchpads are in the arena too.
+  // Puts scratchpads into the arena.
   static dnnl::primitive_attr attributes(const dnnl::post_ops& post_ops = {});
 
-  // Lays the values out in the arena; `output` outlives the last step. Called once, after the last
-  // add().
+  // Lays the values out in the arena; `output` outlives the last step. To be called once, after the
+  // last add().
   void finish(Value output);
 
   size_t size() const { return steps_.size(); }
@@ -51,10 +51,10 @@ class Program {
   struct Slot {
     dnnl::memory::desc layout;
     dnnl::memory memory = {};
-    Value root = 0;  // whose bytes these are
+    Value root = 0;  // the value whose bytes these are
     bool in_arena = false;
     size_t offset = 0;
-    int first = 0, last = -1;  // steps, of a root
+    int first = 0, last = -1;  // the steps that use a root
   };
   struct Step {
     dnnl::primitive primitive;
@@ -72,7 +72,7 @@ class Program {
   dnnl::stream stream_{engine_};
   std::vector<Slot> values_;
   std::vector<Step> steps_;
-  // The arena, then the constants: side by side, so that huge pages hold them.
+  // The arena, then the constants: together, so that huge pages hold both.
   struct Free {
     void operator()(uint8_t* bytes) const { std::free(bytes); }
   };

@@ -41,7 +41,7 @@ Timing measure(Inference& network, const TimingOptions& options) {
   Timing timing{.threads = options.threads, .repeats = options.repeats};
   timing.runs = std::max(3, int(options.seconds / median(warm)));
   std::vector<double> medians, fastest;
-  std::vector<std::vector<double>> of_steps(network.steps().size());  // one in each run
+  std::vector<std::vector<double>> of_steps(network.steps().size());  // by step: one entry per run
   for (int repeat = 0; repeat < options.repeats; ++repeat) {
     std::vector<double> runs(size_t(timing.runs));
     for (double& run : runs) run = one_run(network, images);

@@ -15,7 +15,7 @@ struct TimingOptions {
   bool per_step = false;
 };
 
-// Throws Error for options that make no sense.
+// Throws Error for options out of range.
 void validate(const TimingOptions& options);
 
 struct StepTiming {
@@ -24,21 +24,21 @@ struct StepTiming {
 };
 
 struct Timing {
-  double median_seconds = 0;   // of the repeats' medians
-  double spread = 0;           // their interquartile range over the median
-  double fastest_seconds = 0;  // of all runs: what a machine gives that does nothing else
+  double median_seconds = 0;   // of the medians of the repeats
+  double spread = 0;           // their interquartile range divided by the median
+  double fastest_seconds = 0;  // of all runs: as on a machine that does nothing else
   int threads = 1;
   int repeats = 0;
   int runs = 0;  // in each repeat
   std::vector<StepTiming> steps = {};
 };
 
-// Runs `network` on random images, with as many threads as it was compiled for; at least three runs
-// a repeat. Steps are timed in runs of their own between the repeats: the clock adds a little.
+// Runs `network` on random images with the threads that it was compiled for, at least three times
+// per repeat. Steps are timed in separate runs between the repeats, since the clock adds a little.
 Timing measure(Inference& network, const TimingOptions& options = {});
 
-// Compiles and measures. Sets the number of threads (at::set_num_threads) and leaves it so. Throws
-// Error for options that make no sense.
+// Compiles and measures. Sets the number of threads (at::set_num_threads) and does not restore it.
+// Throws Error for options out of range.
 Timing measure(const Network& folded, int batch = 1, Precision precision = Precision::kFp32,
                const TimingOptions& options = {});
 

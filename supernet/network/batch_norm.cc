@@ -11,11 +11,11 @@ namespace ridgewalk {
 namespace {
 
 constexpr auto kLayout = torch::MemoryFormat::ChannelsLast;
-constexpr int64_t kGrain = 32768;  // elements worth a thread
+constexpr int64_t kGrain = 32768;  // elements that are worth a thread
 constexpr int64_t kVector = 16;    // fp32 elements of the widest vectors
-constexpr int64_t kWide = 64;      // elements worth a loop over them
+constexpr int64_t kWide = 64;      // elements that are worth a loop
 
-// x as rows of channels; the kernels take `abreast` of them as one, so that few channels fill
+// x as rows of channels. The kernels treat `abreast` rows as one, so that a few channels fill
 // vectors too.
 struct Rows {
   int64_t count, channels, abreast;
@@ -32,7 +32,7 @@ Rows rows_of(const torch::Tensor& x) {
   return rows;
 }
 
-// Values of the channels for rows abreast of each other.
+// Repeats the values of the channels for each of the rows abreast.
 void repeat(std::vector<float>& values, const Rows& rows) {
   values.resize(size_t(rows.width()));
   for (auto i = size_t(rows.channels); i < values.size(); ++i) {
@@ -40,13 +40,14 @@ void repeat(std::vector<float>& values, const Rows& rows) {
   }
 }
 
-// The raw elements as the kernels take them.
+// The raw elements, in the type that the kernels use; null if x is undefined.
 template <class T>
 T* elements(const torch::Tensor& x) {
   return x.defined() ? static_cast<T*>(x.data_ptr()) : nullptr;
 }
 
-// Two sums over all rows, [C] each: every thread has its own, added up in the threads' order.
+// Two sums over all rows, [C] each. Every thread has its own; they are added in the order of the
+// threads.
 template <class Add>
 std::array<std::vector<double>, 2> summed(const Rows& rows, Add add) {
   const auto width = size_t(rows.width()), channels = size_t(rows.channels);
@@ -68,8 +69,8 @@ std::array<std::vector<double>, 2> summed(const Rows& rows, Add add) {
   return all;
 }
 
-// x [N, C, H, W] normalised in `y`; for the gradient, by channel, x's mean and the inverse of its
-// standard deviation.
+// `y` is x [N, C, H, W] normalised. `mean` and `inverse_deviation`, x's by channel, are for the
+// gradient.
 struct Normalised {
   torch::Tensor y, mean, inverse_deviation;
 };
@@ -80,7 +81,8 @@ Normalised normalise(const torch::Tensor& x, const NormParameters& parameters, d
   const Rows rows = rows_of(x);
   const auto width = size_t(rows.channels);
   const T* from = elements<T>(x);
-  // Squares of what is left without a channel's first element cancel little.
+  // Without a channel's first element, little cancels between the sum of squares and the squared
+  // sum.
   std::vector<float> shift(width), scale(width), offset(width);
   for (size_t c = 0; c < width; ++c) shift[c] = to_float(from[c]);
   repeat(shift, rows);
@@ -100,7 +102,7 @@ Normalised normalise(const torch::Tensor& x, const NormParameters& parameters, d
   for (size_t c = 0; c < width; ++c) {
     const double shifted = sum[c] / double(rows.count), mean = shift[c] + shifted;
     double variance = square[c] / double(rows.count) - shifted * shifted;
-    if (variance < 0) variance = 0;  // not std::max: NaN must stay
+    if (variance < 0) variance = 0;  // not std::max, which could drop NaN
     const double inverse = 1 / std::sqrt(variance + epsilon);
     means[c] = float(mean);
     inverses[c] = float(inverse);
@@ -125,8 +127,8 @@ Normalised normalise(const torch::Tensor& x, const NormParameters& parameters, d
                                           : normalise<Bf16>(x, parameters, momentum, epsilon, relu);
 }
 
-// The gradients of x, weight and bias, mean and deviation being functions of x: Ioffe and Szegedy
-// 2015 (arXiv 1502.03167), section 3. `y` where ReLU followed.
+// The gradients of x, weight and bias, where mean and deviation are functions of x: Ioffe and
+// Szegedy 2015 (arXiv 1502.03167), section 3. `y` is defined if ReLU followed.
 template <class T>
 std::array<torch::Tensor, 3> gradients(const torch::Tensor& grad, const torch::Tensor& x,
                                        const torch::Tensor& weights, const torch::Tensor& y,
@@ -184,7 +186,7 @@ struct ByRows : torch::autograd::Function<ByRows> {
   }
 };
 
-// What has none is LibTorch's, to compute or to refuse.
+// Whether the kernels can do it; otherwise LibTorch computes or refuses it.
 bool has_kernel(const torch::Tensor& x, const NormParameters& parameters) {
   const auto& [weight, bias, running_mean, running_variance] = parameters;
   if (!x.device().is_cpu() || x.dim() != 4 || x.numel() == 0 || !x.is_contiguous(kLayout) ||

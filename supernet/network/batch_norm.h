@@ -5,16 +5,17 @@
 
 namespace ridgewalk {
 
-// What a norm has learned and keeps, [C] each; the running ones are undefined where none are kept.
+// The learned parameters and running statistics of a norm, [C] each. Running statistics may be
+// undefined: then none are kept.
 struct NormParameters {
   torch::Tensor weight, bias, running_mean, running_variance;
 };
 
-// x [N, C, H, W] normalised by this batch's statistics, then ReLU if so said. As
+// x [N, C, H, W] normalised by this batch's statistics, followed by ReLU if `relu`. Equals
 // torch::batch_norm() in training, with its gradients and its update of the running statistics (the
-// variance that is kept is the unbiased one). LibTorch 1.13's kernels for this are a third of a
-// training step on a CPU; these take x as channels_last in fp32 or bf16, in which they also return
-// it, and pass anything else to LibTorch.
+// variance kept is the unbiased one). On a CPU, LibTorch 1.13's kernels for this take a third of a
+// training step; these handle x in channels_last and fp32 or bf16, return the same layout and type,
+// and leave everything else to LibTorch.
 torch::Tensor batch_norm(const torch::Tensor& x, const NormParameters& parameters, double momentum,
                          double epsilon, bool relu);
 

@@ -7,7 +7,7 @@ namespace {
 
 constexpr int64_t kWindow = 3;
 
-// The gradients of convolution_backward() that `wanted` names: input, weight.
+// The gradients of input and weight by convolution_backward(), each only if `wanted`.
 std::array<torch::Tensor, 2> gradients(const torch::Tensor& grad, const torch::Tensor& x,
                                        const torch::Tensor& weight, int64_t stride, int64_t padding,
                                        std::array<bool, 2> wanted) {
@@ -17,8 +17,8 @@ std::array<torch::Tensor, 2> gradients(const torch::Tensor& grad, const torch::T
   return {of_input, of_weight};
 }
 
-// Tap (i, j) of the weight meets the padded input from row i and column j on, so a window of the
-// weight has the gradient of a smaller convolution over the input from the window's corner on.
+// Tap (i, j) of the weight meets the padded input from row i and column j on. So the gradient of a
+// window of the weight is that of a smaller convolution over the input from the window's corner on.
 // Windows overlap by a row and a column.
 torch::Tensor weight_gradient(const torch::Tensor& grad, const torch::Tensor& x,
                               const torch::Tensor& weight, int64_t stride) {
@@ -68,7 +68,7 @@ torch::Tensor depthwise_conv(const torch::Tensor& x, const torch::Tensor& weight
   const int64_t kernel = weight.size(2);
   const bool trains = torch::GradMode::is_enabled() && weight.requires_grad();
   if (kernel > kWindow && trains && x.device().is_cpu() && computes_in_bf16(x.device())) {
-    // What autocast would do, outside the function that keeps both for its backward.
+    // As autocast would, but before the function, which saves both for its backward pass.
     return ByWindows::apply(x.to(torch::kBFloat16), weight.to(torch::kBFloat16), stride);
   }
   return torch::conv2d(x, weight, {}, stride, (kernel - 1) / 2, 1, weight.size(0));

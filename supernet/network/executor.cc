@@ -28,7 +28,7 @@ torch::Tensor activate(const torch::Tensor& x, Activation activation) {
   return x;
 }
 
-// Whole images of an add's branch, single features of a linear layer's input.
+// Drops whole images of an add's branch, or single features of a linear layer's input.
 torch::Tensor dropped(const torch::Tensor& x, const Op& op, uint64_t seed) {
   std::vector<int64_t> shape(size_t(x.dim()), 1);
   shape[0] = x.size(0);
@@ -43,8 +43,8 @@ torch::Tensor positions_first(const torch::Tensor& x) {
   return x.permute({0, 2, 3, 1}).reshape({x.size(0), x.size(2) * x.size(3), x.size(1)});
 }
 
-// One key head serves all query heads, so queries of every position and head form one matrix
-// [H W heads, key_dim] an image and the scores are a single product (MobileNetV4, appendix G).
+// One key head serves all query heads, so the queries of all positions and heads form one matrix
+// [H W heads, key_dim] per image, and the scores are a single product (MobileNetV4, appendix G).
 torch::Tensor attention_scores(const torch::Tensor& query, const torch::Tensor& key) {
   const int64_t key_dim = key.size(1);
   const auto q = positions_first(query).reshape({query.size(0), -1, key_dim});
@@ -132,7 +132,7 @@ torch::Tensor Executor::run(size_t index, const std::vector<torch::Tensor>& valu
                         epsilon, joins_relu && only_relu_follows_[index]);
     }
     case OpKind::kActivation:
-      if (joins_relu && only_relu_follows_[size_t(op.inputs[0])]) return x;  // the norm did it
+      if (joins_relu && only_relu_follows_[size_t(op.inputs[0])]) return x;  // applied already
       return activate(x, op.activation);
     case OpKind::kSoftmax:
       return torch::softmax(x, -1);
@@ -158,7 +158,7 @@ torch::Tensor Executor::run(size_t index, const std::vector<torch::Tensor>& valu
     case OpKind::kAttentionMix:
       return attention_mix(x, values[op.inputs[1]], op.output);
   }
-  throw std::logic_error("the executor does not run " + op.name);
+  throw std::logic_error("the executor cannot run " + op.name);
 }
 
 }  // namespace ridgewalk

@@ -1,4 +1,4 @@
-// Runs a graph over parameters: with slices of shared weights or with weights of its own.
+// Runs a graph with slices of shared weights or with weights of its own.
 #pragma once
 
 #include <cstdint>
@@ -14,13 +14,13 @@ namespace ridgewalk {
 
 // What batch norm normalises with.
 enum class NormMode {
-  kBatch,     // this batch's statistics, nothing kept: during search, in training and evaluation
-              // alike, as TuNAS does
-  kTraining,  // this batch's statistics, and running ones are updated
+  kBatch,     // this batch's statistics, nothing kept: during a search, both in training and in
+              // evaluation, as in TuNAS
+  kTraining,  // this batch's statistics, updating the running ones
   kRunning,   // running statistics: inference
 };
 
-// A graph bound to slices of a store: every parameter is looked up once, here.
+// A graph bound to slices of a store, so that every parameter is looked up only once.
 class Executor {
  public:
   // Throws std::out_of_range when the store lacks a parameter. Keeps the graph; the store must
@@ -28,10 +28,10 @@ class Executor {
   Executor(Graph graph, ParameterStore& store);
 
   // images [N, C, H, W] -> logits [N, classes]. Runs in the images' memory format (channels_last is
-  // the fast one). `drop_seed` draws what kTraining drops (Op::drop); 0 drops nothing.
+  // the fast one). `drop_seed` seeds what kTraining drops (Op::drop); 0 drops nothing.
   torch::Tensor forward(const torch::Tensor& images, NormMode mode, uint64_t drop_seed = 0) const;
 
-  // Called with each op's output as a forward pass makes it.
+  // `observer` is called with every op's output during a forward pass.
   using Observer = std::function<void(const Op&, const torch::Tensor&)>;
   void observe(Observer observer) { observer_ = std::move(observer); }
 
@@ -42,9 +42,9 @@ class Executor {
                     uint64_t drop_seed) const;
 
   Graph graph_;
-  std::vector<std::vector<torch::Tensor>> parameters_;  // one list an op
-  std::vector<std::vector<int>> last_used_by_;          // values that no later op reads
-  std::vector<bool> only_relu_follows_;                 // of norms: batch_norm() does both
+  std::vector<std::vector<torch::Tensor>> parameters_;  // one list per op
+  std::vector<std::vector<int>> last_used_by_;          // by op: the values that no later op reads
+  std::vector<bool> only_relu_follows_;  // by op: a norm that is read by one ReLU alone
   Observer observer_;
 };
 

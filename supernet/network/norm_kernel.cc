@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-// Compiled for the vectors of several CPUs; the program takes the widest that its machine has. By
-// level: a name like skylake-avx512 means Intel's alone.
+// Compiled for the vectors of several CPUs; the program picks the widest that its machine has.
+// Clones are named by level, because a name like skylake-avx512 matches only Intel's CPUs.
 #if defined(__x86_64__) && defined(__GNUC__) && __GNUC__ >= 12 && !defined(__clang__) && \
     !defined(__SANITIZE_ADDRESS__)
 #define RIDGEWALK_EACH_CPU \
@@ -16,20 +16,20 @@
 namespace ridgewalk {
 namespace {
 
-constexpr int64_t kTile = 64;  // channels whose sums stay in registers or in the first cache
+constexpr int64_t kTile = 64;  // channels whose sums stay in registers or in the L1 cache
 constexpr int64_t kRun = 64;   // rows that are added up in fp32
 
 RIDGEWALK_INLINE void store(float x, float& to) { to = x; }
-// To the nearest, the even one of two; infinities and quiet NaN, which rounding up would change, as
-// they are.
+// Rounds to nearest, ties to even. Infinities and NaN, which rounding up would change, are
+// truncated.
 RIDGEWALK_INLINE void store(float x, Bf16& to) {
   const auto bits = std::bit_cast<uint32_t>(x);
   const uint32_t up = (bits & 0x7f800000) == 0x7f800000 ? 0 : 0x7fff + ((bits >> 16) & 1);
   to.bits = uint16_t((bits + up) >> 16);
 }
 
-// Adds to `sums` and `others` what add(element, channel, width, sum, other) adds to those of
-// `width` channels, for each row.
+// For every row and every tile of `width` channels, add(element, channel, width, sum, other) adds
+// to the tile's sums, which are in turn added to `sums` and `others`.
 template <class Add>
 RIDGEWALK_INLINE void add_pairs(int64_t first, int64_t last, int64_t channels, double* sums,
                                 double* others, Add add) {

@@ -14,7 +14,7 @@ namespace {
 constexpr std::pair<std::string_view, Initialization> kInitializations[] = {
     {"residual", Initialization::kResidual}, {"released", Initialization::kReleased}};
 
-// FNV-1a: the same on every machine, unlike std::hash.
+// FNV-1a, which is the same on every machine, unlike std::hash.
 uint64_t hash_of(const std::string& text) {
   uint64_t hash = 14695981039346656037ull;
   for (unsigned char c : text) hash = (hash ^ c) * 1099511628211ull;
@@ -171,7 +171,7 @@ torch::Tensor ParameterStore::slice(const std::string& name, const std::vector<i
   const Parameter& parameter = parameters_[place.index];
   for (size_t d = 0; d < parameter.shape.size(); ++d) {
     if (d >= shape.size() || shape[d] > parameter.shape[d]) {
-      throw std::out_of_range("parameter " + name + " is smaller than asked for");
+      throw std::out_of_range("parameter " + name + " is smaller than the slice asked for");
     }
   }
   torch::Tensor leaf = prefix(full(name), shape).detach();

@@ -14,43 +14,44 @@
 
 namespace ridgewalk {
 
-// Where layer scales start; all else is timm's.
+// The initial values of layer scales; everything else is initialised as in timm.
 //   kResidual: at the architecture's value where the branch is added to a skip, at 1 elsewhere. A
-//     layer scale is made to start a residual block near the identity (arXiv 2103.17239, section
-//     2); without a skip it starts the network near zero.
-//   kReleased: at the architecture's value everywhere, as timm and TF-models do. A fresh hybrid is
+//     layer scale is meant to start a residual block near the identity (arXiv 2103.17239, section
+//     2); without a skip it would start the network near zero.
+//   kReleased: at the architecture's value everywhere, as in timm and TF-models. A fresh hybrid is
 //     then numerically dead in evaluation mode (experiments/results/hybrid-init.md).
 enum class Initialization { kResidual, kReleased };
 Initialization parse_initialization(const std::string& name);  // throws Error
 
-// All parameters stand in one flat tensor, all gradients in another:
+// All parameters lie in one flat tensor, all gradients in another:
 //
 //   values  [ conv and linear weights | norms, biases, layer scales | running statistics ]
 //   grads   [ conv and linear weights | norms, biases, layer scales ]
 //             0 .. decayed()            .. learned()                  .. values().numel()
 //
-// so an optimiser is a few passes over memory, weight decay is a range, and a checkpoint is a few
-// tensors. A network reads prefix slices of it: the first channels of the full shape.
+// so an optimiser step is a few passes over memory, weight decay covers a range, and a checkpoint
+// is a few tensors. A network reads prefix slices of it: the first channels of the full shape.
 class ParameterStore {
  public:
-  // Exactly the parameters of one network.
+  // The parameters of one network, in their exact shapes.
   explicit ParameterStore(const Graph& graph, torch::Device device = torch::kCPU);
-  // One tensor a name, as large as any architecture of the space needs it (shared naming).
+  // One tensor per name, as large as the largest architecture of the space needs it (shared
+  // naming).
   explicit ParameterStore(const SearchSpace& space, torch::Device device = torch::kCPU);
 
-  // Initialises as timm does: convolutions N(0, sqrt(2 / fan_out)), attention's uniform by Xavier,
-  // the classifier uniform within 1 / sqrt(classes), norms 1 and 0. Each tensor has a random stream
-  // of its own, so shared and stand-alone weights of a name agree.
+  // Initialises as timm does: convolutions N(0, sqrt(2 / fan_out)), attention Xavier uniform, the
+  // classifier uniform within 1 / sqrt(classes), norms 1 and 0. Each tensor has its own random
+  // stream, determined by seed and name.
   void initialize(uint64_t seed, Initialization initialization = Initialization::kResidual);
 
   // The first shape[i] entries of each dimension: a view of values() and a leaf of autograd. Throws
-  // std::out_of_range for a name that is not there or a larger shape.
+  // std::out_of_range for an unknown name or a larger shape.
   torch::Tensor slice(const std::string& name, const std::vector<int64_t>& shape);
-  // Adds what backward passes left in the slices to grads().
+  // Adds the gradients that backward passes left in the slices to grads().
   void collect_gradients();
 
   torch::Tensor values() const { return values_; }
-  torch::Tensor grads();  // there from the first call on
+  torch::Tensor grads();  // allocated by the first call
   int64_t decayed() const { return decayed_; }
   int64_t learned() const { return learned_; }
 
@@ -58,7 +59,7 @@ class ParameterStore {
   const std::vector<Parameter>& parameters() const { return parameters_; }
   torch::Tensor full(const std::string& name) const;
 
-  // Copies what both have under one name, the common prefix of each dimension.
+  // For every name that both have, copies the common prefix of each dimension.
   void copy_common(const ParameterStore& other);
 
  private:
@@ -81,8 +82,8 @@ class ParameterStore {
   int64_t decayed_ = 0, learned_ = 0;
 };
 
-// Share of the learned parameters of a space that every UIB instantiation has in common: all but
-// the depthwise convolutions and their norms (MobileNetV4, section 4: "more than 95 %").
+// The share of a space's learned parameters that all UIB instantiations have in common: all but the
+// depthwise convolutions and their norms (MobileNetV4, section 4: "more than 95 %").
 double share_in_common(const SearchSpace& space);
 
 }  // namespace ridgewalk

@@ -1,4 +1,4 @@
-// bf16 or fp32, where the machine is asked.
+// bf16 or fp32, also by what the machine supports.
 #pragma once
 
 #include <optional>
@@ -12,11 +12,11 @@ enum class Precision { kFp32, kBf16 };
 std::string_view to_string(Precision precision);
 
 // "fp32", "bf16", or "auto": bf16 where the CPU multiplies it in hardware (AVX512-BF16, AMX, Arm
-// BF16) or on a GPU, fp32 elsewhere. Throws Error for another name.
+// BF16) or on a GPU, fp32 elsewhere. Throws Error for any other name.
 Precision precision_named(std::string_view name, torch::Device device);
 
-// Runs convolutions, linear layers and attention products in bf16 while it lives (autocast);
-// weights, norms' statistics and gradients of weights stay fp32. For fp32 it does nothing.
+// While it lives, convolutions, linear layers and attention products run in bf16 (autocast);
+// weights, their gradients and the statistics of norms stay fp32. For fp32 it does nothing.
 class Autocast {
  public:
   Autocast(Precision precision, torch::Device device);
@@ -29,7 +29,7 @@ class Autocast {
   bool active_;
 };
 
-// Whether an Autocast to bf16 lives.
+// Whether an Autocast to bf16 is alive.
 bool computes_in_bf16(torch::Device device);
 
 }  // namespace ridgewalk

@@ -143,30 +143,30 @@ uint64_t hash_of(const ImageSet& set) {
   return hash;
 }
 
-Teacher::Teacher(const TeacherOptions& options, const Dataset& data, const Machine& machine)
+Teacher::Teacher(const TeacherOptions& options, const Dataset& data, const Compute& compute)
     : name_(options.architecture.name),
       weights_(options.weights),
-      machine_(machine),
+      compute_(compute),
       network_(load_network(options.weights, lower(for_data(options.architecture, data)),
-                            machine.device)),
+                            compute.device)),
       executor_(network_.graph, network_.parameters) {}
 
 torch::Tensor Teacher::soft_labels(const torch::Tensor& images, double temperature) const {
   torch::NoGradGuard no_grad;
-  const Autocast autocast(machine_.precision, machine_.device);
+  const Autocast autocast(compute_.precision, compute_.device);
   const auto logits =
-      executor_.forward(fit(images, network_.graph, machine_.device), NormMode::kRunning);
+      executor_.forward(network_input(images, network_.graph, compute_.device), NormMode::kRunning);
   return torch::softmax(logits.to(torch::kFloat) / temperature, 1).cpu();
 }
 
 Accuracy Teacher::evaluate(const Dataset& data, const ImageSet& set) const {
-  return ridgewalk::evaluate(executor_, data, set, NormMode::kRunning, machine_, 500);
+  return ridgewalk::evaluate(executor_, data, set, NormMode::kRunning, compute_, 500);
 }
 
 uint64_t Teacher::hash() const {
   uint64_t hash = hash_of(network_.parameters.values().cpu());
   for (int number : {network_.graph.ops[0].output.height, network_.graph.ops[0].output.width,
-                     int(machine_.device.type()), int(machine_.precision), at::get_num_threads()}) {
+                     int(compute_.device.type()), int(compute_.precision), at::get_num_threads()}) {
     hash = mix(hash, uint64_t(number));
   }
   return hash;
@@ -250,7 +250,7 @@ DistilledLabels distill(const Teacher& teacher, const Dataset& data, const Disti
   };
   Loader loader(
       data, data.train, options.augmentation, draws_of,
-      teacher.machine().loader_threads.value_or(loader_threads(data.train, options.augmentation)));
+      teacher.compute().loader_threads.value_or(loader_threads(data.train, options.augmentation)));
   for (int64_t replica = done; replica < options.replicas; ++replica) {
     if (replica > done) progress.replica_done(first_replicas(labels, replica));
     for (int64_t number = 0; number < batches; ++number) {

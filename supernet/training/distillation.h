@@ -24,20 +24,20 @@ struct TeacherOptions {
 class Teacher {
  public:
   // Throws Error when the weights are not the architecture's.
-  Teacher(const TeacherOptions& options, const Dataset& data, const Machine& machine);
+  Teacher(const TeacherOptions& options, const Dataset& data, const Compute& compute);
 
   // softmax(logits / temperature) of a batch's images: float [N, classes] on the CPU.
   torch::Tensor soft_labels(const torch::Tensor& images, double temperature = 1) const;
   Accuracy evaluate(const Dataset& data, const ImageSet& set) const;
   const std::string& name() const { return name_; }
   const std::string& weights() const { return weights_; }
-  const Machine& machine() const { return machine_; }
+  const Compute& compute() const { return compute_; }
   // Of all that its labels depend on beside the images: values, resolution, precision, threads.
   uint64_t hash() const;
 
  private:
   std::string name_, weights_;
-  Machine machine_;
+  Compute compute_;
   Network network_;
   Executor executor_;
 };

@@ -4,7 +4,7 @@
 
 namespace ridgewalk {
 
-torch::Tensor fit(const torch::Tensor& images, const Graph& graph, torch::Device device) {
+torch::Tensor network_input(const torch::Tensor& images, const Graph& graph, torch::Device device) {
   torch::Tensor x = images.to(device);
   const Shape& input = graph.ops[0].output;
   if (x.size(2) == input.height && x.size(3) == input.width) return x;
@@ -21,9 +21,9 @@ torch::Tensor classification_loss(const torch::Tensor& logits, const Batch& batc
 }
 
 Accuracy evaluate(const Executor& network, const Dataset& data, const ImageSet& set, NormMode mode,
-                  const Machine& machine, int64_t batch_size, int64_t most) {
+                  const Compute& compute, int64_t batch_size, int64_t most) {
   torch::NoGradGuard no_grad;
-  const Autocast autocast(machine.precision, machine.device);
+  const Autocast autocast(compute.precision, compute.device);
   const int64_t classes = network.graph().ops.back().output.channels;
   // Batches as equal as can be: a short last one would have statistics of its own.
   const int64_t count = std::min(set.size(), most);
@@ -35,7 +35,7 @@ Accuracy evaluate(const Executor& network, const Dataset& data, const ImageSet& 
       indices.push_back(n * set.size() / count);
     }
     const Batch batch = make_batch(data, set, draws(indices, 0), {});
-    const auto images = fit(batch.images, network.graph(), machine.device);
+    const auto images = network_input(batch.images, network.graph(), compute.device);
     const auto logits = network.forward(images, mode).to(torch::kFloat).cpu();
     const auto ranked = std::get<1>(logits.topk(std::min<int64_t>(5, classes), 1));
     const auto hits = ranked.eq(batch.labels.unsqueeze(1));

@@ -17,14 +17,14 @@ struct Accuracy {
 };
 
 // How computations run; everything that takes images takes one.
-struct Machine {
+struct Compute {
   torch::Device device = torch::kCPU;
   Precision precision = Precision::kFp32;
   std::optional<int> loader_threads = {};  // that make batches ahead, if not what fits the data
 };
 
 // Images as the network expects them: on the device, resized when the resolutions differ.
-torch::Tensor fit(const torch::Tensor& images, const Graph& graph, torch::Device device);
+torch::Tensor network_input(const torch::Tensor& images, const Graph& graph, torch::Device device);
 
 // Mean cross-entropy against the batch's soft targets where it has them, else its labels, both
 // smoothed: a share of `label_smoothing` goes to all classes evenly. logits [N, classes].
@@ -34,7 +34,7 @@ torch::Tensor classification_loss(const torch::Tensor& logits, const Batch& batc
 // In order and without augmentation, in batches of at most `batch_size`. With NormMode::kBatch the
 // batch size is part of the answer. Over all images, or `most` of them spread evenly over the set.
 Accuracy evaluate(const Executor& network, const Dataset& data, const ImageSet& set, NormMode mode,
-                  const Machine& machine, int64_t batch_size,
+                  const Compute& compute, int64_t batch_size,
                   int64_t most = std::numeric_limits<int64_t>::max());
 
 }  // namespace ridgewalk

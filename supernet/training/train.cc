@@ -50,11 +50,11 @@ void restore(const NamedTensors& state, const TensorFile& file, const std::strin
 }
 
 Trainer::Trainer(const Architecture& architecture, const Dataset& data, const TrainOptions& options,
-                 const Machine& machine)
+                 const Compute& compute)
     : data_(data),
       options_(options),
-      machine_(machine),
-      parameters_(graph_for(architecture, data, options), machine.device),
+      compute_(compute),
+      parameters_(graph_for(architecture, data, options), compute.device),
       network_(graph_for(architecture, data, options), parameters_),
       optimizer_(parameters_, options.optimizer),
       batches_(data,
@@ -64,14 +64,14 @@ Trainer::Trainer(const Architecture& architecture, const Dataset& data, const Tr
                 .distillation = options.distillation,
                 .order_seed = mix(options.seed, 1),
                 .draw_seed = mix(options.seed, 3)},
-               machine),
+               compute),
       steps_(int(batches_.per_epoch()) * options.epochs) {
   parameters_.initialize(mix(options.seed, 2), options.initialization);
   if (!options.initial_weights.empty()) {
     load_weights(options.initial_weights, parameters_, options.reset_head);
   }
   if (options.ema > 0) {
-    average_.emplace(network_.graph(), machine.device);
+    average_.emplace(network_.graph(), compute.device);
     average_->copy_common(parameters_);
     averaged_network_.emplace(network_.graph(), *average_);
   }
@@ -81,8 +81,8 @@ double Trainer::advance() {
   const Batch batch = batches_.batch(step_);
   torch::Tensor loss;
   {
-    const Autocast autocast(machine_.precision, machine_.device);
-    const auto images = fit(batch.images, network_.graph(), machine_.device);
+    const Autocast autocast(compute_.precision, compute_.device);
+    const auto images = network_input(batch.images, network_.graph(), compute_.device);
     const auto logits =
         network_.forward(images, NormMode::kTraining, mix(mix(options_.seed, 4), uint64_t(step_)));
     loss = classification_loss(logits, batch, batches_.label_smoothing());
@@ -101,7 +101,7 @@ double Trainer::advance() {
 
 Accuracy Trainer::evaluate(const ImageSet& set, int64_t most) const {
   return ridgewalk::evaluate(averaged_network_ ? *averaged_network_ : network_, data_, set,
-                             NormMode::kRunning, machine_, kEvaluationBatch, most);
+                             NormMode::kRunning, compute_, kEvaluationBatch, most);
 }
 
 NamedTensors Trainer::state() const {

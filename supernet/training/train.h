@@ -44,7 +44,7 @@ class Trainer {
   // Throws Error when the architecture's channels or classes are not the data's, the initial
   // weights are not the architecture's, or the distillation is not of these data.
   Trainer(const Architecture& architecture, const Dataset& data, const TrainOptions& options,
-          const Machine& machine);
+          const Compute& compute);
 
   int step() const { return step_; }
   int steps() const { return steps_; }
@@ -66,7 +66,7 @@ class Trainer {
  private:
   const Dataset& data_;
   TrainOptions options_;
-  Machine machine_;
+  Compute compute_;
   ParameterStore parameters_;
   Executor network_;
   std::optional<ParameterStore> average_;

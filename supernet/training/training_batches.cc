@@ -22,17 +22,17 @@ DrawBatch draws_of(const BatchOptions& options, BatchOrder order) {
 }  // namespace
 
 TrainingBatches::TrainingBatches(const Dataset& data, const BatchOptions& options,
-                                 const Machine& machine)
+                                 const Compute& compute)
     : data_(data),
       options_(options),
       per_epoch_(
           BatchOrder(data.train.size(), options.size, options.order_seed).batches_per_epoch()),
       draws_(draws_of(options, {data.train.size(), options.size, options.order_seed})),
       loader_(data, data.train, options.augmentation, draws_,
-              machine.loader_threads.value_or(loader_threads(data.train, options.augmentation))) {
+              compute.loader_threads.value_or(loader_threads(data.train, options.augmentation))) {
   const Distillation& distillation = options.distillation;
   if (distillation.labels) require_same_split(*distillation.labels, data);
-  if (distillation.teacher) teacher_.emplace(*distillation.teacher, data, machine);
+  if (distillation.teacher) teacher_.emplace(*distillation.teacher, data, compute);
 }
 
 void TrainingBatches::set_targets(Batch& batch, std::span<const Draw> draws, int64_t number) const {

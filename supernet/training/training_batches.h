@@ -23,7 +23,7 @@ struct BatchOptions {
 class TrainingBatches {
  public:
   // Throws Error when labels or teacher are not for these data.
-  TrainingBatches(const Dataset& data, const BatchOptions& options, const Machine& machine);
+  TrainingBatches(const Dataset& data, const BatchOptions& options, const Compute& compute);
 
   Batch batch(int64_t number);
   int64_t per_epoch() const { return per_epoch_; }

@@ -1,4 +1,4 @@
-// Fits of a table of thousands of networks.
+// Fits to a table of thousands of networks.
 #include <benchmark/benchmark.h>
 
 #include "roofline/fit.h"
@@ -27,7 +27,8 @@ void read_networks(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(random_table(int(state.range(0))));
 }
 
-// All that `ridgewalk fit` computes of a table; the argument is 1 for every term.
+// Everything that `ridgewalk fit` computes from a table of as many networks as the first argument
+// says; with every term if the second is 1.
 void fit_table(benchmark::State& state) {
   const std::vector<Measured> networks = random_table(int(state.range(0)));
   const bool all = state.range(1) != 0;

@@ -123,7 +123,7 @@ BENCHMARK_CAPTURE(load, jpeg_500x375_crop_224_rand_augment, jpeg_folder(), kCrop
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 
-// By eighths of the image's size.
+// At one eighth to eight eighths of the image's size.
 void decode(benchmark::State& state) {
   const std::string bytes = photograph(1);
   for (auto _ : state) benchmark::DoNotOptimize(decode_image(bytes, int(state.range(0))));

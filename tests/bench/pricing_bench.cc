@@ -1,4 +1,4 @@
-// Architectures priced per second: by the table and by lowering each of them.
+// Architectures priced per second, by the table and by lowering each one.
 #include <benchmark/benchmark.h>
 
 #include "roofline/cost_table.h"

@@ -1,5 +1,5 @@
-// node runtime_bench.mjs RIDGEWALK [ARCH@PIXELS...]: `ridgewalk bench` beside ONNX Runtime, fp32, one
-// image, one thread. They take turns, so that what else the machine does hits both alike. Needs
+// node runtime_bench.mjs RIDGEWALK [ARCH@PIXELS...]: `ridgewalk bench` against ONNX Runtime, fp32, one
+// image, one thread. They take turns, so that other load on the machine affects both alike. Needs
 // onnxruntime-node in a node_modules beside it: the test onnx.install puts both in the build folder.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import ort from 'onnxruntime-node';
 
 const rounds = 9;
-const seconds = 0.3; // of runs of each in a round
+const seconds = 0.3; // of runs per round, for each of the two
 const [program, ...words] = process.argv.slice(2);
 const networks = words.length > 0 ? words
   : ['mnv4-conv-small@224', 'mnv4-conv-medium@256', 'mnv4-hybrid-medium@256'];
@@ -32,7 +32,7 @@ function ourMilliseconds(architecture) {
   return JSON.parse(ridgewalk('bench', ...architecture, ...args)).latency_ms;
 }
 
-console.log(`${'network'.padEnd(26)} ridgewalk ms  ONNX Runtime ms  ratio  (of each round: least, most)`);
+console.log(`${'network'.padEnd(26)} ridgewalk ms  ONNX Runtime ms  ratio  (min, max of the rounds)`);
 const folder = mkdtempSync(join(tmpdir(), 'ridgewalk-bench-'));
 try {
   for (const network of networks) {

@@ -1,5 +1,5 @@
-// The supernet's step: narrow against wide samples, fp32 against bf16, and what of a search step is
-// not training: slicing, controller and cost table.
+// A step of the supernet: narrow and wide samples, fp32 and bf16, and how much of a search step is
+// not training but slicing, controller and cost table.
 #include <benchmark/benchmark.h>
 
 #include "experiments/run/supernet_weights.h"
@@ -19,7 +19,7 @@ const SearchSpace& space() {
   return space;
 }
 
-// Random pixels: a step's time does not depend on what they show.
+// Random pixels: the time of a step does not depend on them.
 const Dataset& images() {
   static const Dataset data = [] {
     at::set_num_threads(kThreads);
@@ -82,8 +82,8 @@ BENCHMARK_CAPTURE(train_sample, widest_bf16, true, Precision::kBf16)
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 
-// A whole step of search after the controller's delay: four architectures, priced at so many ridge
-// points each, one update.
+// A whole search step after the controller's delay: four architectures, each priced at the given
+// number of ridge points, and one update.
 void search_step(benchmark::State& state) {
   Supernet net = supernet(precision_named("auto", torch::kCPU));
   SupernetWeights weights(net);
@@ -116,7 +116,7 @@ BENCHMARK(search_step)
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 
-// Forward and backward of a 5x5 depthwise convolution in bf16, as LibTorch has it and as ours.
+// Forward and backward of a 5x5 depthwise convolution in bf16: LibTorch's and ours.
 void depthwise_5x5(benchmark::State& state, bool own) {
   const int64_t channels = 192, stride = state.range(1);
   const auto x = torch::randn({kBatch, channels, state.range(0), state.range(0)})
@@ -139,7 +139,7 @@ void depthwise_5x5_shapes(benchmark::internal::Benchmark* bench) {
 BENCHMARK_CAPTURE(depthwise_5x5, libtorch, false)->Apply(depthwise_5x5_shapes);
 BENCHMARK_CAPTURE(depthwise_5x5, ridgewalk, true)->Apply(depthwise_5x5_shapes);
 
-// Forward and backward of batch norm and ReLU in bf16, as LibTorch has them and as ours.
+// Forward and backward of batch norm and ReLU in bf16: LibTorch's and ours.
 void norm_relu(benchmark::State& state, bool own) {
   const int64_t channels = state.range(0), size = state.range(1);
   const auto x = torch::randn({kBatch, channels, size, size})

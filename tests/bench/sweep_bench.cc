@@ -16,7 +16,7 @@ std::vector<Architecture> catalog() {
   return list;
 }
 
-// From architectures to latencies at as many ridge points as the argument says.
+// From architectures to latencies; the argument is the number of ridge points.
 void sweep_catalog(benchmark::State& state) {
   const std::vector<Architecture> architectures = catalog();
   const std::vector<MacsPerByte> points = ridge_points(0, 500, int(state.range(0)));
@@ -29,7 +29,7 @@ void sweep_catalog(benchmark::State& state) {
   state.counters["networks"] = double(architectures.size());
 }
 
-// From costs to exact curves, the swap points of every pair and the Pareto front.
+// From costs to exact curves, the swap points of every pair, and the Pareto front.
 void swaps_and_fronts_of_catalog(benchmark::State& state) {
   std::vector<std::vector<OpCost>> costs;
   std::vector<double> accuracies;

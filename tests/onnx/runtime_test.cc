@@ -1,4 +1,4 @@
-// Every network of the catalogue, exported and run by ONNX Runtime, against the executor.
+// Every network of the catalogue, exported and run by ONNX Runtime, compared with the executor.
 #include <unistd.h>
 
 #include <algorithm>
@@ -35,7 +35,7 @@ class Runtime : public testing::TestWithParam<std::string> {
   }
   void TearDown() override { fs::remove_all(folder_); }
 
-  // Logits that ONNX Runtime gives for the file model.onnx.
+  // ONNX Runtime's logits for model.onnx.
   torch::Tensor run(const torch::Tensor& images, const torch::Tensor& like) {
     write_floats(folder_ / "input", images);
     std::string command = "node '" RIDGEWALK_ONNX_RUNNER "'";
@@ -47,7 +47,7 @@ class Runtime : public testing::TestWithParam<std::string> {
     torch::Tensor logits = torch::zeros(like.sizes());
     std::ifstream stream(folder_ / "output", std::ios::binary);
     stream.read(static_cast<char*>(logits.data_ptr()), std::streamsize(logits.nbytes()));
-    EXPECT_TRUE(stream && stream.peek() == EOF) << "logits of another size";
+    EXPECT_TRUE(stream && stream.peek() == EOF) << "the logits have another size";
     return logits;
   }
 

@@ -1,11 +1,11 @@
-// Drives a headless Chromium over two pipes, with Node alone.
+// Drives a headless Chromium over two pipes, without any npm package.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-// A page of a browser of its own. `events` collects what must not happen: uncaught errors, what the
-// console was told, requests of anything but the file itself.
+// Opens a page in a browser of its own. `events` collects what must not happen: uncaught errors, console
+// messages, requests for anything but the file itself.
 export async function open(url, { width = 1280, height = 900, dark = false, phone = false } = {}) {
   const profile = mkdtempSync(join(tmpdir(), 'ridgewalk-browser-'));
   const browser = spawn('chromium', ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage',
@@ -29,7 +29,7 @@ export async function open(url, { width = 1280, height = 900, dark = false, phon
     }
   });
   browser.on('error', (error) => waiting.forEach(({ reject }) => reject(error)));
-  browser.on('exit', () => waiting.forEach(({ reject }) => reject(new Error('chromium ended'))));
+  browser.on('exit', () => waiting.forEach(({ reject }) => reject(new Error('chromium exited'))));
   const send = (method, params = {}) => new Promise((resolve, reject) => {
     waiting.set(++last, { resolve, reject });
     browser.stdio[3].write(JSON.stringify({ id: last, method, params, sessionId: session }) + '\0');
@@ -61,7 +61,7 @@ export async function open(url, { width = 1280, height = 900, dark = false, phon
   return {
     events,
     evaluate,
-    // Two frames: what waits for one has been drawn.
+    // Two frames, so that whatever waits for the next one has been drawn.
     settle: () => evaluate('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))'),
     press: async (key) => {
       for (const type of ['keyDown', 'keyUp']) await send('Input.dispatchKeyEvent', { type, key, code: key, windowsVirtualKeyCode: { ArrowRight: 39, ArrowDown: 40, ArrowLeft: 37, Home: 36, End: 35, Enter: 13, Tab: 9 }[key], text: key === 'Enter' && type === 'keyDown' ? '\r' : undefined });

@@ -1,4 +1,4 @@
-// The reports of rank, compare and front in a browser, and those of many networks.
+// The reports of rank, compare and front in a browser, and a report of many networks.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -119,12 +119,12 @@ test('ways to a network', async () => {
 });
 
 test('networks of several targets, priced at the ridge points of all', async () => {
-  const { abroad } = data.homes;
-  assert.deepEqual(abroad.map((home) => home.home), ['low', 'range']);
-  const rows = await cells(pages.homes, 'abroad');
+  const { homes } = data.homes;
+  assert.deepEqual(homes.map((home) => home.home), ['low', 'range']);
+  const rows = await cells(pages.homes, 'homes');
   const text = ({ mean, high }, scale, digits) => `${(scale * mean).toFixed(digits)} ± ${(scale * (high - mean)).toFixed(digits)}`;
-  assert.deepEqual(rows, abroad.map((home) => [home.home, 'one-stage', '2', text(home.test_top1, 100, 2), ...home.relative_latency.map((one) => text(one, 1, 3)), text(home.worst, 1, 3)]));
-  for (const { relative_latency, worst } of abroad) {
+  assert.deepEqual(rows, homes.map((home) => [home.home, 'one-stage', '2', text(home.test_top1, 100, 2), ...home.relative_latency.map((one) => text(one, 1, 3)), text(home.worst, 1, 3)]));
+  for (const { relative_latency, worst } of homes) {
     for (const { mean } of relative_latency) assert.ok(mean <= worst.mean + 1e-9);
   }
 });
@@ -190,7 +190,7 @@ test('a report of 48 networks names those on the front, and draws the curves cho
   await page.close();
 });
 
-// What each of the three sections makes of its data with one part of them replaced, at any depth.
+// Renders a section over and over, each time with one part of its data, at any depth, replaced.
 const hostile = `(async (key, section) => {
   const evil = [0, -1, 1e308, '', '<img src=x onerror="console.error(1)">', [], [null], ['x'], {}, { toString: 1 }];
   const whole = JSON.stringify(data[key]);
@@ -231,12 +231,12 @@ const hostile = `(async (key, section) => {
   return { tried, failures: failures.slice(0, 5) };
 })`;
 
-for (const [name, key, section] of [['ranking', 'ranking', 'rankingSection'], ['ways', 'comparison', 'comparisonSection'], ['front', 'fronts', 'frontsSection'], ['homes', 'abroad', 'abroadSection']]) {
+for (const [name, key, section] of [['ranking', 'ranking', 'rankingSection'], ['ways', 'comparison', 'comparisonSection'], ['front', 'fronts', 'frontsSection'], ['homes', 'homes', 'homesSection']]) {
   test(`hostile and partial data: ${name}`, async () => {
     const page = await open(`file://${folder}/${name}/report.html`);
     const { tried, failures } = await page.evaluate(`${hostile}('${key}', ${section})`);
     const { events } = page;
-    await page.close();  // first: a browser left open keeps the test from ending
+    await page.close();  // before any assertion: an open browser keeps the test from ending
     assert.ok(tried > 40, `only ${tried} places`);
     assert.deepEqual(failures, []);
     assert.deepEqual(events, []);
@@ -245,7 +245,7 @@ for (const [name, key, section] of [['ranking', 'ranking', 'rankingSection'], ['
   test(`a page with nothing but its data: ${name}`, async () => {
     const page = await open(rewritten(name, `bare-${name}`, { [key]: data[name][key] }));
     await page.settle();
-    assert.equal(await page.evaluate(`document.querySelectorAll('h2').length`), 2);  // and the terms
+    assert.equal(await page.evaluate(`document.querySelectorAll('h2').length`), 2);  // the other one: the glossary
     assert.deepEqual(page.events, []);
     await page.close();
   });
@@ -257,7 +257,7 @@ for (const [name, key, section] of [['ranking', 'ranking', 'rankingSection'], ['
       await phone.evaluate(`document.querySelectorAll('details').forEach((one) => { one.open = true; })`);
       await phone.settle();
       assert.equal(await phone.evaluate('document.documentElement.scrollWidth'), 360);
-      // Every text of the section against the page's ground: at least 4.5 to 1.
+      // The contrast of every text with the page's background is at least 4.5 to 1.
       const faint = await phone.evaluate(`(() => {
         const light = (color) => { const part = color.match(/[\\d.]+/g).slice(0, 3).map((one) => one / 255).map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
           return 0.2126 * part[0] + 0.7152 * part[1] + 0.0722 * part[2]; };

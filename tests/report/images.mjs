@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-// Images of one grey a class.
+// Images of a single grey level per class.
 export function writeImages(folder, name, count) {
   const big = (...values) => Buffer.concat(values.map((value) => { const word = Buffer.alloc(4); word.writeUInt32BE(value); return word; }));
   const classes = Array.from({ length: count }, (_, i) => i % 10);

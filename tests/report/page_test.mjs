@@ -1,4 +1,4 @@
-// The report in a browser, held against sweep.json.
+// The report in a browser, compared with sweep.json.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';

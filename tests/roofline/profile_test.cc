@@ -77,6 +77,14 @@ TEST(Profile, PredictsWithTheEffectiveRidgePoint) {
   EXPECT_EQ(profile.datasheet_ridge_point(DataType::kInt8)->value, 18);
 }
 
+// As editors on Windows save it: a byte order mark, and lines that end in CRLF.
+TEST(Profile, MayHaveAByteOrderMarkAndCrlf) {
+  const Profile profile = profile_from_yaml(
+      "\xEF\xBB\xBFname: machine\r\nridge_point: {value: 18, source: here}\r\n", "p.yaml");
+  EXPECT_EQ(profile.name, "machine");
+  EXPECT_EQ(profile.ridge_point().value, 18);
+}
+
 TEST(LoadProfile, NamesWhatThereIs) {
   EXPECT_THAT(error_of([] { load_profile("pixel-9"); }),
               AllOf(StartsWith("pixel-9: "), HasSubstr("pixel6-cpu"), HasSubstr("macs-only")));

@@ -15,7 +15,8 @@ namespace ridgewalk {
 namespace {
 
 Reward reward_at(const SearchSpace& space, const Decisions& optimum,
-                 std::vector<double> ridge_points = {31.2}, Combine combine = Combine::kSum) {
+                 const std::vector<double>& ridge_points = {31.2},
+                 Combine combine = Combine::kSum) {
   Reward reward{.beta = -0.3, .combine = combine, .targets = {}};
   for (double ridge_point : ridge_points) {
     reward.targets.push_back({std::to_string(ridge_point),
@@ -264,7 +265,7 @@ TEST_P(WholeSearch, FindsThePlantedOptimumInEveryStage) {
   std::mt19937_64 random(uint64_t(GetParam()) + 100);
   std::optional<Architecture> previous;
   for (SearchStage stage : {SearchStage::kCoarse, SearchStage::kFine, SearchStage::kHybrid}) {
-    const SearchSpace own = stage_space(space, stage, previous);
+    const SearchSpace own = searched_space(space, stage, previous);
     const Decisions optimum = sample(own, random);
     FakeWeights weights(own, optimum, {.noise = 0.01, .seed = uint64_t(GetParam())});
     TunasSearch search(own, reward_at(own, optimum), options_of(500, uint64_t(GetParam())));
@@ -290,8 +291,8 @@ TEST(WholeSearch, FindsTheOptimumUnderTwoTargetsByTheWorst) {
 
 TEST(Stages, LaterStagesNeedTheResultBeforeThem) {
   const SearchSpace space = load_search_space("fashion-mnist");
-  EXPECT_THROW(stage_space(space, SearchStage::kFine, std::nullopt), Error);
-  EXPECT_THROW(stage_space(space, SearchStage::kHybrid, std::nullopt), Error);
+  EXPECT_THROW(searched_space(space, SearchStage::kFine, std::nullopt), Error);
+  EXPECT_THROW(searched_space(space, SearchStage::kHybrid, std::nullopt), Error);
 }
 
 }  // namespace

@@ -58,6 +58,11 @@ TEST_F(Program, CalibratesAndPredicts) {
   }
   EXPECT_THAT(read(out + "/measured.csv"),
               HasSubstr("network,macs,predicted_ms,lower_bound,roofline_ms,measured_ms,pass_1_ms"));
+  // `fit` finds its networks, the members among them, beside it.
+  const Outcome fitted =
+      run({"fit", out + "/measured.csv", "--latency", "measured_ms", "--dtype", "fp32", "--json"});
+  ASSERT_EQ(fitted.exit_code, 0) << fitted.err;
+  EXPECT_EQ(json::parse(fitted.out)["networks"].size(), 4u);
   // Other conditions than the profile's are refused, not measured.
   expect_refused(
       {"sweep", "compact-nano", "--measure", "--profile", profile, "--threads", "2", "--out", out},

@@ -38,6 +38,50 @@ TEST_F(Program, MeasuresNetworks) {
   EXPECT_FALSE(two[1].contains("ops"));
 }
 
+// Eleven networks measured twenty times each are eleven networks, of which none is held out while
+// another of its rows is fitted.
+TEST_F(Program, FitsNetworksNotRows) {
+  const std::vector<std::pair<std::string, double>> edgetpu = {
+      {"mobilenet-v2-050", 0.7},       {"mobilenet-v3-large-050", 0.8}, {"mobilenet-v2", 0.9},
+      {"mobilenet-v3-large", 0.9},     {"mnv4-conv-small", 0.7},        {"mobilenet-v1", 0.9},
+      {"mobilenet-v3-large-150", 1.5}, {"mnv4-conv-medium", 1.1},       {"mnv4-hybrid-medium", 2.2},
+      {"mobilenet-v2-150", 1.2}};
+  std::mt19937_64 random(1);
+  std::uniform_real_distribution<double> noise(0.99, 1.01);
+  const auto write_table = [&](const std::string& name, int times) {
+    std::ofstream table(folder_ + "/" + name);
+    table << "\xEF\xBB\xBFnetwork,a_ms\r\n";
+    for (int i = 0; i < times; ++i) {
+      for (const auto& [network, ms] : edgetpu) {
+        table << network << "," << ms * noise(random) << "\r\n";
+      }
+    }
+    return folder_ + "/" + name;
+  };
+  const auto fitted = [&](const std::string& table) {
+    const Outcome outcome = run({"fit", table, "--json"});
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return nlohmann::json::parse(outcome.out);
+  };
+  const auto once = fitted(write_table("once.csv", 1));
+  const auto many = fitted(write_table("many.csv", 20));
+  EXPECT_EQ(many.at("networks").size(), edgetpu.size());
+  EXPECT_FALSE(once.at("ridge_point_is_determined"));
+  EXPECT_FALSE(many.at("ridge_point_is_determined"));
+  EXPECT_NEAR(many.at("held_out").at("roofline").at("mean_error").at("value").get<double>(),
+              once.at("held_out").at("roofline").at("mean_error").at("value").get<double>(), 0.05);
+  EXPECT_THAT(many.at("warnings").dump(), testing::HasSubstr("190 rows measure a network again"));
+  expect_refused({"fit", folder_ + "/once.csv", "--test", folder_ + "/many.csv"},
+                 {"many.csv", "0 of 10 networks that were not fitted"});
+  std::ofstream(folder_ + "/two.csv") << "network,a_ms\nmnv4-conv-small,1\nmobilenet-v2,2\n";
+  expect_refused({"fit", folder_ + "/two.csv"}, {"at least 3 networks", "there are 2"});
+  std::ofstream(folder_ + "/equal.csv")
+      << "network,a_ms\nmnv4-conv-small,1\nmobilenet-v2,1\nmobilenet-v1,1\n";
+  const Outcome equal = run({"fit", folder_ + "/equal.csv"});
+  EXPECT_EQ(equal.exit_code, 0) << equal.err;
+  EXPECT_THAT(equal.out, testing::Not(testing::HasSubstr("nan")));
+}
+
 TEST_F(Program, FitsADeviceAndPredictsWithIt) {
   const std::string table = "experiments/measurements/mobilenetv4-table6.csv";
   const std::string profile = folder_ + "/phone.yaml";

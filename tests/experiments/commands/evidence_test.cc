@@ -140,7 +140,7 @@ TEST_F(Evidence, RankTrainsNetworksAndComparesTwoJudgements) {
   refused_with("epochs", "epoch!", "another recipe; give it by --config: {epoch!: 1, ");
   refused_with("held out", "held in", "not with");
   refused_with("\"top1\": 0", "\"top1\": 7", "not a ranking's trainings");
-  refused_with("name: network-000", "name: ../network-000", "not as a file");
+  refused_with("name: network-000", "name: ../network-000", "cannot name a file");
   refused_with("name: network-001", "name: network-000", "twice");
   expect_refused({"rank", supernet_, "--out", folder_ + "/x", "--trained", out, "--networks", "9"},
                  {"--networks"});

@@ -89,11 +89,11 @@ TEST(MeasuredJson, KeepsWhatAReportReads) {
 TEST(MeasuredCsv, HasOneRowPerNetwork) {
   MeasuredNetworks measured = four_networks();
   measured.networks = {measured.networks[1], measured.networks[2]};
-  EXPECT_EQ(measured_csv(measured),
+  EXPECT_EQ(measured_csv(measured, {"b", "members/c, d.yaml"}),
             "network,macs,predicted_ms,lower_bound,roofline_ms,measured_ms,pass_1_ms,pass_2_ms,"
             "pass_3_ms,pass_4_ms,pass_5_ms\n"
             "b,20000000,17,1,30,20,20,25,20,10,20\n"
-            "\"c, d\",30000000,30.6,0,20,30,30,37.5,30,15,30\n");
+            "\"members/c, d.yaml\",30000000,30.6,0,20,30,30,37.5,30,15,30\n");
 }
 
 TEST(MeasuredTable, SaysWhatAReaderHasToKnow) {

@@ -64,7 +64,8 @@ TEST_F(Config, WhatIsResolvedNeedsNoBase) {
 
 TEST_F(Config, RefusesABaseThatIsNone) {
   EXPECT_THAT(refusal(written("a.yaml", "base: nothing.yaml\n")), HasSubstr("nothing.yaml"));
-  EXPECT_THAT(refusal(written("a.yaml", "base: a.yaml\n")), HasSubstr("a.yaml:1: 'base' goes on"));
+  EXPECT_THAT(refusal(written("a.yaml", "base: a.yaml\n")),
+              HasSubstr("a.yaml:1: 'base' leads through"));
   EXPECT_THAT(refusal(written("a.yaml", "base: [base.yaml]\n")), HasSubstr("a.yaml:1"));
   EXPECT_THAT(refusal(written("a.yaml", "base: base.yaml\nseed: 1\nseed: 2\n")),
               HasSubstr("a.yaml:3: key 'seed' is given twice"));

@@ -1,4 +1,4 @@
-// A run is not gone on with where what it depends on has changed.
+// A run is not resumed where what it depends on has changed.
 #include "experiments/run/fingerprint.h"
 
 #include <gtest/gtest.h>
@@ -6,24 +6,58 @@
 namespace ridgewalk {
 namespace {
 
-TEST(Fingerprint, KnowsTheRidgePointsOfATarget) {
-  const Target target{.name = "a", .ridge_points = {{5}}, .latency = {{1e6}}};
-  Target moved = target;
-  moved.ridge_points = {{6}};
-  Target renamed = target;
-  renamed.name = "b";
-  EXPECT_NE(fingerprint_of(Reward{.targets = {target}}),
-            fingerprint_of(Reward{.targets = {moved}}));
-  EXPECT_EQ(fingerprint_of(Reward{.targets = {target}}),
-            fingerprint_of(Reward{.targets = {renamed}}));
+class Fingerprint : public testing::Test {
+ protected:
+  // Sums are taken in another order with other threads.
+  void SetUp() override {
+    threads_ = at::get_num_threads();
+    at::set_num_threads(1);
+  }
+  void TearDown() override { at::set_num_threads(threads_); }
+
+  std::string of(const Reward& reward, const Compute& compute = {}) const {
+    return fingerprint({.texts = {"a: 1\n", "b: 2\n"},
+                        .settings = "coarse 5",
+                        .reward = &reward,
+                        .distillations = {&no_labels_},
+                        .data = data_,
+                        .compute = compute,
+                        .more = " stages coarse"});
+  }
+
+  Dataset data_;
+  Distillation no_labels_;
+  int threads_ = 0;
+};
+
+const Target kPoint{.name = "a", .ridge_points = {{5}}, .latency = {{1e6}}};
+const Target kRange{.name = "b",
+                    .ridge_points = {{0}, {31.25}},
+                    .latency = {{2e6}, {2.5e6}},
+                    .reduce = Reduce::kMean};
+
+// As earlier versions wrote it: their runs must be resumed.
+TEST_F(Fingerprint, IsTheTextThatRunsOnDiskHave) {
+  EXPECT_EQ(of({.targets = {kPoint, kRange}}),
+            "a: 1\n\nb: 2\n\ncoarse 5 worst 5=1e+06 mean 0=2e+06 31.25=2.5e+06 cpu fp32 1 threads "
+            "stages coarse");
 }
 
-TEST(Fingerprint, KnowsTheDeviceAndThePrecision) {
-  const Machine machine{.device = torch::kCPU, .precision = Precision::kBf16};
-  const Machine accelerator{.device = torch::kCUDA, .precision = Precision::kBf16};
-  const Machine exact{.device = torch::kCPU, .precision = Precision::kFp32};
-  EXPECT_NE(fingerprint_of(machine), fingerprint_of(accelerator));
-  EXPECT_NE(fingerprint_of(machine), fingerprint_of(exact));
+TEST_F(Fingerprint, KnowsTheRidgePointsOfATargetAndNotItsName) {
+  Target moved = kPoint;
+  moved.ridge_points = {{6}};
+  Target renamed = kPoint;
+  renamed.name = "b";
+  EXPECT_NE(of({.targets = {kPoint}}), of({.targets = {moved}}));
+  EXPECT_EQ(of({.targets = {kPoint}}), of({.targets = {renamed}}));
+}
+
+TEST_F(Fingerprint, KnowsDevicePrecisionAndThreads) {
+  const std::string here = of({}, {.precision = Precision::kBf16});
+  EXPECT_NE(here, of({}, {.device = torch::kCUDA, .precision = Precision::kBf16}));
+  EXPECT_NE(here, of({}, {.precision = Precision::kFp32}));
+  at::set_num_threads(2);
+  EXPECT_NE(here, of({}, {.precision = Precision::kBf16}));
 }
 
 }  // namespace

@@ -13,7 +13,7 @@ namespace {
 
 using CifarFiles = FolderTest;
 
-// `labels`, then planes: red counts the pixels, green and blue are `fill` and `fill` + 1.
+// `labels`, then three planes: red counts the pixels, green is `fill` and blue `fill` + 1.
 std::string record(const std::string& labels, int fill) {
   std::string bytes = labels;
   for (int i = 0; i < 1024; ++i) bytes += char(i % 251);

@@ -48,7 +48,7 @@ TEST_F(DatasetTest, EachEpochIsAPermutationAndBatchesRepeat) {
   }
   EXPECT_EQ(seen.size(), 500u);
   EXPECT_NE(order.indices(0), order.indices(10));
-  EXPECT_EQ(order.indices(13), again.indices(13));  // whatever was asked before
+  EXPECT_EQ(order.indices(13), again.indices(13));  // whatever was asked for before
 }
 
 TEST_F(DatasetTest, BatchesAreNormalisedAndChannelsLast) {

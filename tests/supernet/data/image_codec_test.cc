@@ -70,7 +70,7 @@ TEST(ImageCodec, ReadsEveryKindOfJpeg) {
   const Image grey = decode_image(jpeg_of(image_of(9, 9, 1, [](int, int, int) { return 77; })));
   ASSERT_EQ(grey.channels, 3);
   for (int c = 0; c < 3; ++c) EXPECT_NEAR(grey.at(4, 4, c), 77, 1);
-  // Adobe's inks are inverted: 255 is none. Half the black ink halves the light.
+  // Adobe's inks are inverted: 255 means none. Half the black ink halves the light.
   const int inks[4] = {255, 0, 128, 128};
   const Image print =
       decode_image(jpeg_of(image_of(8, 8, 4, [&](int, int, int c) { return inks[c]; })));
@@ -98,7 +98,7 @@ TEST(ImageCodec, RefusesEveryTruncation) {
     }
   }
   const std::string png = png_of(noise_image(8, 8, 3));
-  for (size_t length = 0; length < png.size() - 12; ++length) {  // IEND, the last 12, says nothing
+  for (size_t length = 0; length < png.size() - 12; ++length) {  // IEND, 12 bytes, has no pixels
     EXPECT_THROW(decode_image(std::string_view(png).substr(0, length)), Error) << length;
   }
 }

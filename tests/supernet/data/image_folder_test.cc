@@ -20,7 +20,7 @@ TEST_F(ImageFolders, ListsClassesAndFilesByName) {
   for (const char* name :
        {"train/b/2.PNG", "train/b/1.jpeg", "train/a/x.jpg", "train/a/.hidden.png",
         "train/a/notes.txt", "test/a/1.png", "test/b/1.png", "val/a/1.png"}) {
-    write(name, png);  // an extension is no promise
+    write(name, png);  // the extension does not matter
   }
   DamagedFiles damaged(true, true);
   const ImageFolder data = read_image_folder(path(), damaged);

@@ -14,7 +14,7 @@ TEST(Resize, KeepsAnImageOfTheSizeWanted) {
   EXPECT_TRUE(resize(image, {}, 9) == image);
 }
 
-// PIL: Image.new of [0, 0, 255, 255] by resize((2, 1), BILINEAR) is [36, 219]: weights 3, 3, 1.
+// In PIL, [0, 0, 255, 255] resized to (2, 1) with BILINEAR is [36, 219]: weights 3, 3, 1.
 TEST(Resize, TakesAllPixelsUnderAnOutputPixel) {
   const Image row = image_of(4, 4, 1, [](int, int x, int) { return x < 2 ? 0 : 255; });
   EXPECT_EQ(resize(row, {}, 2).pixels, (Bytes{36, 219, 36, 219}));

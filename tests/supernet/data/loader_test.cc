@@ -20,7 +20,7 @@ TEST(LoaderTest, GivesTheSameBatchesOnAnyNumberOfThreads) {
     for (const int threads : {0, 1, 2, 4}) {
       Loader loader(data, data.train, augmentation, order, threads);
       BatchOrder plain(100, 16, 3);
-      // In order over epochs, from another number on, and again.
+      // In order across epochs, from another number on, and repeated.
       for (const int64_t number : {0, 1, 2, 3, 4, 5, 6, 7, 40, 41, 3, 3, 4}) {
         const Batch batch = make_batch(
             data, data.train, draws(plain.indices(number), mix(7, uint64_t(number))), augmentation);

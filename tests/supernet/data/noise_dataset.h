@@ -1,11 +1,11 @@
-// A data set of noise in memory, and an augmentation with everything on.
+// A data set of noise in memory, and an augmentation that uses everything.
 #pragma once
 
 #include "supernet/data/dataset.h"
 
 namespace ridgewalk {
 
-// Noise of 8 x 8 RGB pixels in memory.
+// 8 x 8 RGB pixels in 5 classes.
 inline Dataset noise_dataset(int64_t count) {
   torch::manual_seed(1);
   const ImageSet set{torch::randint(256, {count, 8, 8, 3}, torch::kUInt8),

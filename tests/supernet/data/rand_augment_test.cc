@@ -61,7 +61,7 @@ TEST(RandAugmentOps, MovePixels) {
   EXPECT_EQ(after(ImageOp::kTranslateY, -0.34, nine), (Bytes{128, 128, 128, 1, 2, 3, 4, 5, 6}));
   EXPECT_EQ(after(ImageOp::kShearX, 1, nine), (Bytes{1, 2, 3, 5, 6, 128, 9, 128, 128}));
   EXPECT_EQ(after(ImageOp::kShearY, -1, nine), (Bytes{1, 128, 128, 4, 2, 128, 7, 5, 3}));
-  // Half a pixel aside: the mean of two.
+  // A shift by half a pixel gives the mean of two.
   EXPECT_EQ(after(ImageOp::kShearX, 0.5, grey(2, 2, {0, 0, 10, 20}))[2], 15);
 }
 
@@ -107,7 +107,7 @@ TEST(RandAugmentTest, DoesWhatItIsToldAndRepeatsItself) {
   int unchanged = 0;
   for (uint64_t seed = 0; seed < 400; ++seed) {
     RandAugment options{.probability = 0.5, .layers = 1, .magnitude = 15};
-    options.exclude = {ImageOp::kSolarize};  // nothing at this magnitude
+    options.exclude = {ImageOp::kSolarize};  // changes nothing at this magnitude
     Image once = image;
     Image again = image;
     rand_augment(options, seed, once);

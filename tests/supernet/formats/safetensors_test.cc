@@ -74,7 +74,7 @@ TEST_F(Safetensors, IsNotChangedByWhoWritesToItsTensors) {
   EXPECT_EQ(read(path), bytes);
 }
 
-// Python pads its headers to 8 bytes, other writers need not.
+// Python's writer pads headers to 8 bytes; others need not.
 TEST_F(Safetensors, ReadsDataThatIsNotAligned) {
   std::string header = R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
   header.resize((header.size() + 7) / 8 * 8 + 3, ' ');
@@ -136,7 +136,7 @@ TEST_F(Safetensors, SurvivesCorruption) {
   }
 }
 
-// A folder in the way is met at the end, when the file is renamed.
+// A folder in the way is noticed only at the end, when the file is renamed.
 TEST_F(Safetensors, LeavesNothingBehindWhereItCannotWrite) {
   for (const std::string& path :
        {(folder_ / "no-such-folder" / "w.safetensors").string(), folder_.string(),

@@ -1,4 +1,4 @@
-// A small network with attention and formula weights, for tests of what is stored of it.
+// A small network with attention, its weights computed by a formula: something to store.
 #pragma once
 
 #include <string>

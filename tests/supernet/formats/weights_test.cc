@@ -13,7 +13,7 @@ namespace {
 
 class Weights : public SmallHybrid {
  protected:
-  // The network's file, changed.
+  // The path of the network's file after the change.
   std::string changed(const std::function<void(TensorFile&)>& change) {
     save_weights(path("good"), store_);
     TensorFile file = read_safetensors(path("good"));

@@ -19,7 +19,7 @@ torch::Tensor random_images(const Graph& graph, int batch) {
   return torch::randn({batch, image.channels, image.height, image.width});
 }
 
-// The worst difference over the largest logit.
+// The largest difference, relative to the largest logit.
 double difference(const Graph& graph, int batch, Precision precision = Precision::kFp32) {
   torch::NoGradGuard no_grad;
   ParameterStore store(graph);
@@ -27,7 +27,7 @@ double difference(const Graph& graph, int batch, Precision precision = Precision
   Inference inference(fold_norms(graph, store), batch, precision);
   const Executor executor(graph, store);
   double worst = 0;
-  for (int run = 0; run < 2; ++run) {  // the second finds what the first left in the arena
+  for (int run = 0; run < 2; ++run) {  // the second finds the first one's values in the arena
     const torch::Tensor images = random_images(graph, batch);
     const torch::Tensor expected = executor.forward(images, NormMode::kRunning);
     const torch::Tensor logits = inference.forward(images);
@@ -75,7 +75,7 @@ TEST(Inference, Bf16IsNear) {
   EXPECT_LT(difference(graph_of("mobilenet-v3-large", 96), 2, Precision::kBf16), 0.05);
 }
 
-// Options of a choice side by side: values with several readers, a mean.
+// Options of a choice side by side: values with several readers, and a mean.
 TEST(Inference, RunsABlend) {
   const SearchSpace space = load_search_space("fashion-mnist");
   Decisions decisions;
@@ -87,7 +87,7 @@ TEST(Inference, RunsABlend) {
   EXPECT_LT(difference(lower(decode_blended(space, decisions)), 2), 1e-4);
 }
 
-// A skip that something after the add still reads may not be overwritten.
+// A skip that is read again after its add must not be overwritten.
 TEST(Inference, KeepsASkipThatIsReadLater) {
   const Shape shape{16, 8, 8};
   const auto conv = [&](const char* name, int x) {
@@ -122,7 +122,7 @@ TEST(Inference, EveryOpHasOneStep) {
   }
   steps[0] = 1;  // the input
   EXPECT_EQ(std::count(steps.begin(), steps.end(), 1), std::ssize(steps));
-  // Convolutions run with their activations and adds.
+  // Activations and adds run inside convolutions.
   EXPECT_LT(inference.steps().size(), folded.graph.ops.size() * 3 / 4);
 }
 

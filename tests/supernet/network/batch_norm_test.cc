@@ -13,7 +13,7 @@ struct Seen {
   torch::Tensor y, of_x, of_weight, of_bias, running_mean, running_variance;
 };
 
-// What `normalise` makes of x and of gradients that differ from place to place.
+// The outputs and gradients of `normalise` for a loss whose gradient differs at every position.
 template <class Normalise>
 Seen seen(const torch::Tensor& x, torch::ScalarType arithmetic, Normalise normalise) {
   const int64_t channels = x.size(1);
@@ -38,7 +38,7 @@ torch::Tensor images(std::vector<int64_t> shape, torch::ScalarType type) {
   return torch::randn(shape).mul(2).add(0.5).to(type).contiguous(torch::MemoryFormat::ChannelsLast);
 }
 
-// Against LibTorch's own in double precision; bf16 has 8 significant bits.
+// Compared with LibTorch's in double precision; bf16 has 8 significant bits.
 TEST(BatchNorm, HasTheOutputAndTheGradientsOfLibTorchs) {
   torch::manual_seed(1);
   const std::vector<std::vector<int64_t>> shapes = {
@@ -60,7 +60,7 @@ TEST(BatchNorm, HasTheOutputAndTheGradientsOfLibTorchs) {
             });
         const double tolerance = type == torch::kFloat ? 1e-4 : 0.02;
         EXPECT_LT(distance(own.y, expected.y), tolerance);
-        // Of two images the normalised values are +1 and -1 whatever x: their gradient is noise.
+        // Two values are normalised to +1 and -1 whatever x is: the gradient of x is noise.
         if (shape[0] * shape[2] * shape[3] > 2) {
           EXPECT_LT(distance(own.of_x, expected.of_x), tolerance);
         }
@@ -73,7 +73,7 @@ TEST(BatchNorm, HasTheOutputAndTheGradientsOfLibTorchs) {
   }
 }
 
-// Compiled without OpenMP, at::parallel_for is a loop.
+// Compiled without OpenMP, at::parallel_for would be a plain loop on one thread.
 TEST(BatchNorm, SumsOfSeveralThreadsAreThoseOfOne) {
   const int before = at::get_num_threads();
   torch::manual_seed(1);
@@ -99,7 +99,7 @@ TEST(BatchNorm, SumsOfSeveralThreadsAreThoseOfOne) {
   EXPECT_LT(distance(three.running_variance, one.running_variance), 1e-5);
 }
 
-// Far from 0 the squares' sum would lose all digits of the variance.
+// Far from 0 a plain sum of squares would lose all digits of the variance.
 TEST(BatchNorm, KeepsItsDigitsFarFromZero) {
   torch::manual_seed(1);
   const torch::Tensor x = images({16, 8, 14, 14}, torch::kFloat) + 1000;
@@ -109,12 +109,12 @@ TEST(BatchNorm, KeepsItsDigitsFarFromZero) {
   EXPECT_LT((y.pow(2).mean({0, 2, 3}) - 1).abs().max().item<double>(), 1e-3);
 }
 
-// A training that has diverged must be seen to have: as LibTorch has it, one such value of a
-// channel makes all of them NaN, which no ReLU hides, and no other channel's.
+// A diverged training must be visible: as in LibTorch, one such value makes its whole channel NaN,
+// which ReLU does not hide, and leaves the other channels alone.
 TEST(BatchNorm, NotANumberAndInfinityAreSeen) {
   for (const auto type : {torch::kFloat, torch::kBFloat16}) {
     for (const double broken : {std::nan(""), double(INFINITY), -double(INFINITY)}) {
-      for (const int64_t place : {0, 1}) {  // the first is the one that the kernels shift by
+      for (const int64_t place : {0, 1}) {  // the kernels shift by the first
         SCOPED_TRACE(std::string(torch::toString(type)) + " " + std::to_string(broken));
         torch::Tensor x = images({4, 8, 3, 3}, type);
         x[place][5][2 * place][2 * place] = broken;
@@ -127,7 +127,7 @@ TEST(BatchNorm, NotANumberAndInfinityAreSeen) {
   }
 }
 
-// All that the kernels do not take: other layouts and types.
+// Whatever the kernels do not handle, such as other layouts.
 TEST(BatchNorm, LeavesTheRestToLibTorch) {
   torch::manual_seed(1);
   const NormParameters parameters{torch::ones(8), torch::zeros(8), {}, {}};
@@ -135,7 +135,7 @@ TEST(BatchNorm, LeavesTheRestToLibTorch) {
   const auto expected =
       batch_norm(x.contiguous(torch::MemoryFormat::ChannelsLast), parameters, 0.1, 1e-5, true);
   EXPECT_LT(distance(batch_norm(x, parameters, 0.1, 1e-5, true), expected), 1e-5);
-  // What cannot be normalised it refuses, rather than read past the end.
+  // LibTorch refuses what cannot be normalised; the kernels would read past the end.
   const NormParameters few{torch::ones(7), torch::zeros(8), {}, {}};
   EXPECT_THROW(batch_norm(x.contiguous(torch::MemoryFormat::ChannelsLast), few, 0.1, 1e-5, true),
                c10::Error);

@@ -21,7 +21,7 @@ Gradients gradients(const torch::Tensor& x, const torch::Tensor& weight, Precisi
     const Autocast autocast(precision, torch::kCPU);
     output = convolve(own_x, own_weight).to(torch::kFloat);
   }
-  // Not all positions alike.
+  // Gradients that differ from position to position.
   (output * torch::linspace(-1, 1, output.numel()).view(output.sizes())).sum().backward();
   return {output.detach(), own_x.grad(), own_weight.grad()};
 }
@@ -30,7 +30,7 @@ double distance(const torch::Tensor& a, const torch::Tensor& b) {
   return ((a - b).abs().max() / b.abs().max()).item<double>();
 }
 
-// Against torch::conv2d in fp32; bf16 has 8 significant bits.
+// Compared with torch::conv2d in fp32; bf16 has 8 significant bits.
 TEST(Depthwise, HasTheGradientsOfAConvolution) {
   torch::manual_seed(1);
   for (const int64_t kernel : {3, 5, 7}) {

@@ -95,7 +95,7 @@ TEST(Executor, TrainingUpdatesRunningStatisticsAndSearchDoesNot) {
   EXPECT_FALSE(torch::equal(before, buffers));
 }
 
-// A norm does the ReLU that alone follows it; one who watches is shown every op's own output.
+// A norm applies the ReLU that is its only reader; an observer still sees every op's own output.
 TEST(Executor, JoinedOpsAreTheOpsOneByOne) {
   const SearchSpace space = load_search_space("fashion-mnist");
   const auto choices_of_it = choices(space);
@@ -129,7 +129,7 @@ TEST(Executor, JoinedOpsAreTheOpsOneByOne) {
   EXPECT_TRUE(torch::allclose(gradients, own_gradients, 1e-3, 1e-4));
 }
 
-// Attention against its definition, softmax(Q K^T / sqrt(d)) V, one head at a time.
+// Compared with the definition, softmax(Q K^T / sqrt(d)) V, one head at a time.
 TEST(Executor, AttentionIsMultiQuery) {
   torch::NoGradGuard no_grad;
   Architecture architecture;
@@ -163,7 +163,8 @@ TEST(Executor, AttentionIsMultiQuery) {
   }
 }
 
-// A residual branch is dropped for an image as a whole, and what is kept makes up for it.
+// A residual branch is dropped for a whole image, and the branches kept are scaled to make up for
+// it.
 TEST(Executor, DropsBranchesOfImagesInTrainingAlone) {
   torch::NoGradGuard no_grad;
   const Shape shape{.channels = 3, .height = 2, .width = 2};

@@ -61,8 +61,8 @@ TEST(ParameterStore, InitialisationDependsOnSeedAndNameAlone) {
   EXPECT_FALSE(torch::equal(one.values(), other.values()));
 }
 
-// The rule of weight sharing: a sampled architecture is the stand-alone network with the same
-// weights, for every choice of every block.
+// The rule of weight sharing: a sampled architecture computes what a stand-alone network with the
+// same weights computes, for every option of every block.
 TEST(ParameterStore, SampledArchitectureEqualsTheStandAloneNetworkWithTheSameWeights) {
   torch::NoGradGuard no_grad;
   at::set_num_threads(2);
@@ -127,8 +127,8 @@ TEST(Initialization, IsTimmsForEveryKindOfWeight) {
   EXPECT_EQ(store.full("bn1.weight").min().item<float>(), 1);
 }
 
-// Standard deviation of the logits of a fresh network in evaluation mode. The released start is
-// published as 2.7e-16 (timm 1.0.15): numerically dead.
+// Standard deviation of the logits of a fresh network in evaluation mode. With the released
+// initialisation it is 2.7e-16 (timm 1.0.15): numerically dead.
 TEST(Initialization, ReleasedHybridsAreDeadInEvaluationAndOursAlive) {
   torch::NoGradGuard no_grad;
   at::set_num_threads(2);

@@ -1,5 +1,5 @@
-// Stage outputs and logits of timm 1.0.15 (executed) for weights and images that a formula gives:
-// tests/data/parity.json.
+// Compared with the stage outputs and logits of timm 1.0.15 for weights and images computed by a
+// formula: tests/data/parity.json.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -31,8 +31,8 @@ std::string place_of(const std::string& op) {
 
 class Parity : public testing::TestWithParam<Case> {
  protected:
-  // Largest difference from what timm's tensor at this place is known by: first values, last value,
-  // mean and mean of the absolute values.
+  // The largest difference from what is known of timm's tensor at this place: its first values,
+  // last value, mean and mean absolute value.
   static double difference(const torch::Tensor& tensor, const nlohmann::json& expected) {
     EXPECT_EQ(tensor.sizes().vec(), expected.at("shape").get<std::vector<int64_t>>());
     const auto flat = tensor.contiguous().flatten().to(torch::kDouble);
@@ -61,7 +61,7 @@ TEST_P(Parity, EveryStageAndTheLogitsAreTimms) {
   const double deviation = expected.at("logits").at("std").get<double>();
   const int64_t side = GetParam().resolution;
   for (auto format : {torch::MemoryFormat::Contiguous, torch::MemoryFormat::ChannelsLast}) {
-    std::map<std::string, torch::Tensor> outputs;  // the last of each place
+    std::map<std::string, torch::Tensor> outputs;  // of the last op at each place
     network.observe(
         [&](const Op& op, const torch::Tensor& output) { outputs[place_of(op.name)] = output; });
     const auto image = uniform(0xFFFF, {1, 3, side, side}).contiguous(format);

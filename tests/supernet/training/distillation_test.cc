@@ -24,7 +24,7 @@ class Distilling : public TinyDataset {
     Trainer trainer(network(24), data_, options, {});
     while (trainer.step() < trainer.steps()) trainer.advance();
     save_weights(weights(), trainer.parameters());
-    teacher_ = std::make_unique<Teacher>(teacher_options(), data_, Machine{});
+    teacher_ = std::make_unique<Teacher>(teacher_options(), data_, Compute{});
     EXPECT_GT(teacher_->evaluate(data_, data_.test).top1, 0.9);
   }
   static void TearDownTestSuite() {
@@ -129,17 +129,17 @@ TEST_F(Distilling, GoesOnAfterTheReplicasThatAreDone) {
 // Weights written over under the same name, a precision, a resolution.
 TEST_F(Distilling, KnowsWhetherItIsTheSameTeacher) {
   const uint64_t hash = teacher_->hash();
-  EXPECT_EQ(Teacher(teacher_options(), data_, Machine{}).hash(), hash);
-  EXPECT_NE(Teacher(teacher_options(), data_, Machine{.precision = Precision::kBf16}).hash(), hash);
+  EXPECT_EQ(Teacher(teacher_options(), data_, Compute{}).hash(), hash);
+  EXPECT_NE(Teacher(teacher_options(), data_, Compute{.precision = Precision::kBf16}).hash(), hash);
   TeacherOptions larger = teacher_options();
   larger.architecture.resolution = 56;
-  EXPECT_NE(Teacher(larger, data_, Machine{}).hash(), hash);
+  EXPECT_NE(Teacher(larger, data_, Compute{}).hash(), hash);
   ParameterStore other(lower(network(24)));
   other.initialize(1);
   save_weights(folder_ + "/other.safetensors", other);
   TeacherOptions untrained = teacher_options();
   untrained.weights = folder_ + "/other.safetensors";
-  EXPECT_NE(Teacher(untrained, data_, Machine{}).hash(), hash);
+  EXPECT_NE(Teacher(untrained, data_, Compute{}).hash(), hash);
 }
 
 // A box in pixels lies elsewhere in a picture of another size.
@@ -228,7 +228,7 @@ TEST_F(Distilling, RefusesDamagedFiles) {
   std::mt19937_64 random(5);
   for (int i = 0; i < 1000; ++i) {
     std::string changed = bytes;
-    // The header as often as the labels behind it.
+    // Half of the changes are in the header.
     const size_t within = i % 2 ? 1200 : bytes.size();
     const size_t at = random() % std::min(within, bytes.size());
     changed[at] = char(changed[at] + 1 + random() % 255);

@@ -1,4 +1,4 @@
-#include "experiments/report/rated_network.h"
+#include "experiments/report/ratings.h"
 
 #include <filesystem>
 
@@ -19,26 +19,26 @@ std::optional<RatedAccuracy> trained_accuracy(const YamlSource& source) {
       .source = "trained " + result.required<std::string>("weights") + ", " + source.file};
 }
 
-RatedNetwork emitted_network(const YamlSource& source, const std::string& folder) {
+NetworkRecord emitted_network(const YamlSource& source, const std::string& folder) {
   FieldReader network(source);
-  RatedNetwork result;
+  NetworkRecord result;
   result.architecture =
       load_architecture(folder + "/" + network.required<std::string>("architecture"));
   if (network.required<std::string>("kind") != "reference") {
     result.architecture.name = network.required<std::string>("name");
   }
-  result.accuracy = trained_accuracy(network.child("accuracy_from_scratch"));
+  result.rated = trained_accuracy(network.child("accuracy_from_scratch"));
   return result;
 }
 
-RatedNetwork stage_result(const YamlSource& source, const std::string& stage) {
+NetworkRecord stage_result(const YamlSource& source, const std::string& stage) {
   FieldReader result(source);
-  RatedNetwork network;
+  NetworkRecord network;
   network.architecture =
       architecture_from_yaml(result.required<std::string>("architecture"), source.file);
   network.architecture.name = stage;
   FieldReader best(result.child("best"));
-  network.accuracy = {
+  network.rated = RatedAccuracy{
       .top1 = best.required<double>("accuracy"),
       .images = best.required<std::string>("split") + ", shared weights of the " + stage + " stage",
       .source = source.file};
@@ -57,17 +57,13 @@ std::optional<RatedAccuracy> published_for(const std::string& name,
   return RatedAccuracy{published->top1, "ImageNet-1k validation", published->source};
 }
 
-std::optional<RatedAccuracy> trained_accuracy(const Json& result) {
-  return trained_accuracy(parse_yaml(json_text(result), "this run"));
-}
-
-std::vector<RatedNetwork> networks_of_run(const std::string& folder) {
+std::vector<NetworkRecord> networks_of_run(const std::string& folder) {
   const std::string path = folder + "/result.yaml";
   if (!std::filesystem::exists(path)) {
     throw Error(folder, 0, "holds no result.yaml; give the folder of a finished run");
   }
   FieldReader result(parse_yaml(read_file(path), path));
-  std::vector<RatedNetwork> networks;
+  std::vector<NetworkRecord> networks;
   if (result.has("networks")) {
     for (const YAML::Node& network : result.child("networks").node) {
       networks.push_back(emitted_network({network, path}, folder));
@@ -77,8 +73,8 @@ std::vector<RatedNetwork> networks_of_run(const std::string& folder) {
       networks.push_back(stage_result({stage.second, path}, stage.first.as<std::string>()));
     }
   } else {
-    networks.push_back({load_architecture(folder + "/architecture.yaml"),
-                        trained_accuracy(YamlSource{result.source()})});
+    networks.push_back({.architecture = load_architecture(folder + "/architecture.yaml"),
+                        .rated = trained_accuracy(result.source())});
   }
   return networks;
 }

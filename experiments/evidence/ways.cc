@@ -1,0 +1,219 @@
+#include "experiments/evidence/ways.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "experiments/run/fingerprint.h"
+#include "experiments/run/seed_streams.h"
+#include "experiments/run/training_phase.h"
+#include "roofline/latency.h"
+#include "space/error.h"
+#include "space/file.h"
+#include "supernet/formats/weights.h"
+
+namespace ridgewalk {
+namespace {
+
+std::vector<SearchStage> stages_of(Way way) {
+  if (way == Way::kTwoStage) return {SearchStage::kCoarse, SearchStage::kFine};
+  if (way == Way::kRandomNetworks) return {};
+  return {SearchStage::kSingle};
+}
+
+// The method of each stage is the way's, whatever the configuration says.
+SearchConfig config_of(SearchConfig config, Way way) {
+  const bool learns = way == Way::kTwoStage || way == Way::kOneStage;
+  for (SearchStage stage : stages_of(way)) {
+    config.stages.at(stage).tunas.method = learns ? SearchMethod::kTunas : SearchMethod::kRandom;
+  }
+  return config;
+}
+
+int64_t training_images(const SearchConfig& config, Way way) {
+  int64_t images = 0;
+  for (SearchStage stage : stages_of(way)) {
+    const TunasOptions& tunas = config.stages.at(stage).tunas;
+    images += int64_t(tunas.steps) * tunas.samples_per_step * config.weights.batch_size;
+  }
+  return images;
+}
+
+void check_sections(const SearchConfig& config, Way way) {
+  for (SearchStage stage : stages_of(way)) {
+    const std::string name(to_string(stage));
+    if (!config.stages.contains(stage)) {
+      throw Error("the configuration has no '" + name + "' section; " + to_string(way) +
+                  " needs it");
+    }
+    if (config.stages.at(stage).latency_factor != 1) {
+      throw Error("section '" + name +
+                  "' has a latency_factor, but all ways have the same target; leave it out");
+    }
+  }
+}
+
+// The run of `way`, continued where there is one.
+RunFolder open_run(const WaysContext& context, const SearchConfig& config, Way way) {
+  const std::string folder = fmt::format("{}/{}-{}", context.folder, to_string(way), config.seed);
+  const std::string inputs =
+      fingerprint({.texts = {config.resolved, to_yaml(config.space)},
+                   .settings = to_string(way),
+                   .reward = &config.reward,
+                   .distillations = {&config.weights.distillation, &config.train.distillation},
+                   .data = context.data,
+                   .compute = context.session.compute});
+  RunFolder run = std::filesystem::exists(folder + "/checkpoint.safetensors")
+                      ? RunFolder::resume(folder, inputs)
+                      : RunFolder::create(folder, inputs);
+  write_file(run.file("config.yaml"), config.resolved);
+  return run;
+}
+
+// The network of a way, trained from scratch.
+NetworkRecord trained(const SearchContext& context, const Origin& origin, const std::string& name,
+                      Architecture architecture) {
+  const auto& config = context.config;
+  architecture.name = name;
+  write_file(context.run.file(name + ".yaml"), to_yaml(architecture));
+  TrainOptions options = config.train;
+  options.seed = stream_seed(config.seed, SeedStream::kTraining);
+  const Graph graph = lower(architecture);
+  std::vector<Macs> taken;
+  for (MacsPerByte point : config.reward.ridge_points()) taken.push_back(latency(graph, point));
+  const bool is_random = origin.way == Way::kRandomNetworks;
+  return {.architecture = architecture,
+          .kind = is_random ? NetworkKind::kRandom : NetworkKind::kFound,
+          .origin = origin,
+          .of_target = config.reward.ratios(taken),
+          .trainings = {training_phase(context, name, architecture, options)}};
+}
+
+// Of the space, at the targets' latency.
+std::vector<Architecture> random_members(const SearchConfig& config, int count) {
+  const SearchSpace space = searched_space(config.space, SearchStage::kSingle, std::nullopt);
+  const CostTable table(space, config.reward.ridge_points());
+  std::mt19937_64 random(stream_seed(config.seed, SeedStream::kRandomNetworks));
+  std::vector<Architecture> members;
+  for (const Decisions& decisions :
+       samples_near_targets(space, table, config.reward, config.random_tolerance, count, random)) {
+    members.push_back(decode(space, decisions));
+  }
+  if (int(members.size()) < count) {
+    throw Error(
+        fmt::format("space '{}' has only {} networks near the targets; give fewer "
+                    "--random-networks or a larger random_tolerance",
+                    space.name, members.size()));
+  }
+  return members;
+}
+
+std::vector<NetworkRecord> random_networks(const SearchContext& context, int count) {
+  const Origin origin{.way = Way::kRandomNetworks, .seed = context.config.seed};
+  std::vector<NetworkRecord> networks;
+  for (const Architecture& architecture : random_members(context.config, count)) {
+    networks.push_back(
+        trained(context, origin, fmt::format("random-{:02}", networks.size() + 1), architecture));
+  }
+  return networks;
+}
+
+// The best that evolution tried with the supernet of random search.
+struct Evolved {
+  CandidateResult best;
+  Architecture architecture;
+};
+
+void to_json(Json& json, const Evolved& evolved) {
+  json = {{"best", evolved.best}, {"architecture", to_yaml(evolved.architecture)}};
+}
+
+void from_json(const Json& json, Evolved& evolved) {
+  json.at("best").get_to(evolved.best);
+  evolved.architecture =
+      architecture_from_yaml(json.at("architecture").get<std::string>(), "architecture");
+}
+
+Evolved evolution_phase(const SearchContext& context, const std::string& phase) {
+  const SearchConfig& config = context.config;
+  if (const auto evolved = context.run.result<Evolved>(phase)) return *evolved;
+  const SearchSpace space = searched_space(config.space, SearchStage::kSingle, std::nullopt);
+  const TrialOptions& options = config.stages.at(SearchStage::kSingle).tunas.trials;
+  Supernet supernet(space, context.data, config.weights, context.session.compute);
+  load_weights(supernet_file(context.run.file("."), SearchStage::kSingle), supernet.parameters());
+  const Trials trials{.supernet = supernet,
+                      .space = space,
+                      .reward = config.reward,
+                      .count = options.evaluations,
+                      .seed = stream_seed(config.seed, SeedStream::kTrials)};
+  const std::vector<Candidate> tried =
+      trial_phase(context, phase, trials, [&](const Trial& trial, std::mt19937_64& random) {
+        return evolution(trial, options, random);
+      });
+  const Candidate best = *std::min_element(tried.begin(), tried.end(), is_better);
+  const Evolved evolved{.best = candidate_result(best, config.reward),
+                        .architecture = decode(space, best.decisions)};
+  context.run.finish(evolved);
+  return evolved;
+}
+
+NetworkRecord evolved_network(const SearchContext& context) {
+  const std::string phase = "evolution";
+  const Evolved evolved = evolution_phase(context, phase);
+  const Origin origin{
+      .way = Way::kEvolution,
+      .seed = context.config.seed,
+      .search_seconds = context.run.seconds(std::string(to_string(SearchStage::kSingle))) +
+                        context.run.seconds(phase)};
+  NetworkRecord network = trained(context, origin, "found-by-evolution", evolved.architecture);
+  network.shared_top1 = evolved.best.accuracy;
+  return network;
+}
+
+NetworkRecord searched_network(const SearchContext& context, Way way, const StageOutcome& last) {
+  Origin origin{.way = way, .seed = context.config.seed};
+  for (SearchStage stage : stages_of(way)) {
+    origin.search_seconds += context.run.seconds(std::string(to_string(stage)));
+  }
+  NetworkRecord network = trained(context, origin, "found", last.architecture);
+  network.shared_top1 = last.best.accuracy;
+  return network;
+}
+
+}  // namespace
+
+void check_ways(const SearchConfig& config, const std::vector<Way>& ways, int random_networks,
+                const Dataset& data) {
+  check_data(config, data);
+  std::optional<int64_t> images;
+  std::string other;  // way with as many
+  for (Way way : ways) {
+    check_sections(config, way);
+    if (stages_of(way).empty()) {
+      random_members(config, random_networks);
+      continue;
+    }
+    const int64_t own = training_images(config, way);
+    if (images && own != *images) {
+      throw Error(
+          fmt::format("{} would train on {} images, but {} on {}; set the steps of the stages so "
+                      "that they are equal",
+                      to_string(way), own, other, *images));
+    }
+    images = own, other = to_string(way);
+    check_search(config_of(config, way), {.stages = stages_of(way)}, "", data);
+  }
+}
+
+std::vector<NetworkRecord> run_way(const WaysContext& context, Way way) {
+  const SearchConfig config = config_of(context.config, way);
+  RunFolder run = open_run(context, config, way == Way::kEvolution ? Way::kRandomSearch : way);
+  const SearchContext search{{run, context.data, context.session}, config};
+  if (way == Way::kRandomNetworks) return random_networks(search, context.random_networks);
+  const SearchOutcome outcome = run_search(search, {.stages = stages_of(way)}, {});
+  if (way == Way::kEvolution) return {evolved_network(search)};
+  return {searched_network(search, way, outcome.stages.back())};
+}
+
+}  // namespace ridgewalk

@@ -1,0 +1,52 @@
+// What the phases of a run work with.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "experiments/run/config.h"
+#include "experiments/run/interrupt.h"
+#include "experiments/run/run_folder.h"
+
+namespace ridgewalk {
+
+// How the phases of a run compute, and how much they say.
+struct Session {
+  Compute compute;
+  bool quiet = false;
+  int checkpoint_every = 100;  // steps
+};
+
+struct RunContext {
+  RunFolder& run;
+  const Dataset& data;
+  const Session& session;
+};
+
+struct SearchContext : RunContext {
+  const SearchConfig& config;
+};
+
+// A line on stderr, unless the session is quiet.
+void say(const Session& session, const std::string& line);
+// How many files of an image folder could not be decoded so far, if any.
+void say_damaged(const Dataset& data, const Session& session);
+
+// Says what training took, beside what the loader alone would give, and keeps it for the report;
+// results hold no times.
+void say_rates(const RunContext& context, const std::string& phase, double images, double seconds,
+               const Loader& loader);
+
+double seconds_since(std::chrono::steady_clock::time_point start);
+
+// Writes a checkpoint of `state()` every `interval` steps and when the user interrupts, which then
+// throws Interrupted.
+template <class State>
+void checkpoint_if_due(RunFolder& run, int interval, int step, State state,
+                       const NamedTensors& tensors) {
+  const bool stop = interrupted();
+  if (stop || step % interval == 0) run.checkpoint(state(), tensors);
+  if (stop) throw Interrupted();
+}
+
+}  // namespace ridgewalk

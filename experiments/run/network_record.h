@@ -1,0 +1,62 @@
+// A network with what is known of it: what searches, rankings, comparisons and reports hand on.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "experiments/run/results.h"
+#include "space/architecture.h"
+
+namespace ridgewalk {
+
+enum class NetworkKind { kFound, kReference, kRandom };
+std::string_view to_string(NetworkKind kind);
+
+// Ways to a network, at the same number of training images and the same latency target.
+// two-stage: TuNAS, coarse then fine. one-stage: TuNAS over everything at once. random-search,
+// evolution: one supernet trained on uniform samples, then the best of those tried with it.
+// random-networks: no search at all.
+enum class Way { kTwoStage, kOneStage, kRandomSearch, kEvolution, kRandomNetworks };
+inline constexpr Way kWays[] = {Way::kTwoStage, Way::kOneStage, Way::kRandomSearch, Way::kEvolution,
+                                Way::kRandomNetworks};
+std::string to_string(Way way);
+// Throws Error.
+Way way_named(const std::string& name);
+
+// Of a network of a comparison: how it came about.
+struct Origin {
+  Way way = {};
+  uint64_t seed = 0;
+  std::string home = {};  // name of the targets that it was found for, where there are several
+  // Of the search, without the training from scratch; evolution's includes the trials of random
+  // search, whose supernet it shares.
+  double search_seconds = 0;
+};
+
+// Accuracies are compared only where `images` agree.
+struct RatedAccuracy {
+  double top1 = 0;     // share
+  std::string images;  // "ImageNet-1k validation", "fashion-mnist test", ...
+  std::string source;
+};
+
+struct NetworkRecord {
+  Architecture architecture;  // has the network's name
+  NetworkKind kind = NetworkKind::kFound;
+  Origin origin = {};
+  std::vector<double> of_target = {};  // predicted latency over the target's, one per target
+  // With shared weights, on search-validation images; the loss is the mean cross-entropy.
+  std::optional<double> shared_top1 = {}, shared_loss = {};
+  std::vector<TrainingResult> trainings = {};  // one per seed
+  std::optional<RatedAccuracy> rated = {};     // where it is not that of the trainings
+};
+
+// Means over the trainings; nothing where there is none, or no such split.
+std::optional<double> test_top1(const NetworkRecord& network);
+std::optional<double> search_validation_top1(const NetworkRecord& network);
+
+// What the network is rated by: `rated`, else the test accuracy of its trainings.
+std::optional<RatedAccuracy> rating(const NetworkRecord& network);
+
+}  // namespace ridgewalk

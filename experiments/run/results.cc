@@ -1,0 +1,184 @@
+#include "experiments/run/results.h"
+
+#include <fmt/format.h>
+
+#include "space/error.h"
+
+namespace ridgewalk {
+namespace {
+
+Json split_json(const char* split, const std::optional<SplitAccuracy>& accuracy) {
+  if (!accuracy) return {};
+  Json json = {{"split", split}};
+  json.update(Json(*accuracy));
+  return json;
+}
+
+}  // namespace
+
+std::vector<TargetSummary> target_summaries(const Reward& reward) {
+  std::vector<TargetSummary> summaries;
+  for (const Target& target : reward.targets) {
+    TargetSummary& summary = summaries.emplace_back(TargetSummary{.name = target.name});
+    if (target.latency.size() != 1) continue;
+    summary.ridge_point = target.ridge_points[0].value;
+    summary.latency_macs = target.latency[0].value;
+  }
+  return summaries;
+}
+
+CandidateResult candidate_result(const Candidate& candidate, const Reward& reward) {
+  CandidateResult result{.decisions = candidate.decisions,
+                         .probability = candidate.probability,
+                         .accuracy = candidate.accuracy,
+                         .reward = candidate.reward};
+  const std::vector<double> ratios = reward.ratios(candidate.latency);
+  size_t first = 0;  // of the target's ridge points
+  for (size_t t = 0; t < ratios.size(); ++t) {
+    const Target& target = reward.targets[t];
+    TargetLatency latency{.target = target.name, .of_target = ratios[t]};
+    if (target.latency.size() == 1) latency.latency_macs = candidate.latency[first].value;
+    result.latency.push_back(std::move(latency));
+    first += target.latency.size();
+  }
+  return result;
+}
+
+std::string top1_text(const TrainingResult& result) {
+  std::string text;
+  if (result.train) {
+    text += fmt::format("train {:.2f} % of {} images without augmentation, ",
+                        100 * result.train->top1, result.train->images);
+  }
+  if (result.search_validation) {
+    text += fmt::format("search-validation {:.2f} %, ", 100 * result.search_validation->top1);
+  }
+  return text + fmt::format("test {:.2f} %", 100 * result.test.top1);
+}
+
+void to_json(Json& json, const TargetSummary& target) {
+  json = {{"name", target.name},
+          {"ridge_point", value_or_null(target.ridge_point)},
+          {"latency_macs", value_or_null(target.latency_macs)}};
+}
+
+void from_json(const Json& json, TargetSummary& target) {
+  json.at("name").get_to(target.name);
+  target.ridge_point = value_or_nothing<double>(json.at("ridge_point"));
+  target.latency_macs = value_or_nothing<double>(json.at("latency_macs"));
+}
+
+void to_json(Json& json, const TargetLatency& latency) {
+  json = {{"target", latency.target}};
+  if (latency.latency_macs) json["latency_macs"] = *latency.latency_macs;
+  json["of_target"] = latency.of_target;
+}
+
+void from_json(const Json& json, TargetLatency& latency) {
+  json.at("target").get_to(latency.target);
+  if (json.contains("latency_macs")) latency.latency_macs = json["latency_macs"].get<double>();
+  latency.of_target = number_or_nan(json.at("of_target"));
+}
+
+void to_json(Json& json, const CandidateResult& candidate) {
+  json = {{"decisions", candidate.decisions},
+          {"probability", candidate.probability},
+          {"accuracy", candidate.accuracy},
+          {"split", "search-validation"},
+          {"weights", "shared"},
+          {"reward", candidate.reward},
+          {"latency", candidate.latency}};
+}
+
+void from_json(const Json& json, CandidateResult& candidate) {
+  json.at("decisions").get_to(candidate.decisions);
+  json.at("latency").get_to(candidate.latency);
+  candidate.probability = number_or_nan(json.at("probability"));
+  candidate.accuracy = number_or_nan(json.at("accuracy"));
+  candidate.reward = number_or_nan(json.at("reward"));
+}
+
+void to_json(Json& json, const ChoiceResult& choice) {
+  json = {{"name", choice.name},
+          {"options", choice.options},
+          {"probabilities", choice.probabilities},
+          {"chosen", choice.chosen}};
+}
+
+void from_json(const Json& json, ChoiceResult& choice) {
+  json.at("name").get_to(choice.name);
+  json.at("options").get_to(choice.options);
+  json.at("probabilities").get_to(choice.probabilities);
+  json.at("chosen").get_to(choice.chosen);
+}
+
+void to_json(Json& json, const StageOutcome& outcome) {
+  json = {{"space", outcome.space},
+          {"method", to_string(outcome.method)},
+          {"size", outcome.size},
+          {"share_in_common", outcome.share_in_common},
+          {"targets", outcome.targets},
+          {"argmax", outcome.argmax},
+          {"best", outcome.best},
+          {"chosen", outcome.chosen},
+          {"candidates", outcome.candidates},
+          {"choices", outcome.choices},
+          {"architecture", to_yaml(outcome.architecture)}};
+}
+
+void from_json(const Json& json, StageOutcome& outcome) {
+  const auto method = search_method_named(json.at("method").get<std::string>());
+  if (!method) throw Error("the result of a stage names no known method");
+  outcome.method = *method;
+  json.at("space").get_to(outcome.space);
+  outcome.size = number_or_nan(json.at("size"));
+  outcome.share_in_common = number_or_nan(json.at("share_in_common"));
+  json.at("targets").get_to(outcome.targets);
+  json.at("argmax").get_to(outcome.argmax);
+  json.at("best").get_to(outcome.best);
+  json.at("chosen").get_to(outcome.chosen);
+  json.at("candidates").get_to(outcome.candidates);
+  json.at("choices").get_to(outcome.choices);
+  outcome.architecture =
+      architecture_from_yaml(json.at("architecture").get<std::string>(), "architecture");
+}
+
+void to_json(Json& json, const SplitAccuracy& accuracy) {
+  json = {{"images", accuracy.images},
+          {"top1", accuracy.top1},
+          {"top5", accuracy.top5},
+          {"loss", accuracy.loss}};
+}
+
+void from_json(const Json& json, SplitAccuracy& accuracy) {
+  json.at("images").get_to(accuracy.images);
+  accuracy.top1 = number_or_nan(json.at("top1"));
+  accuracy.top5 = number_or_nan(json.at("top5"));
+  accuracy.loss = number_or_nan(json.at("loss"));
+}
+
+void to_json(Json& json, const TrainingResult& result) {
+  json = {{"architecture", result.architecture},
+          {"data", result.data},
+          {"weights", result.weights},
+          {"epochs", result.epochs}};
+  if (result.teacher) json["teacher"] = *result.teacher;
+  if (result.ema > 0) json["ema"] = result.ema;
+  json["train"] = split_json("train", result.train);
+  json["search_validation"] = split_json("search-validation", result.search_validation);
+  json["test"] = split_json("test", result.test);
+}
+
+void from_json(const Json& json, TrainingResult& result) {
+  json.at("architecture").get_to(result.architecture);
+  json.at("data").get_to(result.data);
+  json.at("weights").get_to(result.weights);
+  json.at("epochs").get_to(result.epochs);
+  if (json.contains("teacher")) result.teacher = json["teacher"].get<std::string>();
+  if (json.contains("ema")) result.ema = json["ema"];
+  result.train = value_or_nothing<SplitAccuracy>(json.at("train"));
+  result.search_validation = value_or_nothing<SplitAccuracy>(json.at("search_validation"));
+  json.at("test").get_to(result.test);
+}
+
+}  // namespace ridgewalk

@@ -1,0 +1,100 @@
+// What the phases of a run find out. Their JSON is that of the checkpoint, of result.yaml and of
+// trainings.json.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "experiments/run/json.h"
+#include "search/stages.h"
+#include "supernet/training/evaluate.h"
+
+namespace ridgewalk {
+
+// A target as results name it; the figures are absent for a range of ridge points.
+struct TargetSummary {
+  std::string name;
+  std::optional<double> ridge_point = {};   // MACs per byte
+  std::optional<double> latency_macs = {};  // in units of one MAC at peak
+};
+std::vector<TargetSummary> target_summaries(const Reward& reward);
+
+// A network's latency beside one target.
+struct TargetLatency {
+  std::string target;
+  std::optional<double> latency_macs = {};  // absent for a range of ridge points
+  double of_target = 0;                     // latency over the target's
+};
+
+// A candidate of a search with its latencies by target.
+struct CandidateResult {
+  Decisions decisions = {};
+  double probability = 0;  // with the controller; 0 where there is none
+  double accuracy = 0;     // top-1 with shared weights on the whole search-validation split
+  double reward = 0;
+  std::vector<TargetLatency> latency = {};
+};
+CandidateResult candidate_result(const Candidate& candidate, const Reward& reward);
+
+// What the controller believes of one choice when a stage ends.
+struct ChoiceResult {
+  std::string name;
+  std::vector<std::string> options = {};
+  std::vector<double> probabilities = {};  // one per option
+  int chosen = 0;                          // by the best candidate; may be kInactive
+};
+
+// The result of a search stage.
+struct StageOutcome {
+  SearchStage stage = {};  // not in the JSON, where it is the key
+  std::string space;
+  SearchMethod method = {};
+  double size = 0;             // of the space, in architectures
+  double share_in_common = 0;  // of the shared parameters, to all UIB instantiations
+  std::vector<TargetSummary> targets = {};
+  CandidateResult argmax = {}, best = {};
+  std::string chosen;  // how `best` came about: argmax, re-evaluated candidate, best of those tried
+  std::vector<CandidateResult> candidates = {};
+  std::vector<ChoiceResult> choices = {};  // of two options or more
+  Architecture architecture = {};          // of `best`
+};
+
+struct SplitAccuracy : Accuracy {
+  int64_t images = 0;
+};
+
+// The result of a training.
+struct TrainingResult {
+  std::string architecture;  // its name
+  std::string data;
+  std::string weights;  // "from scratch" or "from FILE"
+  int epochs = 0;
+  std::optional<std::string> teacher = {};
+  double ema = 0;                           // decay of the average of the weights; 0: none
+  std::optional<SplitAccuracy> train = {};  // of at most 10,000 images, without augmentation
+  std::optional<SplitAccuracy> search_validation = {};  // where images are held out
+  SplitAccuracy test = {};
+};
+
+// "train 98.12 % of 10000 images without augmentation, search-validation 91.02 %, test 90.48 %".
+std::string top1_text(const TrainingResult& result);
+
+void to_json(Json& json, const TargetSummary& target);
+void from_json(const Json& json, TargetSummary& target);
+void to_json(Json& json, const TargetLatency& latency);
+void from_json(const Json& json, TargetLatency& latency);
+// Names the split and the weights of the accuracy too.
+void to_json(Json& json, const CandidateResult& candidate);
+void from_json(const Json& json, CandidateResult& candidate);
+void to_json(Json& json, const ChoiceResult& choice);
+void from_json(const Json& json, ChoiceResult& choice);
+void to_json(Json& json, const StageOutcome& outcome);
+void from_json(const Json& json, StageOutcome& outcome);
+void to_json(Json& json, const SplitAccuracy& accuracy);
+void from_json(const Json& json, SplitAccuracy& accuracy);
+// Names the split of each accuracy too.
+void to_json(Json& json, const TrainingResult& result);
+void from_json(const Json& json, TrainingResult& result);
+
+}  // namespace ridgewalk

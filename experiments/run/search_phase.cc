@@ -1,0 +1,258 @@
+#include "experiments/run/search_phase.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "experiments/run/progress.h"
+#include "experiments/run/seed_streams.h"
+#include "experiments/run/supernet_weights.h"
+#include "space/error.h"
+#include "supernet/formats/weights.h"
+
+namespace ridgewalk {
+namespace {
+
+// Where a search stage is, its weights excepted.
+struct SearchState {
+  std::string search;              // TunasSearch::state()
+  std::vector<double> accuracies;  // of the architectures tried after the last step
+};
+
+void to_json(Json& json, const SearchState& state) {
+  json = {{"search", state.search}, {"accuracies", state.accuracies}};
+}
+
+void from_json(const Json& json, SearchState& state) {
+  json.at("search").get_to(state.search);
+  json.at("accuracies").get_to(state.accuracies);
+}
+
+Json record_json(const std::string& phase, const StepRecord& record) {
+  Json ratios = Json::array();
+  for (double ratio : record.of_target) ratios.push_back(number_or_null(ratio));
+  return {{"phase", phase},
+          {"step", record.step},
+          {"loss", record.loss},
+          {"accuracy", number_or_null(record.accuracy)},
+          {"reward", number_or_null(record.reward)},
+          {"baseline", number_or_null(record.baseline)},
+          {"latency_of_target", ratios},
+          {"samples", record.samples}};
+}
+
+std::vector<ChoiceResult> choice_results(const SearchSpace& space, const Controller& controller,
+                                         const Decisions& chosen) {
+  const auto probabilities = controller.probabilities();
+  const std::vector<Choice> list = choices(space);
+  std::vector<ChoiceResult> results;
+  for (size_t c = 0; c < list.size(); ++c) {
+    if (list[c].options.size() < 2) continue;
+    results.push_back({.name = list[c].name,
+                       .options = list[c].options,
+                       .probabilities = probabilities[c],
+                       .chosen = chosen[c]});
+  }
+  return results;
+}
+
+TunasOptions tunas_options(const SearchConfig& config, SearchStage stage) {
+  TunasOptions options = config.stages.at(stage).tunas;
+  options.seed = stream_seed(config.seed, SeedStream::kController, uint64_t(stage));
+  return options;
+}
+
+SupernetOptions supernet_options(const SearchConfig& config, SearchStage stage) {
+  const SearchStageConfig& stage_config = config.stages.at(stage);
+  SupernetOptions options = config.weights;
+  options.steps = stage_config.tunas.steps;
+  options.optimizer.learning_rate = stage_config.learning_rate;
+  options.seed = stream_seed(config.seed, SeedStream::kSharedWeights, uint64_t(stage));
+  return options;
+}
+
+class StagePhase {
+ public:
+  StagePhase(const SearchContext& context, SearchStage stage, const StartingPoint& start);
+
+  // From the checkpoint where there is one, else from the weights of the stage before where the
+  // configuration asks for them.
+  void begin(const StartingPoint& start);
+  // To the last step, then the trials after it.
+  StageResult run();
+  StageOutcome outcome(const StageResult& found) const;
+
+ private:
+  Json state() const { return SearchState{search_.state(), accuracies_}; }
+  void after_training(int first_step, double seconds);
+  StageResult run_stage(const std::function<void(const StepRecord&)>& after_step);
+
+  const SearchContext& context_;
+  SearchStage stage_;
+  std::string phase_;
+  const SearchStageConfig& config_;
+  SearchSpace space_;
+  Reward reward_;
+  TunasOptions tunas_;
+  TunasSearch search_;
+  Supernet supernet_;
+  SupernetWeights weights_;
+  std::vector<double> accuracies_;  // of the architectures tried after the last step
+  int last_checkpoint_ = 0;         // step
+};
+
+StagePhase::StagePhase(const SearchContext& context, SearchStage stage, const StartingPoint& start)
+    : context_(context),
+      stage_(stage),
+      phase_(to_string(stage)),
+      config_(context.config.stages.at(stage)),
+      space_(searched_space(context.config.space, stage, start.architecture)),
+      reward_(scaled_targets(context.config.reward, config_.latency_factor)),
+      tunas_(tunas_options(context.config, stage)),
+      search_(space_, reward_, tunas_),
+      supernet_(space_, context.data, supernet_options(context.config, stage),
+                context.session.compute),
+      weights_(supernet_) {
+  // The result of an earlier stage may miss the target: no reason to lose its work.
+  const std::string out_of_reach = search_.out_of_reach();
+  if (!out_of_reach.empty()) {
+    say(context.session, fmt::format("{}: {}; goes as near as it can", phase_, out_of_reach));
+  }
+  say(context.session,
+      fmt::format("{}: {:.3g} architectures, {} shared parameters, {:.1f} % of them common to "
+                  "all UIB instantiations",
+                  phase_, size(space_), supernet_.parameters().learned(),
+                  100 * share_in_common(space_)));
+}
+
+void StagePhase::begin(const StartingPoint& start) {
+  if (const auto state = context_.run.begin<SearchState>(phase_)) {
+    search_.restore(state->search);
+    accuracies_ = state->accuracies;
+    context_.run.restore(supernet_.state());
+    say(context_.session, fmt::format("{}: resumed at step {}", phase_, search_.step()));
+  } else if (config_.warm_start && start.space) {
+    ParameterStore previous(*start.space);
+    load_weights(supernet_file(start.weights_folder, *stage_before(stage_)), previous);
+    supernet_.parameters().copy_common(previous);
+  }
+  last_checkpoint_ = search_.step();
+}
+
+void StagePhase::after_training(int first_step, double seconds) {
+  const double images = double(context_.config.weights.batch_size) * tunas_.samples_per_step;
+  say_rates(context_, phase_, (tunas_.steps - first_step) * images, seconds, supernet_.loader());
+  save_weights(supernet_file(context_.run.file("."), stage_), supernet_.parameters());
+}
+
+// Runs the search; a failure names the last good checkpoint.
+StageResult StagePhase::run_stage(const std::function<void(const StepRecord&)>& after_step) {
+  RecordedWeights recorded(weights_, accuracies_, [&](const std::vector<double>& accuracies) {
+    accuracies_ = accuracies;
+    checkpoint_if_due(
+        context_.run, context_.session.checkpoint_every, int(accuracies.size()),
+        [&] { return state(); }, supernet_.state());
+  });
+  try {
+    return ridgewalk::run_stage(search_, recorded, after_step);
+  } catch (const Error&) {
+    throw;
+  } catch (const std::runtime_error& error) {
+    throw std::runtime_error(fmt::format("{}: {}; last good checkpoint: {}, step {}", phase_,
+                                         error.what(), context_.run.file("checkpoint.safetensors"),
+                                         last_checkpoint_));
+  }
+}
+
+StageResult StagePhase::run() {
+  const Session& session = context_.session;
+  const int first_step = search_.step();
+  const double images = double(context_.config.weights.batch_size) * tunas_.samples_per_step;
+  Progress progress(phase_, first_step, tunas_.steps, images, session.quiet);
+  const auto start = std::chrono::steady_clock::now();
+  const StageResult found = run_stage([&](const StepRecord& record) {
+    context_.run.log(record_json(phase_, record));
+    progress.update(search_.step(),
+                    fmt::format("loss {:.3f}  reward {:.3f}", record.loss, record.reward));
+    if (search_.done()) after_training(first_step, seconds_since(start));
+    checkpoint_if_due(
+        context_.run, session.checkpoint_every, search_.step(), [&] { return state(); },
+        supernet_.state());
+    if (search_.step() % session.checkpoint_every == 0) last_checkpoint_ = search_.step();
+  });
+  say(session,
+      fmt::format("{}: slicing took {:.2f} % of the steps' time", phase_,
+                  100 * supernet_.slicing_seconds() / std::max(1e-9, supernet_.step_seconds())));
+  say_damaged(context_.data, session);
+  return found;
+}
+
+StageOutcome StagePhase::outcome(const StageResult& found) const {
+  const bool learned = tunas_.method == SearchMethod::kTunas;
+  const Candidate& argmax = learned ? found.argmax : found.best;
+  StageOutcome outcome{
+      .stage = stage_,
+      .space = space_.name,
+      .method = tunas_.method,
+      .size = size(space_),
+      .share_in_common = share_in_common(space_),
+      .targets = target_summaries(reward_),
+      .argmax = candidate_result(argmax, reward_),
+      .best = candidate_result(found.best, reward_),
+      .chosen = !learned                                   ? "best of those tried"
+                : found.best.decisions == argmax.decisions ? "argmax"
+                                                           : "re-evaluated candidate",
+      .choices = choice_results(space_, search_.controller(), found.best.decisions),
+      .architecture = decode(space_, found.best.decisions)};
+  outcome.architecture.name = context_.config.space.name + "-" + phase_;
+  for (const Candidate& candidate : found.candidates) {
+    outcome.candidates.push_back(candidate_result(candidate, reward_));
+  }
+  return outcome;
+}
+
+}  // namespace
+
+Reward scaled_targets(Reward reward, double factor) {
+  for (Target& target : reward.targets) {
+    for (Macs& latency : target.latency) latency = factor * latency;
+  }
+  return reward;
+}
+
+std::string supernet_file(const std::string& folder, SearchStage stage) {
+  return folder + "/" + std::string(to_string(stage)) + "-supernet.safetensors";
+}
+
+StageOutcome search_phase(const SearchContext& context, SearchStage stage,
+                          const StartingPoint& start) {
+  if (auto outcome = context.run.result<StageOutcome>(std::string(to_string(stage)))) {
+    outcome->stage = stage;
+    return *outcome;
+  }
+  StagePhase phase(context, stage, start);
+  phase.begin(start);
+  StageOutcome outcome = phase.outcome(phase.run());
+  context.run.finish(outcome);
+  return outcome;
+}
+
+std::vector<Candidate> trial_phase(
+    const RunContext& context, const std::string& phase, const Trials& trials,
+    const std::function<std::vector<Candidate>(const Trial&, std::mt19937_64&)>& search) {
+  constexpr int kCheckpointEvery = 8;  // trials
+  const auto known = context.run.begin<std::vector<double>>(phase).value_or(std::vector<double>{});
+  SupernetWeights shared(trials.supernet);
+  Progress progress(phase, int(known.size()), trials.count, 1, context.session.quiet);
+  RecordedWeights weights(shared, known, [&](const std::vector<double>& accuracies) {
+    progress.update(int(accuracies.size()), fmt::format("accuracy {:.4f}", accuracies.back()));
+    checkpoint_if_due(
+        context.run, kCheckpointEvery, int(accuracies.size()), [&] { return Json(accuracies); },
+        NamedTensors{});
+  });
+  const CostTable table(trials.space, trials.reward.ridge_points());
+  std::mt19937_64 random(trials.seed);
+  return search({trials.space, table, trials.reward, weights}, random);
+}
+
+}  // namespace ridgewalk

@@ -1,0 +1,76 @@
+#include "experiments/evidence/comparison.h"
+
+#include <cmath>
+
+#include <gmock/gmock.h>
+
+#include "tests/experiments/evidence/networks.h"
+
+namespace ridgewalk {
+namespace {
+
+NetworkRecord network_of(Way way, uint64_t seed, double test, double of_target = 1) {
+  NetworkRecord network = trained_network("compact-nano", test, {test});
+  network.origin = {.way = way, .seed = seed};
+  network.of_target = {of_target, 0.5};  // of two targets the worse counts
+  return network;
+}
+
+// Networks of a seed share its luck: seeds of 0.6 and 0.7, deviation 0.0707, Student's t of one
+// degree of freedom 12.706.
+TEST(Comparison, CountsTheRandomNetworksOfASeedOnce) {
+  const std::vector<WaySummary> summary = summarize(
+      {network_of(Way::kRandomNetworks, 1, 0.5), network_of(Way::kRandomNetworks, 1, 0.7),
+       network_of(Way::kRandomNetworks, 2, 0.6), network_of(Way::kRandomNetworks, 2, 0.8)});
+  ASSERT_EQ(summary.size(), 1u);
+  EXPECT_EQ(summary[0].networks, 4u);
+  const Estimate test = summary[0].figures.at(Figure::kTestTop1);
+  EXPECT_NEAR(test.mean, 0.65, 1e-12);
+  EXPECT_NEAR(test.low(), 0.65 - 12.7062 * 0.05, 1e-4);
+  EXPECT_FALSE(summary[0].over_random);
+}
+
+// Differences are taken within a seed. Two-stage less random: 0.10 and 0.12, standard error 0.01;
+// less one-stage: 0.02 and 0.04, at 0.1 and 0.3 of the target more.
+TEST(Comparison, TakesDifferencesWithinASeed) {
+  const std::vector<NetworkRecord> networks{
+      network_of(Way::kRandomNetworks, 1, 0.5),  network_of(Way::kTwoStage, 1, 0.6, 1.1),
+      network_of(Way::kOneStage, 1, 0.58, 1),    network_of(Way::kRandomNetworks, 2, 0.65),
+      network_of(Way::kRandomNetworks, 2, 0.75), network_of(Way::kTwoStage, 2, 0.82, 1.2),
+      network_of(Way::kOneStage, 2, 0.78, 0.9),  network_of(Way::kEvolution, 2, 0.9)};
+  const std::vector<WaySummary> summary = summarize(networks);
+  ASSERT_EQ(summary.size(), 4u);
+  const WaySummary& two_stage = summary[0];
+  EXPECT_EQ(two_stage.way, Way::kTwoStage);
+  EXPECT_NEAR(two_stage.over_random->mean, 0.11, 1e-12);
+  EXPECT_NEAR(two_stage.over_random->error, 0.01, 1e-12);
+  EXPECT_NEAR(two_stage.over_one_stage->mean, 0.03, 1e-12);
+  EXPECT_NEAR(two_stage.over_one_stage_of_target->mean, 0.2, 1e-12);
+  EXPECT_NEAR(two_stage.figures.at(Figure::kOfTarget).mean, 1.15, 1e-12);
+  EXPECT_FALSE(two_stage.figures.contains(Figure::kSharedTop1));
+  // One seed of evolution: a mean without an interval, and no difference.
+  EXPECT_EQ(summary[2].way, Way::kEvolution);
+  EXPECT_TRUE(std::isnan(summary[2].figures.at(Figure::kTestTop1).half));
+  EXPECT_FALSE(summary[2].over_random);
+
+  const Json json = summary_json(summary);
+  EXPECT_TRUE(json[0]["shared_search_validation_top1"].is_null());
+  EXPECT_NEAR(json[0]["over_one_stage"]["of_target"]["points"].get<double>(), 0.2, 1e-12);
+  EXPECT_NEAR(json[0]["over_random"]["standard_errors"].get<double>(), 11, 1e-9);
+  EXPECT_FALSE(json[2].contains("over_random"));
+  EXPECT_THAT(comparison_text(summary, networks), testing::HasSubstr("+11.00 (11.0 s.e.)"));
+  EXPECT_EQ(compared_json(networks)[1]["of_target"], Json({1.1, 0.5}));
+}
+
+TEST(Comparison, SaysHowANetworkIsBuilt) {
+  Architecture architecture{.name = "two", .stem = {.width = 8}};
+  architecture.stages = {{Uib{.kernel1 = 3, .kernel2 = 0, .expanded = 16, .width = 8},
+                          Uib{.kernel1 = 0, .kernel2 = 3, .expanded = 48, .width = 24}}};
+  const Build build = build_of(architecture);
+  EXPECT_EQ(build.uibs, 2);
+  EXPECT_EQ(build.width, 16);     // of 8 and 24
+  EXPECT_EQ(build.expansion, 4);  // of 16 / 8 and 48 / 8
+}
+
+}  // namespace
+}  // namespace ridgewalk

@@ -1,0 +1,100 @@
+// The results of phases as JSON: what checkpoints, result.yaml and trainings.json hold.
+#include "experiments/run/results.h"
+
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "space/catalog.h"
+
+namespace ridgewalk {
+namespace {
+
+SplitAccuracy accuracy(double top1, int64_t images) {
+  SplitAccuracy accuracy;
+  accuracy.top1 = top1;
+  accuracy.top5 = 0.75;
+  accuracy.loss = 1.5;
+  accuracy.images = images;
+  return accuracy;
+}
+
+// As earlier versions wrote it.
+const char* const kTraining =
+    R"({"architecture":"net","data":"fashion-mnist","weights":"from scratch","epochs":3,)"
+    R"("teacher":"large","ema":0.5,)"
+    R"("train":{"split":"train","images":10000,"top1":0.5,"top5":0.75,"loss":1.5},)"
+    R"("search_validation":null,)"
+    R"("test":{"split":"test","images":200,"top1":0.25,"top5":0.75,"loss":1.5}})";
+
+TEST(Results, ATrainingIsWrittenAsItWasAndReadBack) {
+  const TrainingResult result{.architecture = "net",
+                              .data = "fashion-mnist",
+                              .weights = "from scratch",
+                              .epochs = 3,
+                              .teacher = "large",
+                              .ema = 0.5,
+                              .train = accuracy(0.5, 10000),
+                              .test = accuracy(0.25, 200)};
+  EXPECT_EQ(Json(result).dump(), kTraining);
+  EXPECT_EQ(Json(Json::parse(kTraining).get<TrainingResult>()).dump(), kTraining);
+  EXPECT_EQ(top1_text(result), "train 50.00 % of 10000 images without augmentation, test 25.00 %");
+}
+
+TEST(Results, ATrainingWithoutATestAccuracyIsRefused) {
+  Json json = Json::parse(kTraining);
+  json["test"] = nullptr;
+  EXPECT_THROW(json.get<TrainingResult>(), Json::exception);
+  json.erase("test");
+  EXPECT_THROW(json.get<TrainingResult>(), Json::exception);
+}
+
+// Targets at one ridge point and over a range: the first has a latency, both have a ratio.
+TEST(Results, ACandidateIsPricedAgainstEveryTarget) {
+  const Reward reward{
+      .targets = {{.name = "point", .ridge_points = {{5}}, .latency = {{100}}},
+                  {.name = "range", .ridge_points = {{0}, {10}}, .latency = {{100}, {200}}}}};
+  const Candidate candidate{.decisions = {1, kInactive},
+                            .probability = 0.125,
+                            .accuracy = 0.5,
+                            .reward = 0.25,
+                            .latency = {{150}, {110}, {300}}};
+  const CandidateResult result = candidate_result(candidate, reward);
+  EXPECT_EQ(Json(result).dump(),
+            R"({"decisions":[1,-1],"probability":0.125,"accuracy":0.5,)"
+            R"("split":"search-validation","weights":"shared","reward":0.25,)"
+            R"("latency":[{"target":"point","latency_macs":150.0,"of_target":1.5},)"
+            R"({"target":"range","of_target":1.5}]})");
+  EXPECT_EQ(Json(target_summaries(reward)).dump(),
+            R"([{"name":"point","ridge_point":5.0,"latency_macs":100.0},)"
+            R"({"name":"range","ridge_point":null,"latency_macs":null}])");
+}
+
+TEST(Results, AStageIsReadBackAsItWas) {
+  const CandidateResult best{.decisions = {0, 2},
+                             .accuracy = 0.5,
+                             .reward = 0.25,
+                             .latency = {{.target = "t", .of_target = 1.25}}};
+  const StageOutcome outcome{
+      .stage = SearchStage::kSingle,
+      .space = "space",
+      .method = SearchMethod::kRandom,
+      .size = 1e30,
+      .share_in_common = 0.1,
+      .targets = {{.name = "t"}},
+      .argmax = best,
+      .best = best,
+      .chosen = "best of those tried",
+      .candidates = {best},
+      .choices = {{.name = "c", .options = {"3", "5"}, .probabilities = {0.5, 0.5}, .chosen = -1}},
+      .architecture = find_architecture("mnv4-hybrid-medium")};
+  const StageOutcome again = Json::parse(Json(outcome).dump()).get<StageOutcome>();
+  EXPECT_EQ(Json(again).dump(), Json(outcome).dump());
+  EXPECT_EQ(again.architecture, outcome.architecture);
+  EXPECT_EQ(again.method, SearchMethod::kRandom);
+  EXPECT_EQ(again.choices.at(0).chosen, -1);
+  EXPECT_FALSE(again.best.latency.at(0).latency_macs);
+}
+
+}  // namespace
+}  // namespace ridgewalk

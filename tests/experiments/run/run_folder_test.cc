@@ -1,0 +1,133 @@
+// The checkpoint of a run: what is resumed from it, and what is refused.
+#include "experiments/run/run_folder.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include "experiments/run/results.h"
+#include "supernet/formats/safetensors.h"
+#include "tests/helpers.h"
+
+namespace ridgewalk {
+namespace {
+
+using testing::HasSubstr;
+
+std::string text_of(const std::string& path) {
+  std::ifstream stream(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+class Folder : public testing::Test {
+ protected:
+  void SetUp() override {
+    path_ = testing::TempDir() + "/ridgewalk-run-" + std::to_string(getpid());
+    std::filesystem::remove_all(path_);
+    checkpoint_ = path_ + "/checkpoint.safetensors";
+  }
+  void TearDown() override { std::filesystem::remove_all(path_); }
+
+  // One phase finished, the second at step 7.
+  void stop_in_the_second_phase() const {
+    RunFolder run = RunFolder::create(path_, "as before");
+    run.begin<Json>("first");
+    run.set_rates({.training = 100, .loader = 200});
+    run.log({{"phase", "first"}});
+    run.finish(Json{{"top1", 0.5}});
+    run.begin<Json>("second");
+    run.log({{"phase", "second"}, {"step", 6}});
+    run.checkpoint(Json(7), {{"weight", torch::arange(3, torch::kFloat)}});
+    run.log({{"phase", "second"}, {"step", 7}});  // after the checkpoint
+  }
+
+  std::string refusal(const std::string& fingerprint = "as before") const {
+    return error_of([&] { RunFolder::resume(path_, fingerprint); });
+  }
+
+  // The checkpoint with other metadata.
+  void rewrite(const std::string& key, const std::string& value) const {
+    TensorFile file = read_safetensors(checkpoint_);
+    for (auto& [name, tensor] : file.tensors) tensor = tensor.clone();
+    file.metadata[key] = value;
+    write_safetensors(checkpoint_, file);
+  }
+
+  std::string path_, checkpoint_;
+};
+
+TEST_F(Folder, ResumesWhereTheCheckpointWasWritten) {
+  stop_in_the_second_phase();
+  RunFolder run = RunFolder::resume(path_, "as before");
+  EXPECT_EQ(run.result<Json>("first").value()["top1"], 0.5);
+  EXPECT_FALSE(run.result<Json>("second"));
+  EXPECT_EQ(run.rates("first")->loader, 200);
+  EXPECT_FALSE(run.rates("second"));
+  // What was logged after the checkpoint will be logged again.
+  EXPECT_EQ(text_of(path_ + "/log.jsonl"),
+            "{\"phase\":\"first\"}\n{\"phase\":\"second\",\"step\":6}\n");
+  EXPECT_FALSE(run.begin<int>("third"));
+  EXPECT_EQ(run.begin<int>("second"), 7);
+  torch::Tensor weight = torch::zeros(3);
+  run.restore({{"weight", weight}});
+  EXPECT_TRUE(torch::equal(weight, torch::arange(3, torch::kFloat)));
+  // The clock goes on from what it had shown.
+  const double before = run.seconds("second");
+  run.finish(Json(8));
+  EXPECT_GE(run.seconds("second"), before);
+}
+
+TEST_F(Folder, RefusesAnotherFingerprintAndASecondRun) {
+  EXPECT_THAT(refusal(), HasSubstr("no run to resume"));
+  stop_in_the_second_phase();
+  EXPECT_THAT(refusal("changed"), HasSubstr("is of another configuration"));
+  EXPECT_THAT(error_of([&] { RunFolder::create(path_, "as before"); }), HasSubstr("--resume"));
+  const RunFolder run = RunFolder::resume(path_, "as before");
+  EXPECT_THAT(refusal(), HasSubstr("another ridgewalk is running there"));
+}
+
+TEST_F(Folder, RefusesATruncatedCheckpoint) {
+  stop_in_the_second_phase();
+  const std::string whole = text_of(checkpoint_);
+  for (size_t length = 0; length < whole.size(); length += 1 + whole.size() / 40) {
+    std::ofstream(checkpoint_, std::ios::binary | std::ios::trunc) << whole.substr(0, length);
+    EXPECT_THAT(refusal(), HasSubstr("checkpoint.safetensors")) << length << " bytes";
+  }
+  std::ofstream(checkpoint_, std::ios::binary | std::ios::trunc) << whole;
+  EXPECT_NO_THROW(RunFolder::resume(path_, "as before"));
+}
+
+// A file that reads well and says something else.
+TEST_F(Folder, RefusesAnAlteredCheckpoint) {
+  stop_in_the_second_phase();
+  const std::string state = read_safetensors(checkpoint_).metadata.at("run");
+  std::string altered = state;
+  altered.replace(altered.find("0.5"), 3, "0.9");
+  rewrite("run", altered);
+  EXPECT_THAT(refusal(), HasSubstr("is damaged"));
+  rewrite("run", state);
+  rewrite("hash", "0");
+  EXPECT_THAT(refusal(), HasSubstr("is damaged"));
+}
+
+TEST_F(Folder, RefusesWeightsThatAreNoCheckpoint) {
+  std::filesystem::create_directories(path_);
+  write_safetensors(checkpoint_, {.metadata = {}, .tensors = {{"weight", torch::zeros(3)}}});
+  EXPECT_THAT(refusal(), HasSubstr("is not a checkpoint of a run"));
+}
+
+TEST_F(Folder, RefusesAResultOfAnotherShape) {
+  stop_in_the_second_phase();
+  RunFolder run = RunFolder::resume(path_, "as before");
+  EXPECT_THAT(error_of([&] { run.result<TrainingResult>("first"); }), HasSubstr("is damaged"));
+  EXPECT_THAT(error_of([&] { run.result<StageOutcome>("first"); }), HasSubstr("is damaged"));
+  EXPECT_THAT(error_of([&] { run.begin<std::vector<double>>("second"); }),
+              HasSubstr("checkpoint.safetensors"));
+}
+
+TEST_F(Folder, RefusesAPathThatIsNoFolder) {
+  std::ofstream{path_};
+  EXPECT_THAT(error_of([&] { RunFolder::create(path_, ""); }), HasSubstr("choose another --out"));
+}
+
+}  // namespace
+}  // namespace ridgewalk

@@ -1,0 +1,60 @@
+#include "experiments/run/search_run.h"
+
+#include <algorithm>
+#include <cmath>
+#include <variant>
+
+#include <gmock/gmock.h>
+
+#include "roofline/latency.h"
+#include "space/catalog.h"
+#include "space/lowering.h"
+
+namespace ridgewalk {
+namespace {
+
+// As fast as `reference` at 0 MACs per byte, and as fast as `factor` of it at 500.
+Reward two_targets(const Architecture& reference, double factor) {
+  const Graph graph = lower(reference);
+  return {
+      .targets = {
+          {.name = "low", .ridge_points = {{0}}, .latency = {latency(graph, {0})}},
+          {.name = "high", .ridge_points = {{500}}, .latency = {factor * latency(graph, {500})}}}};
+}
+
+std::vector<double> ratios_of(const Architecture& architecture, const Reward& reward) {
+  std::vector<Macs> taken;
+  for (MacsPerByte point : reward.ridge_points()) {
+    taken.push_back(latency(lower(architecture), point));
+  }
+  return reward.ratios(taken);
+}
+
+// The second target is half of what the reference takes there: at the width that meets the first
+// it would be missed by a factor of two.
+TEST(ScaleToLatency, MeetsTheTargetThatIsMissedByMost) {
+  const Architecture small = find_architecture("mnv4-conv-small");
+  const Reward reward = two_targets(small, 0.5);
+  const std::vector<double> ratios = ratios_of(scale_to_latency(small, reward), reward);
+  EXPECT_NEAR(*std::max_element(ratios.begin(), ratios.end()), 1, 0.03);
+  EXPECT_LT(ratios[0], 0.9);
+  EXPECT_EQ(scale_to_latency(small, two_targets(small, 1)).name, "mnv4-conv-small@1.00");
+}
+
+// The random network of a search is of the space that its stages search: no attention.
+TEST(RandomArchitecture, IsOfTheSearchedSpaceAndMeetsEveryTarget) {
+  const SearchSpace whole = load_search_space("fashion-mnist-small");
+  const SearchSpace space = searched_space(whole, SearchStage::kSingle, std::nullopt);
+  std::mt19937_64 random(2);
+  const Reward reward = two_targets(decode(space, sample(space, random)), 1);
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    const Architecture network = random_architecture(space, reward, 0.1, seed);
+    for (double ratio : ratios_of(network, reward)) EXPECT_NEAR(ratio, 1, 0.1 + 1e-9);
+    for (const auto& stage : network.stages) {
+      for (const Block& block : stage) EXPECT_FALSE(std::holds_alternative<MobileMqa>(block));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ridgewalk
