@@ -24,8 +24,8 @@ Finds mobile vision networks that are fast on every kind of hardware.
 
   search    a supernet's coarse, fine and hybrid search under a roofline cost
   rank      how far a supernet's ranking of networks can be trusted
-  front     the networks worth having of one supernet, for ridge points and for all of them
-  compare   search methods and random networks beside each other over several seeds
+  front     the Pareto-optimal networks of a supernet, at each ridge point and over a range
+  compare   search methods and random networks compared over several seeds
   sweep     latency of networks over the ridge point: report.html, sweep.csv, sweep.json
   describe  every operation of a network: shapes, MACs, parameters, bytes, intensity
   train     a network from scratch
@@ -57,7 +57,7 @@ int run(const std::string& name, const ridgewalk::Arguments& arguments) {
                          ridgewalk::suggestion(name, names) + " (ridgewalk --help lists all)");
 }
 
-// One line, whatever the message was: LibTorch's have a back-trace after the first.
+// Prints one line, whatever the message: LibTorch's have a backtrace after the first line.
 int fail(std::string line, int code) {
   if (code != 2) line = line.substr(0, line.find('\n'));
   std::replace_if(

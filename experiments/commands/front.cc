@@ -109,9 +109,9 @@ FrontRequest request_of(const CommandLine& line) {
 // target.
 struct Fronts {
   std::string images;  // that accuracies are on
-  std::vector<Candidate> tried;
-  std::vector<std::vector<size_t>> by_target;  // indices of candidates, the fastest first
-  std::map<size_t, NetworkRecord> networks;    // all that are on a front, by index
+  std::vector<Candidate> tried = {};
+  std::vector<std::vector<size_t>> by_target = {};  // indices of candidates, the fastest first
+  std::map<size_t, NetworkRecord> networks = {};    // all that are on a front, by index
 };
 
 Fronts fronts_of(std::vector<Candidate> tried, const FrontRequest& request,

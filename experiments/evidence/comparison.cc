@@ -12,17 +12,17 @@
 namespace ridgewalk {
 namespace {
 
-constexpr std::pair<Figure, std::string_view> kFigures[] = {
-    {Figure::kOfTarget, "of_target"},
-    {Figure::kParameters, "parameters"},
-    {Figure::kMacs, "macs"},
-    {Figure::kUibs, "uibs"},
-    {Figure::kMeanWidth, "mean_width"},
-    {Figure::kMeanExpansion, "mean_expansion"},
-    {Figure::kSharedTop1, "shared_search_validation_top1"},
-    {Figure::kHeldOutTop1, "scratch_search_validation_top1"},
-    {Figure::kTestTop1, "scratch_test_top1"},
-    {Figure::kSearchSeconds, "search_seconds"},
+constexpr std::pair<ComparedFigure, std::string_view> kFigures[] = {
+    {ComparedFigure::kOfTarget, "of_target"},
+    {ComparedFigure::kParameters, "parameters"},
+    {ComparedFigure::kMacs, "macs"},
+    {ComparedFigure::kUibs, "uibs"},
+    {ComparedFigure::kMeanWidth, "mean_width"},
+    {ComparedFigure::kMeanExpansion, "mean_expansion"},
+    {ComparedFigure::kSharedTop1, "shared_search_validation_top1"},
+    {ComparedFigure::kHeldOutTop1, "scratch_search_validation_top1"},
+    {ComparedFigure::kTestTop1, "scratch_test_top1"},
+    {ComparedFigure::kSearchSeconds, "search_seconds"},
 };
 
 // Of several targets, the one that is missed by most.
@@ -34,26 +34,26 @@ std::optional<double> worst_of_target(const NetworkRecord& network) {
 // A network with all figures that are known.
 struct Compared {
   Origin origin;
-  std::map<Figure, double> figures;
+  std::map<ComparedFigure, double> figures;
 };
 
 Compared compared(const NetworkRecord& network) {
   const NetworkCost cost = network_cost(lower(network.architecture));
   const Build build = build_of(network.architecture);
   Compared result{.origin = network.origin,
-                  .figures = {{Figure::kParameters, double(cost.parameters)},
-                              {Figure::kMacs, cost.macs.value},
-                              {Figure::kUibs, build.uibs},
-                              {Figure::kMeanWidth, build.width},
-                              {Figure::kMeanExpansion, build.expansion},
-                              {Figure::kSearchSeconds, network.origin.search_seconds}}};
-  const auto set = [&](Figure figure, std::optional<double> value) {
+                  .figures = {{ComparedFigure::kParameters, double(cost.parameters)},
+                              {ComparedFigure::kMacs, cost.macs.value},
+                              {ComparedFigure::kUibs, build.uibs},
+                              {ComparedFigure::kMeanWidth, build.width},
+                              {ComparedFigure::kMeanExpansion, build.expansion},
+                              {ComparedFigure::kSearchSeconds, network.origin.search_seconds}}};
+  const auto set = [&](ComparedFigure figure, std::optional<double> value) {
     if (value) result.figures[figure] = *value;
   };
-  set(Figure::kOfTarget, worst_of_target(network));
-  set(Figure::kSharedTop1, network.shared_top1);
-  set(Figure::kHeldOutTop1, search_validation_top1(network));
-  set(Figure::kTestTop1, test_top1(network));
+  set(ComparedFigure::kOfTarget, worst_of_target(network));
+  set(ComparedFigure::kSharedTop1, network.shared_top1);
+  set(ComparedFigure::kHeldOutTop1, search_validation_top1(network));
+  set(ComparedFigure::kTestTop1, test_top1(network));
   return result;
 }
 
@@ -68,7 +68,8 @@ class Table {
   }
 
   // Of the networks of a way, or of one seed of it, that have the figure.
-  std::vector<double> values(Way way, Figure figure, std::optional<uint64_t> seed = {}) const {
+  std::vector<double> values(Way way, ComparedFigure figure,
+                             std::optional<uint64_t> seed = {}) const {
     std::vector<double> values;
     for (const Compared& row : rows_) {
       if (row.origin.way != way || (seed && row.origin.seed != *seed)) continue;
@@ -79,7 +80,7 @@ class Table {
   }
 
   // What the seeds of a way differ by: the random networks of one seed are one draw of it.
-  std::vector<double> draws(Way way, Figure figure) const {
+  std::vector<double> draws(Way way, ComparedFigure figure) const {
     if (way != Way::kRandomNetworks || seeds_.size() == 1) return values(way, figure);
     std::vector<double> means;
     for (uint64_t seed : seeds_) {
@@ -91,7 +92,7 @@ class Table {
 
   // Networks of a seed share its data split and training seed, so differences are taken within a
   // seed.
-  std::optional<Estimate> difference(Way way, Way other, Figure figure) const {
+  std::optional<Estimate> difference(Way way, Way other, ComparedFigure figure) const {
     std::vector<double> differences;
     for (uint64_t seed : seeds_) {
       const std::vector<double> own = values(way, figure, seed);
@@ -106,7 +107,7 @@ class Table {
   std::set<uint64_t> seeds_;
 };
 
-std::string estimated(const WaySummary& summary, Figure figure, double scale, int digits) {
+std::string estimated(const WaySummary& summary, ComparedFigure figure, double scale, int digits) {
   const auto found = summary.figures.find(figure);
   return found == summary.figures.end() ? "-" : estimate_text(found->second, scale, digits);
 }
@@ -143,12 +144,13 @@ std::string summary_text(const std::vector<WaySummary>& summary) {
       over = fmt::format("{:+.2f} ({:.1f} s.e.)", 100 * row.over_random->mean,
                          row.over_random->mean / row.over_random->error);
     }
-    text += fmt::format("{:<16} {:>4} {:>17} {:>17} {:>17} {:>19} {:>19} {:>22}\n",
-                        to_string(row.way), row.networks, estimated(row, Figure::kOfTarget, 1, 3),
-                        estimated(row, Figure::kMeanWidth, 1, 1),
-                        estimated(row, Figure::kMeanExpansion, 1, 2),
-                        estimated(row, Figure::kSharedTop1, 100, 2),
-                        estimated(row, Figure::kTestTop1, 100, 2), over);
+    text +=
+        fmt::format("{:<16} {:>4} {:>17} {:>17} {:>17} {:>19} {:>19} {:>22}\n", to_string(row.way),
+                    row.networks, estimated(row, ComparedFigure::kOfTarget, 1, 3),
+                    estimated(row, ComparedFigure::kMeanWidth, 1, 1),
+                    estimated(row, ComparedFigure::kMeanExpansion, 1, 2),
+                    estimated(row, ComparedFigure::kSharedTop1, 100, 2),
+                    estimated(row, ComparedFigure::kTestTop1, 100, 2), over);
   }
   for (const WaySummary& row : summary) {
     if (!row.over_one_stage) continue;
@@ -166,7 +168,7 @@ std::string summary_text(const std::vector<WaySummary>& summary) {
 
 }  // namespace
 
-std::string_view to_string(Figure figure) {
+std::string_view to_string(ComparedFigure figure) {
   for (const auto& [known, name] : kFigures) {
     if (known == figure) return name;
   }
@@ -194,18 +196,19 @@ std::vector<WaySummary> summarize(const std::vector<NetworkRecord>& networks) {
   const Table table(networks);
   std::vector<WaySummary> summary;
   for (Way way : kWays) {
-    WaySummary row{.way = way, .networks = table.values(way, Figure::kTestTop1).size()};
+    WaySummary row{.way = way, .networks = table.values(way, ComparedFigure::kTestTop1).size()};
     if (row.networks == 0) continue;
     for (const auto& [figure, name] : kFigures) {
       const std::vector<double> values = table.draws(way, figure);
       if (!values.empty()) row.figures[figure] = estimate(values);
     }
     if (way != Way::kRandomNetworks) {
-      row.over_random = table.difference(way, Way::kRandomNetworks, Figure::kTestTop1);
+      row.over_random = table.difference(way, Way::kRandomNetworks, ComparedFigure::kTestTop1);
     }
     if (way == Way::kTwoStage) {
-      row.over_one_stage = table.difference(way, Way::kOneStage, Figure::kTestTop1);
-      row.over_one_stage_of_target = table.difference(way, Way::kOneStage, Figure::kOfTarget);
+      row.over_one_stage = table.difference(way, Way::kOneStage, ComparedFigure::kTestTop1);
+      row.over_one_stage_of_target =
+          table.difference(way, Way::kOneStage, ComparedFigure::kOfTarget);
     }
     summary.push_back(std::move(row));
   }

@@ -20,7 +20,7 @@ struct Build {
 Build build_of(const Architecture& architecture);
 
 // What is compared; of several targets, the one that is missed by most.
-enum class Figure {
+enum class ComparedFigure {
   kOfTarget,
   kParameters,
   kMacs,
@@ -32,14 +32,14 @@ enum class Figure {
   kTestTop1,
   kSearchSeconds,
 };
-std::string_view to_string(Figure figure);
+std::string_view to_string(ComparedFigure figure);
 
 // The networks of one way: means over the seeds with 95 % intervals. The random networks of one
 // seed count as one: they share its data split and training seed.
 struct WaySummary {
   Way way = {};
   size_t networks = 0;
-  std::map<Figure, Estimate> figures = {};  // those that are known
+  std::map<ComparedFigure, Estimate> figures = {};  // those that are known
   // Test accuracy less that of the seed's random networks. Of two-stage also less that of
   // one-stage, and the same difference of the latency over the target's.
   std::optional<Estimate> over_random = {};

@@ -24,7 +24,7 @@ TEST(Comparison, CountsTheRandomNetworksOfASeedOnce) {
        network_of(Way::kRandomNetworks, 2, 0.6), network_of(Way::kRandomNetworks, 2, 0.8)});
   ASSERT_EQ(summary.size(), 1u);
   EXPECT_EQ(summary[0].networks, 4u);
-  const Estimate test = summary[0].figures.at(Figure::kTestTop1);
+  const Estimate test = summary[0].figures.at(ComparedFigure::kTestTop1);
   EXPECT_NEAR(test.mean, 0.65, 1e-12);
   EXPECT_NEAR(test.low(), 0.65 - 12.7062 * 0.05, 1e-4);
   EXPECT_FALSE(summary[0].over_random);
@@ -46,11 +46,11 @@ TEST(Comparison, TakesDifferencesWithinASeed) {
   EXPECT_NEAR(two_stage.over_random->error, 0.01, 1e-12);
   EXPECT_NEAR(two_stage.over_one_stage->mean, 0.03, 1e-12);
   EXPECT_NEAR(two_stage.over_one_stage_of_target->mean, 0.2, 1e-12);
-  EXPECT_NEAR(two_stage.figures.at(Figure::kOfTarget).mean, 1.15, 1e-12);
-  EXPECT_FALSE(two_stage.figures.contains(Figure::kSharedTop1));
+  EXPECT_NEAR(two_stage.figures.at(ComparedFigure::kOfTarget).mean, 1.15, 1e-12);
+  EXPECT_FALSE(two_stage.figures.contains(ComparedFigure::kSharedTop1));
   // One seed of evolution: a mean without an interval, and no difference.
   EXPECT_EQ(summary[2].way, Way::kEvolution);
-  EXPECT_TRUE(std::isnan(summary[2].figures.at(Figure::kTestTop1).half));
+  EXPECT_TRUE(std::isnan(summary[2].figures.at(ComparedFigure::kTestTop1).half));
   EXPECT_FALSE(summary[2].over_random);
 
   const Json json = summary_json(summary);
