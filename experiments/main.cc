@@ -1,11 +1,20 @@
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
 #include <iostream>
+#include <new>
 #include <utility>
 
 #include "experiments/commands/commands.h"
 #include "experiments/run/interrupt.h"
 #include "space/error.h"
+#include "space/suggestion.h"
 
 namespace {
 
@@ -39,15 +48,17 @@ constexpr std::pair<const char*, int (*)(const ridgewalk::Arguments&)> kCommands
 };
 
 int run(const std::string& name, const ridgewalk::Arguments& arguments) {
+  std::vector<std::string> names;
   for (const auto& [known, command] : kCommands) {
     if (known == name) return command(arguments);
+    names.emplace_back(known);
   }
-  throw ridgewalk::Error("ridgewalk has no command '" + name + "'; ridgewalk --help lists them");
+  throw ridgewalk::Error("ridgewalk has no command '" + name + "'; " +
+                         ridgewalk::suggestion(name, names) + " (ridgewalk --help lists all)");
 }
 
 // Prints one line, whatever the message: LibTorch's have a backtrace after the first line.
-int fail(const char* what, int code) {
-  std::string line(what);
+int fail(std::string line, int code) {
   if (code != 2) line = line.substr(0, line.find('\n'));
   std::replace_if(
       line.begin(), line.end(), [](unsigned char c) { return std::iscntrl(c); }, '?');
@@ -55,21 +66,58 @@ int fail(const char* what, int code) {
   return code;
 }
 
-}  // namespace
+int fail_for_memory() {
+  return fail("out of memory; choose a smaller batch, resolution or network, or free some memory",
+              1);
+}
 
-int main(int argc, char** argv) {
-  const ridgewalk::Arguments words(argv + 1, argv + argc);
-  if (words.empty() || words[0] == "--help" || words[0] == "-h") {
-    (words.empty() ? std::cerr : std::cout) << kUsage;
-    return words.empty() ? 2 : 0;
-  }
+// The exit code, after one line about what went wrong.
+int guarded(const ridgewalk::Arguments& words) {
   try {
     return run(words[0], {words.begin() + 1, words.end()});
   } catch (const ridgewalk::Error& error) {
     return fail(error.what(), 2);
   } catch (const ridgewalk::Interrupted& stop) {
     return fail(stop.what(), 130);
+  } catch (const std::filesystem::filesystem_error& error) {
+    return fail(error.path1().string() + ": cannot be used (" + error.code().message() +
+                    "); give another path",
+                2);
+  } catch (const std::bad_alloc&) {
+    return fail_for_memory();
   } catch (const std::exception& error) {
-    return fail(error.what(), 1);
+    const std::string what = error.what();  // LibTorch's allocator has no exception of its own
+    return what.find("can't allocate memory") == std::string::npos ? fail(what, 1)
+                                                                   : fail_for_memory();
   }
+}
+
+// A closed descriptor would be given to the first file that is opened, and what is printed would be
+// written into that file.
+void occupy_closed_descriptors() {
+  for (int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(descriptor, F_GETFD) != -1) continue;
+    // Of stdout it should be noticed that it cannot be written.
+    if (open("/dev/null", descriptor == STDERR_FILENO ? O_WRONLY : O_RDONLY) != descriptor) return;
+  }
+}
+
+// What a full disk or a closed pipe refuses may only show when the buffer is written.
+int flushed(int code) {
+  std::cout.flush();
+  const bool is_written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  if (is_written || code != 0) return code;
+  return fail(std::string("the output could not be written (") + std::strerror(errno) + ")", 1);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  occupy_closed_descriptors();
+  const ridgewalk::Arguments words(argv + 1, argv + argc);
+  if (words.empty() || words[0] == "--help" || words[0] == "-h") {
+    (words.empty() ? std::cerr : std::cout) << kUsage;
+    return flushed(words.empty() ? 2 : 0);
+  }
+  return flushed(guarded(words));
 }

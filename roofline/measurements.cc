@@ -1,16 +1,19 @@
 #include "roofline/measurements.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
+#include <cctype>
 #include <filesystem>
 #include <iterator>
+#include <limits>
+#include <optional>
 #include <set>
 #include <sstream>
+#include <type_traits>
 
 #include <boost/tokenizer.hpp>
 
 #include "space/error.h"
+#include "space/number.h"
 
 namespace ridgewalk {
 namespace {
@@ -97,13 +100,15 @@ std::string latency_column(const std::vector<std::string>& header, const std::st
 
 template <class T>
 T number(const std::string& cell, const std::string& column, const std::string& file, int line) {
-  T value{};
-  const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
-  if (error != std::errc{} || end != cell.data() + cell.size() || !(value > 0) ||
-      !std::isfinite(double(value))) {
-    throw Error(file, line, "'" + column + "' must be a number above 0, not '" + cell + "'");
-  }
-  return value;
+  constexpr bool kIsWhole = std::is_integral_v<T>;
+  const auto fail = [&](const std::string& why) {
+    throw Error(file, line, "'" + column + "' must be a number above 0, not '" + cell + "'" + why);
+  };
+  std::optional<double> value = parse_real(cell);
+  if (kIsWhole && !parse_whole(cell)) value.reset();
+  if (!value) fail(": " + number_complaint(cell, kIsWhole));
+  if (!(*value > 0 && *value <= double(std::numeric_limits<T>::max()))) fail("");
+  return static_cast<T>(*value);
 }
 
 bool is_missing(std::string cell) {

@@ -201,12 +201,12 @@ Profile load_profile(const std::string& name_or_path) {
   if (const auto text = find(embedded_profiles(), name_or_path)) {
     return profile_from_yaml(std::string(*text), name_or_path);
   }
-  if (std::filesystem::exists(name_or_path)) {
+  if (path_exists(name_or_path)) {
     return profile_from_yaml(read_file(name_or_path), name_or_path);
   }
-  std::string known;
-  for (const std::string& name : built_in_profiles()) known += " " + name;
-  throw Error(name_or_path, 0, "neither a file nor a built-in profile; known names:" + known);
+  throw Error(
+      name_or_path, 0,
+      "neither a file nor a built-in profile; " + suggestion(name_or_path, built_in_profiles()));
 }
 
 Profile profile_from_yaml(const std::string& text, const std::string& file) {

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <cstdlib>
-#include <filesystem>
 #include <optional>
 
 #include "space/embedded.h"
 #include "space/error.h"
+#include "space/file.h"
+#include "space/number.h"
+#include "space/suggestion.h"
+#include "space/timm_name.h"
 
 namespace ridgewalk {
 namespace {
@@ -28,13 +30,12 @@ struct ScaledName {
 // "NAME@1.5" or "NAME-150"; a name without either has no multiplier.
 std::optional<ScaledName> scaled_name(const std::string& name) {
   if (const size_t at = name.find('@'); at != std::string::npos) {
-    const char* multiplier = name.c_str() + at + 1;
-    char* end = nullptr;
-    const double value = std::strtod(multiplier, &end);
-    if (end == multiplier || *end != '\0') {
-      throw Error(name, 0, "the width multiplier after @ must be a number");
+    const std::string multiplier = name.substr(at + 1);
+    const std::optional<double> value = parse_real(multiplier);
+    if (!value) {
+      throw Error(name, 0, "the width multiplier after @: " + number_complaint(multiplier, false));
     }
-    return ScaledName{name.substr(0, at), value};
+    return ScaledName{name.substr(0, at), *value};
   }
   const size_t dash = name.rfind('-');
   if (dash == std::string::npos || name.size() - dash != 4) return std::nullopt;
@@ -50,6 +51,17 @@ std::optional<Architecture> in_catalog(const std::string& name) {
   const auto text = find(embedded_catalog(), name);
   if (!text) return std::nullopt;
   return architecture_from_yaml(std::string(*text), name);
+}
+
+std::optional<Architecture> in_timm(const std::string& name) {
+  const std::optional<TimmName> timm = parse_timm_name(name);
+  if (!timm) return std::nullopt;
+  Architecture architecture = in_catalog(timm->base).value();
+  if (timm->multiplier != 1) architecture = scale(architecture, timm->multiplier);
+  architecture.resolution = timm->resolution.value_or(architecture.resolution);
+  architecture.classes = timm->classes.value_or(architecture.classes);
+  architecture.name = name.substr(name.rfind('/') + 1);  // npos + 1 is 0
+  return architecture;
 }
 
 }  // namespace
@@ -70,11 +82,13 @@ Architecture find_architecture(const std::string& name_or_path) {
       return architecture;
     }
   }
-  std::error_code unreadable;
-  if (std::filesystem::exists(name_or_path, unreadable)) return load_architecture(name_or_path);
-  std::string known;
-  for (const std::string& entry : catalog_names()) known += " " + entry;
-  throw Error(name_or_path, 0, "neither a file nor in the catalogue; known names:" + known);
+  if (path_exists(name_or_path)) return load_architecture(name_or_path);
+  if (const auto timm = in_timm(name_or_path)) return *timm;
+  std::vector<std::string> known = catalog_names();
+  for (const std::string& name : timm_names()) known.push_back(name);
+  const std::string untagged = name_or_path.substr(0, name_or_path.find('.'));
+  throw Error(name_or_path, 0,
+              "neither a file nor in the catalogue; " + suggestion(untagged, known));
 }
 
 }  // namespace ridgewalk

@@ -13,7 +13,9 @@ namespace ridgewalk {
 std::vector<std::string> catalog_names();
 
 // A catalogue name, one with any width multiplier in hundredths or after an @ ("mobilenet-v2-075",
-// "mnv4-conv-small@0.21"), or a YAML file. Throws Error listing the names that exist.
+// "mnv4-conv-small@0.21"), a YAML file, or a name of timm
+// ("mobilenetv4_conv_small.e2400_r224_in1k": at the resolution of its tag). Throws Error naming the
+// nearest names.
 Architecture find_architecture(const std::string& name_or_path);
 
 }  // namespace ridgewalk

@@ -14,6 +14,23 @@ namespace ridgewalk {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+fs::file_status status_of(const std::string& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (status.type() == fs::file_type::none) {
+    throw Error(path, 0, "cannot be looked at (" + error.message() + "); give another path");
+  }
+  return status;
+}
+
+}  // namespace
+
+bool path_exists(const std::string& path) { return fs::exists(status_of(path)); }
+
+bool is_folder(const std::string& path) { return fs::is_directory(status_of(path)); }
+
 std::string read_file(const std::string& path) {
   std::error_code unreadable;
   std::ifstream stream(path, std::ios::binary);

@@ -7,6 +7,11 @@
 
 namespace ridgewalk {
 
+// Whether a file, a folder or anything else has this path, a link being what it points to. Throws
+// Error where that cannot be told: a name that is too long, a folder that may not be entered.
+bool path_exists(const std::string& path);
+bool is_folder(const std::string& path);
+
 // Whole contents. Throws Error when the file cannot be read.
 std::string read_file(const std::string& path);
 

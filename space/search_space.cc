@@ -331,6 +331,11 @@ SearchSpace load_search_space(const std::string& name_or_path) {
   if (const auto text = find(embedded_search_spaces(), name_or_path)) {
     return search_space_from_yaml(std::string(*text), name_or_path);
   }
+  if (!path_exists(name_or_path)) {
+    throw Error(name_or_path, 0,
+                "neither a file nor a built-in search space; " +
+                    suggestion(name_or_path, built_in_spaces()));
+  }
   return search_space_from_yaml(read_file(name_or_path), name_or_path);
 }
 

@@ -1,7 +1,5 @@
 #include "space/yaml.h"
 
-#include <charconv>
-
 namespace ridgewalk {
 
 YamlSource parse_yaml(const std::string& text, const std::string& file) {
@@ -11,11 +9,6 @@ YamlSource parse_yaml(const std::string& text, const std::string& file) {
   } catch (const YAML::Exception& error) {
     throw Error(file, error.mark.line + 1, "not YAML: " + error.msg);
   }
-}
-
-std::string number_text(double value) {
-  char text[32];
-  return {text, std::to_chars(text, text + sizeof text, value).ptr};
 }
 
 }  // namespace ridgewalk

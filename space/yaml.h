@@ -5,14 +5,18 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "space/error.h"
 #include "space/file.h"
+#include "space/number.h"
+#include "space/suggestion.h"
 
 namespace ridgewalk {
 
@@ -28,9 +32,6 @@ struct YamlSource {
 // Throws Error when the text is not YAML; `file` names it in errors.
 YamlSource parse_yaml(const std::string& text, const std::string& file);
 
-// Shortest text that reads back as the same double.
-std::string number_text(double value);
-
 template <class T>
 constexpr const char* yaml_type_name() {
   if constexpr (std::is_same_v<T, bool>) return "true or false";
@@ -39,17 +40,31 @@ constexpr const char* yaml_type_name() {
   return "a text";
 }
 
+// Throws Error on a value of another type. Numbers are decimal (space/number.h), for yaml-cpp reads
+// 010 as 8.
 template <class T>
 T yaml_value(const YamlSource& source, std::string_view name) {
-  T value{};
-  bool read = source.node.IsScalar();
-  try {
-    if (read) value = source.node.as<T>();
-  } catch (const YAML::Exception&) {
-    read = false;
+  const auto fail = [&](const std::string& why) {
+    source.fail("'" + std::string(name) + "' must be " + yaml_type_name<T>() + why);
+  };
+  if (!source.node.IsScalar()) fail("");
+  const std::string& text = source.node.Scalar();
+  if constexpr (std::is_same_v<T, std::string>) {
+    return text;
+  } else if constexpr (std::is_same_v<T, bool>) {
+    bool value = false;
+    if (!YAML::convert<bool>::decode(source.node, value)) fail("");
+    return value;
+  } else if constexpr (std::is_floating_point_v<T>) {
+    const std::optional<double> value = parse_real(text);
+    if (!value) fail(": " + number_complaint(text, false));
+    return static_cast<T>(*value);
+  } else {
+    const std::optional<int64_t> value = parse_whole(text);
+    if (!value) fail(": " + number_complaint(text, true));
+    if (!std::in_range<T>(*value)) fail(": '" + text + "' is out of range");
+    return static_cast<T>(*value);
   }
-  if (!read) source.fail("'" + std::string(name) + "' must be " + yaml_type_name<T>());
-  return value;
 }
 
 // Reads the keys of one mapping. finish() refuses every key that nobody asked for.
@@ -68,7 +83,7 @@ class FieldReader {
   YamlSource child(std::string_view name) {
     know(name);
     YAML::Node node = find(name);
-    if (!node) source_.fail("missing key '" + std::string(name) + "'");
+    if (!node) fail_missing(name);
     return {node, source_.file};
   }
 
@@ -96,8 +111,8 @@ class FieldReader {
     return values;
   }
 
-  // Throws Error naming the first key that was never asked for, and the keys there are, or a key
-  // that is given twice.
+  // Throws Error naming the first key that was never asked for, and the known keys nearest to it,
+  // or a key that is given twice.
   void finish() const {
     std::vector<std::string> seen;
     for (const auto& entry : source_.node) {
@@ -106,10 +121,7 @@ class FieldReader {
       if (contains(seen, name)) key.fail("key '" + name + "' is given twice; keep one");
       seen.push_back(name);
       if (contains(known_, name)) continue;
-      std::ostringstream message;
-      message << "unknown key '" << name << "'; known here:";
-      for (const std::string& known : known_) message << ' ' << known;
-      key.fail(message.str());
+      key.fail("unknown key '" + name + "'; " + suggestion(name, known_));
     }
   }
 
@@ -124,6 +136,17 @@ class FieldReader {
 
   static bool contains(const std::vector<std::string>& names, std::string_view name) {
     return std::find(names.begin(), names.end(), name) != names.end();
+  }
+
+  [[noreturn]] void fail_missing(std::string_view name) const {
+    std::string message = "missing key '" + std::string(name) + "'";
+    for (const auto& entry : source_.node) {
+      const std::string& other = entry.first.Scalar();
+      if (other.empty() || contains(known_, other) || !is_alike(other, name)) continue;
+      message += "; is '" + other + "' a misspelling of it?";
+      break;
+    }
+    source_.fail(message);
   }
 
   void know(std::string_view name) {

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "experiments/commands/command_line.h"
+#include "experiments/machine/resources.h"
 #include "roofline/latency_model.h"
 #include "space/error.h"
 #include "space/lowering.h"
@@ -12,7 +13,7 @@ namespace {
 
 struct Measured {
   Architecture architecture;
-  Graph graph;  // folded: what the steps' ops are indices of
+  Graph graph;  // folded: the steps' ops are indices in it
   Timing timing;
   std::vector<OpLatency> predicted;  // of each op, where a profile has laws
 };
@@ -32,7 +33,7 @@ double macs_of(const std::vector<OpCost>& costs, const std::vector<int>& ops) {
   return macs;
 }
 
-// Of a step's ops together: a lower bound where one of them has no law.
+// The ops of a step together: a lower bound where one of them has no law.
 OpLatency predicted(const Measured& measured, const std::vector<int>& ops) {
   OpLatency sum;
   for (int op : ops.empty() ? std::vector{0} : ops) {  // no ops: the image
@@ -108,91 +109,123 @@ void print_steps(const Measured& measured, int batch) {
              has_laws ? predicted_text(predicted_total) : "");
 }
 
-Network loaded(const CommandLine& line, const Architecture& architecture) {
-  const Graph graph = lower(architecture);
-  if (line.has("weights")) {
-    Network given = load_network(line.get<std::string>("weights"), graph, torch::kCPU);
-    return fold_norms(given.graph, given.parameters);
-  }
-  return fresh_network(graph);
-}
-
-// The laws of a profile hold for what they were fitted to.
-void refuse_other_conditions(const Profile& profile, const TimingOptions& options, int batch,
-                             Precision precision) {
-  if (profile.op_laws.empty()) {
-    throw Error("--profile: '" + profile.name +
-                "' has no laws of ops; `ridgewalk calibrate` makes one that has");
-  }
-  if (!options.per_step) throw Error("--profile predicts each step: give --ops too");
-  if (batch != 1) throw Error("--profile is for one image; leave --batch out");
-  if (profile.threads > 0 && profile.threads != options.threads) {
-    throw Error(
-        fmt::format("--profile is for that many threads: give --threads {}", profile.threads));
-  }
-  if (to_string(profile.data_type) != to_string(precision)) {
-    throw Error(fmt::format("--profile is for {}, not {}: give --precision or calibrate with it",
-                            to_string(profile.data_type), to_string(precision)));
-  }
-}
-
-}  // namespace
-
-int bench_command(const Arguments& arguments) {
+CommandLine bench_line() {
   namespace po = boost::program_options;
   CommandLine line(
       "bench ARCH... [--batch N] [--threads N] [--ops]",
       "Measured latency on this machine's CPU: norms folded, run by oneDNN with packed\n"
       "weights and fused activations. Prints the median of the repeats' medians and\n"
-      "their interquartile range. The weights are freshly initialised: their values\n"
-      "make no difference, unless --weights gives others (safetensors or ONNX).",
+      "their interquartile range. The weights are freshly initialised, for their values\n"
+      "make no difference; --weights gives others (safetensors or ONNX).",
       "arch", -1);
-  line.add()("batch", po::value<int>()->default_value(1), "images in a run");
-  line.add()("repeats", po::value<int>()->default_value(9), "medians to take the median of");
-  line.add()("seconds", po::value<double>()->default_value(0.2), "of runs in each repeat");
-  line.add()("ops", "time of each step too: an op and what runs inside it");
+  line.add_number<int>("batch", 1, 65536, "images in a run", 1);
+  line.add_number<int>("repeats", 1, 10000, "medians to take the median of", 9);
+  line.add_number<double>("seconds", 0, 3600, "of runs in each repeat", 0.2);
+  line.add()("ops", "also the time of each step: an op and what runs inside it");
   line.add()("profile", po::value<std::string>(),
              "of `calibrate`: with --ops, what its laws predict for each step");
   line.add()("weights", po::value<std::string>(), "of a single ARCH");
   line.add()("json", "for machines");
   line.add_input_options();
   line.add_session_options("1", "fp32");
-  if (!line.parse(arguments)) return 0;
+  return line;
+}
+
+struct BenchOptions {
+  std::vector<std::string> names;
+  std::optional<std::string> weights;
+  int batch = 1;
+  Precision precision = Precision::kFp32;
+  TimingOptions timing;
+  std::optional<Profile> profile;  // with laws of ops
+  bool json = false;
+};
+
+// The laws of a profile hold for what they were fitted to.
+void refuse_other_conditions(const Profile& profile, const BenchOptions& options) {
+  if (profile.op_laws.empty()) {
+    throw Error("--profile: '" + profile.name +
+                "' has no laws of ops; `ridgewalk calibrate` makes one that has");
+  }
+  if (!options.timing.per_step) throw Error("--profile predicts each step: give --ops too");
+  if (options.batch != 1) throw Error("--profile is for one image; leave --batch out");
+  if (profile.threads > 0 && profile.threads != options.timing.threads) {
+    throw Error(fmt::format("--profile is for {} threads: give --threads {}", profile.threads,
+                            profile.threads));
+  }
+  if (to_string(profile.data_type) != to_string(options.precision)) {
+    throw Error(fmt::format("--profile is for {}, not {}: give --precision or calibrate with it",
+                            to_string(profile.data_type), to_string(options.precision)));
+  }
+}
+
+BenchOptions options_of(const CommandLine& line) {
   const Session session = line.session(1, "fp32");
-  if (!session.compute.device.is_cpu()) throw Error("--device: bench measures the CPU alone");
-  const std::vector<std::string> names = line.words();
-  if (line.has("weights") && names.size() > 1) throw Error("--weights is for a single network");
-  const int batch = line.get<int>("batch");
-  if (batch < 1 || batch > 65536) throw Error("--batch must be from 1 to 65536");
-  const TimingOptions options{.threads = at::get_num_threads(),
-                              .repeats = line.get<int>("repeats"),
-                              .seconds = line.get<double>("seconds"),
-                              .per_step = line.has("ops")};
-  std::optional<Profile> profile;
+  if (!session.compute.device.is_cpu()) throw Error("--device: bench measures only the CPU");
+  BenchOptions options{.names = line.words(),
+                       .weights = line.find<std::string>("weights"),
+                       .batch = line.get<int>("batch"),
+                       .precision = session.compute.precision,
+                       .timing = {.threads = at::get_num_threads(),
+                                  .repeats = line.get<int>("repeats"),
+                                  .seconds = line.get<double>("seconds"),
+                                  .per_step = line.has("ops")},
+                       .profile = {},
+                       .json = line.has("json")};
+  if (options.weights && options.names.size() > 1) {
+    throw Error("--weights is for a single network");
+  }
   if (line.has("profile")) {
-    profile = load_profile(line.get<std::string>("profile"));
-    refuse_other_conditions(*profile, options, batch, session.compute.precision);
+    options.profile = load_profile(line.get<std::string>("profile"));
+    refuse_other_conditions(*options.profile, options);
   }
+  return options;
+}
+
+Measured measured(const Architecture& architecture, const BenchOptions& options) {
+  const Graph graph = lower(architecture);
+  const int bytes = options.precision == Precision::kBf16 ? 2 : 4;
+  require_memory(fmt::format("'{}' on {} image{}", architecture.name, options.batch,
+                             options.batch == 1 ? "" : "s"),
+                 compiled_memory(graph, options.batch, bytes),
+                 "take a smaller --batch or --resolution");
+  Network network = fresh_network(graph);
+  if (options.weights) {
+    const Network given = load_network(*options.weights, graph, torch::kCPU);
+    network = fold_norms(given.graph, given.parameters);
+  }
+  return {
+      architecture, network.graph,
+      measure(network, options.batch, options.precision, options.timing),
+      options.profile ? predict_ops(network.graph, *options.profile) : std::vector<OpLatency>()};
+}
+
+void print(const Measured& measured, const BenchOptions& options) {
+  if (options.timing.per_step) print_steps(measured, options.batch);
+  const Timing& timing = measured.timing;
+  fmt::print(
+      "{} at {} pixels, batch {}, {}, {} thread{}: {:.3f} ms, spread {:.1f} %, fastest {:.3f} ms "
+      "({} x {} runs)\n",
+      measured.architecture.name, measured.architecture.resolution, options.batch,
+      to_string(options.precision), timing.threads, timing.threads == 1 ? "" : "s",
+      1e3 * timing.median_seconds, 100 * timing.spread, 1e3 * timing.fastest_seconds,
+      timing.repeats, timing.runs);
+  std::fflush(stdout);  // the next one takes a while
+}
+
+}  // namespace
+
+int bench_command(const Arguments& arguments) {
+  CommandLine line = bench_line();
+  if (!line.parse(arguments)) return 0;
+  const BenchOptions options = options_of(line);
   Json networks = Json::array();
-  for (const std::string& name : names) {
-    const Architecture architecture = line.architecture(name);
-    const Network network = loaded(line, architecture);
-    const Measured measured{
-        architecture, network.graph, measure(network, batch, session.compute.precision, options),
-        profile ? predict_ops(network.graph, *profile) : std::vector<OpLatency>()};
-    networks.push_back(record(measured, batch, session.compute.precision));
-    if (line.has("json")) continue;
-    if (options.per_step) print_steps(measured, batch);
-    const Timing& timing = measured.timing;
-    fmt::print(
-        "{} at {} pixels, batch {}, {}, {} thread{}: {:.3f} ms, spread {:.1f} %, fastest {:.3f} ms "
-        "({} x {} runs)\n",
-        architecture.name, architecture.resolution, batch, to_string(session.compute.precision),
-        timing.threads, timing.threads == 1 ? "" : "s", 1e3 * timing.median_seconds,
-        100 * timing.spread, 1e3 * timing.fastest_seconds, timing.repeats, timing.runs);
-    std::fflush(stdout);
+  for (const std::string& name : options.names) {
+    const Measured network = measured(line.architecture(name), options);
+    networks.push_back(record(network, options.batch, options.precision));
+    if (!options.json) print(network, options);
   }
-  if (line.has("json")) fmt::print("{}\n", (networks.size() == 1 ? networks[0] : networks).dump(1));
+  if (options.json) fmt::print("{}\n", (networks.size() == 1 ? networks[0] : networks).dump(1));
   return 0;
 }
 

@@ -1,16 +1,14 @@
 #include <algorithm>
 #include <filesystem>
 
-#include <unistd.h>
-
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include "experiments/commands/command_line.h"
 #include "experiments/machine/calibration.h"
+#include "experiments/machine/resources.h"
 #include "experiments/report/report.h"
 #include "experiments/run/progress.h"
-#include "roofline/fit.h"
 #include "space/error.h"
 #include "space/file.h"
 #include "supernet/inference/peaks.h"
@@ -18,10 +16,8 @@
 namespace ridgewalk {
 namespace {
 
-constexpr double kSmallestSetKib = 16;      // of a thread
+constexpr double kSmallestSetKib = 16;      // per thread
 constexpr double kLargestSetKib = 1 << 20;  // beyond every cache: memory itself
-// Over the networks in turn, so that no moment of a busy machine is the whole of one's time.
-constexpr int kPasses = 3;
 constexpr int kResamples = 20;
 
 Sourced sourced(const MeasuredRate& rate, const std::string& source) {
@@ -29,39 +25,9 @@ Sourced sourced(const MeasuredRate& rate, const std::string& source) {
           .source = fmt::format("{}, spread {:.1f} %", source, 100 * rate.spread)};
 }
 
-struct TimedNetworks {
-  std::vector<TimedNetwork> networks;
-  std::vector<double> probes;  // seconds
-};
-
-// Of each network the pass that took the median.
-TimedNetworks time_networks(const std::vector<Architecture>& architectures, Precision precision,
-                            const TimingOptions& options, bool quiet) {
-  TimedNetworks timed;
-  std::vector<std::vector<Timing>> passes(architectures.size());
-  Progress progress("calibrate", 0, kPasses * int(architectures.size()), 0, quiet);
-  int done = 0;
-  for (int pass = 0; pass < kPasses; ++pass) {
-    for (size_t i = 0; i < architectures.size(); ++i) {
-      progress.update(done, architectures[i].name);
-      if (done++ % kProbeEvery == 0) timed.probes.push_back(time_probe(precision, options));
-      TimedNetwork network = time_network(architectures[i], precision, options);
-      passes[i].push_back(std::move(network.timing));
-      if (pass == 0) timed.networks.push_back(std::move(network));
-    }
-  }
-  for (size_t i = 0; i < passes.size(); ++i) {
-    std::sort(passes[i].begin(), passes[i].end(),
-              [](const Timing& a, const Timing& b) { return a.median_seconds < b.median_seconds; });
-    timed.networks[i].timing = std::move(passes[i][kPasses / 2]);
-  }
-  return timed;
-}
-
-// No larger than a quarter of what the system has left.
+// At most a quarter of the memory that is available.
 double largest_set_kib() {
-  const double free_kib = double(sysconf(_SC_AVPHYS_PAGES)) * double(sysconf(_SC_PAGESIZE)) / 1024;
-  return std::min(kLargestSetKib, free_kib / 4);
+  return std::min(kLargestSetKib, available_memory().value_or(0) / 1024 / 4);
 }
 
 void measure_bare_machine(int threads, const std::string& source, Progress& progress,
@@ -78,27 +44,10 @@ void measure_bare_machine(int threads, const std::string& source, Progress& prog
     const MeasuredRate rate = measure_bandwidth_gbps({1024 * kib}, threads);
     profile.working_sets.push_back({kib, sourced(rate, source)});
   }
-  if (profile.working_sets.empty())
+  if (profile.working_sets.empty()) {
     throw Error("too little free memory to measure its bandwidth; free some");
-  profile.bandwidth_gbps = profile.working_sets.back().gbps;
-}
-
-void fit_effective(const std::vector<TimedNetwork>& networks, const std::string& source,
-                   Profile& profile) {
-  std::vector<Measured> measured;
-  for (const TimedNetwork& network : networks) {
-    // calibration_networks() has no network twice.
-    measured.push_back(
-        {network_work(network.graph.name, network.graph, profile.data_type, ByteConvention::kMnv4),
-         {network.timing.median_seconds},
-         std::to_string(measured.size())});
   }
-  std::vector<const Measured*> all;
-  for (const Measured& one : measured) all.push_back(&one);
-  const Fit fitted = fit(all, {});
-  const auto figure = [&](double value) { return Sourced{four_digits(value), source}; };
-  profile.effective_ridge_point = figure(fitted.ridge_point.value);
-  profile.effective_peak_gmacs = figure(1e-9 / fitted.seconds_per_mac);
+  profile.bandwidth_gbps = profile.working_sets.back().gbps;
 }
 
 std::string agreement_text(const Agreement& agreement) {
@@ -108,7 +57,7 @@ std::string agreement_text(const Agreement& agreement) {
       agreement.spearman);
 }
 
-// Elements of other kinds are held against no peak.
+// The rates of other kinds are elements, not MACs: there is no peak to compare them with.
 bool has_macs(const std::string& kind) {
   constexpr std::string_view kKinds[] = {"conv", "stem", "depthwise", "linear", "attention"};
   return std::any_of(std::begin(kKinds), std::end(kKinds),
@@ -156,63 +105,91 @@ void print(const Profile& profile) {
   fmt::print("{}\n", profile.op_laws_source);
 }
 
-}  // namespace
-
-int calibrate_command(const Arguments& arguments) {
+CommandLine calibrate_line() {
   namespace po = boost::program_options;
   CommandLine line(
       "calibrate --out PROFILE.yaml [--threads N] [--precision fp32|bf16]",
-      "Measures this machine's CPU: peaks by data type, bandwidth by working set, and what\n"
-      "each kind of op takes, from the ops of random networks. Writes a profile with the\n"
-      "spread of each figure, for `describe --profile` and `sweep --measure`. Some minutes;\n"
-      "leave the machine alone meanwhile.",
+      "Measures this machine's CPU: peaks by data type, bandwidth by working set, and the time\n"
+      "of each kind of op, from the ops of random networks. Writes a profile with the spread of\n"
+      "each figure, for `describe --profile` and `sweep --measure`. Takes some minutes; leave\n"
+      "the machine alone meanwhile.",
       nullptr, 0);
-  line.add()("networks", po::value<int>()->default_value(80), "random networks to measure");
-  line.add()("seconds", po::value<double>()->default_value(0.1), "of runs in each repeat");
-  line.add()("repeats", po::value<int>()->default_value(3), "in each of three passes");
-  line.add()("seed", po::value<int64_t>()->default_value(0), "of the networks");
+  line.add_number<int>("networks", 16, 10000, "random networks to measure", 80);
+  line.add_number<double>("seconds", 0, 3600, "of runs in each repeat", 0.1);
+  line.add_number<int>("repeats", 1, 1000, "in each of three passes", 3);
+  line.add_seed("of the networks", 0);
   line.add()("out", po::value<std::string>(), "profile to write");
   line.add_session_options("1", "fp32");
-  if (!line.parse(arguments)) return 0;
+  return line;
+}
+
+struct CalibrateOptions {
+  std::string out;
+  int networks = 0;
+  uint64_t seed = 0;
+  Precision precision = Precision::kFp32;
+  TimingOptions timing;
+  bool quiet = false;
+};
+
+CalibrateOptions options_of(const CommandLine& line) {
   const std::string out = line.required("out");
   const Session session = line.session(1, "fp32");
-  if (!session.compute.device.is_cpu()) throw Error("--device: calibrate measures the CPU alone");
-  const int count = line.get<int>("networks");
-  if (count < 16 || count > 10000) throw Error("--networks must be from 16 to 10000");
-  const TimingOptions timing{.threads = at::get_num_threads(),
-                             .repeats = line.get<int>("repeats"),
-                             .seconds = line.get<double>("seconds"),
-                             .per_step = true};
-  validate(timing);
-  const Precision precision = session.compute.precision;
-  const std::string machine =
-      fmt::format("{}, {} thread{}", cpu_name(), timing.threads, timing.threads == 1 ? "" : "s");
-  const std::string source = "measured by ridgewalk calibrate, " + now_text();
-  Profile profile{.name = std::filesystem::path(out).stem().string(),
-                  .description = machine + ", " + std::string(to_string(precision)),
-                  .data_type = precision == Precision::kBf16 ? DataType::kBf16 : DataType::kFp32,
-                  .machine = cpu_name(),
-                  .threads = timing.threads};
+  if (!session.compute.device.is_cpu()) throw Error("--device: calibrate measures only the CPU");
+  return {.out = out,
+          .networks = line.get<int>("networks"),
+          .seed = line.seed(),
+          .precision = session.compute.precision,
+          .timing = {.threads = at::get_num_threads(),
+                     .repeats = line.get<int>("repeats"),
+                     .seconds = line.get<double>("seconds"),
+                     .per_step = true},
+          .quiet = session.quiet};
+}
 
-  { const FileWriter refuses_a_bad_path_now(out); }
-  const std::vector<Architecture> architectures = calibration_networks(count, line.seed());
-  {
-    constexpr int kAbout = std::size(kDataTypes) + 9;  // types, and sets up to 1 GiB
-    Progress progress("bare machine", 0, kAbout, 0, line.has("quiet"));
-    measure_bare_machine(timing.threads, source, progress, profile);
-  }
+// What is known before anything is measured.
+Profile empty_profile(const CalibrateOptions& options) {
+  const int threads = options.timing.threads;
+  return {.name = std::filesystem::path(options.out).stem().string(),
+          .description = fmt::format("{}, {} thread{}, {}", cpu_name(), threads,
+                                     threads == 1 ? "" : "s", to_string(options.precision)),
+          .data_type = options.precision == Precision::kBf16 ? DataType::kBf16 : DataType::kFp32,
+          .machine = cpu_name(),
+          .threads = threads};
+}
+
+void measure_ops(const CalibrateOptions& options, const std::string& source, Profile& profile) {
   const auto [networks, probes] =
-      time_networks(architectures, precision, timing, line.has("quiet"));
+      time_networks(calibration_networks(options.networks, options.seed), options.precision,
+                    options.timing, options.quiet);
   profile.probe_ms = sourced({1e3 * quantile(probes, 0.5), relative_spread(probes)}, source);
-  fit_effective(networks, fmt::format("fitted to {} random networks {}", count, source), profile);
+  fit_effective(networks, fmt::format("fitted to {} random networks {}", networks.size(), source),
+                profile);
   const Agreement held_out = held_out_agreement(networks, profile);
   profile.op_laws =
-      fit_op_laws(networks, profile.data_type, profile.read_bandwidths(), kResamples, line.seed());
+      fit_op_laws(networks, profile.data_type, profile.read_bandwidths(), kResamples, options.seed);
   profile.op_laws_source =
-      fmt::format("{} random networks, {}; predicted by laws of the others: {}", count, source,
-                  agreement_text(held_out));
-  write_file(out, to_yaml(profile));
-  if (!line.has("quiet")) print(profile);
+      fmt::format("{} random networks, {}; predicted by laws of the others: {}", networks.size(),
+                  source, agreement_text(held_out));
+}
+
+}  // namespace
+
+int calibrate_command(const Arguments& arguments) {
+  CommandLine line = calibrate_line();
+  if (!line.parse(arguments)) return 0;
+  const CalibrateOptions options = options_of(line);
+  { const FileWriter refuses_a_bad_path_now(options.out); }
+  const std::string source = "measured by ridgewalk calibrate, " + now_text();
+  Profile profile = empty_profile(options);
+  {
+    constexpr int kAbout = std::size(kDataTypes) + 9;  // types, and sets up to 1 GiB
+    Progress progress("bare machine", 0, kAbout, 0, options.quiet);
+    measure_bare_machine(options.timing.threads, source, progress, profile);
+  }
+  measure_ops(options, source, profile);
+  write_file(options.out, to_yaml(profile));
+  if (!options.quiet) print(profile);
   return 0;
 }
 

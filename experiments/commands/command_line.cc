@@ -1,13 +1,18 @@
 #include "experiments/commands/command_line.h"
 
 #include <iostream>
+#include <limits>
 #include <sstream>
-#include <thread>
 
+#include <fmt/format.h>
+
+#include "experiments/machine/resources.h"
 #include "roofline/latency.h"
 #include "space/catalog.h"
 #include "space/compact.h"
 #include "space/error.h"
+#include "space/number.h"
+#include "space/suggestion.h"
 
 namespace ridgewalk {
 
@@ -15,53 +20,77 @@ namespace po = boost::program_options;
 
 namespace {
 
+constexpr int kLargestWidth = 65536;
+constexpr int kLargestResolution = 8192;
+constexpr int kMostThreads = 1024;
+// More threads than this that are also more than eight per core are taken for a mistake.
+constexpr int kAlwaysAllowedThreads = 64;
+
 struct PlanOption {
   const char* name;
   int CompactPlan::*field;
+  int low, high;
   const char* about;
 };
 constexpr PlanOption kPlanOptions[] = {
-    {"base", &CompactPlan::base, "channels of every block"},
-    {"expanded", &CompactPlan::expanded, "channels within a block"},
-    {"n1", &CompactPlan::n1, "stride-2 convolution pairs"},
-    {"n2", &CompactPlan::n2, "pairs of ConvNext and ExtraDW"},
-    {"n3", &CompactPlan::n3, "pairs of gate and ConvNext"},
-    {"n4", &CompactPlan::n4, "pairs of gate and attention"},
-    {"heads", &CompactPlan::heads, "query heads; they divide base"},
-    {"kv-stride", &CompactPlan::kv_stride, "of the attention's keys and values, 1 or 2"},
-    {"hidden", &CompactPlan::hidden, "features before the classifier"},
+    {"base", &CompactPlan::base, 1, kLargestWidth, "channels of every block"},
+    {"expanded", &CompactPlan::expanded, 1, kLargestWidth, "channels within a block"},
+    {"n1", &CompactPlan::n1, 0, 12, "stride-2 convolution pairs"},
+    {"n2", &CompactPlan::n2, 0, 1000, "pairs of ConvNext and ExtraDW"},
+    {"n3", &CompactPlan::n3, 0, 1000, "pairs of gate and ConvNext"},
+    {"n4", &CompactPlan::n4, 0, 1000, "pairs of gate and attention"},
+    {"heads", &CompactPlan::heads, 1, 256, "query heads; they divide base"},
+    {"kv-stride", &CompactPlan::kv_stride, 1, 2, "of the attention's keys and values"},
+    {"hidden", &CompactPlan::hidden, 1, kLargestWidth, "features before the classifier"},
 };
+
+// "from 1 to 8", or "at least 0" where the upper end does not matter.
+std::string range_text(double low, double high) {
+  return high > 1e12 ? fmt::format("at least {}", low) : fmt::format("from {} to {}", low, high);
+}
 
 }  // namespace
 
 CommandLine::CommandLine(std::string usage, std::string about, const char* positional, int most)
     : usage_(std::move(usage)), about_(std::move(about)), options_("Options") {
-  add()("help,h", "print this");
-  add()("quiet,q", "no progress, no log on stderr");
+  add()("help,h", "print this help");
+  add()("quiet,q", "no progress and no log on stderr");
   if (positional != nullptr) {
     add()(positional, po::value<std::vector<std::string>>()->composing());
     positional_.add(positional, most);
   }
 }
 
+void CommandLine::add_bounds(po::options_description& options, const Number& number,
+                             const std::string& about, const po::value_semantic* value) {
+  numbers_.push_back(number);
+  const std::string text = about + ", " + range_text(number.low, number.high);
+  options.add_options()(number.name.c_str(), value, text.c_str());
+}
+
+void CommandLine::add_seed(const std::string& about, std::optional<int64_t> otherwise) {
+  add_number<int64_t>("seed", 0, std::numeric_limits<int64_t>::max(), about, otherwise);
+}
+
 void CommandLine::add_input_options() {
-  add()("resolution", po::value<int>(), "input height and width in pixels");
-  add()("classes", po::value<int>(), "classes of the head");
-  add()("channels", po::value<int>(), "channels of the input");
+  add_number<int>("resolution", 1, kLargestResolution, "input height and width in pixels");
+  add_number<int>("classes", 1, 1'000'000, "classes of the head");
+  add_number<int>("channels", 1, 1024, "channels of the input");
   po::options_description custom("The network `custom` (space/compact.h)");
-  for (const PlanOption& option : kPlanOptions) {
-    custom.add_options()(option.name, po::value<int>(), option.about);
+  for (const auto& [name, field, low, high, about] : kPlanOptions) {
+    add_bounds(custom, {name, true, double(low), double(high)}, about, po::value<int>());
   }
-  custom.add_options()("squeezed", po::value<int>(), "channels within a gate (default: base / 4)");
-  custom.add_options()("squeeze-ratio", po::value<double>(), "squeezed / base");
-  custom.add_options()("dropout", po::value<double>(), "before the classifier");
+  add_bounds(custom, {"squeezed", true, 1, kLargestWidth}, "channels within a gate (base / 4)",
+             po::value<int>());
+  add_bounds(custom, {"squeeze-ratio", false, 1e-6, 16}, "squeezed / base", po::value<double>());
+  add_bounds(custom, {"dropout", false, 0, 0.99}, "before the classifier", po::value<double>());
   options_.add(custom);
 }
 
 void CommandLine::add_session_options(const char* threads, const char* precision) {
-  const std::string threads_text = std::string("CPU threads (default: ") + threads + ")";
   const std::string precision_text = std::string("auto, fp32 or bf16 (default: ") + precision + ")";
-  add()("threads", po::value<int>(), threads_text.c_str());
+  add_number<int>("threads", 1, kMostThreads,
+                  std::string("CPU threads (default: ") + threads + ")");
   add()("device", po::value<std::string>()->default_value("cpu"), "cpu or cuda");
   add()("precision", po::value<std::string>(), precision_text.c_str());
 }
@@ -69,27 +98,64 @@ void CommandLine::add_session_options(const char* threads, const char* precision
 void CommandLine::add_data_options(bool crop_fraction) {
   add()("strict", "stop at an image file that cannot be decoded");
   if (!crop_fraction) return;
-  add()("crop-fraction", po::value<double>()->default_value(FolderOptions{}.crop_fraction, "0.875"),
-        "of an image file's shorter side that is shown when it is not cropped at random");
+  add_number<double>("crop-fraction", 0.01, 1,
+                     "share of an image file's shorter side that is kept where the crop is not "
+                     "random",
+                     FolderOptions{}.crop_fraction);
 }
 
 void CommandLine::add_loader_options() {
-  add()("loader-threads", po::value<int>(),
-        "that make batches ahead (default: as --threads for files and rand_augment, else 0)");
+  add_number<int>("loader-threads", 0, kMostThreads,
+                  "threads that prepare batches ahead (default: as many as --threads for image "
+                  "files and rand_augment, else 0)");
 }
 
 bool CommandLine::parse(const Arguments& arguments) {
   try {
-    po::store(po::command_line_parser(arguments).options(options_).positional(positional_).run(),
-              values_);
+    const po::parsed_options parsed =
+        po::command_line_parser(arguments).options(options_).positional(positional_).run();
+    for (const po::option& option : parsed.options) {
+      for (const Number& number : numbers_) {
+        if (number.name == option.string_key) check(number, option.value.at(0));
+      }
+    }
+    po::store(parsed, values_);
     po::notify(values_);
+  } catch (const po::unknown_option& error) {
+    fail_unknown(error.get_option_name());
   } catch (const po::error& error) {
-    throw Error("ridgewalk " + usage_.substr(0, usage_.find(' ')) + ": " + error.what() +
-                "; --help lists the options");
+    fail(std::string(error.what()) + "; --help lists the options");
   }
   if (!has("help")) return true;
   std::cout << "Usage: ridgewalk " << usage_ << "\n\n" << about_ << "\n\n" << options_;
   return false;
+}
+
+void CommandLine::check(const Number& number, const std::string& text) const {
+  const std::optional<int64_t> whole = parse_whole(text);
+  const std::optional<double> value = !number.is_whole ? parse_real(text)
+                                      : whole          ? std::optional(double(*whole))
+                                                       : std::nullopt;
+  if (!value) fail("--" + number.name + ": " + number_complaint(text, number.is_whole));
+  if (!(*value >= number.low && *value <= number.high)) {
+    fail("--" + number.name + " is " + text + "; it must be " +
+         range_text(number.low, number.high));
+  }
+}
+
+void CommandLine::fail(const std::string& message) const {
+  throw Error("ridgewalk " + usage_.substr(0, usage_.find(' ')) + ": " + message);
+}
+
+void CommandLine::fail_unknown(const std::string& option) const {
+  std::vector<std::string> known;
+  for (const auto& one : options_.options()) {
+    const std::string& name = one->long_name();
+    if (positional_.max_total_count() == 0 || name != positional_.name_for_position(0)) {
+      known.push_back("--" + name);
+    }
+  }
+  fail("unknown option '" + option + "'; " + suggestion(option, known) + " (--help lists all)");
 }
 
 std::string CommandLine::required(const char* name) const {
@@ -103,11 +169,7 @@ std::vector<std::string> CommandLine::words() const {
   return get<std::vector<std::string>>(name.c_str());
 }
 
-uint64_t CommandLine::seed() const {
-  const auto seed = get<int64_t>("seed");
-  if (seed < 0) throw Error("--seed must be at least 0");
-  return uint64_t(seed);
-}
+uint64_t CommandLine::seed() const { return uint64_t(get<int64_t>("seed")); }
 
 Architecture CommandLine::custom_architecture() const {
   CompactPlan plan;
@@ -126,7 +188,7 @@ Architecture CommandLine::architecture(const std::string& name_or_path) const {
   const bool is_custom = name_or_path == "custom";
   const auto refuse_unless_custom = [&](const char* option) {
     if (is_custom || !has(option)) return;
-    throw Error(std::string("--") + option + " is for the network `custom` alone");
+    throw Error(std::string("--") + option + " is only for the network `custom`");
   };
   for (const PlanOption& option : kPlanOptions) refuse_unless_custom(option.name);
   refuse_unless_custom("squeezed");
@@ -143,19 +205,12 @@ Architecture CommandLine::architecture(const std::string& name_or_path) const {
 FolderOptions CommandLine::folder_options(int resolution) const {
   FolderOptions options{.resolution = resolution, .strict = has("strict"), .quiet = has("quiet")};
   if (has("crop-fraction")) options.crop_fraction = get<double>("crop-fraction");
-  if (!(options.crop_fraction >= 0.01 && options.crop_fraction <= 1)) {
-    throw Error("--crop-fraction must be from 0.01 to 1");
-  }
   return options;
 }
 
 Session CommandLine::session(int threads, const std::string& precision) const {
-  if (has("threads")) {
-    threads = get<int>("threads");
-    if (threads < 1 || threads > 4096) throw Error("--threads must be from 1 to 4096");
-  }
-  if (threads == 0) threads = static_cast<int>(std::thread::hardware_concurrency());
-  at::set_num_threads(std::max(1, threads));
+  if (has("threads")) threads = get<int>("threads");
+  at::set_num_threads(threads == 0 ? usable_cores() : checked_threads(threads, has("quiet")));
   Session session{.compute = {}, .quiet = has("quiet")};
   const auto device = get<std::string>("device");
   if (device == "cuda") {
@@ -164,22 +219,59 @@ Session CommandLine::session(int threads, const std::string& precision) const {
     }
     session.compute.device = torch::kCUDA;
   } else if (device != "cpu") {
-    throw Error("--device must be cpu or cuda");
+    throw Error("--device: no device is named '" + device + "'; " +
+                suggestion(device, {"cpu", "cuda"}));
   }
   session.compute.precision = precision_named(
       has("precision") ? get<std::string>("precision") : precision, session.compute.device);
-  if (has("loader-threads")) {
-    session.compute.loader_threads = get<int>("loader-threads");
-    if (*session.compute.loader_threads < 0 || *session.compute.loader_threads > 1024) {
-      throw Error("--loader-threads must be from 0 to 1024");
-    }
-  }
+  session.compute.loader_threads = find<int>("loader-threads");
   return session;
+}
+
+int checked_threads(int threads, bool quiet) {
+  const int cores = usable_cores();
+  const int most = std::max(kAlwaysAllowedThreads, 8 * cores);
+  const std::string available =
+      fmt::format("this process may use {} core{}", cores, cores == 1 ? "" : "s");
+  if (threads > most) {
+    throw Error(fmt::format("{} threads: {}; give at most --threads {}", threads, available, most));
+  }
+  if (threads > cores && !quiet) {
+    std::cerr << fmt::format("ridgewalk: {} threads, but {}; --threads {} is faster\n", threads,
+                             available, cores);
+  }
+  return threads;
+}
+
+namespace {
+
+int activation_bytes(const Session& session) {
+  return session.compute.precision == Precision::kBf16 ? 2 : 4;
+}
+
+std::string on_images(const Graph& graph, int64_t batch) {
+  return fmt::format("'{}' on {} image{}", graph.name, batch, batch == 1 ? "" : "s");
+}
+
+}  // namespace
+
+void require_inference_memory(const Graph& graph, int64_t batch, const Session& session) {
+  if (!session.compute.device.is_cpu()) return;
+  require_memory(on_images(graph, batch), inference_memory(graph, batch, activation_bytes(session)),
+                 "take a smaller --batch-size or --resolution");
+}
+
+void require_training_memory(const Graph& graph, int64_t batch, const Session& session) {
+  if (!session.compute.device.is_cpu()) return;
+  require_memory("training " + on_images(graph, batch),
+                 training_memory(graph, batch, activation_bytes(session)),
+                 "take a smaller batch_size or --resolution");
 }
 
 DataType parse_data_type(const std::string& name) {
   if (const auto type = data_type_named(name)) return *type;
-  throw Error("--dtype: no data type is named '" + name + "'; there are int8, bf16, fp16, fp32");
+  throw Error("--dtype: no data type is named '" + name + "'; " +
+              suggestion(name, {"int8", "bf16", "fp16", "fp32"}));
 }
 
 Dataset dataset_of(const SearchConfig& config, const CommandLine& line) {
@@ -212,22 +304,20 @@ std::string command_text(const std::string& command, const Arguments& arguments)
 
 ByteConvention parse_byte_convention(const std::string& name) {
   if (const auto convention = byte_convention_named(name)) return *convention;
-  std::string known;
-  for (ByteConvention convention : kByteConventions) {
-    known += " " + std::string(to_string(convention));
-  }
-  throw Error("--bytes: no convention is named '" + name + "'; there are" + known);
+  std::vector<std::string> known;
+  for (ByteConvention convention : kByteConventions) known.emplace_back(to_string(convention));
+  throw Error("--bytes: no convention is named '" + name + "'; " + suggestion(name, known));
 }
 
 std::vector<MacsPerByte> parse_ridge_points(const std::string& text, int count,
                                             const std::string& option) {
   const auto number = [&](const std::string& part) {
-    char* end = nullptr;
-    const double value = std::strtod(part.c_str(), &end);
-    if (part.empty() || *end != '\0' || !(value >= 0 && value <= 1e6)) {
-      throw Error(option + ": '" + part + "' is no ridge point; give a:b or a list like 0,5,31.2");
+    const std::optional<double> value = parse_real(part);
+    if (!value || !(*value >= 0 && *value <= 1e6)) {
+      throw Error(option + ": '" + part +
+                  "' is not a ridge point from 0 to 1000000; give a:b or a list like 0,5,31.2");
     }
-    return value;
+    return *value;
   };
   const size_t colon = text.find(':');
   if (colon != std::string::npos) {

@@ -1,7 +1,9 @@
 // What the subcommands' command lines have in common.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include <boost/program_options.hpp>
@@ -10,6 +12,7 @@
 #include "experiments/run/context.h"
 #include "roofline/cost.h"
 #include "space/architecture.h"
+#include "space/number.h"
 
 namespace ridgewalk {
 
@@ -20,7 +23,18 @@ class CommandLine {
   // dash, `most` how many there may be (-1 for any).
   CommandLine(std::string usage, std::string about, const char* positional, int most);
 
+  // Flags and texts. Numbers have add_number().
   boost::program_options::options_description_easy_init add() { return options_.add_options(); }
+  // A number (int, int64_t or double) from `low` to `high`, and what it is where it is not given.
+  // --help states the range and parse() checks it, before anything else is done.
+  template <class T>
+  void add_number(const char* name, std::type_identity_t<T> low, std::type_identity_t<T> high,
+                  const std::string& about, std::optional<std::type_identity_t<T>> otherwise = {}) {
+    auto* value = boost::program_options::value<T>();
+    if (otherwise) value->default_value(*otherwise, number_text(double(*otherwise)));
+    add_bounds(options_, {name, std::is_integral_v<T>, double(low), double(high)}, about, value);
+  }
+  void add_seed(const std::string& about, std::optional<int64_t> otherwise = {});  // --seed
   void add_input_options();  // --resolution, --classes, --channels, the arguments of `custom`
   // --threads, --device, --precision; the defaults that are stated are those given to session().
   void add_session_options(const char* threads = "all cores", const char* precision = "auto");
@@ -29,7 +43,8 @@ class CommandLine {
   void add_data_options(bool crop_fraction = true);
   void add_loader_options();  // --loader-threads
 
-  // False after --help has been printed. Throws Error on an unknown or malformed option.
+  // False after --help has been printed. Throws Error on an unknown or malformed option and on a
+  // number out of its range.
   bool parse(const Arguments& arguments);
 
   bool has(const char* name) const { return values_.count(name) > 0; }
@@ -39,27 +54,51 @@ class CommandLine {
   T get(const char* name) const {
     return values_[name].as<T>();
   }
+  // Nothing where the option is absent.
+  template <class T>
+  std::optional<T> find(const char* name) const {
+    return has(name) ? std::optional(get<T>(name)) : std::nullopt;
+  }
   // Throws Error saying that the option is needed.
   std::string required(const char* name) const;
   std::vector<std::string> words() const;
-  // --seed, an int64_t. Throws Error below 0.
   uint64_t seed() const;
 
   // A catalogue name, a file or `custom`, with --resolution, --classes and --channels applied.
   Architecture architecture(const std::string& name_or_path) const;
-  // How the images of a folder are read for a network of this resolution. Throws Error.
+  // How the images of a folder are read for a network of this resolution.
   FolderOptions folder_options(int resolution) const;
-  // Sets the number of threads (all cores unless --threads says otherwise, or `threads`, if not 0).
+  // Sets the number of threads: --threads, else `threads`, or all usable cores where that is 0.
+  // Warns of more threads than cores. Throws Error for far more, an unknown device or precision.
   Session session(int threads = 0, const std::string& precision = "auto") const;
 
  private:
+  struct Number {
+    std::string name;
+    bool is_whole;
+    double low, high;
+  };
+  void add_bounds(boost::program_options::options_description& options, const Number& number,
+                  const std::string& about, const boost::program_options::value_semantic* value);
+  void check(const Number& number, const std::string& text) const;
+  [[noreturn]] void fail(const std::string& message) const;
+  [[noreturn]] void fail_unknown(const std::string& option) const;
   Architecture custom_architecture() const;
 
   std::string usage_, about_;
   boost::program_options::options_description options_;
   boost::program_options::positional_options_description positional_;
   boost::program_options::variables_map values_;
+  std::vector<Number> numbers_;
 };
+
+// `threads`, with a warning on stderr when the process may not use as many cores, unless `quiet`.
+// Throws Error for more than 64 that are also more than eight for each core.
+int checked_threads(int threads, bool quiet);
+
+// Throw Error when a batch takes more memory than is available. A GPU's memory is not checked.
+void require_inference_memory(const Graph& graph, int64_t batch, const Session& session);
+void require_training_memory(const Graph& graph, int64_t batch, const Session& session);
 
 // The data of a search, split as it says. Throws Error.
 Dataset dataset_of(const SearchConfig& config, const CommandLine& line);
@@ -67,7 +106,8 @@ Dataset dataset_of(const SearchConfig& config, const CommandLine& line);
 // The command as a shell takes it.
 std::string command_text(const std::string& command, const Arguments& arguments);
 
-// "0:500" or "0,5,31.2": ends of a sweep of `count` points, or the points themselves. Throws Error.
+// "0:500" or "0,5,31.2": the ends of a sweep of `count` points, or the points themselves. Throws
+// Error.
 std::vector<MacsPerByte> parse_ridge_points(const std::string& text, int count,
                                             const std::string& option = "--ridge");
 // The value of --dtype. Throws Error.

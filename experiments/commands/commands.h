@@ -1,4 +1,4 @@
-// The subcommands of the program, one a file: COMMAND_command.cc.
+// The subcommands of the program, one per file: commands/COMMAND.cc.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@ namespace ridgewalk {
 
 using Arguments = std::vector<std::string>;
 
-// Each returns the exit code and throws Error for what the user can mend.
+// Each returns the exit code and throws Error for what the user can correct.
 int search_command(const Arguments& arguments);
 int rank_command(const Arguments& arguments);
 int front_command(const Arguments& arguments);

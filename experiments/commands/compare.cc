@@ -15,6 +15,7 @@
 #include "space/catalog.h"
 #include "space/error.h"
 #include "space/file.h"
+#include "space/number.h"
 #include "space/yaml.h"
 
 namespace ridgewalk {
@@ -43,7 +44,7 @@ CommandLine command_line() {
              "priced at the ridge points of all and at report_ridge_points");
   line.add()("relative-to", po::value<std::string>(),
              "with --homes: network whose latency is the unit");
-  line.add()("random-networks", po::value<int>()->default_value(8), "random networks per seed");
+  line.add_number<int>("random-networks", 1, 10000, "random networks per seed", 8);
   line.add_data_options(false);
   line.add_loader_options();
   line.add_session_options();
@@ -60,10 +61,9 @@ std::vector<std::string> words_of(const std::string& text) {
 std::vector<uint64_t> seeds_of(const std::string& text) {
   std::vector<uint64_t> seeds;
   for (const std::string& word : words_of(text)) {
-    const bool is_number = !word.empty() && word.size() < 16 &&
-                           word.find_first_not_of("0123456789") == std::string::npos;
-    if (!is_number) throw Error("--seeds: '" + text + "' must be whole numbers: 1,2,3");
-    seeds.push_back(std::stoull(word));
+    const std::optional<int64_t> seed = parse_whole(word);
+    if (!seed || *seed < 0) throw Error("--seeds: '" + text + "' must be whole numbers: 1,2,3");
+    seeds.push_back(uint64_t(*seed));
   }
   if (seeds.empty()) throw Error("--seeds must name at least one");
   if (std::set<uint64_t>(seeds.begin(), seeds.end()).size() != seeds.size()) {
@@ -133,9 +133,6 @@ CompareRequest request_of(const CommandLine& line, const Arguments& arguments) {
                          .seeds = seeds_of(line.get<std::string>("seeds")),
                          .ways = ways_of(line.get<std::string>("ways")),
                          .random_networks = line.get<int>("random-networks")};
-  if (request.random_networks < 1 || request.random_networks > 10000) {
-    throw Error("--random-networks must be from 1 to 10000");
-  }
   if (!line.has("homes")) {
     if (line.has("relative-to")) throw Error("--relative-to goes with --homes");
     return request;

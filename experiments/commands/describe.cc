@@ -96,10 +96,8 @@ Json description(const Graph& graph, const Architecture& architecture, const Cou
   return result;
 }
 
-void print(const Graph& graph, const Architecture& architecture, const Counting& counting) {
-  const DataType type = counting.type;
+void print_ops(const Graph& graph, const Counting& counting) {
   const std::vector<OpCost> costs = op_costs(graph, counting.convention);
-  const NetworkCost total = network_cost(graph, counting.convention);
   fmt::print("{:<32} {:<17} {:>12} {:>12} {:>13} {:>10} {:>11} {:>9}\n", "op", "kind", "input",
              "output", "MACs", "parameters", "bytes", "MACs/byte");
   for (size_t i = 1; i < graph.ops.size(); ++i) {
@@ -107,26 +105,12 @@ void print(const Graph& graph, const Architecture& architecture, const Counting&
     const OpCost& cost = costs[i];
     fmt::print("{:<32} {:<17} {:>12} {:>12} {:>13.0f} {:>10} {:>11.0f} {:>9.2f}\n", op.name,
                to_string(op.kind), shape_text(graph.ops[op.inputs[0]].output),
-               shape_text(op.output), cost.macs.value, cost.parameters, bytes(cost, type).value,
-               operational_intensity(cost, type).value);
+               shape_text(op.output), cost.macs.value, cost.parameters,
+               bytes(cost, counting.type).value, operational_intensity(cost, counting.type).value);
   }
-  const double moved = total_bytes(total, type);
-  fmt::print("\n{} at {} pixels, {}\n", architecture.name, architecture.resolution,
-             to_string(type));
-  fmt::print("  parameters      {}\n", total.parameters);
-  fmt::print("  MACs            {:.0f} ({:.4f} G), of them {:.0f} attention products\n",
-             total.macs.value, total.macs.value / 1e9, total.attention_macs.value);
-  const Regularization& r = architecture.regularization;
-  const std::string training = fmt::format(
-      "norm epsilon {}, momentum {}; layer scale {}{}; drop path {}{}; dropout {}",
-      architecture.norm.epsilon, architecture.norm.momentum, architecture.layer_scale,
-      architecture.layer_scale > 0 ? " before each skip, elsewhere 1 (released: there too)" : "",
-      r.drop_path, r.flat_drop_path ? " in every block" : "", r.dropout);
-  fmt::print("  bytes           {:.0f}\n", moved);
-  fmt::print("  MACs/byte       {:.2f}\n", total.macs.value / moved);
-  fmt::print("  training        {}\n", training);
-  if (!counting.model) return;
-  const Json latency = latency_json(graph, counting);
+}
+
+void print_latency(const Json& latency, const Counting& counting) {
   const auto ms = [&](const char* key) { return latency[key].get<double>(); };
   fmt::print("  latency         {:.4g} ms on {} (ridge point {:.4g}): roofline {:.4g}",
              ms("total_ms"), counting.profile->name, counting.model->ridge_point.value,
@@ -147,7 +131,31 @@ void print(const Graph& graph, const Architecture& architecture, const Counting&
   fmt::print("\n");
 }
 
-// One line a network.
+std::string training_text(const Architecture& architecture) {
+  const Regularization& r = architecture.regularization;
+  return fmt::format(
+      "norm epsilon {}, momentum {}; layer scale {}{}; drop path {}{}; dropout {}",
+      architecture.norm.epsilon, architecture.norm.momentum, architecture.layer_scale,
+      architecture.layer_scale > 0 ? " before each skip, elsewhere 1 (released: there too)" : "",
+      r.drop_path, r.flat_drop_path ? " in every block" : "", r.dropout);
+}
+
+void print(const Graph& graph, const Architecture& architecture, const Counting& counting) {
+  print_ops(graph, counting);
+  const NetworkCost total = network_cost(graph, counting.convention);
+  const double moved = total_bytes(total, counting.type);
+  fmt::print("\n{} at {} pixels, {}\n", architecture.name, architecture.resolution,
+             to_string(counting.type));
+  fmt::print("  parameters      {}\n", total.parameters);
+  fmt::print("  MACs            {:.0f} ({:.4f} G), of them {:.0f} attention products\n",
+             total.macs.value, total.macs.value / 1e9, total.attention_macs.value);
+  fmt::print("  bytes           {:.0f}\n", moved);
+  fmt::print("  MACs/byte       {:.2f}\n", total.macs.value / moved);
+  fmt::print("  training        {}\n", training_text(architecture));
+  if (counting.model) print_latency(latency_json(graph, counting), counting);
+}
+
+// One line per network.
 void print_totals(const Json& networks, const Counting& counting) {
   fmt::print("{:<28} {:>6} {:>12} {:>14} {:>14} {:>9}", "network", "pixels", "parameters", "MACs",
              "attention MACs", "MACs/byte");
@@ -184,14 +192,13 @@ Counting counting_of(const CommandLine& line) {
   return counting;
 }
 
-}  // namespace
-
-int describe_command(const Arguments& arguments) {
+CommandLine describe_line() {
   namespace po = boost::program_options;
   CommandLine line("describe ARCH... [--json]",
                    "Prints every operation of a network, or the totals of several. ARCH is a\n"
                    "catalogue name, a name with a width multiplier (mnv4-conv-small-050,\n"
-                   "mobilenet-v2@1.3), a YAML file, or `custom` with the arguments below.",
+                   "mobilenet-v2@1.3), a name of timm (mobilenetv4_conv_small.e2400_r224_in1k), a\n"
+                   "YAML file, or `custom` with the arguments below.",
                    "arch", -1);
   line.add()("catalog", "the totals of every network of the catalogue");
   line.add()("json", "for machines");
@@ -204,6 +211,37 @@ int describe_command(const Arguments& arguments) {
              "predict the latency on it: roofline, terms, laws of ops");
   line.add_input_options();
   line.add_session_options();
+  return line;
+}
+
+void describe_several(const std::vector<std::string>& names, const CommandLine& line,
+                      const Counting& counting) {
+  Json networks = Json::array();
+  for (const std::string& name : names) {
+    const Architecture architecture = line.architecture(name);
+    networks.push_back(totals(lower(architecture), architecture, counting));
+  }
+  if (line.has("json")) {
+    fmt::print("{}\n", json_text(networks));
+  } else {
+    print_totals(networks, counting);
+  }
+}
+
+void describe_one(const std::string& name, const CommandLine& line, const Counting& counting) {
+  const Architecture architecture = line.architecture(name);
+  const Graph graph = lower(architecture);
+  if (line.has("json")) {
+    fmt::print("{}\n", json_text(description(graph, architecture, counting)));
+  } else {
+    print(graph, architecture, counting);
+  }
+}
+
+}  // namespace
+
+int describe_command(const Arguments& arguments) {
+  CommandLine line = describe_line();
   if (!line.parse(arguments)) return 0;
   line.session();
   if (line.has("catalog") && line.has("arch")) {
@@ -211,25 +249,10 @@ int describe_command(const Arguments& arguments) {
   }
   const Counting counting = counting_of(line);
   const std::vector<std::string> names = line.has("catalog") ? catalog_names() : line.words();
-  if (names.size() > 1) {
-    Json networks = Json::array();
-    for (const std::string& name : names) {
-      const Architecture architecture = line.architecture(name);
-      networks.push_back(totals(lower(architecture), architecture, counting));
-    }
-    if (line.has("json")) {
-      fmt::print("{}\n", json_text(networks));
-    } else {
-      print_totals(networks, counting);
-    }
-    return 0;
-  }
-  const Architecture architecture = line.architecture(names[0]);
-  const Graph graph = lower(architecture);
-  if (line.has("json")) {
-    fmt::print("{}\n", json_text(description(graph, architecture, counting)));
+  if (names.size() == 1) {
+    describe_one(names[0], line, counting);
   } else {
-    print(graph, architecture, counting);
+    describe_several(names, line, counting);
   }
   return 0;
 }

@@ -1,24 +1,17 @@
 #include <fmt/format.h>
 
 #include "experiments/commands/command_line.h"
+#include "experiments/machine/resources.h"
 #include "space/error.h"
 #include "space/lowering.h"
+#include "space/suggestion.h"
 #include "supernet/formats/onnx.h"
 #include "supernet/formats/weights.h"
 
 namespace ridgewalk {
 namespace {
 
-torch::ScalarType weight_type(const std::string& name) {
-  if (name == "fp32") return torch::kFloat;
-  if (name == "fp16") return torch::kHalf;
-  if (name == "bf16") return torch::kBFloat16;
-  throw Error("--dtype must be fp32, fp16 or bf16");
-}
-
-}  // namespace
-
-int export_command(const Arguments& arguments) {
+CommandLine export_line() {
   namespace po = boost::program_options;
   CommandLine line(
       "export ARCH --format onnx|safetensors --out FILE [--weights W]",
@@ -29,7 +22,7 @@ int export_command(const Arguments& arguments) {
   line.add()("format", po::value<std::string>(), "onnx or safetensors");
   line.add()("out", po::value<std::string>(), "the file to write");
   line.add()("weights", po::value<std::string>(), "safetensors file");
-  line.add()("seed", po::value<int64_t>()->default_value(0), "of fresh weights");
+  line.add_seed("of fresh weights", 0);
   line.add()("initialization", po::value<std::string>()->default_value("residual"),
              "of fresh layer scales: residual or released");
   line.add()("no-fold", "ONNX: keep batch norm and layer scale as nodes");
@@ -37,29 +30,89 @@ int export_command(const Arguments& arguments) {
              "safetensors: fp32, fp16 or bf16");
   line.add_input_options();
   line.add_session_options();
+  return line;
+}
+
+enum class Format { kOnnx, kSafetensors };
+
+struct ExportOptions {
+  Format format = Format::kOnnx;
+  std::string out;
+  std::optional<std::string> weights;
+  uint64_t seed = 0;  // of fresh weights
+  Initialization initialization = Initialization::kResidual;
+  torch::ScalarType type = torch::kFloat;
+  bool folds = true;
+};
+
+Format format_named(const std::string& name) {
+  if (name == "onnx") return Format::kOnnx;
+  if (name == "safetensors") return Format::kSafetensors;
+  throw Error("--format: no format is named '" + name + "'; " +
+              suggestion(name, {"onnx", "safetensors"}));
+}
+
+torch::ScalarType weight_type(const std::string& name) {
+  if (name == "fp32") return torch::kFloat;
+  if (name == "fp16") return torch::kHalf;
+  if (name == "bf16") return torch::kBFloat16;
+  throw Error("--dtype: weights are not written as '" + name + "'; " +
+              suggestion(name, {"fp32", "fp16", "bf16"}));
+}
+
+ExportOptions options_of(const CommandLine& line) {
+  const ExportOptions options{
+      .format = format_named(line.required("format")),
+      .out = line.required("out"),
+      .weights = line.find<std::string>("weights"),
+      .seed = line.seed(),
+      .initialization = parse_initialization(line.get<std::string>("initialization")),
+      .type = weight_type(line.get<std::string>("dtype")),
+      .folds = !line.has("no-fold")};
+  if (options.format == Format::kSafetensors && !options.folds) {
+    throw Error("--no-fold is for ONNX; safetensors keep every norm");
+  }
+  if (options.format == Format::kOnnx && options.type != torch::kFloat) {
+    throw Error("--dtype: ONNX is written in fp32 only");
+  }
+  return options;
+}
+
+Network network_of(const Architecture& architecture, const ExportOptions& options) {
+  const Graph graph = lower(architecture);
+  require_memory("'" + architecture.name + "'", {.weights = inference_memory(graph, 1).weights},
+                 "choose a smaller network");
+  Network network{graph, ParameterStore(graph)};
+  network.parameters.initialize(options.seed, options.initialization);
+  if (options.weights) load_weights(*options.weights, network.parameters);
+  return network;
+}
+
+void write(const Network& network, const ExportOptions& options) {
+  if (options.format == Format::kSafetensors) {
+    save_weights(options.out, network.parameters, options.type);
+    return;
+  }
+  if (!options.folds) {
+    write_onnx(options.out, network.graph, network.parameters);
+    return;
+  }
+  const Network folded = fold_norms(network.graph, network.parameters);
+  write_onnx(options.out, folded.graph, folded.parameters);
+}
+
+}  // namespace
+
+int export_command(const Arguments& arguments) {
+  CommandLine line = export_line();
   if (!line.parse(arguments)) return 0;
   const Session session = line.session();
-  const std::string format = line.required("format");
-  const std::string out = line.required("out");
-  const torch::ScalarType type = weight_type(line.get<std::string>("dtype"));
-  if (format != "onnx" && format != "safetensors") {
-    throw Error("--format must be onnx or safetensors");
-  }
+  const ExportOptions options = options_of(line);
   const Architecture architecture = line.architecture(line.words()[0]);
-  const Graph graph = lower(architecture);
-  Network network{graph, ParameterStore(graph)};
-  network.parameters.initialize(line.seed(),
-                                parse_initialization(line.get<std::string>("initialization")));
-  if (line.has("weights")) load_weights(line.get<std::string>("weights"), network.parameters);
-  if (format == "safetensors") {
-    if (line.has("no-fold")) throw Error("--no-fold is for ONNX; safetensors keep every norm");
-    save_weights(out, network.parameters, type);
-  } else {
-    if (type != torch::kFloat) throw Error("--dtype: ONNX is written in fp32 only");
-    if (!line.has("no-fold")) network = fold_norms(network.graph, network.parameters);
-    write_onnx(out, network.graph, network.parameters);
+  write(network_of(architecture, options), options);
+  if (!session.quiet) {
+    fmt::print("{}: {} in {}\n", architecture.name, line.get<std::string>("format"), options.out);
   }
-  if (!session.quiet) fmt::print("{}: {} in {}\n", architecture.name, format, out);
   return 0;
 }
 

@@ -1,29 +1,56 @@
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <iterator>
 #include <map>
 #include <set>
+#include <sstream>
 
 #include <fmt/format.h>
 
 #include "experiments/commands/command_line.h"
-#include "experiments/evidence/figure.h"
+#include "experiments/evidence/judgement.h"
 #include "roofline/fit.h"
 #include "roofline/measurements.h"
 #include "space/catalog.h"
 #include "space/decisions.h"
 #include "space/error.h"
 #include "space/lowering.h"
+#include "space/number.h"
+#include "space/suggestion.h"
 #include "space/yaml.h"
 
 namespace ridgewalk {
 namespace {
 
-constexpr int kResamples = 1000;
-constexpr double kCoverage = 0.9;
+CommandLine fit_line() {
+  namespace po = boost::program_options;
+  CommandLine line(
+      "fit MEASUREMENTS.csv [--latency COLUMN] [--terms floor,...] [--out PROFILE.yaml]",
+      "Ridge point and peak of a device from measured latencies, by least squares on relative\n"
+      "error, judged on networks held out. The table's first line names its columns: network\n"
+      "(catalogue name, YAML file, or decisions of --space), a latency ending in _s, _ms or\n"
+      "_us, and optionally resolution, classes, channels.",
+      "measurements", 1);
+  line.add()("latency", po::value<std::string>()->default_value(""), "column to fit");
+  line.add()("terms", po::value<std::string>()->default_value(""),
+             "beside ridge point and peak: depthwise, overhead, floor");
+  line.add_number<double>("ridge-point", 0, 1e6, "keep this one, fit the rest");
+  line.add()("test", po::value<std::string>(), "table to predict instead of held-out parts");
+  line.add()("space", po::value<std::string>(), "search space of the decisions");
+  line.add()("dtype", po::value<std::string>()->default_value("int8"),
+             "width of weights and activations: int8, bf16, fp16, fp32");
+  line.add()("bytes", po::value<std::string>()->default_value("mnv4"),
+             "mnv4, mnv4-adds, weights-out, out-only, aten or block-fused");
+  line.add_seed("of resamples and parts", 0);
+  line.add()("out", po::value<std::string>(), "profile to write");
+  line.add()("json", "for machines");
+  return line;
+}
 
 struct Question {
+  std::string table;   // CSV
+  std::string column;  // of the latencies; the only one if empty
+  std::optional<std::string> test;
   DataType type;
   ByteConvention convention;
   FitTerms terms;
@@ -43,18 +70,38 @@ FitTerms parse_terms(const std::string& list) {
     } else if (part == "floor") {
       terms.floor = true;
     } else {
-      throw Error("--terms: '" + part + "' is none of depthwise, overhead, floor");
+      throw Error("--terms: no term is named '" + part + "'; " +
+                  suggestion(part, {"depthwise", "overhead", "floor"}));
     }
   }
   return terms;
 }
 
+Question question_of(const CommandLine& line) {
+  Question question{.table = line.words()[0],
+                    .column = line.get<std::string>("latency"),
+                    .test = line.find<std::string>("test"),
+                    .type = parse_data_type(line.get<std::string>("dtype")),
+                    .convention = parse_byte_convention(line.get<std::string>("bytes")),
+                    .terms = parse_terms(line.get<std::string>("terms")),
+                    .ridge_point = {},
+                    .space = {},
+                    .seed = line.seed()};
+  if (const auto point = line.find<double>("ridge-point")) question.ridge_point = {*point};
+  if (line.has("space")) question.space = load_search_space(line.get<std::string>("space"));
+  return question;
+}
+
 Decisions parse_decisions(const std::string& text) {
   std::istringstream stream(text);
   Decisions decisions;
-  int decision = 0;
-  while (stream >> decision) decisions.push_back(decision);
-  if (!stream.eof()) throw Error("decisions are whole numbers with spaces between: '" + text + "'");
+  for (std::string word; stream >> word;) {
+    const std::optional<int64_t> decision = parse_whole(word);
+    if (!decision || !std::in_range<int>(*decision)) {
+      throw Error("decisions are whole numbers with spaces between: '" + text + "'");
+    }
+    decisions.push_back(int(*decision));
+  }
   return decisions;
 }
 
@@ -83,8 +130,8 @@ struct Table {
 };
 
 // Each network once, with the median of its latencies.
-Table read_table(const std::string& file, const std::string& column, const Question& question) {
-  const Measurements measurements = read_measurements(read_file(file), file, column);
+Table read_table(const std::string& file, const Question& question) {
+  const Measurements measurements = read_measurements(read_file(file), file, question.column);
   Table table{.networks = {}, .not_measured = measurements.not_measured, .repeats = 0};
   std::map<std::pair<std::string, int>, size_t> places;  // by network and classes
   std::vector<std::vector<double>> seconds;
@@ -130,100 +177,122 @@ std::vector<Measured> unseen(const std::vector<Measured>& test, const std::vecto
   return kept;
 }
 
-std::vector<double> latencies(const std::vector<Measured>& networks) {
-  std::vector<double> values;
-  for (const Measured& network : networks) values.push_back(network.latency.value);
-  return values;
-}
-
-// How predictions of networks held out meet their measurements.
-struct Judgement {
-  std::string predictor;
-  Figure spearman, kendall_tau_b, mean_error, median_error, within_10;
-};
-
-Judgement judge(const std::string& predictor, const std::vector<double>& predicted,
-                const std::vector<Measured>& networks, uint64_t seed) {
-  const std::vector<double> measured = latencies(networks);
-  std::vector<std::string> names;
-  for (const Measured& network : networks) names.push_back(network.network);
-  const RowsOfNetworks rows = rows_of_networks(names);
-  const Agreement whole = agreement(predicted, measured);
-  const std::vector<Agreement> resampled =
-      resampled_agreement(predicted, measured, rows, kResamples, seed);
-  const auto values_of = [&](double Agreement::*figure) {
-    std::vector<double> values;
-    for (const Agreement& one : resampled) values.push_back(one.*figure);
-    return values;
-  };
-  const auto correlation = [&](RankCorrelation kind, double Agreement::*figure) {
-    return Figure{whole.*figure, correlation_interval(kind, whole.*figure, rows.size(), kCoverage,
-                                                      values_of(figure))};
-  };
-  const auto error = [&](double Agreement::*figure) {
-    return Figure{whole.*figure, percentile_interval(rows.size(), values_of(figure), kCoverage)};
-  };
-  return {.predictor = predictor,
-          .spearman = correlation(RankCorrelation::kSpearman, &Agreement::spearman),
-          .kendall_tau_b = correlation(RankCorrelation::kKendall, &Agreement::kendall_tau_b),
-          .mean_error = error(&Agreement::mean_error),
-          .median_error = error(&Agreement::median_error),
-          .within_10 = {whole.within_10, share_interval(whole.within_10, rows.size(), kCoverage)}};
-}
-
-// The roofline first, then what it must beat. A constant orders nothing.
-std::vector<Judgement> judge_all(const HeldOut& held_out, const std::vector<Measured>& networks,
-                                 uint64_t seed) {
-  std::vector<Judgement> judgements{judge("roofline", held_out.roofline, networks, seed)};
-  for (size_t b = 0; b < std::size(kBaselines); ++b) {
-    Judgement& judgement = judgements.emplace_back(
-        judge(std::string(to_string(kBaselines[b])), held_out.baselines[b], networks, seed));
-    if (kBaselines[b] != Baseline::kConstant) continue;
-    judgement.spearman = judgement.kendall_tau_b = {NAN, {}};
+Json fit_json(const Fit& fitted, const FitTerms& terms) {
+  Json result = {{"ridge_point", fitted.ridge_point.value},
+                 {"peak_gmacs", nullptr},
+                 {"bandwidth_gbps", nullptr}};
+  if (fitted.seconds_per_mac > 0) {
+    result["peak_gmacs"] = 1e-9 / fitted.seconds_per_mac;
+    if (fitted.ridge_point.value > 0) {
+      result["bandwidth_gbps"] = 1e-9 / fitted.seconds_per_mac / fitted.ridge_point.value;
+    }
   }
-  return judgements;
-}
-
-Json judgements_json(const std::vector<Judgement>& judgements) {
-  const auto correlation = [](const Figure& figure) {
-    return std::isnan(figure.value) ? Json() : figure_json(figure);
-  };
-  Json result;
-  for (const Judgement& judgement : judgements) {
-    result[judgement.predictor] = {{"spearman", correlation(judgement.spearman)},
-                                   {"kendall_tau_b", correlation(judgement.kendall_tau_b)},
-                                   {"mean_error", figure_json(judgement.mean_error)},
-                                   {"median_error", figure_json(judgement.median_error)},
-                                   {"within_10_percent", figure_json(judgement.within_10)}};
-  }
+  if (terms.depthwise_cost) result["depthwise_cost"] = fitted.depthwise_cost;
+  if (terms.op_overhead) result["op_overhead_us"] = 1e6 * fitted.op_overhead.value;
+  if (terms.floor) result["floor_ms"] = 1e3 * fitted.floor.value;
   return result;
 }
 
-void print(const std::vector<Judgement>& judgements) {
-  fmt::print("{:<16}{:>23}{:>23}{:>23}{:>23}{:>23}\n", "", "Spearman", "Kendall tau-b",
-             "mean error %", "median error %", "within 10 %");
-  std::vector<Figure> figures;
-  for (const Judgement& j : judgements) {
-    fmt::print("{:<16}{:>23}{:>23}{:>23}{:>23}{:>23}\n", j.predictor, figure_text(j.spearman, 1, 3),
-               figure_text(j.kendall_tau_b, 1, 3), figure_text(j.mean_error, 100, 1),
-               figure_text(j.median_error, 100, 1), figure_text(j.within_10, 100, 1));
-    figures.insert(figures.end(),
-                   {j.spearman, j.kendall_tau_b, j.mean_error, j.median_error, j.within_10});
+Json networks_json(const std::vector<Measured>& networks, const Fit& fitted,
+                   const HeldOut& held_out) {
+  Json rows = Json::array();
+  for (size_t i = 0; i < networks.size(); ++i) {
+    const double measured = networks[i].latency.value;
+    const double predicted = fitted.predict(networks[i].work).value;
+    rows.push_back({{"name", networks[i].work.name},
+                    {"measured_ms", 1e3 * measured},
+                    {"fitted_ms", 1e3 * predicted},
+                    {"error", predicted / measured - 1},
+                    {"held_out_error", held_out.roofline[i] / measured - 1}});
   }
-  fmt::print("brackets: {:.0f} % intervals: {}\n", 100 * kCoverage, interval_methods(figures));
+  return rows;
 }
 
-void print(const Json& result, const std::vector<Judgement>& judgements) {
+std::string protocol_text(size_t fitted, std::optional<size_t> tested) {
+  if (tested) return fmt::format("fitted on {} networks, predicted {} others", fitted, *tested);
+  return fitted <= 60 ? "each network predicted by a fit of the others"
+                      : "each tenth predicted by a fit of the other nine";
+}
+
+// The networks that a fit is judged on, and how many of the test table were fitted and left out.
+struct Test {
+  std::vector<Measured> networks;
+  int left_out = 0;
+};
+
+Test test_of(const Table& table, const Question& question) {
+  if (!question.test) return {table.networks};
+  const std::vector<Measured> given = read_table(*question.test, question).networks;
+  std::vector<Measured> kept = unseen(given, table.networks, *question.test);
+  const int left_out = int(given.size() - kept.size());
+  return {std::move(kept), left_out};
+}
+
+// The interval of a fitted ridge point, and a note where it is not determined.
+void add_certainty(const RidgeCertainty& certainty, Json& result) {
+  result["ridge_point_interval"] = nullptr;
+  if (const auto& interval = certainty.interval) {
+    result["ridge_point_interval"] = {interval->low, interval->high};
+  }
+  result["ridge_point_is_determined"] = certainty.is_determined;
+  if (!certainty.is_determined) {
+    result["warnings"].push_back(fmt::format(
+        "these latencies do not determine the ridge point: {}",
+        certainty.interval
+            ? "resamples of the networks give values more than a factor of two apart, or at the "
+              "end of the search (0 to 1000)"
+            : fmt::format("there are fewer than {} networks, or all resamples of them end at 0 "
+                          "or 1000",
+                          kFewestResampled)));
+  } else if (!certainty.interval) {
+    result["warnings"].push_back(
+        "the ridge point has no interval: all resamples of the networks give the same");
+  }
+}
+
+void add_notes_on_rows(const Table& table, const Test& test, Json& result) {
+  const auto note = [&](int count, const char* text) {
+    if (count > 0) result["warnings"].push_back(fmt::format(fmt::runtime(text), count));
+  };
+  note(table.repeats,
+       "{} rows measure a network again: each network counts once, with the median of its "
+       "latencies");
+  note(test.left_out, "{} networks of the test table were left out, as the fit has seen them");
+  note(table.not_measured, "{} rows have no measurement of this column");
+}
+
+Json result_json(const Question& question, const Table& table, const Test& test, const Fit& fitted,
+                 const HeldOut& held_out, const std::vector<Judgement>& judgements) {
+  const std::optional<size_t> tested =
+      question.test ? std::optional(test.networks.size()) : std::nullopt;
+  Json result = {{"table", question.table},
+                 {"latency", question.column},
+                 {"data_type", to_string(question.type)},
+                 {"bytes", to_string(question.convention)},
+                 {"networks", networks_json(test.networks, fitted, held_out)},
+                 {"protocol", protocol_text(table.networks.size(), tested)},
+                 {"held_out", judgements_json(judgements)},
+                 {"fit", fit_json(fitted, question.terms)},
+                 {"warnings", Json::array()}};
+  if (!question.ridge_point) {
+    add_certainty(ridge_certainty(table.networks, question.terms, question.seed), result);
+  }
+  add_notes_on_rows(table, test, result);
+  return result;
+}
+
+void print_networks(const Json& networks) {
   fmt::print("{:<28} {:>12} {:>12} {:>8} {:>8}\n", "network", "measured ms", "fitted ms", "error %",
              "held out");
-  for (const Json& network : result["networks"]) {
+  for (const Json& network : networks) {
     fmt::print("{:<28} {:>12.4g} {:>12.4g} {:>+8.1f} {:>+8.1f}\n",
                network["name"].get<std::string>(), network["measured_ms"].get<double>(),
                network["fitted_ms"].get<double>(), 100 * network["error"].get<double>(),
                100 * network["held_out_error"].get<double>());
   }
-  fmt::print("\n{}\n", result["protocol"].get<std::string>());
-  print(judgements);
+}
+
+void print_fit(const Json& result) {
   const Json& fitted = result["fit"];
   fmt::print("\nridge point      {:.4g} MACs/byte", fitted["ridge_point"].get<double>());
   if (result.contains("ridge_point_interval") && !result["ridge_point_interval"].is_null()) {
@@ -243,25 +312,15 @@ void print(const Json& result, const std::vector<Judgement>& judgements) {
   print_term("depthwise_cost", "depthwise cost   {:.3g} dense MACs a MAC\n");
   print_term("op_overhead_us", "op overhead      {:.4g} us\n");
   print_term("floor_ms", "floor            {:.4g} ms\n");
+}
+
+void print(const Json& result, const std::vector<Judgement>& judgements) {
+  print_networks(result["networks"]);
+  fmt::print("\n{}\n{}", result["protocol"].get<std::string>(), judgements_table(judgements));
+  print_fit(result);
   for (const Json& warning : result["warnings"]) {
     fmt::print("note: {}\n", warning.get<std::string>());
   }
-}
-
-Json fit_json(const Fit& fitted, const FitTerms& terms) {
-  Json result = {{"ridge_point", fitted.ridge_point.value},
-                 {"peak_gmacs", nullptr},
-                 {"bandwidth_gbps", nullptr}};
-  if (fitted.seconds_per_mac > 0) {
-    result["peak_gmacs"] = 1e-9 / fitted.seconds_per_mac;
-    if (fitted.ridge_point.value > 0) {
-      result["bandwidth_gbps"] = 1e-9 / fitted.seconds_per_mac / fitted.ridge_point.value;
-    }
-  }
-  if (terms.depthwise_cost) result["depthwise_cost"] = fitted.depthwise_cost;
-  if (terms.op_overhead) result["op_overhead_us"] = 1e6 * fitted.op_overhead.value;
-  if (terms.floor) result["floor_ms"] = 1e3 * fitted.floor.value;
-  return result;
 }
 
 Profile profile_of(const Fit& fitted, const Question& question, const std::string& out,
@@ -289,130 +348,29 @@ Profile profile_of(const Fit& fitted, const Question& question, const std::strin
 }  // namespace
 
 int fit_command(const Arguments& arguments) {
-  namespace po = boost::program_options;
-  CommandLine line(
-      "fit MEASUREMENTS.csv [--latency COLUMN] [--terms floor,...] [--out PROFILE.yaml]",
-      "Ridge point and peak of a device from measured latencies, by least squares on relative\n"
-      "error, judged on networks held out. The table's first line names its columns: network\n"
-      "(catalogue name, YAML file, or decisions of --space), a latency ending in _s, _ms or\n"
-      "_us, and if wanted resolution, classes, channels.",
-      "measurements", 1);
-  line.add()("latency", po::value<std::string>()->default_value(""), "column to fit");
-  line.add()("terms", po::value<std::string>()->default_value(""),
-             "beside ridge point and peak: depthwise, overhead, floor");
-  line.add()("ridge-point", po::value<double>(), "keep this one, fit the rest");
-  line.add()("test", po::value<std::string>(), "table to predict instead of held-out parts");
-  line.add()("space", po::value<std::string>(), "search space of the decisions");
-  line.add()("dtype", po::value<std::string>()->default_value("int8"),
-             "width of weights and activations: int8, bf16, fp16, fp32");
-  line.add()("bytes", po::value<std::string>()->default_value("mnv4"),
-             "mnv4, mnv4-adds, weights-out, out-only, aten or block-fused");
-  line.add()("seed", po::value<int64_t>()->default_value(0), "of resamples and parts");
-  line.add()("out", po::value<std::string>(), "profile to write");
-  line.add()("json", "for machines");
+  CommandLine line = fit_line();
   if (!line.parse(arguments)) return 0;
-  Question question{.type = parse_data_type(line.get<std::string>("dtype")),
-                    .convention = parse_byte_convention(line.get<std::string>("bytes")),
-                    .terms = parse_terms(line.get<std::string>("terms")),
-                    .ridge_point = {},
-                    .space = {},
-                    .seed = line.seed()};
-  if (line.has("ridge-point")) {
-    question.ridge_point = {line.get<double>("ridge-point")};
-    if (!(question.ridge_point->value >= 0 && question.ridge_point->value <= 1e6)) {
-      throw Error("--ridge-point must be from 0 to 1000000");
-    }
-  }
-  if (line.has("space")) question.space = load_search_space(line.get<std::string>("space"));
-  const std::string file = line.words()[0];
-  const auto column = line.get<std::string>("latency");
-  const Table table = read_table(file, column, question);
+  const Question question = question_of(line);
+  const Table table = read_table(question.table, question);
   const std::vector<Measured>& networks = table.networks;
-
   std::vector<const Measured*> all;
   for (const Measured& network : networks) all.push_back(&network);
   const Fit fitted = fit(all, question.terms, question.ridge_point);
-  const bool is_tested = line.has("test");
-  std::vector<Measured> test = networks;
-  int shared = 0;  // of the test table, with the fitted ones
-  if (is_tested) {
-    const auto test_file = line.get<std::string>("test");
-    const std::vector<Measured> given = read_table(test_file, column, question).networks;
-    test = unseen(given, networks, test_file);
-    shared = int(given.size() - test.size());
-  }
+  const Test test = test_of(table, question);
   const HeldOut held_out =
-      is_tested ? hold_out(networks, test, question.terms, question.ridge_point)
-                : cross_validate(networks, question.terms, question.ridge_point, question.seed);
-
-  Json result;
-  result["table"] = file;
-  result["latency"] = column;
-  result["data_type"] = to_string(question.type);
-  result["bytes"] = to_string(question.convention);
-  result["networks"] = Json::array();
-  for (size_t i = 0; i < test.size(); ++i) {
-    const double measured = test[i].latency.value;
-    const double predicted = fitted.predict(test[i].work).value;
-    result["networks"].push_back({{"name", test[i].work.name},
-                                  {"measured_ms", 1e3 * measured},
-                                  {"fitted_ms", 1e3 * predicted},
-                                  {"error", predicted / measured - 1},
-                                  {"held_out_error", held_out.roofline[i] / measured - 1}});
-  }
-  result["protocol"] = is_tested ? fmt::format("fitted on {} networks, predicted {} others",
-                                               networks.size(), test.size())
-                       : networks.size() <= 60 ? "each network predicted by a fit of the others"
-                                               : "each tenth predicted by a fit of the other nine";
-  const std::vector<Judgement> judgements = judge_all(held_out, test, question.seed);
-  result["held_out"] = judgements_json(judgements);
-  result["fit"] = fit_json(fitted, question.terms);
-  result["warnings"] = Json::array();
-  if (!question.ridge_point) {
-    const RidgeCertainty certainty = ridge_certainty(networks, question.terms, question.seed);
-    result["ridge_point_interval"] = nullptr;
-    if (const auto& interval = certainty.interval) {
-      result["ridge_point_interval"] = {interval->low, interval->high};
-    }
-    result["ridge_point_is_determined"] = certainty.is_determined;
-    if (!certainty.is_determined) {
-      result["warnings"].push_back(fmt::format(
-          "these latencies do not determine the ridge point: {}",
-          certainty.interval
-              ? "resamples of the networks give values more than a factor of two apart, or at the "
-                "end of the search (0 to 1000)"
-              : fmt::format("there are fewer than {} networks, or all resamples of them end at 0 "
-                            "or 1000",
-                            kFewestResampled)));
-    } else if (!certainty.interval) {
-      result["warnings"].push_back(
-          "the ridge point has no interval: all resamples of the networks give the same");
-    }
-  }
-  if (table.repeats > 0) {
-    result["warnings"].push_back(
-        fmt::format("{} rows measure a network again: each network counts once, with the median "
-                    "of its latencies",
-                    table.repeats));
-  }
-  if (shared > 0) {
-    result["warnings"].push_back(fmt::format(
-        "{} networks of the test table were left out, as the fit has seen them", shared));
-  }
-  if (table.not_measured > 0) {
-    result["warnings"].push_back(
-        fmt::format("{} rows have no measurement of this column", table.not_measured));
-  }
+      question.test ? hold_out(networks, test.networks, question.terms, question.ridge_point)
+                    : cross_validate(networks, question.terms, question.ridge_point, question.seed);
+  const std::vector<Judgement> judgements = judge_all(held_out, test.networks, question.seed);
+  const Json result = result_json(question, table, test, fitted, held_out, judgements);
   if (line.has("json")) {
     fmt::print("{}\n", result.dump(1));
   } else {
     print(result, judgements);
   }
-  if (line.has("out")) {
-    const auto out = line.get<std::string>("out");
-    const std::string source =
-        fmt::format("fitted by ridgewalk to {} networks of {} {}", networks.size(), file, column);
-    write_file(out, to_yaml(profile_of(fitted, question, out, source)));
+  if (const auto out = line.find<std::string>("out")) {
+    const std::string source = fmt::format("fitted by ridgewalk to {} networks of {} {}",
+                                           networks.size(), question.table, question.column);
+    write_file(*out, to_yaml(profile_of(fitted, question, *out, source)));
   }
   return 0;
 }

@@ -38,8 +38,8 @@ CommandLine command_line() {
              "worst or mean of the relative latencies over the range");
   line.add()("relative-to", po::value<std::string>(),
              "network whose latency is 1, if not the reference of the run");
-  line.add()("evaluations", po::value<int>()->default_value(120), "networks tried");
-  line.add()("seed", po::value<int64_t>()->default_value(0), "of the networks that are tried");
+  line.add_number<int>("evaluations", 3, 100000, "networks tried", 120);
+  line.add_seed("of the networks that are tried", 0);
   line.add()("resume", "continue the run in --out");
   line.add_data_options(false);
   line.add_session_options();
@@ -92,9 +92,6 @@ FrontRequest request_of(const CommandLine& line) {
   request.stage =
       stage_of_run(request.folder, line.has("stage") ? line.get<std::string>("stage") : "");
   request.evaluations = line.get<int>("evaluations");
-  if (request.evaluations < 3 || request.evaluations > 100000) {
-    throw Error("--evaluations must be from 3 to 100000");
-  }
   request.points = parse_ridge_points(line.get<std::string>("ridge"), 6);
   const std::vector<MacsPerByte> range =
       parse_ridge_points(line.get<std::string>("range"), 2, "--range");

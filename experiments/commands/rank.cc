@@ -34,24 +34,27 @@ CommandLine command_line() {
       "shared weights: Kendall's tau, Spearman, the regret of the one it would choose.",
       "run", 1);
   line.add()("out", po::value<std::string>(), "folder of this ranking");
-  line.add()("networks", po::value<int>()->default_value(30), "to train, one after another");
+  line.add_number<int>("networks", 3, 10000, "to train, one after another", 30);
   line.add()(
       "stage", po::value<std::string>(),
       "whose supernet (default: the first that the run has of single, coarse, fine, hybrid)");
   line.add()("trained", po::value<std::string>(),
              "an earlier ranking whose networks and trainings are used");
-  line.add()("repeats", po::value<int>()->default_value(1),
-             "trainings of each network, including those of --trained");
-  line.add()("tolerance", po::value<double>()->default_value(0.05),
-             "by which networks may miss the latency target");
-  line.add()("validation-batch-size", po::value<int>(),
-             "images whose statistics batch norm uses with shared weights, if not the run's");
-  line.add()("tune-steps", po::value<int>()->default_value(0),
-             "steps of the run's batch size that a copy of the shared weights trains on each "
-             "network alone before it is judged");
+  line.add_number<int>("repeats", 1, 100, "trainings of each network, including those of --trained",
+                       1);
+  line.add_number<double>("tolerance", 1e-6, 10, "by which networks may miss the latency target",
+                          0.05);
+  line.add_number<int>(
+      "validation-batch-size", 2, 65536,
+      "images whose statistics batch norm uses with shared weights, if not the run's");
+  line.add_number<int>(
+      "tune-steps", 0, 1'000'000,
+      "steps of the run's batch size that a copy of the shared weights trains on each "
+      "network alone before it is judged",
+      0);
   line.add()("config", po::value<std::string>(),
              "YAML of the training from scratch, if not the run's");
-  line.add()("seed", po::value<int64_t>()->default_value(0), "of the sample and of the training");
+  line.add_seed("of the sample and of the training", 0);
   line.add()("resume", "continue the ranking in --out");
   line.add_data_options(false);
   line.add_loader_options();
@@ -77,18 +80,10 @@ RankRequest request_of(const CommandLine& line) {
   request.stage =
       stage_of_run(request.folder, line.has("stage") ? line.get<std::string>("stage") : "");
   request.count = line.get<int>("networks");
-  if (request.count < 3 || request.count > 10000) {
-    throw Error("--networks must be from 3 to 10000");
-  }
   request.repeats = line.get<int>("repeats");
-  if (request.repeats < 1 || request.repeats > 100) throw Error("--repeats must be from 1 to 100");
   request.tolerance = line.get<double>("tolerance");
-  if (!(request.tolerance > 0)) throw Error("--tolerance must be above 0");
   if (line.has("validation-batch-size")) {
     request.config.weights.validation_batch_size = line.get<int>("validation-batch-size");
-    if (request.config.weights.validation_batch_size < 2) {
-      throw Error("--validation-batch-size must be at least 2");
-    }
   }
   for (const char* option : {"networks", "tolerance", "seed"}) {
     if (line.has("trained") && line.given(option)) {
@@ -97,9 +92,6 @@ RankRequest request_of(const CommandLine& line) {
     }
   }
   request.tune_steps = line.get<int>("tune-steps");
-  if (request.tune_steps < 0 || request.tune_steps > 1000000) {
-    throw Error("--tune-steps must be from 0 to 1000000");
-  }
   request.seed = line.seed();
   if (line.has("trained")) request.trained = line.get<std::string>("trained");
   request.config.weights.steps = std::max(1, request.tune_steps);

@@ -105,7 +105,7 @@ CommandLine command_line() {
   line.add()("out", po::value<std::string>(), "the run's folder");
   line.add()("from", po::value<std::string>(), "folder of the run that fine or hybrid starts from");
   line.add()("resume", "continue the run in --out");
-  line.add()("seed", po::value<int64_t>(), "instead of the configuration's");
+  line.add_seed("instead of the configuration's");
   line.add()("targets", po::value<std::string>(),
              "YAML, instead of the configuration's: {ridge_point: 0, relative_to: compact-nano}");
   line.add_data_options(false);

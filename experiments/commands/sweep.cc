@@ -1,7 +1,6 @@
 #include "experiments/report/sweep.h"
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <random>
 
@@ -14,60 +13,90 @@
 #include "experiments/report/report.h"
 #include "roofline/profile.h"
 #include "space/decisions.h"
+#include "space/file.h"
+#include "space/number.h"
 #include "space/yaml.h"
 
 namespace ridgewalk {
 namespace {
 
-// Of the words of the command line, in their order. Networks of one name are told apart by the word
-// that they came from.
+CommandLine sweep_line() {
+  namespace po = boost::program_options;
+  CommandLine line(
+      "sweep ARCH... --out DIR",
+      "Latency of networks over the ridge point, in units of one MAC at peak: the sum over\n"
+      "operations of max(MACs, ridge point * bytes). Writes sweep.csv, sweep.json and\n"
+      "report.html. ARCH is a catalogue name, a YAML file or the folder of a run, whose\n"
+      "networks come with the accuracies that its result.yaml gives.",
+      "arch", -1);
+  line.add()("ridge", po::value<std::string>()->default_value("0:500"), "a:b or a list 0,5,31.2");
+  line.add_number<int>("points", 2, 10000, "ridge points from a to b", 101);
+  line.add()("profile", po::value<std::vector<std::string>>()->composing(),
+             "hardware profile whose ridge point is added (may be repeated)");
+  line.add()("dtype", po::value<std::string>()->default_value("int8"),
+             "width of weights and activations: int8, bf16, fp16, fp32");
+  line.add()(
+      "members", po::value<std::string>(),
+      "also random networks, as SPACE:COUNT (mobile:100); their YAML is left in OUT/members");
+  line.add_seed("of the members", 1);
+  line.add()("measure",
+             "compare predicted with measured latency on this machine; needs --profile of "
+             "`calibrate`");
+  line.add()("out", po::value<std::string>(), "folder");
+  line.add_input_options();
+  line.add_session_options();
+  return line;
+}
+
+void refuse_input_options(const CommandLine& line, const std::string& reason) {
+  for (const char* option : {"resolution", "classes", "channels"}) {
+    if (line.has(option)) throw Error(reason + "; leave out --" + option);
+  }
+}
+
+std::vector<NetworkRecord> networks_of_word(const CommandLine& line, const std::string& word) {
+  if (is_folder(word)) {
+    refuse_input_options(line, word + ": is swept as the run left it");
+    return networks_of_run(word);
+  }
+  const Architecture architecture = line.architecture(word);
+  return {{.architecture = architecture, .rated = published_for(word, architecture)}};
+}
+
+// Of the words of the command line, in their order. Networks with the same name are told apart by
+// the word that they came from.
 std::vector<NetworkRecord> networks_of(const CommandLine& line) {
   std::vector<NetworkRecord> networks;
-  const auto taken = [&](const std::string& name) {
+  const auto is_taken = [&](const std::string& name) {
     return std::any_of(networks.begin(), networks.end(),
                        [&](const NetworkRecord& other) { return other.architecture.name == name; });
   };
   for (const std::string& word : line.words()) {
-    const bool is_run = std::filesystem::is_directory(word);
-    std::vector<NetworkRecord> given;
-    if (is_run) {
-      for (const char* option : {"resolution", "classes", "channels"}) {
-        if (!line.has(option)) continue;
-        throw Error(word, 0, std::string("is swept as the run left it; leave out --") + option);
-      }
-      given = networks_of_run(word);
-    } else {
-      const Architecture architecture = line.architecture(word);
-      given.push_back({.architecture = architecture, .rated = published_for(word, architecture)});
-    }
-    for (NetworkRecord& network : given) {
+    for (NetworkRecord& network : networks_of_word(line, word)) {
       std::string& name = network.architecture.name;
-      if (taken(name)) name = is_run ? word + "/" + name : word;
-      if (taken(name)) throw Error(word, 0, "is given twice; give each network once");
+      if (is_taken(name)) name = is_folder(word) ? word + "/" + name : word;
+      if (is_taken(name)) throw Error(word, 0, "is given twice; give each network once");
       networks.push_back(std::move(network));
     }
   }
   return networks;
 }
 
-// "mobile:100": so many random members of a space.
+// "mobile:100": that many random members of a space.
 std::vector<NetworkRecord> random_members(const std::string& text, uint64_t seed) {
+  constexpr int kMost = 200;  // the report holds the ops of each
   const size_t colon = text.rfind(':');
-  int count = 0;
-  if (colon != std::string::npos) {
-    const char* end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data() + colon + 1, end, count);
-    if (error != std::errc() || stop != end) count = 0;
-  }
-  if (count < 1 || count > 200) {  // the report holds the ops of each
-    throw Error("--members: '" + text + "' must be a space and a number from 1 to 200: mobile:100");
+  const auto count = parse_whole(colon == std::string::npos ? "" : text.substr(colon + 1));
+  if (!count || *count < 1 || *count > kMost) {
+    throw Error(fmt::format("--members: '{}' must be a space and a number from 1 to {}: mobile:100",
+                            text, kMost));
   }
   const SearchSpace space = load_search_space(text.substr(0, colon));
   std::string file_name = space.name;
   std::replace(file_name.begin(), file_name.end(), '/', '_');
   std::mt19937_64 random(seed);
   std::vector<NetworkRecord> members;
-  for (int i = 0; i < count; ++i) {
+  for (int i = 0; i < *count; ++i) {
     Architecture architecture = decode(space, sample(space, random));
     architecture.name = fmt::format("{}-{}-{:03}", file_name, seed, i);
     members.push_back({.architecture = std::move(architecture)});
@@ -75,13 +104,30 @@ std::vector<NetworkRecord> random_members(const std::string& text, uint64_t seed
   return members;
 }
 
-// The one profile of --profile that has laws of ops, for the threads and precision that are asked.
+std::vector<NetworkRecord> members_of(const CommandLine& line,
+                                      const std::vector<NetworkRecord>& networks) {
+  if (!line.has("members")) return {};
+  refuse_input_options(line, "--members are as their space has them");
+  std::vector<NetworkRecord> members =
+      random_members(line.get<std::string>("members"), line.seed());
+  for (const NetworkRecord& network : networks) {
+    for (const NetworkRecord& member : members) {
+      if (member.architecture.name != network.architecture.name) continue;
+      throw Error(member.architecture.name, 0,
+                  "is given and also among the members; choose another --seed");
+    }
+  }
+  return members;
+}
+
+// The one profile of --profile that has laws of ops; it must be for the given threads and
+// precision.
 Profile calibrated_profile(const CommandLine& line, const std::vector<std::string>& names) {
   std::optional<Profile> found;
   for (const std::string& name : names) {
     Profile profile = load_profile(name);
     if (profile.op_laws.empty()) continue;
-    if (found) throw Error("--measure holds against one profile with laws; give one --profile");
+    if (found) throw Error("--measure compares with one profile with laws; give one --profile");
     found = std::move(profile);
   }
   if (!found) {
@@ -101,11 +147,42 @@ Profile calibrated_profile(const CommandLine& line, const std::vector<std::strin
   return *found;
 }
 
+struct Question {
+  std::vector<MacsPerByte> points;  // ascending, the profiles' among them
+  std::vector<std::string> profiles;
+  DataType type = DataType::kInt8;
+  std::optional<Profile> calibrated;  // of --measure
+  bool quiet = false;
+};
+
+Question question_of(const CommandLine& line) {
+  Question question{
+      .points = parse_ridge_points(line.get<std::string>("ridge"), line.get<int>("points")),
+      .profiles =
+          line.find<std::vector<std::string>>("profile").value_or(std::vector<std::string>()),
+      .type = parse_data_type(line.get<std::string>("dtype")),
+      .calibrated = {},
+      .quiet = line.has("quiet")};
+  std::vector<MacsPerByte>& points = question.points;
+  for (const std::string& name : question.profiles) {
+    points.push_back(load_profile(name).ridge_point());
+  }
+  std::sort(points.begin(), points.end());
+  points.erase(std::unique(points.begin(), points.end()), points.end());
+  const Session session = line.session();
+  if (line.has("measure")) {
+    if (!session.compute.device.is_cpu()) throw Error("--device: --measure is only for the CPU");
+    question.calibrated = calibrated_profile(line, question.profiles);
+    checked_threads(question.calibrated->threads, question.quiet);
+  }
+  return question;
+}
+
 void make_folder(const std::string& path) {
   std::error_code failed;
   std::filesystem::create_directories(path, failed);
   if (failed) {
-    throw Error(path, 0, "cannot be made (" + failed.message() + "); choose another --out");
+    throw Error(path, 0, "cannot be created (" + failed.message() + "); choose another --out");
   }
 }
 
@@ -127,103 +204,72 @@ void print_fronts(const Json& sweep) {
              rows);
 }
 
-}  // namespace
-
-int sweep_command(const Arguments& arguments) {
-  namespace po = boost::program_options;
-  CommandLine line(
-      "sweep ARCH... --out DIR",
-      "Latency of networks over the ridge point, in units of one MAC at peak: the sum over\n"
-      "operations of max(MACs, ridge point * bytes). Writes sweep.csv, sweep.json and\n"
-      "report.html. ARCH is a catalogue name, a YAML file or the folder of a run, whose\n"
-      "networks come with the accuracies that its result.yaml gives.",
-      "arch", -1);
-  line.add()("ridge", po::value<std::string>()->default_value("0:500"), "a:b or a list 0,5,31.2");
-  line.add()("points", po::value<int>()->default_value(101), "ridge points from a to b");
-  line.add()("profile", po::value<std::vector<std::string>>()->composing(),
-             "hardware profile whose ridge point is added (may be repeated)");
-  line.add()("dtype", po::value<std::string>()->default_value("int8"),
-             "width of weights and activations: int8, bf16, fp16, fp32");
-  line.add()("members", po::value<std::string>(),
-             "random networks too: mobile:100, a space and how many; they are left in OUT/members");
-  line.add()("seed", po::value<int64_t>()->default_value(1), "of the members");
-  line.add()("measure",
-             "predicted beside measured latency, on this machine: with --profile of `calibrate`");
-  line.add()("out", po::value<std::string>(), "folder");
-  line.add_input_options();
-  line.add_session_options();
-  if (!line.parse(arguments)) return 0;
-
-  std::vector<MacsPerByte> points =
-      parse_ridge_points(line.get<std::string>("ridge"), line.get<int>("points"));
-  std::vector<std::string> profiles;
-  if (line.has("profile")) profiles = line.get<std::vector<std::string>>("profile");
-  for (const std::string& name : profiles) points.push_back(load_profile(name).ridge_point());
-  std::sort(points.begin(), points.end());
-  points.erase(std::unique(points.begin(), points.end()), points.end());
-  const DataType type = parse_data_type(line.get<std::string>("dtype"));
-  std::optional<Profile> calibrated;
-  const Session session = line.session();
-  if (line.has("measure")) {
-    if (!session.compute.device.is_cpu()) throw Error("--device: --measure is for the CPU alone");
-    calibrated = calibrated_profile(line, profiles);
-  }
-  std::vector<NetworkRecord> networks;
-  if (line.has("arch") || !line.has("members")) networks = networks_of(line);
-  std::vector<NetworkRecord> members;
-  if (line.has("members")) {
-    for (const char* option : {"resolution", "classes", "channels"}) {
-      if (!line.has(option)) continue;
-      throw Error(std::string("--members are as their space has them; leave out --") + option);
-    }
-    members = random_members(line.get<std::string>("members"), line.seed());
-    for (const NetworkRecord& network : networks) {
-      for (const NetworkRecord& member : members) {
-        if (member.architecture.name != network.architecture.name) continue;
-        throw Error(member.architecture.name, 0, "is given and a member too; take another --seed");
-      }
-    }
-    networks.insert(networks.end(), members.begin(), members.end());
-  }
-  const std::string out = line.required("out");
-  make_folder(out);
+void write_members(const std::string& out, const std::vector<NetworkRecord>& members) {
   if (!members.empty()) make_folder(out + "/members");
   for (const NetworkRecord& member : members) {
     write_file(out + "/members/" + member.architecture.name + ".yaml",
                to_yaml(member.architecture));
   }
+}
 
-  const Json sweep = sweep_json(networks, points, type);
+Json report_of(const std::vector<NetworkRecord>& networks, const std::vector<NetworkRow>& rows,
+               const std::vector<MacsPerByte>& shown, const Question& question,
+               const std::string& command) {
+  return {{"title", "Networks over the ridge point"},
+          {"created", now_text()},
+          {"version", RIDGEWALK_VERSION},
+          {"command", command},
+          {"reference", networks[0].architecture.name},
+          {"ridge_points", values_json(shown)},
+          {"networks", networks_json(rows)},
+          {"sweep", sweep_json(networks, question.points, question.type)},
+          {"marks", profile_marks(question.profiles)}};
+}
+
+// Writes measured.csv and measured.json.
+MeasuredNetworks measure(const std::vector<NetworkRecord>& networks, const Question& question,
+                         const std::string& out) {
+  std::vector<Architecture> architectures;
+  for (const NetworkRecord& network : networks) architectures.push_back(network.architecture);
+  const MeasuredNetworks measured =
+      measure_networks(architectures, *question.calibrated, question.quiet);
+  write_file(out + "/measured.csv", measured_csv(measured, names_in_table(architectures, out)));
+  write_file(out + "/measured.json", json_text(measured_json(measured)) + "\n");
+  return measured;
+}
+
+}  // namespace
+
+int sweep_command(const Arguments& arguments) {
+  CommandLine line = sweep_line();
+  if (!line.parse(arguments)) return 0;
+  const Question question = question_of(line);
+  std::vector<NetworkRecord> networks;
+  if (line.has("arch") || !line.has("members")) networks = networks_of(line);
+  const std::vector<NetworkRecord> members = members_of(line, networks);
+  networks.insert(networks.end(), members.begin(), members.end());
+  const std::string out = line.required("out");
+  make_folder(out);
+  write_members(out, members);
+
   std::vector<MacsPerByte> shown = {{0}, {5}, {31.2}, {100}, {347.3}, {500}};
-  if (points.back().value > 500) shown.push_back(points.back());
-  const std::vector<NetworkRow> rows = network_rows(networks, shown, 0, type);
-  Json report = {{"title", "Networks over the ridge point"},
-                 {"created", now_text()},
-                 {"version", RIDGEWALK_VERSION},
-                 {"command", command_text("sweep", arguments)},
-                 {"reference", networks[0].architecture.name},
-                 {"ridge_points", values_json(shown)},
-                 {"networks", networks_json(rows)},
-                 {"sweep", sweep},
-                 {"marks", profile_marks(profiles)}};
-  write_file(out + "/sweep.csv", sweep_csv(sweep));
-  write_file(out + "/sweep.json", json_text(sweep) + "\n");
-  if (calibrated) {
-    std::vector<Architecture> architectures;
-    for (const NetworkRecord& network : networks) architectures.push_back(network.architecture);
-    report["measured"] = measure_networks(architectures, *calibrated, line.has("quiet"));
-    write_file(out + "/measured.csv",
-               measured_csv(report["measured"], names_in_table(architectures, out)));
-    write_file(out + "/measured.json", json_text(report["measured"]) + "\n");
+  if (question.points.back().value > 500) shown.push_back(question.points.back());
+  const std::vector<NetworkRow> rows = network_rows(networks, shown, 0, question.type);
+  Json report = report_of(networks, rows, shown, question, command_text("sweep", arguments));
+  write_file(out + "/sweep.csv", sweep_csv(report["sweep"]));
+  write_file(out + "/sweep.json", json_text(report["sweep"]) + "\n");
+  std::string measured_text;
+  if (question.calibrated) {
+    const MeasuredNetworks measured = measure(networks, question, out);
+    report["measured"] = measured_json(measured);
+    measured_text = measured_table(measured) + "\n";
   }
   write_file(out + "/report.html", report_html(report));
-  if (!line.has("quiet")) {
-    fmt::print("Latency at each ridge point (MACs/byte) relative to {}\n\n{}\n",
-               networks[0].architecture.name, network_table(rows, shown));
-    print_fronts(sweep);
-    if (calibrated) fmt::print("{}\n", measured_table(report["measured"]));
-    fmt::print("report: {}/report.html\n", out);
-  }
+  if (question.quiet) return 0;
+  fmt::print("Latency at each ridge point (MACs/byte) relative to {}\n\n{}\n",
+             networks[0].architecture.name, network_table(rows, shown));
+  print_fronts(report["sweep"]);
+  fmt::print("{}report: {}/report.html\n", measured_text, out);
   return 0;
 }
 

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "experiments/commands/command_line.h"
@@ -6,6 +8,7 @@
 #include "experiments/run/train_config.h"
 #include "experiments/run/training_phase.h"
 #include "space/error.h"
+#include "space/lowering.h"
 #include "space/yaml.h"
 
 namespace ridgewalk {
@@ -27,10 +30,10 @@ CommandLine command_line() {
   line.add()("initialization", po::value<std::string>(),
              "of layer scales: residual (default) or released");
   line.add()("reset-head", "initialize the classifier anew where the classes differ");
-  line.add()("seed", po::value<int64_t>(), "of weights, order and augmentation");
-  line.add()("search-validation", po::value<int64_t>()->default_value(0),
-             "training images held out and reported apart");
-  line.add()("checkpoint-every", po::value<int>()->default_value(100), "steps");
+  line.add_seed("of weights, order and augmentation");
+  line.add_number<int64_t>("search-validation", 0, 1'000'000'000,
+                           "training images held out and reported apart", 0);
+  line.add_number<int>("checkpoint-every", 1, 1'000'000'000, "steps", 100);
   line.add()("resume", "continue the run in --out");
   line.add_data_options();
   line.add_loader_options();
@@ -87,11 +90,13 @@ int train_command(const Arguments& arguments) {
   const TrainOptions options = options_of(line, config);
   Session session = line.session();
   session.checkpoint_every = line.get<int>("checkpoint-every");
-  if (session.checkpoint_every < 1) throw Error("--checkpoint-every must be at least 1");
   const Architecture architecture = line.architecture(line.words()[0]);
   const Dataset data = load_dataset(line.required("data"), line.get<int64_t>("search-validation"),
                                     split_seed(options.distillation, options.seed),
                                     line.folder_options(architecture.resolution));
+  require_fits(architecture, data);
+  require_training_memory(lower(architecture),
+                          std::min<int64_t>(options.batch_size, data.train.size()), session);
   // Refuses a network that does not fit the data before anything is written.
   { const Trainer probe(architecture, data, options, session.compute); }
 

@@ -6,6 +6,8 @@
 #include <map>
 #include <random>
 
+#include "experiments/run/progress.h"
+#include "roofline/fit.h"
 #include "roofline/intervals.h"
 #include "roofline/latency_model.h"
 #include "space/catalog.h"
@@ -15,6 +17,10 @@
 
 namespace ridgewalk {
 namespace {
+
+// Over all networks in turn, so that a busy moment of the machine does not make up all of one
+// network's time.
+constexpr int kPasses = 3;
 
 double uniform(std::mt19937_64& random, double low, double high) {
   return low + (high - low) * double(random() >> 11) * 0x1p-53;
@@ -28,7 +34,7 @@ Architecture random_multiple(std::mt19937_64& random) {
   return architecture;
 }
 
-// The figures of a law, the rate as the time of a MAC: it is 0 where the rate is absent.
+// The figures of a law. The rate is given as the time of a MAC, which is 0 where it is absent.
 struct Figure {
   double (*value)(const OpLaw& law);
   std::optional<double> OpLawSpread::*spread;
@@ -50,7 +56,7 @@ std::vector<TimedStep> steps_of(const std::vector<TimedNetwork>& networks,
     for (const StepTiming& step : timing.steps) sum += step.seconds;
     for (const StepTiming& entry : timing.steps) {
       if (entry.seconds == 0) continue;  // quicker than the clock
-      // The change of the image's layout stands for no op but the image itself.
+      // The step that changes the image's layout belongs to the image itself.
       const std::vector<int> ops = entry.step.ops.empty() ? std::vector{0} : entry.step.ops;
       const Seconds seconds{timing.median_seconds / sum * entry.seconds};
       steps.push_back({&networks[i].folded, ops, seconds, weights[i]});
@@ -94,6 +100,51 @@ double time_probe(Precision precision, const TimingOptions& options) {
       .timing.median_seconds;
 }
 
+Timing median_pass(std::vector<Timing> passes) {
+  std::sort(passes.begin(), passes.end(),
+            [](const Timing& a, const Timing& b) { return a.median_seconds < b.median_seconds; });
+  return std::move(passes.at(passes.size() / 2));
+}
+
+TimedNetworks time_networks(const std::vector<Architecture>& architectures, Precision precision,
+                            const TimingOptions& options, bool quiet) {
+  TimedNetworks timed;
+  std::vector<std::vector<Timing>> passes(architectures.size());
+  Progress progress("calibrate", 0, kPasses * int(architectures.size()), 0, quiet);
+  int done = 0;
+  for (int pass = 0; pass < kPasses; ++pass) {
+    for (size_t i = 0; i < architectures.size(); ++i) {
+      progress.update(done, architectures[i].name);
+      if (done++ % kProbeEvery == 0) timed.probes.push_back(time_probe(precision, options));
+      TimedNetwork network = time_network(architectures[i], precision, options);
+      passes[i].push_back(std::move(network.timing));
+      if (pass == 0) timed.networks.push_back(std::move(network));
+    }
+  }
+  for (size_t i = 0; i < passes.size(); ++i) {
+    timed.networks[i].timing = median_pass(std::move(passes[i]));
+  }
+  return timed;
+}
+
+void fit_effective(const std::vector<TimedNetwork>& networks, const std::string& source,
+                   Profile& profile) {
+  std::vector<Measured> measured;
+  for (const TimedNetwork& network : networks) {
+    // calibration_networks() has no network twice.
+    measured.push_back(
+        {network_work(network.graph.name, network.graph, profile.data_type, ByteConvention::kMnv4),
+         {network.timing.median_seconds},
+         std::to_string(measured.size())});
+  }
+  std::vector<const Measured*> all;
+  for (const Measured& one : measured) all.push_back(&one);
+  const Fit fitted = fit(all, {});
+  const auto figure = [&](double value) { return Sourced{four_digits(value), source}; };
+  profile.effective_ridge_point = figure(fitted.ridge_point.value);
+  profile.effective_peak_gmacs = figure(1e-9 / fitted.seconds_per_mac);
+}
+
 std::vector<OpLaw> fit_op_laws(const std::vector<TimedNetwork>& networks, DataType type,
                                const ReadBandwidths& bandwidths, int resamples, uint64_t seed) {
   std::vector<OpLaw> laws =
@@ -125,7 +176,7 @@ Agreement held_out_agreement(const std::vector<TimedNetwork>& networks, const Pr
   constexpr size_t kParts = 4;
   std::vector<double> predicted, measured;
   for (size_t part = 0; part < kParts; ++part) {
-    // Four in a row are of all sources: a part is every fourth group of four.
+    // Four in a row come from all sources: a part is every fourth group of four.
     const auto is_held_out = [&](size_t i) { return i / 4 % kParts == part; };
     std::vector<double> weights;
     for (size_t i = 0; i < networks.size(); ++i) weights.push_back(is_held_out(i) ? 0 : 1);

@@ -1,4 +1,4 @@
-// This machine as a profile: bare figures, and what the ops of random networks take on it.
+// This machine as a profile: bare figures, and how long the ops of random networks take on it.
 #pragma once
 
 #include <cstdint>
@@ -14,19 +14,19 @@
 
 namespace ridgewalk {
 
-// The same for one seed, all different. Half of them random members of the space `mobile`, a
-// quarter of `fashion-mnist`, and a quarter networks of the catalogue at random width multipliers
+// The same networks for the same seed, all different. Half of them are random members of `mobile`,
+// a quarter of `fashion-mnist`, and a quarter networks of the catalogue at random width multipliers
 // and resolutions: every kind of op that the catalogue and the spaces know, at shapes that they
 // contain.
 std::vector<Architecture> calibration_networks(int count, uint64_t seed);
 
 struct TimedNetwork {
   Graph graph;   // as lowered
-  Graph folded;  // what the steps' ops are indices of
+  Graph folded;  // the steps' ops are indices in it
   Timing timing;
 };
 
-// With fresh weights, one image.
+// With fresh weights, for one image.
 TimedNetwork time_network(const Architecture& architecture, Precision precision,
                           const TimingOptions& options);
 
@@ -34,14 +34,30 @@ TimedNetwork time_network(const Architecture& architecture, Precision precision,
 inline constexpr int kProbeEvery = 10;  // networks
 double time_probe(Precision precision, const TimingOptions& options);
 
+struct TimedNetworks {
+  std::vector<TimedNetwork> networks;
+  std::vector<double> probes;  // seconds
+};
+
+// All networks in turn, three times; each with its median pass.
+TimedNetworks time_networks(const std::vector<Architecture>& architectures, Precision precision,
+                            const TimingOptions& options, bool quiet);
+
+// The pass whose latency is the median: of an even number the slower of the two in the middle.
+Timing median_pass(std::vector<Timing> passes);
+
+// The effective ridge point and peak that fit the latencies as wholes.
+void fit_effective(const std::vector<TimedNetwork>& networks, const std::string& source,
+                   Profile& profile);
+
 // Each network's steps are scaled to sum to its latency as a whole. The spreads of the laws'
 // figures are over resamples of the networks with replacement (Efron's bootstrap, 1979).
 std::vector<OpLaw> fit_op_laws(const std::vector<TimedNetwork>& networks, DataType type,
                                const ReadBandwidths& bandwidths, int resamples = 0,
                                uint64_t seed = 0);
 
-// How laws of three quarters of the networks predict the fourth, each quarter in turn. `profile`
-// gives what predict_by_laws() wants beside the laws.
+// How well laws of three quarters of the networks predict the fourth quarter, each quarter in turn.
+// `profile` gives what predict_by_laws() needs beside the laws.
 Agreement held_out_agreement(const std::vector<TimedNetwork>& networks, const Profile& profile);
 
 }  // namespace ridgewalk

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <set>
+#include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -17,19 +20,19 @@
 namespace ridgewalk {
 namespace {
 
-// Over the networks in turn, so that no moment of a busy machine is the whole of one's time.
+// Over all networks in turn, so that a busy moment of the machine does not make up all of one
+// network's time.
 constexpr int kPasses = 5;
-constexpr size_t kFewest = 3;  // networks whose agreement says anything
+constexpr size_t kFewest = 3;  // networks whose agreement means anything
 
 Precision precision_of(const Profile& profile) {
   if (profile.data_type == DataType::kFp32) return Precision::kFp32;
   if (profile.data_type == DataType::kBf16) return Precision::kBf16;
   throw Error("profile '" + profile.name + "' is for " + std::string(to_string(profile.data_type)) +
-              ": only fp32 and bf16 are measured; calibrate with --precision fp32 or bf16");
+              "; only fp32 and bf16 are measured: calibrate with --precision fp32 or bf16");
 }
 
-Json agreement_json(const std::vector<double>& predicted, const std::vector<double>& measured) {
-  const Agreement a = agreement(predicted, measured);
+Json agreement_json(const Agreement& a) {
   const auto rank = [](double value) { return std::isnan(value) ? Json() : Json(value); };
   return {{"spearman", rank(a.spearman)}, {"kendall_tau_b", rank(a.kendall_tau_b)},
           {"mean_error", a.mean_error},   {"median_error", a.median_error},
@@ -37,85 +40,106 @@ Json agreement_json(const std::vector<double>& predicted, const std::vector<doub
           {"within_20", a.within_20}};
 }
 
-std::vector<double> column(const Json& networks, const char* name) {
-  std::vector<double> values;
-  for (const Json& network : networks) values.push_back(network[name].get<double>());
+std::vector<double> times(std::vector<double> values, double factor) {
+  for (double& value : values) value *= factor;
   return values;
 }
 
-Json agreements(const Json& networks, const Json& drift) {
-  const std::vector<double> predicted = column(networks, "predicted_ms");
-  const std::vector<double> measured = column(networks, "measured_ms");
-  const auto times = [](std::vector<double> values, double factor) {
-    for (double& value : values) value *= factor;
-    return values;
-  };
-  Json result = {{"laws", agreement_json(predicted, measured)}};
-  if (!drift.is_null()) {
-    result["drifted"] = agreement_json(times(predicted, drift.get<double>()), measured);
+// A function of each network.
+template <class Figure>
+std::vector<double> column(const MeasuredNetworks& measured, Figure figure) {
+  std::vector<double> values;
+  for (const MeasuredNetwork& network : measured.networks) {
+    values.push_back(std::invoke(figure, network));
   }
-  result["roofline"] = agreement_json(column(networks, "roofline_ms"), measured);
-  const std::vector<double> macs = column(networks, "macs");
-  result["macs"] = agreement_json(times(macs, best_factor(macs, measured)), measured);
-  std::vector<double> first, second, ratios;
-  for (const Json& network : networks) {
-    first.push_back(network["passes_ms"][0].get<double>());
-    second.push_back(network["passes_ms"][1].get<double>());
-    ratios.push_back(first.back() / second.back());
-  }
-  result["twice"] = agreement_json(second, first);
-  result["twice_less_drift"] = agreement_json(times(second, quantile(ratios, 0.5)), first);
-  return result;
+  return values;
 }
 
-std::string agreement_table(const Json& measured) {
+const char* title_of(const std::string& prediction) {
+  constexpr std::pair<std::string_view, const char*> kTitles[] = {
+      {"laws", "laws of the profile's ops"},
+      {"drifted", "the same, times the drift"},
+      {"roofline", "its roofline alone"},
+      {"macs", "MACs times the best constant"},
+      {"twice", "the same network measured twice"},
+      {"twice_less_drift", "the same, less the drift in between"}};
+  for (const auto& [name, title] : kTitles) {
+    if (name == prediction) return title;
+  }
+  return "";
+}
+
+std::string agreement_table(const MeasuredNetworks& measured) {
   std::string text =
       fmt::format("{:<37} {:>8} {:>10} {:>12} {:>12} {:>12} {:>12}\n",
-                  fmt::format("{} networks", measured["networks"].size()), "Spearman", "mean error",
+                  fmt::format("{} networks", measured.networks.size()), "Spearman", "mean error",
                   "within 5 %", "within 10 %", "within 20 %", "median error");
-  for (const auto& [key, name] : {std::pair("laws", "laws of the profile's ops"),
-                                  {"drifted", "the same, times the drift"},
-                                  {"roofline", "its roofline alone"},
-                                  {"macs", "MACs times the best constant"},
-                                  {"twice", "the same network measured twice"},
-                                  {"twice_less_drift", "the same, less the drift in between"}}) {
-    if (!measured["agreement"].contains(key)) continue;
-    const Json& a = measured["agreement"][key];
-    const auto percent = [&](const char* figure) { return 100 * a[figure].get<double>(); };
+  for (const auto& [name, a] : agreements(measured)) {
     text += fmt::format(
-        "{:<37} {:>8} {:>8.1f} % {:>10.0f} % {:>10.0f} % {:>10.0f} % {:>10.1f} %\n", name,
-        a["spearman"].is_null() ? "-" : fmt::format("{:.3f}", a["spearman"].get<double>()),
-        percent("mean_error"), percent("within_5"), percent("within_10"), percent("within_20"),
-        percent("median_error"));
+        "{:<37} {:>8} {:>8.1f} % {:>10.0f} % {:>10.0f} % {:>10.0f} % {:>10.1f} %\n", title_of(name),
+        std::isnan(a.spearman) ? "-" : fmt::format("{:.3f}", a.spearman), 100 * a.mean_error,
+        100 * a.within_5, 100 * a.within_10, 100 * a.within_20, 100 * a.median_error);
   }
   return text;
 }
 
+// Nothing measured yet.
+MeasuredNetwork predicted(const Architecture& architecture, const Profile& profile) {
+  const Graph graph = lower(architecture);
+  const CalibratedLatency by_laws = predict_by_laws(graph, profile);
+  if (!(by_laws.total.value > 0)) {
+    throw Error("profile '" + profile.name + "' predicts no time for '" + architecture.name +
+                "'; calibrate again");
+  }
+  const LatencyModel plain = latency_model(profile, std::nullopt, false);
+  return {.name = architecture.name,
+          .macs = network_cost(graph).macs.value,
+          .predicted_ms = 1e3 * by_laws.total.value,
+          .roofline_ms = 1e3 * predict(graph, plain).total().value,
+          .unknown = by_laws.unknown};
+}
+
 }  // namespace
 
-Json measure_networks(const std::vector<Architecture>& architectures, const Profile& profile,
-                      bool quiet) {
+std::vector<std::pair<std::string, Agreement>> agreements(const MeasuredNetworks& measured) {
+  if (measured.networks.size() < kFewest) return {};
+  const std::vector<double> latency = column(measured, &MeasuredNetwork::measured_ms);
+  const std::vector<double> laws = column(measured, &MeasuredNetwork::predicted_ms);
+  const std::vector<double> macs = column(measured, &MeasuredNetwork::macs);
+  const auto pass = [&](size_t i) {
+    return column(measured, [i](const MeasuredNetwork& network) { return network.passes_ms[i]; });
+  };
+  const std::vector<double> first = pass(0), second = pass(1);
+  std::vector<double> ratios;
+  for (size_t i = 0; i < first.size(); ++i) ratios.push_back(first[i] / second[i]);
+
+  std::vector<std::pair<std::string, Agreement>> result;
+  result.emplace_back("laws", agreement(laws, latency));
+  if (measured.drift) {
+    result.emplace_back("drifted", agreement(times(laws, *measured.drift), latency));
+  }
+  result.emplace_back("roofline",
+                      agreement(column(measured, &MeasuredNetwork::roofline_ms), latency));
+  result.emplace_back("macs", agreement(times(macs, best_factor(macs, latency)), latency));
+  result.emplace_back("twice", agreement(second, first));
+  result.emplace_back("twice_less_drift", agreement(times(second, quantile(ratios, 0.5)), first));
+  return result;
+}
+
+MeasuredNetworks measure_networks(const std::vector<Architecture>& architectures,
+                                  const Profile& profile, bool quiet) {
   const TimingOptions options{.threads = std::max(1, profile.threads), .repeats = 3};
   const Precision precision = precision_of(profile);
-  const LatencyModel plain = latency_model(profile, std::nullopt, false);
-  Json networks = Json::array();
+  MeasuredNetworks measured{.profile = profile.name,
+                            .profile_machine = profile.machine,
+                            .machine = cpu_name(),
+                            .threads = options.threads,
+                            .data_type = profile.data_type};
   for (const Architecture& architecture : architectures) {
-    const Graph graph = lower(architecture);
-    const CalibratedLatency predicted = predict_by_laws(graph, profile);
-    if (!(predicted.total.value > 0)) {
-      throw Error("profile '" + profile.name + "' predicts no time for '" + architecture.name +
-                  "'; calibrate anew");
-    }
-    networks.push_back({{"name", architecture.name},
-                        {"macs", network_cost(graph).macs.value},
-                        {"predicted_ms", 1e3 * predicted.total.value},
-                        {"roofline_ms", 1e3 * predict(graph, plain).total().value},
-                        {"measured_ms", 0},
-                        {"passes_ms", Json::array()},
-                        {"unknown", predicted.unknown}});
+    measured.networks.push_back(predicted(architecture, profile));
   }
-  Progress progress("measure", 0, kPasses * int(networks.size()), 0, quiet);
-  std::vector<double> probes;  // over the profile's
+  Progress progress("measure", 0, kPasses * int(architectures.size()), 0, quiet);
+  std::vector<double> probes;  // times that of the profile
   int done = 0;
   for (int pass = 0; pass < kPasses; ++pass) {
     for (size_t i = 0; i < architectures.size(); ++i) {
@@ -124,69 +148,76 @@ Json measure_networks(const std::vector<Architecture>& architectures, const Prof
         probes.push_back(1e3 * time_probe(precision, options) / profile.probe_ms->value);
       }
       const TimedNetwork timed = time_network(architectures[i], precision, options);
-      networks[i]["passes_ms"].push_back(1e3 * timed.timing.median_seconds);
+      measured.networks[i].passes_ms.push_back(1e3 * timed.timing.median_seconds);
     }
   }
-  for (Json& network : networks) {
-    network["measured_ms"] = quantile(network["passes_ms"].get<std::vector<double>>(), 0.5);
-  }
-  Json result = {{"profile", profile.name},
-                 {"profile_machine", profile.machine},
-                 {"machine", cpu_name()},
-                 {"threads", options.threads},
-                 {"data_type", to_string(profile.data_type)},
-                 {"drift", nullptr},
-                 {"networks", networks},
-                 {"agreement", Json::object()}};
-  if (!probes.empty()) result["drift"] = quantile(probes, 0.5);
-  if (networks.size() >= kFewest) result["agreement"] = agreements(networks, result["drift"]);
-  return result;
+  if (!probes.empty()) measured.drift = quantile(probes, 0.5);
+  return measured;
 }
 
-std::string measured_csv(const Json& measured, const std::vector<std::string>& names) {
+Json measured_json(const MeasuredNetworks& measured) {
+  Json networks = Json::array();
+  for (const MeasuredNetwork& network : measured.networks) {
+    networks.push_back({{"name", network.name},
+                        {"macs", network.macs},
+                        {"predicted_ms", network.predicted_ms},
+                        {"roofline_ms", network.roofline_ms},
+                        {"measured_ms", network.measured_ms()},
+                        {"passes_ms", network.passes_ms},
+                        {"unknown", network.unknown}});
+  }
+  Json agreement = Json::object();
+  for (const auto& [name, figures] : agreements(measured))
+    agreement[name] = agreement_json(figures);
+  return {{"profile", measured.profile},
+          {"profile_machine", measured.profile_machine},
+          {"machine", measured.machine},
+          {"threads", measured.threads},
+          {"data_type", to_string(measured.data_type)},
+          {"drift", measured.drift ? Json(*measured.drift) : Json()},
+          {"networks", networks},
+          {"agreement", agreement}};
+}
+
+std::string measured_csv(const MeasuredNetworks& measured, const std::vector<std::string>& names) {
   std::string csv = "network,macs,predicted_ms,lower_bound,roofline_ms,measured_ms";
   for (int pass = 1; pass <= kPasses; ++pass) csv += fmt::format(",pass_{}_ms", pass);
   for (size_t i = 0; i < names.size(); ++i) {
-    const Json& network = measured["networks"][i];
-    const auto ms = [&](const char* name) { return network[name].get<double>(); };
-    csv +=
-        fmt::format("\n{},{:.0f},{},{},{},{}", csv_quoted(names[i]), ms("macs"), ms("predicted_ms"),
-                    network["unknown"].empty() ? 0 : 1, ms("roofline_ms"), ms("measured_ms"));
-    for (const Json& pass : network["passes_ms"]) csv += fmt::format(",{}", pass.get<double>());
+    const MeasuredNetwork& network = measured.networks[i];
+    csv += fmt::format("\n{},{:.0f},{},{},{},{}", csv_quoted(names[i]), network.macs,
+                       network.predicted_ms, network.unknown.empty() ? 0 : 1, network.roofline_ms,
+                       network.measured_ms());
+    for (double pass : network.passes_ms) csv += fmt::format(",{}", pass);
   }
   return csv + "\n";
 }
 
-std::string measured_table(const Json& measured) {
+std::string measured_table(const MeasuredNetworks& measured) {
   std::string text = fmt::format("{:<30} {:>14} {:>13} {:>12} {:>8} {:>8}\n", "network", "MACs",
                                  "predicted ms", "measured ms", "error", "again");
   std::set<std::string> unknown;
-  for (const Json& network : measured["networks"]) {
-    const double latency = network["measured_ms"].get<double>();
-    const double predicted = network["predicted_ms"].get<double>();
-    const bool is_bound = !network["unknown"].empty();
+  for (const MeasuredNetwork& network : measured.networks) {
+    const double latency = network.measured_ms();
     text += fmt::format(
-        "{:<30} {:>14.0f} {:>13} {:>12.4g} {:>+6.1f} % {:>+6.1f} %\n",
-        network["name"].get<std::string>(), network["macs"].get<double>(),
-        fmt::format("{}{:.4g}", is_bound ? ">= " : "", predicted), latency,
-        100 * (predicted / latency - 1),
-        100 * (network["passes_ms"][1].get<double>() / network["passes_ms"][0].get<double>() - 1));
-    for (const Json& kind : network["unknown"]) unknown.insert(kind.get<std::string>());
+        "{:<30} {:>14.0f} {:>13} {:>12.4g} {:>+6.1f} % {:>+6.1f} %\n", network.name, network.macs,
+        fmt::format("{}{:.4g}", network.unknown.empty() ? "" : ">= ", network.predicted_ms),
+        latency, 100 * (network.predicted_ms / latency - 1),
+        100 * (network.passes_ms[1] / network.passes_ms[0] - 1));
+    unknown.insert(network.unknown.begin(), network.unknown.end());
   }
-  if (!measured["agreement"].empty()) text += "\n" + agreement_table(measured);
-  if (!measured["drift"].is_null()) {
+  if (measured.networks.size() >= kFewest) text += "\n" + agreement_table(measured);
+  if (measured.drift) {
     text += fmt::format(
         "\nDrift: mnv4-conv-medium takes {:.3f} times as long as when the profile was made\n",
-        measured["drift"].get<double>());
+        *measured.drift);
   }
   if (!unknown.empty()) {
     text += fmt::format("\n>= : a lower bound, since the profile has no law for {}\n",
                         fmt::join(unknown, ", "));
   }
-  if (measured["machine"] != measured["profile_machine"]) {
+  if (measured.machine != measured.profile_machine) {
     text += fmt::format("\nThe profile is of another machine ({}) than this ({})\n",
-                        measured["profile_machine"].get<std::string>(),
-                        measured["machine"].get<std::string>());
+                        measured.profile_machine, measured.machine);
   }
   return text;
 }

@@ -1,36 +1,65 @@
 // Predicted and measured latency side by side, on this machine.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "experiments/run/run_folder.h"
 #include "roofline/profile.h"
+#include "roofline/statistics.h"
 #include "space/architecture.h"
 
 namespace ridgewalk {
 
+struct MeasuredNetwork {
+  std::string name;
+  double macs = 0;
+  double predicted_ms = 0;             // by the laws of the profile's ops
+  double roofline_ms = 0;              // by its ridge point and peak alone
+  std::vector<double> passes_ms = {};  // one latency per pass over all networks
+  // Kinds of op that the profile has no law for; the prediction is then a lower bound.
+  std::vector<std::string> unknown = {};
+
+  double measured_ms() const { return quantile(passes_ms, 0.5); }
+};
+
+struct MeasuredNetworks {
+  std::string profile, profile_machine;  // name, and the CPU that it was made on
+  std::string machine;                   // the CPU that was measured
+  int threads = 1;
+  DataType data_type = DataType::kFp32;
+  // How many times as long as in the profile the probe network takes now.
+  std::optional<double> drift = {};
+  std::vector<MeasuredNetwork> networks = {};
+};
+
+// How predictions meet the measurements, by the name of what predicts:
+//   laws              the laws of the profile's ops
+//   drifted           these times the drift, where it is known
+//   roofline          its ridge point and peak alone
+//   macs              one constant times MACs, fitted to these very networks
+//   twice             the second pass, as a prediction of the first
+//   twice_less_drift  the same, with the median of their ratios taken out
+// Empty for fewer than three networks, which say nothing.
+std::vector<std::pair<std::string, Agreement>> agreements(const MeasuredNetworks& measured);
+
 // Measures each network five times, all networks in turn, with the threads and in the data type of
-// a calibrated profile. The latency is the median of the five. Gives
-//   profile, profile_machine, machine, threads, data_type,
-//   networks: [{name, macs, predicted_ms, roofline_ms, measured_ms, passes_ms, unknown}]
-//   drift: how many times as long as in the profile the probe takes now, or null
-//   agreement: {laws, drifted, roofline, macs, twice, twice_less_drift}, of each Agreement's
-//     figures; empty for fewer than three networks
-// where `unknown` lists the kinds of op that the profile has no law for (the prediction is then a
-// lower bound), `drifted` is the laws' times the drift, `roofline` is the plain one with the
-// profile's ridge point and peak, `macs` is one constant times MACs, fitted to these very networks,
-// `twice` holds the second pass against the first, and `twice_less_drift` does after the median of
-// their ratios is taken out. Throws Error when the profile has no laws, predicts no time, or is for
-// another data type than fp32 and bf16.
-Json measure_networks(const std::vector<Architecture>& networks, const Profile& profile,
-                      bool quiet);
+// a calibrated profile. Throws Error when the profile has no laws, predicts no time, or is for a
+// data type other than fp32 and bf16.
+MeasuredNetworks measure_networks(const std::vector<Architecture>& networks, const Profile& profile,
+                                  bool quiet);
+
+// {profile, profile_machine, machine, threads, data_type, drift,
+//  networks: [{name, macs, predicted_ms, roofline_ms, measured_ms, passes_ms, unknown}],
+//  agreement: {laws: {spearman, ...}, ...}}
+Json measured_json(const MeasuredNetworks& measured);
 
 // Columns network,macs,predicted_ms,lower_bound,roofline_ms,measured_ms,pass_1_ms, ...; `names` has
 // one per network for the first column (names_in_table()).
-std::string measured_csv(const Json& measured, const std::vector<std::string>& names);
+std::string measured_csv(const MeasuredNetworks& measured, const std::vector<std::string>& names);
 
-// A line a network, and the agreement.
-std::string measured_table(const Json& measured);
+// One line per network, and the agreement.
+std::string measured_table(const MeasuredNetworks& measured);
 
 }  // namespace ridgewalk

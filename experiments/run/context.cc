@@ -4,10 +4,12 @@
 
 #include <fmt/format.h>
 
+#include "experiments/run/progress.h"
+
 namespace ridgewalk {
 
 void say(const Session& session, const std::string& line) {
-  if (!session.quiet) fmt::print(stderr, "{}\n", line);
+  if (!session.quiet) say(line + "\n");
 }
 
 void say_damaged(const Dataset& data, const Session& session) {

@@ -1,4 +1,4 @@
-// SIGINT and SIGTERM: finish the step, write a checkpoint, leave.
+// SIGINT, SIGTERM and SIGHUP: finish the step, write a checkpoint, leave.
 #pragma once
 
 #include <exception>

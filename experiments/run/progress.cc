@@ -33,8 +33,12 @@ void Progress::update(int done, const std::string& note) {
       images_per_step_ > 0 ? fmt::format("  {:.0f} images/s", rate * images_per_step_) : "";
   const std::string left =
       done > first_ ? "  " + duration_text((total_ - done) / rate) + " left" : "";
-  fmt::print(stderr, "\r\033[K{:<14} [{}] {:3} %{}{}  {}", title_, bar,
-             100 * done / std::max(1, total_), images, left, note);
+  say(fmt::format("\r\033[K{:<14} [{}] {:3} %{}{}  {}", title_, bar,
+                  100 * done / std::max(1, total_), images, left, note));
+}
+
+void say(const std::string& text) {
+  std::fputs(text.c_str(), stderr);  // fmt::print() would throw
   std::fflush(stderr);
 }
 

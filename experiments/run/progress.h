@@ -28,6 +28,9 @@ class Progress {
   Clock::time_point drawn_;
 };
 
+// Writes to stderr. A terminal that was closed meanwhile is no reason to end a run.
+void say(const std::string& text);
+
 // "1:05" or "2:03:04".
 std::string duration_text(double seconds);
 

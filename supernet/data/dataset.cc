@@ -6,6 +6,7 @@
 
 #include "space/error.h"
 #include "space/random.h"
+#include "space/suggestion.h"
 #include "supernet/data/cifar.h"
 #include "supernet/data/idx.h"
 
@@ -140,7 +141,9 @@ Dataset load_dataset(const std::string& spec, int64_t search_validation, uint64_
   } else if (kind == "imagefolder" && !folder.empty()) {
     data = of_folder(folder, options);
   } else {
-    throw Error(spec, 0, "is no data set; give " + std::string(kDatasets));
+    const std::vector<std::string> known{"fashion-mnist", "idx", "cifar10", "cifar100",
+                                         "imagefolder"};
+    throw Error(spec, 0, "is not a data set (" + suggestion(kind, known) + "); give " + kDatasets);
   }
   data.name = spec;
   const ImageSet all = data.train;

@@ -74,12 +74,12 @@ TEST(Scale, RefusesWhatCannotBeBuilt) {
   EXPECT_THAT(error_of([&] { scale(a, 64); }), HasSubstr("it must be from 1 to 65536"));
 }
 
-TEST(Catalogue, NamesWhatItHas) {
+TEST(Catalogue, NamesWhatIsNearestToAnUnknownName) {
   EXPECT_THAT(error_of([] { find_architecture("mnv9"); }),
-              testing::AllOf(HasSubstr("mnv9"), HasSubstr("mnv4-conv-small"),
-                             HasSubstr("mnv4-hybrid-large")));
+              HasSubstr("mnv9: neither a file nor in the catalogue; did you mean mnv4-"));
   EXPECT_THAT(error_of([] { find_architecture("mnv4-conv-small@wide"); }), HasSubstr("number"));
-  EXPECT_THAT(error_of([] { find_architecture("mnv4-conv-small@nan"); }), HasSubstr("(0, 64]"));
+  EXPECT_THAT(error_of([] { find_architecture("mnv4-conv-small@0"); }), HasSubstr("(0, 64]"));
+  EXPECT_THAT(error_of([] { find_architecture("mnv4-conv-small@nan"); }), HasSubstr("number"));
 }
 
 }  // namespace

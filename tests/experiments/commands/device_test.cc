@@ -99,7 +99,8 @@ TEST_F(Program, FitsADeviceAndPredictsWithIt) {
   expect_refused({"fit", folder_ + "/bad.csv"}, {"bad.csv:2", "mnv4-conv-smal"});
   expect_refused({"fit", table}, {"--latency"});
   expect_refused({"fit", table, "--latency", "pixel6_cpu_ms", "--terms", "magic"}, {"magic"});
-  expect_refused({"fit", table, "--latency", "pixel6_cpu_ms", "--bytes", "all"}, {"block-fused"});
+  expect_refused({"fit", table, "--latency", "pixel6_cpu_ms", "--bytes", "all"},
+                 {"--bytes", "'all'"});
 }
 
 TEST_F(Program, PredictsMillisecondsOnAProfile) {

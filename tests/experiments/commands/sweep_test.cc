@@ -100,7 +100,7 @@ TEST_F(Program, SweepsRunFolders) {
   refused({path("broken")}, {"broken/result.yaml:2", "'architecture'"});
   refused({path("a"), "--resolution", "32"}, {path("a"), "--resolution"});
   refused({"mobilenet-v1", "mobilenet-v1"}, {"given twice"});
-  refused({"mobilenet-v1", "--points", "1"}, {"two ends"});
+  refused({"mobilenet-v1", "--points", "1"}, {"--points is 1; it must be from 2 to 10000"});
   EXPECT_FALSE(fs::exists(path("never-swept")));
 }
 

@@ -1,9 +1,11 @@
 #include "experiments/machine/calibration.h"
 
+#include <algorithm>
 #include <set>
 
 #include <gmock/gmock.h>
 
+#include "roofline/latency.h"
 #include "space/catalog.h"
 #include "space/decisions.h"
 #include "space/fold.h"
@@ -47,30 +49,92 @@ TEST(CalibrationNetworks, AreNoneOfTheMembersOfTheSameSeed) {
   }
 }
 
-// Networks whose every MAC takes as long. One has kinds of op that no other has: laws of the others
-// cannot know these, so that it, and it alone, is predicted too fast.
+// Measured on a machine on which every MAC takes as long and nothing else takes any time.
+TimedNetwork timed_by_macs(const Architecture& architecture, double seconds_per_mac) {
+  TimedNetwork network{.graph = lower(architecture), .folded = {}, .timing = {}};
+  network.folded = fold_norms(network.graph).graph;
+  const std::vector<OpCost> costs = op_costs(network.folded);
+  for (size_t op = 0; op < costs.size(); ++op) {
+    if (costs[op].macs.value == 0) continue;
+    const double seconds = seconds_per_mac * costs[op].macs.value;
+    network.timing.steps.push_back({{"step", {int(op)}, "kernel"}, seconds});
+    network.timing.median_seconds += seconds;
+  }
+  return network;
+}
+
+Profile test_profile() {
+  Profile profile;
+  profile.name = "test";
+  profile.data_type = DataType::kFp32;
+  profile.working_sets = {{1, {1e9, "test"}}};
+  return profile;
+}
+
+// One network has kinds of op that no other has: laws of the others cannot know these, so that it,
+// and it alone, is predicted too fast.
 TEST(HeldOutAgreement, DoesNotSeeWhatItPredicts) {
   std::vector<TimedNetwork> networks;
   for (int i = 0; i < 16; ++i) {
     Architecture architecture = find_architecture(i == 5 ? "mnv4-conv-small" : "mobilenet-v1");
     architecture.resolution = 64 + 16 * i;
-    TimedNetwork network{.graph = lower(architecture), .folded = {}, .timing = {}};
-    network.folded = fold_norms(network.graph).graph;
-    const std::vector<OpCost> costs = op_costs(network.folded);
-    for (size_t op = 0; op < costs.size(); ++op) {
-      if (costs[op].macs.value == 0) continue;
-      const double seconds = 1e-11 * costs[op].macs.value;
-      network.timing.steps.push_back({{"step", {int(op)}, "kernel"}, seconds});
-      network.timing.median_seconds += seconds;
-    }
+    networks.push_back(timed_by_macs(architecture, 1e-11));
+  }
+  const Agreement agreement = held_out_agreement(networks, test_profile());
+  EXPECT_NEAR(agreement.within_5, 15. / 16, 1e-9);
+}
+
+TEST(FitOpLaws, GiveBackTheRateOfTheMachine) {
+  std::vector<TimedNetwork> networks;
+  for (int resolution : {96, 128, 160, 192, 224}) {
+    Architecture architecture = find_architecture("mobilenet-v1");
+    architecture.resolution = resolution;
+    networks.push_back(timed_by_macs(architecture, 1e-11));
+  }
+  const std::vector<OpLaw> laws =
+      fit_op_laws(networks, DataType::kFp32, test_profile().read_bandwidths(), 10, 1);
+  const auto pointwise = std::find_if(laws.begin(), laws.end(),
+                                      [](const OpLaw& law) { return law.kind == "conv 1x1"; });
+  ASSERT_NE(pointwise, laws.end());
+  EXPECT_EQ(pointwise->ops, 5 * 13);              // MobileNetV1 has 13 of them
+  EXPECT_NEAR(pointwise->gmacs.value(), 100, 1);  // 1e-11 s a MAC
+  EXPECT_NEAR(pointwise->overhead_us, 0, 0.01);
+  ASSERT_TRUE(pointwise->spread.rate.has_value());
+  EXPECT_LT(*pointwise->spread.rate, 0.01);
+}
+
+// A step's seconds are scaled so that the steps sum to the network's latency as a whole.
+TEST(FitOpLaws, ScaleStepsToTheWholeNetwork) {
+  TimedNetwork network = timed_by_macs(find_architecture("mobilenet-v1"), 1e-11);
+  network.timing.median_seconds *= 2;
+  for (const OpLaw& law :
+       fit_op_laws({network}, DataType::kFp32, test_profile().read_bandwidths())) {
+    if (law.kind == "conv 1x1") EXPECT_NEAR(law.gmacs.value(), 50, 1);
+  }
+}
+
+TEST(MedianPass, IsTheOneInTheMiddle) {
+  const auto pass = [](double seconds, int runs) {
+    return Timing{.median_seconds = seconds, .runs = runs};
+  };
+  EXPECT_EQ(median_pass({pass(3, 30), pass(1, 10), pass(2, 20)}).runs, 20);
+  EXPECT_EQ(median_pass({pass(1, 10)}).runs, 10);
+  EXPECT_EQ(median_pass({pass(2, 20), pass(1, 10)}).runs, 20);
+}
+
+// Latencies of a machine with a ridge point of 25 MACs per byte and a peak of 100 GMACs/s.
+TEST(FitEffective, GivesBackTheMachine) {
+  std::vector<TimedNetwork> networks;
+  for (const std::string& name : catalog_names()) {
+    TimedNetwork network{.graph = lower(find_architecture(name)), .folded = {}, .timing = {}};
+    network.timing.median_seconds = 1e-11 * latency(network.graph, {25}, DataType::kFp32).value;
     networks.push_back(std::move(network));
   }
-  Profile profile;
-  profile.name = "test";
-  profile.data_type = DataType::kFp32;
-  profile.working_sets = {{1, {1e9, "test"}}};
-  const Agreement agreement = held_out_agreement(networks, profile);
-  EXPECT_NEAR(agreement.within_5, 15. / 16, 1e-9);
+  Profile profile = test_profile();
+  fit_effective(networks, "a test", profile);
+  EXPECT_NEAR(profile.effective_ridge_point->value, 25, 0.25);
+  EXPECT_NEAR(profile.effective_peak_gmacs->value, 100, 1);
+  EXPECT_EQ(profile.effective_peak_gmacs->source, "a test");
 }
 
 }  // namespace

@@ -1,0 +1,29 @@
+// The memory that running a network takes.
+#pragma once
+
+#include <cstdint>
+
+#include "space/graph.h"
+
+namespace ridgewalk {
+
+// Bytes. Working space of the libraries and the images of a data set come on top.
+struct MemoryNeed {
+  double weights = 0;           // and what training keeps for each of them
+  double activations = 0;       // at the moment when they are most
+  double attention_scores = 0;  // of the activations
+  double total() const { return weights + activations; }
+};
+
+// Of an Executor: each value lives until the last op that reads it.
+MemoryNeed inference_memory(const Graph& graph, int64_t batch, int bytes_per_activation = 4);
+
+// Of inference as supernet/inference/ compiles it: norms are folded, and activations and
+// sums are written over what they read.
+MemoryNeed compiled_memory(const Graph& graph, int64_t batch, int bytes_per_activation = 4);
+
+// Of a training step: every value that the backward pass reads lives until then, and each weight
+// has a gradient and two moments of the optimizer.
+MemoryNeed training_memory(const Graph& graph, int64_t batch, int bytes_per_activation = 4);
+
+}  // namespace ridgewalk

@@ -1,0 +1,68 @@
+// Bytes counted by hand.
+#include "supernet/network/memory.h"
+
+#include <gtest/gtest.h>
+
+#include "space/architecture.h"
+#include "space/compact.h"
+#include "space/lowering.h"
+
+namespace ridgewalk {
+namespace {
+
+// 16 values -> conv, norm, ReLU of 32 values each -> linear on the flattened 32: 10 values.
+Graph small_graph() {
+  Graph graph{.name = "small"};
+  graph.ops = {
+      {.kind = OpKind::kInput, .name = "image", .output = {1, 4, 4}},
+      {.kind = OpKind::kConv, .name = "conv", .inputs = {0}, .output = {2, 4, 4}, .kernel = 3},
+      {.kind = OpKind::kNorm, .name = "norm", .inputs = {1}, .output = {2, 4, 4}},
+      {.kind = OpKind::kActivation,
+       .name = "act",
+       .inputs = {2},
+       .output = {2, 4, 4},
+       .activation = Activation::kRelu},
+      {.kind = OpKind::kLinear, .name = "fc", .inputs = {3}, .output = {10, 1, 1}, .bias = true}};
+  return graph;
+}
+
+constexpr double kWeights = 4 * (2 * 9 + 4 * 2 + 10 * 32 + 10);  // bytes; a norm has four vectors
+
+TEST(Memory, OfInferenceIsThatOfTheValuesAliveAtOnce) {
+  const MemoryNeed need = inference_memory(small_graph(), 5);
+  EXPECT_EQ(need.weights, kWeights);
+  EXPECT_EQ(need.activations, 5 * 4 * (32 + 32));  // the norm beside the convolution that it reads
+  EXPECT_EQ(need.attention_scores, 0);
+}
+
+TEST(Memory, OfCompiledInferenceCountsNoValueThatIsWrittenInPlace) {
+  EXPECT_EQ(compiled_memory(small_graph(), 1).activations, 4 * (16 + 32));
+  EXPECT_EQ(compiled_memory(small_graph(), 1, 2).activations, 2 * (16 + 32));
+}
+
+TEST(Memory, OfTrainingIsThatOfTheValuesThatGradientsNeed) {
+  Graph graph = small_graph();
+  const MemoryNeed need = training_memory(graph, 3);
+  EXPECT_EQ(need.weights, 4 * kWeights);
+  // Image, convolution, and the norm that the ReLU is done with; of the logits none.
+  EXPECT_EQ(need.activations, 3 * 4 * (16 + 32 + 32));
+  graph.ops[3].activation = Activation::kSilu;  // needs its input, and the linear layer its output
+  EXPECT_EQ(training_memory(graph, 3).activations, 3 * 4 * (16 + 32 + 32 + 32));
+  // The norm before a sum is not needed; the sum is, as the next layer's input.
+  graph.ops[3] = {.kind = OpKind::kAdd, .name = "add", .inputs = {2, 1}, .output = {2, 4, 4}};
+  EXPECT_EQ(training_memory(graph, 3).activations, 3 * 4 * (16 + 32 + 32));
+}
+
+// 128 x 128 positions, 16 heads: a map of 2^32 scores, and their softmax.
+TEST(Memory, OfAttentionGrowsWithTheSquareOfItsPositions) {
+  CompactPlan plan{.base = 16, .n1 = 0, .n2 = 0, .n3 = 0, .heads = 16};
+  Architecture architecture{.name = "custom", .resolution = 128};
+  apply(plan, architecture);
+  const MemoryNeed need = compiled_memory(lower(architecture), 1);
+  EXPECT_EQ(need.attention_scores, 2 * 4 * 0x1p32);
+  EXPECT_GT(need.activations, need.attention_scores);
+  EXPECT_LT(need.activations, 1.01 * need.attention_scores);
+}
+
+}  // namespace
+}  // namespace ridgewalk
