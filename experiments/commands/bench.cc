@@ -48,7 +48,7 @@ std::string predicted_text(const OpLatency& latency) {
                                             1e6 * latency.seconds.value));
 }
 
-Json record(const Measured& measured, int batch, Precision precision) {
+Json record(const Measured& measured, int batch, DataType precision) {
   const Timing& timing = measured.timing;
   Json result = {{"name", measured.architecture.name},
                  {"resolution", measured.architecture.resolution},
@@ -119,7 +119,7 @@ Network loaded(const CommandLine& line, const Architecture& architecture) {
 
 // The laws of a profile hold for what they were fitted to.
 void refuse_other_conditions(const Profile& profile, const TimingOptions& options, int batch,
-                             Precision precision) {
+                             DataType precision) {
   if (profile.op_laws.empty()) {
     throw Error("--profile: '" + profile.name +
                 "' has no laws of ops; `ridgewalk calibrate` makes one that has");
@@ -130,7 +130,7 @@ void refuse_other_conditions(const Profile& profile, const TimingOptions& option
     throw Error(
         fmt::format("--profile is for that many threads: give --threads {}", profile.threads));
   }
-  if (to_string(profile.data_type) != to_string(precision)) {
+  if (profile.data_type != precision) {
     throw Error(fmt::format("--profile is for {}, not {}: give --precision or calibrate with it",
                             to_string(profile.data_type), to_string(precision)));
   }

@@ -35,7 +35,7 @@ struct TimedNetworks {
 };
 
 // Of each network the pass that took the median.
-TimedNetworks time_networks(const std::vector<Architecture>& architectures, Precision precision,
+TimedNetworks time_networks(const std::vector<Architecture>& architectures, DataType precision,
                             const TimingOptions& options, bool quiet) {
   TimedNetworks timed;
   std::vector<std::vector<Timing>> passes(architectures.size());
@@ -67,7 +67,7 @@ double largest_set_kib() {
 void measure_bare_machine(int threads, const std::string& source, Progress& progress,
                           Profile& profile) {
   int done = 0;
-  for (DataType type : kDataTypes) {
+  for (DataType type : kValues<DataType>) {
     progress.update(done++, "peak " + std::string(to_string(type)));
     if (const auto rate = measure_peak_gmacs(type, threads)) {
       profile.peak_gmacs[type] = sourced(*rate, source);
@@ -184,20 +184,20 @@ int calibrate_command(const Arguments& arguments) {
                              .seconds = line.get<double>("seconds"),
                              .per_step = true};
   validate(timing);
-  const Precision precision = session.compute.precision;
+  const DataType precision = session.compute.precision;
   const std::string machine =
       fmt::format("{}, {} thread{}", cpu_name(), timing.threads, timing.threads == 1 ? "" : "s");
   const std::string source = "measured by ridgewalk calibrate, " + now_text();
   Profile profile{.name = std::filesystem::path(out).stem().string(),
                   .description = machine + ", " + std::string(to_string(precision)),
-                  .data_type = precision == Precision::kBf16 ? DataType::kBf16 : DataType::kFp32,
+                  .data_type = precision,
                   .machine = cpu_name(),
                   .threads = timing.threads};
 
   { const FileWriter refuses_a_bad_path_now(out); }
   const std::vector<Architecture> architectures = calibration_networks(count, line.seed());
   {
-    constexpr int kAbout = std::size(kDataTypes) + 9;  // types, and sets up to 1 GiB
+    constexpr int kAbout = std::size(kValues<DataType>) + 9;  // types, and sets up to 1 GiB
     Progress progress("bare machine", 0, kAbout, 0, line.has("quiet"));
     measure_bare_machine(timing.threads, source, progress, profile);
   }

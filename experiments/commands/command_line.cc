@@ -166,8 +166,10 @@ Session CommandLine::session(int threads, const std::string& precision) const {
   } else if (device != "cpu") {
     throw Error("--device must be cpu or cuda");
   }
-  session.compute.precision = precision_named(
-      has("precision") ? get<std::string>("precision") : precision, session.compute.device);
+  session.compute.precision = at_option("--precision", [&] {
+    return precision_named(has("precision") ? get<std::string>("precision") : precision,
+                           session.compute.device);
+  });
   if (has("loader-threads")) {
     session.compute.loader_threads = get<int>("loader-threads");
     if (*session.compute.loader_threads < 0 || *session.compute.loader_threads > 1024) {
@@ -178,8 +180,7 @@ Session CommandLine::session(int threads, const std::string& precision) const {
 }
 
 DataType parse_data_type(const std::string& name) {
-  if (const auto type = data_type_named(name)) return *type;
-  throw Error("--dtype: no data type is named '" + name + "'; there are int8, bf16, fp16, fp32");
+  return option_named<DataType>("--dtype", name);
 }
 
 Dataset dataset_of(const SearchConfig& config, const CommandLine& line) {
@@ -211,12 +212,7 @@ std::string command_text(const std::string& command, const Arguments& arguments)
 }
 
 ByteConvention parse_byte_convention(const std::string& name) {
-  if (const auto convention = byte_convention_named(name)) return *convention;
-  std::string known;
-  for (ByteConvention convention : kByteConventions) {
-    known += " " + std::string(to_string(convention));
-  }
-  throw Error("--bytes: no convention is named '" + name + "'; there are" + known);
+  return option_named<ByteConvention>("--bytes", name);
 }
 
 std::vector<MacsPerByte> parse_ridge_points(const std::string& text, int count,

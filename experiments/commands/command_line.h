@@ -10,6 +10,7 @@
 #include "experiments/run/context.h"
 #include "roofline/cost.h"
 #include "space/architecture.h"
+#include "space/error.h"
 
 namespace ridgewalk {
 
@@ -60,6 +61,22 @@ class CommandLine {
   boost::program_options::positional_options_description positional_;
   boost::program_options::variables_map values_;
 };
+
+// Runs `make`, naming the option in what it throws.
+template <class Make>
+auto at_option(const std::string& option, Make make) {
+  try {
+    return make();
+  } catch (const Error& error) {
+    throw Error(option + ": " + error.what());
+  }
+}
+
+// The value of an option that names one of an enum's. Throws Error.
+template <Named Enum>
+Enum option_named(const std::string& option, const std::string& name) {
+  return at_option(option, [&] { return value_named<Enum>(name); });
+}
 
 // The data of a search, split as it says. Throws Error.
 Dataset dataset_of(const SearchConfig& config, const CommandLine& line);

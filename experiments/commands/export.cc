@@ -10,10 +10,17 @@ namespace ridgewalk {
 namespace {
 
 torch::ScalarType weight_type(const std::string& name) {
-  if (name == "fp32") return torch::kFloat;
-  if (name == "fp16") return torch::kHalf;
-  if (name == "bf16") return torch::kBFloat16;
-  throw Error("--dtype must be fp32, fp16 or bf16");
+  switch (option_named<DataType>("--dtype", name)) {
+    case DataType::kFp32:
+      return torch::kFloat;
+    case DataType::kFp16:
+      return torch::kHalf;
+    case DataType::kBf16:
+      return torch::kBFloat16;
+    case DataType::kInt8:
+      break;
+  }
+  throw Error("--dtype: weights are not written in int8; give fp32, fp16 or bf16");
 }
 
 }  // namespace
@@ -48,8 +55,9 @@ int export_command(const Arguments& arguments) {
   const Architecture architecture = line.architecture(line.words()[0]);
   const Graph graph = lower(architecture);
   Network network{graph, ParameterStore(graph)};
-  network.parameters.initialize(line.seed(),
-                                parse_initialization(line.get<std::string>("initialization")));
+  network.parameters.initialize(
+      line.seed(),
+      option_named<Initialization>("--initialization", line.get<std::string>("initialization")));
   if (line.has("weights")) load_weights(line.get<std::string>("weights"), network.parameters);
   if (format == "safetensors") {
     if (line.has("no-fold")) throw Error("--no-fold is for ONNX; safetensors keep every norm");

@@ -32,7 +32,18 @@ enum class Figure {
   kTestTop1,
   kSearchSeconds,
 };
-std::string_view to_string(Figure figure);
+template <>
+inline constexpr auto kNames<Figure> =
+    name_table<Figure>("figure", {{Figure::kOfTarget, "of_target"},
+                                  {Figure::kParameters, "parameters"},
+                                  {Figure::kMacs, "macs"},
+                                  {Figure::kUibs, "uibs"},
+                                  {Figure::kMeanWidth, "mean_width"},
+                                  {Figure::kMeanExpansion, "mean_expansion"},
+                                  {Figure::kSharedTop1, "shared_search_validation_top1"},
+                                  {Figure::kHeldOutTop1, "scratch_search_validation_top1"},
+                                  {Figure::kTestTop1, "scratch_test_top1"},
+                                  {Figure::kSearchSeconds, "search_seconds"}});
 
 // The networks of one way: means over the seeds with 95 % intervals. The random networks of one
 // seed count as one: they share its data split and training seed.

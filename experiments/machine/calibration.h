@@ -27,12 +27,12 @@ struct TimedNetwork {
 };
 
 // With fresh weights, one image.
-TimedNetwork time_network(const Architecture& architecture, Precision precision,
+TimedNetwork time_network(const Architecture& architecture, DataType precision,
                           const TimingOptions& options);
 
 // A machine is faster on some days than on others: how long mnv4-conv-medium takes now, in seconds.
 inline constexpr int kProbeEvery = 10;  // networks
-double time_probe(Precision precision, const TimingOptions& options);
+double time_probe(DataType precision, const TimingOptions& options);
 
 // Each network's steps are scaled to sum to its latency as a whole. The spreads of the laws'
 // figures are over resamples of the networks with replacement (Efron's bootstrap, 1979).

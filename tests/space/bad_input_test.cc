@@ -41,7 +41,7 @@ TEST(BadArchitecture, IsRefusedWithFileLineAndRemedy) {
       {"activation: relu", "activation: swish", 3, "there are none, relu, relu6"},
       {"activation: relu", "layer_scale: .nan", 1, "layer_scale must be from 0 to 1"},
       {"block: uib", "block: ibu", 6, "there are conv, fused_ib, uib, mqa"},
-      {"kernel2: 3", "kernel2: 0", 6, "neither depthwise convolution is there"},
+      {"kernel2: 3", "kernel2: 0", 6, "there is no depthwise convolution"},
       {"kernel2: 3", "kernel2: 4", 6, "kernel2 is 4; it must be odd"},
       {"stride: 2, expanded", "stride: 3, expanded", 6, "stride is 3; it must be from 1 to 2"},
       {"width: 24", "width: -1", 6, "width is -1; it must be from 1 to 65536"},
@@ -93,7 +93,7 @@ TEST(BadCompactPlan, IsRefusedNamingTheArgument) {
   };
   EXPECT_THAT(refusal("base: 24"), AllOf(StartsWith("c.yaml:3: "), HasSubstr("'expanded'")));
   EXPECT_THAT(refusal("base: 24, expanded: 64, heads: 5"),
-              AllOf(StartsWith("c.yaml:1: "), HasSubstr("5 heads do not divide base 24")));
+              AllOf(StartsWith("c.yaml:1: "), HasSubstr("5 heads do not divide the base 24")));
   EXPECT_THAT(refusal("base: 0, expanded: 64"), HasSubstr("base is 0; it must be from 1"));
   EXPECT_THAT(refusal("base: 24, expanded: 64, n1: 99"), HasSubstr("n1 is 99"));
   EXPECT_THAT(refusal("base: 24, expanded: 64, dropout: 2"), HasSubstr("dropout must be"));
@@ -106,7 +106,7 @@ TEST(BadSearchSpace, IsRefusedWithFileLineAndRemedy) {
       {"resolution: [16, 32]", "resolutions: [16, 32]", 1, "missing key 'resolution'"},
       {"head:", "classses: 10\nhead:", 13, "unknown key 'classses'; known here: name resolution"},
       {"width: [16]", "widht: [16]", 3, "missing key 'width'"},
-      {"resolution: [16, 32]", "resolution: []", 2, "'resolution' is an empty choice"},
+      {"resolution: [16, 32]", "resolution: []", 2, "'resolution' is empty; list at least one"},
       {"resolution: [16, 32]", "resolution: [16, 16]", 1, "lists 16 twice"},
       {"resolution: [16, 32]", "resolution: [16, x]", 2, "must be a whole number"},
       {"resolution: [16, 32]", "resolution: 16\nactivation: [relu, lu]", 3,
@@ -127,10 +127,10 @@ TEST(BadSearchSpace, IsRefusedWithFileLineAndRemedy) {
       {"depth: 1\n", "depth: 2\n", 12, "as many blocks as the largest depth"},
       {"expansion: [2, 4]", "expansion: [2, 2.1]", 1, "round to the same channels"},
       {"expansion: [2, 4]", "expansion: [2, .inf]", 5, "expansion cannot be inf"},
-      {"expansion: [2, 4]", "expansion: []", 6, "'expansion' is an empty choice"},
-      {"width: [24, 32]", "width: [60000]", 1, "choose less"},
-      {"width: [24, 32]", "width: []", 5, "'width' is an empty choice"},
-      {"[none, {heads: 2", "[some, {heads: 2", 7, "attention is 'none' or {heads: ...}"},
+      {"expansion: [2, 4]", "expansion: []", 6, "'expansion' is empty; list at least one"},
+      {"width: [24, 32]", "width: [60000]", 1, "choose a smaller one"},
+      {"width: [24, 32]", "width: []", 5, "'width' is empty; list at least one"},
+      {"[none, {heads: 2", "[some, {heads: 2", 7, "attention must be 'none' or {heads: ...}"},
       {"heads: 2", "head: 2", 7, "missing key 'heads'"},
       {"heads: 2", "heads: 2000", 5, "attention cannot be"},
       {"width: 32, features", "width: -1, features", 1, "head.width is -1; it must be"},
@@ -145,9 +145,8 @@ TEST(BadSearchSpace, IsRefusedWithFileLineAndRemedy) {
 }
 
 TEST(BadFile, IsNamed) {
-  EXPECT_THAT(
-      error_of([] { load_architecture("no/such.yaml"); }),
-      AllOf(StartsWith("no/such.yaml: "), HasSubstr("give the name of a file that exists")));
+  EXPECT_THAT(error_of([] { load_architecture("no/such.yaml"); }),
+              AllOf(StartsWith("no/such.yaml: "), HasSubstr("give the name of an existing file")));
   EXPECT_THAT(error_of([] { load_search_space("tests"); }), StartsWith("tests: cannot be read"));
 }
 
