@@ -1,47 +1,12 @@
 #include "roofline/cost.h"
 
-#include <array>
 #include <stdexcept>
 #include <string>
-#include <utility>
 
 #include "space/error.h"
 
 namespace ridgewalk {
 namespace {
-
-constexpr std::array<std::pair<DataType, std::string_view>, 4> kDataTypeNames = {{
-    {DataType::kInt8, "int8"},
-    {DataType::kBf16, "bf16"},
-    {DataType::kFp16, "fp16"},
-    {DataType::kFp32, "fp32"},
-}};
-
-constexpr std::array<std::pair<ByteConvention, std::string_view>, 6> kConventionNames = {{
-    {ByteConvention::kMnv4, "mnv4"},
-    {ByteConvention::kMnv4Adds, "mnv4-adds"},
-    {ByteConvention::kWeightsOut, "weights-out"},
-    {ByteConvention::kOutOnly, "out-only"},
-    {ByteConvention::kAten, "aten"},
-    {ByteConvention::kBlockFused, "block-fused"},
-}};
-
-template <class Known>
-std::string_view name_of(const Known& names, auto value) {
-  for (const auto& [known, name] : names) {
-    if (known == value) return name;
-  }
-  return "";
-}
-
-template <class Known>
-auto named(const Known& names, std::string_view name)
-    -> std::optional<typename Known::value_type::first_type> {
-  for (const auto& [value, known] : names) {
-    if (known == name) return value;
-  }
-  return std::nullopt;
-}
 
 bool is_attention(OpKind kind) {
   return kind == OpKind::kAttentionScores || kind == OpKind::kAttentionMix;
@@ -120,33 +85,6 @@ void count_blocks(const Graph& graph, std::vector<OpCost>& costs) {
 }
 
 }  // namespace
-
-int bytes_per_element(DataType type) {
-  switch (type) {
-    case DataType::kInt8:
-      return 1;
-    case DataType::kBf16:
-    case DataType::kFp16:
-      return 2;
-    case DataType::kFp32:
-      return 4;
-  }
-  return 0;
-}
-
-std::string_view to_string(DataType type) { return name_of(kDataTypeNames, type); }
-
-std::optional<DataType> data_type_named(std::string_view name) {
-  return named(kDataTypeNames, name);
-}
-
-std::string_view to_string(ByteConvention convention) {
-  return name_of(kConventionNames, convention);
-}
-
-std::optional<ByteConvention> byte_convention_named(std::string_view name) {
-  return named(kConventionNames, name);
-}
 
 Bytes bytes(const OpCost& cost, DataType type) {
   return {double(cost.weight_elements + cost.activation_elements) * bytes_per_element(type)};

@@ -1,24 +1,14 @@
 // MACs and memory traffic of each operation of a graph.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <optional>
-#include <string_view>
 #include <vector>
 
 #include "roofline/units.h"
+#include "space/data_type.h"
 #include "space/graph.h"
 
 namespace ridgewalk {
-
-// Width of weights and activations in memory.
-enum class DataType { kInt8, kBf16, kFp16, kFp32 };
-inline constexpr std::array kDataTypes = {DataType::kInt8, DataType::kBf16, DataType::kFp16,
-                                          DataType::kFp32};
-int bytes_per_element(DataType type);  // 1, 2, 2, 4
-std::string_view to_string(DataType type);
-std::optional<DataType> data_type_named(std::string_view name);
 
 // What an op moves to and from memory. Conv, linear and attention products have MACs; norms and
 // activations are fused into the op before them unless stated otherwise.
@@ -31,11 +21,14 @@ enum class ByteConvention {
   kAten,        // every op reads all its inputs and parameters and writes its output: nothing fused
   kBlockFused,  // a block's input, output and weights; what lies between stays on chip
 };
-inline constexpr ByteConvention kByteConventions[] = {
-    ByteConvention::kMnv4,    ByteConvention::kMnv4Adds, ByteConvention::kWeightsOut,
-    ByteConvention::kOutOnly, ByteConvention::kAten,     ByteConvention::kBlockFused};
-std::string_view to_string(ByteConvention convention);  // mnv4, mnv4-adds, ...
-std::optional<ByteConvention> byte_convention_named(std::string_view name);
+template <>
+inline constexpr auto kNames<ByteConvention> = name_table<ByteConvention>(
+    "convention of counting bytes", {{ByteConvention::kMnv4, "mnv4"},
+                                     {ByteConvention::kMnv4Adds, "mnv4-adds"},
+                                     {ByteConvention::kWeightsOut, "weights-out"},
+                                     {ByteConvention::kOutOnly, "out-only"},
+                                     {ByteConvention::kAten, "aten"},
+                                     {ByteConvention::kBlockFused, "block-fused"}});
 
 // Elements, not bytes: the data type is given when bytes are asked for.
 struct OpCost {

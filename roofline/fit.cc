@@ -155,17 +155,18 @@ void predict_into(HeldOut& held_out, const Networks& train, const Networks& test
   for (size_t i = 0; i < test.size(); ++i) {
     held_out.roofline[places[i]] = fitted.predict(test[i]->work).value;
   }
-  for (size_t b = 0; b < std::size(kBaselines); ++b) {
-    const double factor = fit_baseline(train, kBaselines[b]);
+  for (size_t b = 0; b < std::size(kValues<Baseline>); ++b) {
+    const double factor = fit_baseline(train, kValues<Baseline>[b]);
     for (size_t i = 0; i < test.size(); ++i) {
-      held_out.baselines[b][places[i]] = factor * baseline_work(test[i]->work, kBaselines[b]);
+      held_out.baselines[b][places[i]] =
+          factor * baseline_work(test[i]->work, kValues<Baseline>[b]);
     }
   }
 }
 
 HeldOut empty_predictions(size_t networks) {
   return {.roofline = std::vector<double>(networks),
-          .baselines = std::vector(std::size(kBaselines), std::vector<double>(networks))};
+          .baselines = std::vector(std::size(kValues<Baseline>), std::vector<double>(networks))};
 }
 
 }  // namespace
@@ -202,20 +203,6 @@ Fit fit(const Networks& networks, const FitTerms& terms, std::optional<MacsPerBy
              1, kHighestDepthwiseCost, 9, 10,
              [&](double cost) { return fit_ridge_point(networks, terms, ridge_point, cost); })
       .fit;
-}
-
-std::string_view to_string(Baseline baseline) {
-  switch (baseline) {
-    case Baseline::kMacs:
-      return "MACs alone";
-    case Baseline::kOps:
-      return "op count alone";
-    case Baseline::kBytes:
-      return "bytes alone";
-    case Baseline::kConstant:
-      return "a constant";
-  }
-  return "";
 }
 
 HeldOut cross_validate(const std::vector<Measured>& networks, const FitTerms& terms,

@@ -54,9 +54,12 @@ Fit fit(const std::vector<const Measured*>& networks, const FitTerms& terms,
 
 // One number per network times one fitted constant: what a roofline must beat.
 enum class Baseline { kMacs, kOps, kBytes, kConstant };
-inline constexpr Baseline kBaselines[] = {Baseline::kMacs, Baseline::kOps, Baseline::kBytes,
-                                          Baseline::kConstant};
-std::string_view to_string(Baseline baseline);
+template <>
+inline constexpr auto kNames<Baseline> =
+    name_table<Baseline>("baseline", {{Baseline::kMacs, "MACs alone"},
+                                      {Baseline::kOps, "op count alone"},
+                                      {Baseline::kBytes, "bytes alone"},
+                                      {Baseline::kConstant, "a constant"}});
 
 // Predictions for networks that the fit did not see, in the order of `networks`.
 struct HeldOut {

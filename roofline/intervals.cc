@@ -49,20 +49,6 @@ RowsOfNetworks rows_of_networks(std::span<const std::string> networks) {
   return rows;
 }
 
-std::string_view to_string(IntervalMethod method) {
-  switch (method) {
-    case IntervalMethod::kBootstrap:
-      return "bootstrap";
-    case IntervalMethod::kFisherZ:
-      return "fisher-z";
-    case IntervalMethod::kDisjointPairs:
-      return "disjoint-pairs";
-    case IntervalMethod::kWilson:
-      return "wilson";
-  }
-  return "";
-}
-
 std::string_view description(IntervalMethod method) {
   switch (method) {
     case IntervalMethod::kBootstrap:

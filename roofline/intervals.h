@@ -19,8 +19,12 @@ using RowsOfNetworks = std::vector<std::vector<size_t>>;
 RowsOfNetworks rows_of_networks(std::span<const std::string> networks);
 
 enum class IntervalMethod { kBootstrap, kFisherZ, kDisjointPairs, kWilson };
-// "bootstrap", "fisher-z", "disjoint-pairs", "wilson".
-std::string_view to_string(IntervalMethod method);
+template <>
+inline constexpr auto kNames<IntervalMethod> = name_table<IntervalMethod>(
+    "method of intervals", {{IntervalMethod::kBootstrap, "bootstrap"},
+                            {IntervalMethod::kFisherZ, "fisher-z"},
+                            {IntervalMethod::kDisjointPairs, "disjoint-pairs"},
+                            {IntervalMethod::kWilson, "wilson"}});
 // For a reader, with the source: "Fisher's z with the standard errors of Bonett and Wright (2000)".
 std::string_view description(IntervalMethod method);
 

@@ -12,7 +12,7 @@
 namespace ridgewalk {
 namespace {
 
-// How often something new is asked of chance before the old is taken.
+// Random tries at something new before giving up.
 constexpr int kTries = 200;
 
 }  // namespace
@@ -22,7 +22,7 @@ Candidate Trial::operator()(const Decisions& decisions) const {
   candidate.accuracy = weights.validate(decisions);
   candidate.reward = reward(candidate.accuracy, candidate.latency);
   if (!std::isfinite(candidate.reward)) {
-    throw std::runtime_error("a candidate's reward is not finite");
+    throw std::runtime_error("the reward of a candidate is not finite");
   }
   return candidate;
 }
@@ -38,7 +38,7 @@ Decisions sample_near_targets(const SearchSpace& space, const CostTable& table,
     if (reward.miss(table.price(decisions)) <= tolerance) return decisions;
   }
   throw Error("no random architecture of space '" + space.name + "' comes within " +
-              std::to_string(tolerance) + " of the targets; allow a larger tolerance");
+              std::to_string(tolerance) + " of the targets; give a larger tolerance");
 }
 
 Decisions mutated(const SearchSpace& space, const Decisions& parent, std::mt19937_64& random) {
@@ -91,12 +91,12 @@ std::vector<Candidate> evolution(const Trial& trial, const TrialOptions& options
   std::vector<Candidate> tried = random_search(trial, first, random);
   std::set<Decisions> seen;
   for (const Candidate& candidate : tried) seen.insert(candidate.decisions);
-  std::deque<size_t> population;  // in `tried`, the oldest first
+  std::deque<size_t> population;  // indices into `tried`, oldest first
   for (size_t i = 0; i < tried.size(); ++i) population.push_back(i);
   const auto child_of = [&](const Decisions& parent) {
     for (int tries = 0; tries < kTries; ++tries) {
       Decisions child = mutated(trial.space, parent, random);
-      // A single change rarely leaves the latency where it was: a second may bring it back.
+      // One change often moves the latency away from the target; a second may bring it back.
       if (tries % 2 == 1) child = mutated(trial.space, child, random);
       if (!seen.contains(child) &&
           trial.reward.miss(trial.table.price(child)) <= options.tolerance) {

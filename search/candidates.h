@@ -1,4 +1,4 @@
-// Architectures that a stage may answer with, tried with the shared weights.
+// Candidates for the result of a stage, evaluated with the shared weights.
 #pragma once
 
 #include <random>
@@ -12,13 +12,13 @@ namespace ridgewalk {
 
 struct Candidate {
   Decisions decisions;
-  double probability = 0;  // with the controller; 0 where there is none
+  double probability = 0;  // under the controller; 0 where there is none
   double accuracy = 0;     // on the whole search-validation split, shared weights
   double reward = 0;
-  std::vector<Macs> latency;  // one a ridge point of the targets
+  std::vector<Macs> latency;  // one per ridge point of the targets
 };
 
-// What prices and rewards an architecture of a space; all must outlive it.
+// Evaluates architectures of a space. What it refers to must outlive it.
 struct Trial {
   const SearchSpace& space;
   const CostTable& table;
@@ -28,36 +28,37 @@ struct Trial {
   Candidate operator()(const Decisions& decisions) const;
 };
 
-// By reward, the more probable of equals first.
+// By reward; among equals, by probability.
 bool is_better(const Candidate& a, const Candidate& b);
 
-// A uniform sample of the space that misses the targets by at most `tolerance`. Throws Error when a
-// million samples hold none.
+// A uniform sample of the architectures that miss the targets by at most `tolerance`. Throws Error
+// when there is none among a million samples of the space.
 Decisions sample_near_targets(const SearchSpace& space, const CostTable& table,
                               const Reward& reward, double tolerance, std::mt19937_64& random);
 
-// `count` different ones; fewer where chance finds no more.
+// `count` different ones, or fewer when many tries find no new one.
 std::vector<Decisions> samples_near_targets(const SearchSpace& space, const CostTable& table,
                                             const Reward& reward, double tolerance, int count,
                                             std::mt19937_64& random);
 
-// `parent` with one choice of those in use changed; choices that come into use are drawn uniformly.
+// `parent` with one of its active choices changed; choices that become active are drawn uniformly.
 Decisions mutated(const SearchSpace& space, const Decisions& parent, std::mt19937_64& random);
 
 struct TrialOptions {
-  int evaluations = 64;     // architectures tried, all different where the space has as many
+  int evaluations = 64;     // architectures tried, all different if the space has that many
   double tolerance = 0.05;  // by which they may miss the targets
   int population = 16;      // of evolution
   int tournament = 4;
   bool operator==(const TrialOptions&) const = default;
 };
 
-// The best of uniform samples. In the order tried.
+// Uniform samples, in the order tried.
 std::vector<Candidate> random_search(const Trial& trial, const TrialOptions& options,
                                      std::mt19937_64& random);
 
-// Regularised evolution (arXiv 1802.01548, algorithm 1): the best of a tournament has a mutated
-// child, the oldest dies. Parents and children alike stay near the targets. In the order tried.
+// Regularised evolution (arXiv 1802.01548, algorithm 1): a mutated copy of the winner of a
+// tournament replaces the oldest member of the population. All members are near the targets. In the
+// order tried.
 std::vector<Candidate> evolution(const Trial& trial, const TrialOptions& options,
                                  std::mt19937_64& random);
 

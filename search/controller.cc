@@ -94,7 +94,7 @@ void Controller::update(std::span<const Decisions> samples, std::span<const doub
   Eigen::ArrayXd square_mean = gradient_mean;
   Eigen::ArrayXd gradient(logits_.size());
   for (size_t k = 0; k < samples.size(); ++k) {
-    // d/dlogits of -advantage * log p is advantage * (p - onehot), active choices only.
+    // d/dlogits of -advantage * log p is advantage * (p - onehot), for active choices only.
     const double advantage = rewards[k] - baseline();
     gradient.setZero();
     for (int c = 0; c < layout_.count; ++c) {
@@ -121,10 +121,10 @@ Decisions Controller::most_probable() const {
 }
 
 std::vector<Decisions> Controller::most_probable(int count) const {
-  // Best first over ranks: rank r of a choice is its r-th most probable option. Kinds and depths,
-  // which decide what else is in use, are enumerated; from each combination of them, demoting one
-  // used choice by one rank, none before the last one demoted, reaches every architecture once and
-  // never raises the probability.
+  // Best-first search over ranks: rank r of a choice is its r-th most probable option. Kinds and
+  // depths, which decide what else is active, are enumerated. From each of their combinations, a
+  // step demotes one active choice by one rank, never one before the choice demoted last: this
+  // reaches every architecture once and never raises the probability.
   std::vector<std::vector<int>> order(layout_.count);
   for (int c = 0; c < layout_.count; ++c) {
     const auto logits = logits_of(c);
@@ -160,7 +160,7 @@ std::vector<Decisions> Controller::most_probable(int count) const {
   struct State {
     double log_probability;
     std::vector<int> ranks;
-    int last;  // choice demoted last
+    int last;  // the choice demoted last
     bool operator<(const State& other) const {
       return std::tie(log_probability, other.ranks) < std::tie(other.log_probability, ranks);
     }
@@ -203,7 +203,7 @@ void Controller::restore(const std::string& state) {
     const auto logits = saved.at("logits").get<std::vector<double>>();
     const auto second_moment = saved.at("second_moment").get<std::vector<double>>();
     if (std::ssize(logits) != logits_.size() || std::ssize(second_moment) != logits_.size()) {
-      throw Error("the controller's state is of another search space");
+      throw Error("the saved state of the controller belongs to another search space");
     }
     std::copy(logits.begin(), logits.end(), logits_.begin());
     std::copy(second_moment.begin(), second_moment.end(), second_moment_.begin());
@@ -211,7 +211,7 @@ void Controller::restore(const std::string& state) {
     baseline_sum_ = saved.at("baseline_sum");
     baseline_weight_ = saved.at("baseline_weight");
   } catch (const json::exception&) {
-    throw Error("the controller's state is damaged");
+    throw Error("the saved state of the controller is damaged");
   }
 }
 

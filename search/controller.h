@@ -1,4 +1,4 @@
-// The distribution over architectures that a search improves (TuNAS, section 3 and controller.py).
+// The distribution over architectures that a search learns (TuNAS, section 3 and controller.py).
 #pragma once
 
 #include <cstdint>
@@ -15,15 +15,15 @@ namespace ridgewalk {
 
 struct ControllerOptions {
   double learning_rate = 0.005;
-  double learning_rate_growth = 10;  // x growth^progress over the steps that update it
+  double learning_rate_growth = 10;  // the rate is multiplied by growth^progress
   double baseline_momentum = 0.95;
   double beta2 = 0.999;
   double epsilon = 1e-8;
   bool operator==(const ControllerOptions&) const = default;
 };
 
-// One independent categorical a choice, logits zero at the start. Choices without use in a sample
-// count for nothing in its probability and get no gradient from it.
+// An independent categorical distribution per choice, with logits that start at zero. Inactive
+// choices of a sample do not count in its probability and get no gradient from it.
 class Controller {
  public:
   Controller(const SearchSpace& space, const ControllerOptions& options);
@@ -33,15 +33,15 @@ class Controller {
   std::vector<std::vector<double>> probabilities() const;  // [choice][option]
 
   // REINFORCE: the gradient of -(reward - baseline) * log p, averaged over the samples. The
-  // baseline is a zero-debiased moving average into which this step's mean reward goes first. Adam
-  // without first moment, whose second moment averages the squares of the samples' gradients (TuNAS
-  // squares first and averages after). `progress` in [0, 1] scales the learning rate.
+  // baseline is a bias-corrected moving average that includes the mean reward of this step. The
+  // optimiser is Adam without a first moment; its second moment averages the squared gradients of
+  // the samples (TuNAS squares before it averages). `progress` in [0, 1] scales the learning rate.
   void update(std::span<const Decisions> samples, std::span<const double> rewards, double progress);
-  // Only the moving baseline, while the logits still wait.
+  // Updates only the baseline, before the logits are trained.
   void observe(std::span<const double> rewards);
   double baseline() const;
 
-  // The most probable option of every choice, the first of equals.
+  // The most probable option of every choice; the first among equals.
   Decisions most_probable() const;
   // The `count` most probable different architectures, most probable first.
   std::vector<Decisions> most_probable(int count) const;
@@ -58,12 +58,12 @@ class Controller {
   SearchSpace space_;
   ChoiceLayout layout_;
   ControllerOptions options_;
-  std::vector<int> first_;  // of each choice's logits, and their number at the end
+  std::vector<int> first_;  // index of the first logit of each choice, and the number of logits
   Eigen::ArrayXd logits_;
   Eigen::ArrayXd second_moment_;
   int64_t updates_ = 0;
-  double baseline_sum_ = 0;     // moving average of the rewards before its bias is taken out
-  double baseline_weight_ = 0;  // what it would be if every reward were 1
+  double baseline_sum_ = 0;     // moving average of the rewards before bias correction
+  double baseline_weight_ = 0;  // the same average for rewards of 1
 };
 
 }  // namespace ridgewalk

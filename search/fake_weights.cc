@@ -26,7 +26,7 @@ std::vector<double> FakeWeights::accuracy(int step, std::span<const Decisions> s
   for (size_t k = 0; k < samples.size(); ++k) {
     std::seed_seq seeds{options_.seed, uint64_t(step), uint64_t(k)};
     std::mt19937_64 random(seeds);
-    const double unit = (uniform(random) - 0.5) * std::sqrt(12.0);  // of deviation 1
+    const double unit = (uniform(random) - 0.5) * std::sqrt(12.0);  // standard deviation 1
     accuracies.push_back(validate(samples[k]) + options_.noise * unit);
   }
   return accuracies;

@@ -1,5 +1,4 @@
-// Shared weights whose best architecture is known: a whole search in milliseconds, without
-// LibTorch.
+// Shared weights with a known best architecture: a whole search takes milliseconds and no LibTorch.
 #pragma once
 
 #include <cstdint>
@@ -8,11 +7,10 @@
 
 namespace ridgewalk {
 
-// Accuracy falls from 1 by `penalty` for every choice in which a sample differs from the planted
-// optimum, by the distance between the options (so that a wider filter is a little wrong, a much
-// wider one more), plus noise of deviation `noise` that is a function of seed, step and sample
-// alone. Give a search the optimum's own latency as its target, and the optimum has the largest
-// reward:
+// The accuracy of a sample is 1 less `penalty` per option between it and the planted optimum,
+// summed over the choices (so that a slightly wider filter costs less than a much wider one), plus
+// noise of standard deviation `noise` that depends only on seed, step and sample. With the latency
+// of the optimum as the target, the optimum has the largest reward:
 //
 //   FakeWeights weights(space, optimum, {.noise = 0.01});
 //   TunasSearch search(space, reward_at_the_latency_of(optimum), options);
@@ -21,7 +19,7 @@ struct FakeOptions {
   double penalty = 0.05;
   double noise = 0;
   uint64_t seed = 0;
-  int not_finite_at = -1;  // step whose loss is not a number
+  int not_finite_at = -1;  // the step whose loss is NaN
 };
 
 class FakeWeights : public SharedWeights {
@@ -33,7 +31,7 @@ class FakeWeights : public SharedWeights {
   double validate(const Decisions& sample) override;
 
   int train_calls = 0;
-  int first_accuracy_step = -1;  // -1: never asked
+  int first_accuracy_step = -1;  // -1 before the first call of accuracy()
 
  private:
   std::vector<Choice> choices_;

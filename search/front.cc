@@ -8,14 +8,14 @@
 namespace ridgewalk {
 namespace {
 
-constexpr int kDraws = 30;    // samples of which the one in the widest gap is tried
+constexpr int kDraws = 30;    // samples, of which the one in the widest gap is tried
 constexpr int kTries = 1000;  // before a small space counts as exhausted
 
 double ratio(const Reward& reward, const std::vector<Macs>& latency, size_t target) {
   return reward.ratios(latency)[target];
 }
 
-// Distance to the nearest of `values`; infinite where there are none.
+// Distance to the nearest of `values`; infinite if there are none.
 double gap(const std::vector<double>& values, double value) {
   double nearest = INFINITY;
   for (double other : values) nearest = std::min(nearest, std::abs(other - value));

@@ -5,25 +5,6 @@
 
 namespace ridgewalk {
 
-std::optional<RewardForm> reward_form_named(std::string_view name) {
-  if (name == "absolute") return RewardForm::kAbsolute;
-  if (name == "mnas_soft") return RewardForm::kMnasSoft;
-  if (name == "mnas_hard") return RewardForm::kMnasHard;
-  return std::nullopt;
-}
-
-std::optional<Combine> combine_named(std::string_view name) {
-  if (name == "sum") return Combine::kSum;
-  if (name == "worst") return Combine::kWorst;
-  return std::nullopt;
-}
-
-std::optional<Reduce> reduce_named(std::string_view name) {
-  if (name == "worst") return Reduce::kWorst;
-  if (name == "mean") return Reduce::kMean;
-  return std::nullopt;
-}
-
 std::vector<MacsPerByte> spread_ridge_points(double first, double last, int count) {
   std::vector<MacsPerByte> points;
   for (int i = 0; i < count; ++i) {
@@ -44,7 +25,7 @@ double Target::ratio(std::span<const Macs> measured) const {
 }
 
 double Reward::operator()(double accuracy, std::span<const Macs> latency) const {
-  // The absolute form adds a penalty a target; MnasNet's multiply, so their logarithms add.
+  // The absolute form adds one penalty per target; those of MnasNet multiply: their logarithms add.
   double sum = 0;
   double worst = 0;
   for (const Target& target : targets) {

@@ -5,12 +5,6 @@
 
 namespace ridgewalk {
 
-std::string_view to_string(SearchStage stage) {
-  if (stage == SearchStage::kCoarse) return "coarse";
-  if (stage == SearchStage::kFine) return "fine";
-  return stage == SearchStage::kHybrid ? "hybrid" : "single";
-}
-
 std::optional<SearchStage> stage_before(SearchStage stage) {
   if (stage == SearchStage::kFine) return SearchStage::kCoarse;
   if (stage == SearchStage::kHybrid) return SearchStage::kFine;
@@ -23,7 +17,7 @@ SearchSpace searched_space(const SearchSpace& space, SearchStage stage,
   if (stage == SearchStage::kSingle) return single_space(space);
   if (!previous) {
     throw Error("the " + std::string(to_string(stage)) +
-                " stage needs the result of the one before");
+                " stage needs the result of the stage before");
   }
   return stage == SearchStage::kFine ? fine_space(space, *previous)
                                      : hybrid_space(space, *previous);

@@ -42,7 +42,7 @@ const TunasOptions& checked(const TunasOptions& o) {
   if (o.sample_tolerance) {
     require(*o.sample_tolerance > 0, "sample_tolerance", *o.sample_tolerance, "above 0");
     require(o.method != SearchMethod::kTunas, "sample_tolerance", *o.sample_tolerance,
-            "left out with method tunas, whose controller samples");
+            "left out with method tunas, where the controller samples");
   }
   require(o.trials.population >= 1, "population", o.trials.population, "at least 1");
   require(o.trials.tournament >= 1, "tournament", o.trials.tournament, "at least 1");
@@ -54,7 +54,7 @@ const TunasOptions& checked(const TunasOptions& o) {
   require(c.baseline_momentum >= 0 && c.baseline_momentum < 1, "controller.baseline_momentum",
           c.baseline_momentum, "at least 0 and below 1");
   require(c.beta2 >= 0 && c.beta2 < 1, "controller.beta2", c.beta2, "at least 0 and below 1");
-  // A choice without use has neither gradient nor second moment: 0 / 0 without it.
+  // An inactive choice has neither gradient nor second moment: 0 / 0 without epsilon.
   require(std::isfinite(c.epsilon) && c.epsilon > 0, "controller.epsilon", c.epsilon,
           "a finite number above 0");
   return o;
@@ -72,13 +72,13 @@ const Reward& checked(const Reward& reward) {
   return reward;
 }
 
-// The chance of a warm-up at `step`: from 1 to 0 over the first `share` of the steps.
+// The probability of a warm-up at `step`: falls from 1 to 0 over the first `share` of the steps.
 double warmup_chance(int step, int steps, double share) {
   const double length = share * steps;
   return length > 0 ? std::max(0.0, 1 - step / length) : 0;
 }
 
-// The choices that were open, as "name=option", at most some 600 characters.
+// The choices with several options as "name=option", at most some 600 characters.
 std::string readable(const std::vector<Choice>& list, const Decisions& decisions) {
   std::string text;
   for (size_t c = 0; c < list.size() && text.size() < 600; ++c) {
@@ -90,19 +90,6 @@ std::string readable(const std::vector<Choice>& list, const Decisions& decisions
 }
 
 }  // namespace
-
-std::string_view to_string(SearchMethod method) {
-  if (method == SearchMethod::kTunas) return "tunas";
-  return method == SearchMethod::kRandom ? "random" : "evolution";
-}
-
-std::optional<SearchMethod> search_method_named(std::string_view name) {
-  for (SearchMethod method :
-       {SearchMethod::kTunas, SearchMethod::kRandom, SearchMethod::kEvolution}) {
-    if (name == to_string(method)) return method;
-  }
-  return std::nullopt;
-}
 
 TunasSearch::TunasSearch(const SearchSpace& space, const Reward& reward,
                          const TunasOptions& options)
@@ -120,7 +107,7 @@ std::string TunasSearch::out_of_reach() const {
   for (const CostTable::Range& range : cost_table_.reachable()) {
     lowest.push_back(range.lowest), highest.push_back(range.highest);
   }
-  // Over a range of ridge points these are bounds: no architecture need be at all of its ends.
+  // Over a range of ridge points these are bounds: one architecture need not attain all of them.
   const std::vector<double> least = reward_.ratios(lowest), most = reward_.ratios(highest);
   for (size_t i = 0; i < reward_.targets.size(); ++i) {
     if (least[i] <= 1 && most[i] >= 1) continue;
@@ -128,7 +115,7 @@ std::string TunasSearch::out_of_reach() const {
     std::ostringstream message;
     message.precision(10);  // a target may be out of reach by a single MAC
     message << "target '" << target.name << "': no architecture of space '" << space_.name
-            << "' takes as long; reachable is " << least[i] << " to " << most[i] << " times that";
+            << "' takes that long; reachable is " << least[i] << " to " << most[i] << " times that";
     return message.str();
   }
   return "";
@@ -144,7 +131,7 @@ Decisions TunasSearch::sample() {
   if (blend == 0 && widen == 0) return decisions;
   for (size_t c = 0; c < choices_.size(); ++c) {
     if (choices_[c].options.size() < 2) continue;
-    // A blended depth makes blocks active that the sample left out: give every choice a value.
+    // A blended depth activates blocks that the sample left out: give every choice a value.
     if (decisions[c] == kInactive)
       decisions[c] = static_cast<int>(random_() % choices_[c].options.size());
     if (choices_[c].kind == ChoiceKind::kOperation && uniform(random_) < blend)
@@ -211,7 +198,7 @@ StageResult TunasSearch::finish(SharedWeights& weights) const {
     }
     result.argmax = result.candidates.front();
   } else {
-    std::mt19937_64 random = random_;  // a copy: to finish twice is to find the same
+    std::mt19937_64 random = random_;  // a copy: finishing twice gives the same result
     result.candidates = options_.method == SearchMethod::kRandom
                             ? random_search(trial, options_.trials, random)
                             : evolution(trial, options_.trials, random);
@@ -235,7 +222,7 @@ void TunasSearch::restore(const std::string& state) {
     random >> random_;
     step_ = saved.at("step");
     if (!random || step_ < 0 || step_ > options_.steps)
-      throw Error("the search's state is damaged");
+      throw Error("the saved state of the search is damaged");
   } catch (const json::exception&) {
     throw Error("the search's state is damaged");
   }

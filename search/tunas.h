@@ -1,11 +1,10 @@
-// One stage of search: shared weights and controller improve step by step (TuNAS), or the weights
-// alone, and architectures are tried afterwards.
+// One stage of a search: shared weights and controller learn together (TuNAS), or the weights learn
+// alone and architectures are tried afterwards.
 #pragma once
 
 #include <optional>
 #include <random>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "search/candidates.h"
@@ -13,54 +12,58 @@
 
 namespace ridgewalk {
 
-// kTunas: the controller learns while the weights train. kRandom, kEvolution: the weights train on
-// uniform samples; the answer is the best of architectures tried with them, random or bred.
+// kTunas: the controller learns while the weights are trained. kRandom, kEvolution: the weights are
+// trained on uniform samples; the result is the best of the architectures that are then tried with
+// them, random or evolved.
 enum class SearchMethod { kTunas, kRandom, kEvolution };
-std::string_view to_string(SearchMethod method);
-std::optional<SearchMethod> search_method_named(std::string_view name);
+template <>
+inline constexpr auto kNames<SearchMethod> =
+    name_table<SearchMethod>("search method", {{SearchMethod::kTunas, "tunas"},
+                                               {SearchMethod::kRandom, "random"},
+                                               {SearchMethod::kEvolution, "evolution"}});
 
 struct TunasOptions {
   SearchMethod method = SearchMethod::kTunas;
   int steps = 1000;
   int samples_per_step = 4;        // architectures
   double controller_delay = 0.25;  // share of the steps before the controller learns
-  double operation_warmup = 0.25;  // share over which the chance of a blend falls from 1 to 0
+  double operation_warmup = 0.25;  // share over which the probability of a blend falls from 1 to 0
   double filter_warmup = 0.25;     // the same for the widest filters
   int candidates = 8;              // kTunas: most probable architectures evaluated at the end
   TrialOptions trials = {};        // of the other methods
-  // Of the other methods: samples are drawn whose latency is this near to the targets', before the
-  // warm-ups change them; without it all alike.
+  // Of the other methods: before the warm-ups change them, samples miss the targets by at most
+  // this; without it they are uniform over the space.
   std::optional<double> sample_tolerance = {};
   ControllerOptions controller = {};
   uint64_t seed = 0;
   bool operator==(const TunasOptions&) const = default;
 };
 
-// What a step saw. Means over its samples; accuracy and reward are NaN and latency is left
-// out before the controller learns (evaluation is skipped until then).
+// The record of a step: means over its samples. Before the controller learns there is no
+// evaluation: accuracy and reward are NaN and latency is left out.
 struct StepRecord {
   int step = 0;
   double loss = 0;
   double accuracy = 0;
   double reward = 0;
   double baseline = 0;
-  std::vector<double> of_target = {};  // latency over the target's, one a target
+  std::vector<double> of_target = {};  // latency over the target's, one per target
   std::vector<Decisions> samples = {};
 };
 
 struct StageResult {
   Candidate argmax;                   // kTunas: the most probable option of every choice
   std::vector<Candidate> candidates;  // kTunas: the argmax, then the most probable first
-  Candidate best;                     // of the candidates, by reward; the more probable of equals
+  Candidate best;                     // of the candidates, by is_better()
 };
 
 class TunasSearch {
  public:
-  // Throws Error when an option or a target is not a number that makes sense.
+  // Throws Error when an option or a target is out of range.
   TunasSearch(const SearchSpace& space, const Reward& reward, const TunasOptions& options);
 
-  // The first target that no architecture of the space reaches, and what is within reach; empty
-  // where there is none. The search then goes as near as it can.
+  // The first target that no architecture of the space reaches, and what is within reach, as a
+  // message; empty if there is none. The search then gets as near as it can.
   std::string out_of_reach() const;
 
   bool done() const { return step_ == options_.steps; }
@@ -68,15 +71,15 @@ class TunasSearch {
   const Controller& controller() const { return controller_; }
   const CostTable& cost_table() const { return cost_table_; }
 
-  // Samples architectures, warm-ups applied; trains the weights on them; and, once the controller
-  // learns, evaluates them, rewards and updates. Throws std::runtime_error when loss or reward is
-  // not finite, naming the step and the sampled architectures.
+  // Samples architectures, applies the warm-ups and trains the weights on the result; once the
+  // controller learns, also evaluates and rewards the samples and updates the controller. Throws
+  // std::runtime_error with the step and the samples when loss or reward is not finite.
   StepRecord advance(SharedWeights& weights);
 
   // After the last step.
   StageResult finish(SharedWeights& weights) const;
 
-  // Everything that the next step depends on, weights excepted.
+  // Everything that the next step depends on, except the weights.
   std::string state() const;
   void restore(const std::string& state);
 

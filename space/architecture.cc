@@ -7,9 +7,41 @@
 
 #include "space/block_yaml.h"
 #include "space/compact.h"
-#include "space/yaml.h"
 
 namespace ridgewalk {
+
+void fields(auto& v, Of<NormConstants> auto& norm) {
+  v.optional("epsilon", norm.epsilon);
+  v.optional("momentum", norm.momentum);
+}
+
+void fields(auto& v, Of<Regularization> auto& regularization) {
+  v.optional("drop_path", regularization.drop_path);
+  v.optional("flat_drop_path", regularization.flat_drop_path);
+  v.optional("dropout", regularization.dropout);
+}
+
+void fields(auto& v, Of<Head> auto& head) {
+  v.optional("width", head.width);
+  v.optional("features", head.features);
+  v.optional("features_norm", head.features_norm);
+}
+
+void fields(auto& v, Of<CompactPlan> auto& plan) {
+  v.required("base", plan.base);
+  v.required("expanded", plan.expanded);
+  v.optional("squeezed", plan.squeezed);
+  v.optional("squeeze_ratio", plan.squeeze_ratio);
+  v.optional("n1", plan.n1);
+  v.optional("n2", plan.n2);
+  v.optional("n3", plan.n3);
+  v.optional("n4", plan.n4);
+  v.optional("heads", plan.heads);
+  v.optional("kv_stride", plan.kv_stride);
+  v.optional("hidden", plan.hidden);
+  v.optional("dropout", plan.dropout);
+}
+
 namespace {
 
 constexpr size_t kMostBlocks = 10000;
@@ -23,88 +55,74 @@ std::string place(const Architecture& a, size_t stage, size_t block) {
          std::to_string(block);
 }
 
-void write_training(YAML::Emitter& out, const Architecture& a) {
-  const auto number = [&](const char* name, double value) {
-    out << YAML::Key << name << YAML::Value << number_text(value);
-  };
-  out << YAML::Key << "norm" << YAML::Value << YAML::Flow << YAML::BeginMap;
-  number("epsilon", a.norm.epsilon);
-  number("momentum", a.norm.momentum);
-  out << YAML::EndMap;
-  if (a.layer_scale != 0) number("layer_scale", a.layer_scale);
-  const Regularization& r = a.regularization;
-  if (r != Regularization{}) {
-    out << YAML::Key << "regularization" << YAML::Value << YAML::Flow << YAML::BeginMap;
-    number("drop_path", r.drop_path);
-    out << YAML::Key << "flat_drop_path" << YAML::Value << r.flat_drop_path;
-    number("dropout", r.dropout);
-    out << YAML::EndMap;
-  }
+void block(FieldReader& reader, const char* name, Conv& stem, Activation activation) {
+  const YamlSource source = reader.child(name);
+  const Block block = read_block(source, activation);
+  if (!std::holds_alternative<Conv>(block)) source.fail("the stem must be a conv");
+  stem = std::get<Conv>(block);
 }
 
-void read_training(FieldReader& reader, Architecture& a) {
-  if (reader.has("norm")) {
-    FieldReader norm(reader.child("norm"));
-    norm.optional("epsilon", a.norm.epsilon);
-    norm.optional("momentum", a.norm.momentum);
-    norm.finish();
-  }
-  reader.optional("layer_scale", a.layer_scale);
-  if (reader.has("regularization")) {
-    FieldReader regularization(reader.child("regularization"));
-    regularization.optional("drop_path", a.regularization.drop_path);
-    regularization.optional("flat_drop_path", a.regularization.flat_drop_path);
-    regularization.optional("dropout", a.regularization.dropout);
-    regularization.finish();
-  }
+void block(FieldWriter& writer, const char* name, const Conv& stem, Activation activation) {
+  writer.out() << YAML::Key << name << YAML::Value;
+  write_block(writer.out(), stem, activation);
 }
 
-CompactPlan read_compact(FieldReader reader) {
-  CompactPlan plan;
-  plan.base = reader.required<int>("base");
-  plan.expanded = reader.required<int>("expanded");
-  if (reader.has("squeezed")) plan.squeezed = reader.required<int>("squeezed");
-  if (reader.has("squeeze_ratio")) plan.squeeze_ratio = reader.required<double>("squeeze_ratio");
-  reader.optional("n1", plan.n1);
-  reader.optional("n2", plan.n2);
-  reader.optional("n3", plan.n3);
-  reader.optional("n4", plan.n4);
-  reader.optional("heads", plan.heads);
-  reader.optional("kv_stride", plan.kv_stride);
-  reader.optional("hidden", plan.hidden);
-  reader.optional("dropout", plan.dropout);
-  reader.finish();
-  return plan;
-}
+using Stages = std::vector<std::vector<Block>>;
 
-void read_blocks(FieldReader& reader, Architecture& a) {
-  const std::string& file = reader.source().file;
-  const Block stem = read_block(reader.child("stem"), a.activation);
-  if (!std::holds_alternative<Conv>(stem)) reader.child("stem").fail("the stem must be a conv");
-  a.stem = std::get<Conv>(stem);
-  reader.optional("fixed_stem_below", a.fixed_stem_below);
-  const YamlSource stages = reader.child("stages");
-  if (!stages.node.IsSequence()) stages.fail("'stages' must be a list of lists of blocks");
+void blocks(FieldReader& reader, const char* name, Stages& stages, Activation activation) {
+  const YamlSource list = reader.child(name);
+  if (!list.node.IsSequence()) list.fail("'stages' must be a list of lists of blocks");
   size_t count = 0;
-  for (const YAML::Node& stage : stages.node) {
-    if (++count > kMostBlocks) stages.fail("more than 10000 stages");
-    const YamlSource source{stage, file};
+  for (const YAML::Node& stage : list.node) {
+    if (++count > kMostBlocks) list.fail("more than 10000 stages");
+    const YamlSource source{stage, list.file};
     if (!stage.IsSequence()) source.fail("a stage must be a list of blocks");
-    auto& blocks = a.stages.emplace_back();
+    auto& blocks = stages.emplace_back();
     for (const YAML::Node& block : stage) {
-      // Aliases make a short file long: stop before it is.
+      // YAML aliases can make a short file describe a huge network.
       if (++count > kMostBlocks) source.fail("more than 10000 blocks");
-      blocks.push_back(read_block({block, file}, a.activation));
+      blocks.push_back(read_block({block, list.file}, activation));
     }
   }
-  FieldReader head(reader.child("head"));
-  head.optional("width", a.head.width);
-  head.optional("features", a.head.features);
-  head.optional("features_norm", a.head.features_norm);
-  head.finish();
+}
+
+void blocks(FieldWriter& writer, const char* name, const Stages& stages, Activation activation) {
+  YAML::Emitter& out = writer.out();
+  out << YAML::Key << name << YAML::Value << YAML::BeginSeq;
+  for (const auto& stage : stages) {
+    out << YAML::Block << YAML::BeginSeq;
+    for (const Block& block : stage) write_block(out, block, activation);
+    out << YAML::EndSeq;
+  }
+  out << YAML::EndSeq;
+}
+
+// Of every network.
+void common_fields(auto& v, Of<Architecture> auto& a) {
+  v.required("name", a.name);
+  v.required("resolution", a.resolution);
+  v.optional("channels", a.channels);
+  v.optional("classes", a.classes);
+  v.optional("activation", a.activation);
+  v.optional("norm", a.norm);
+  v.omittable("layer_scale", a.layer_scale);
+  v.omittable("regularization", a.regularization);
+}
+
+// Of a network whose blocks are listed.
+void block_fields(auto& v, Of<Architecture> auto& a) {
+  v.optional("fixed_stem_below", a.fixed_stem_below);
+  block(v, "stem", a.stem, a.activation);
+  blocks(v, "stages", a.stages, a.activation);
+  v.required("head", a.head);
 }
 
 }  // namespace
+
+void fields(auto& v, Of<Architecture> auto& a) {
+  common_fields(v, a);
+  block_fields(v, a);
+}
 
 void validate(const Architecture& a) {
   const std::string name = "architecture '" + a.name + "'";
@@ -115,7 +133,7 @@ void validate(const Architecture& a) {
     }
   };
   if (std::any_of(a.name.begin(), a.name.end(), [](unsigned char c) { return std::iscntrl(c); })) {
-    throw Error("an architecture's name holds a control character; give it another");
+    throw Error("the name of an architecture contains a control character; choose another name");
   }
   within("resolution", a.resolution, 1, 8192);
   within("channels", a.channels, 1, 1024);
@@ -144,54 +162,20 @@ void validate(const Architecture& a) {
   if (blocks > kMostBlocks) throw Error(name + ": more than 10000 blocks");
 }
 
-std::string to_yaml(const Architecture& a) {
-  YAML::Emitter out;
-  out << YAML::BeginMap;
-  out << YAML::Key << "name" << YAML::Value << a.name;
-  out << YAML::Key << "resolution" << YAML::Value << a.resolution;
-  out << YAML::Key << "channels" << YAML::Value << a.channels;
-  out << YAML::Key << "classes" << YAML::Value << a.classes;
-  out << YAML::Key << "activation" << YAML::Value << std::string(to_string(a.activation));
-  write_training(out, a);
-  out << YAML::Key << "fixed_stem_below" << YAML::Value << number_text(a.fixed_stem_below);
-  out << YAML::Key << "stem" << YAML::Value;
-  write_block(out, a.stem, a.activation);
-  out << YAML::Key << "stages" << YAML::Value << YAML::BeginSeq;
-  for (const auto& stage : a.stages) {
-    out << YAML::Block << YAML::BeginSeq;
-    for (const Block& block : stage) write_block(out, block, a.activation);
-    out << YAML::EndSeq;
-  }
-  out << YAML::EndSeq;
-  out << YAML::Key << "head" << YAML::Value << YAML::Flow << YAML::BeginMap << YAML::Key << "width"
-      << YAML::Value << a.head.width << YAML::Key << "features" << YAML::Value << a.head.features
-      << YAML::Key << "features_norm" << YAML::Value << a.head.features_norm << YAML::EndMap
-      << YAML::EndMap;
-  return std::string(out.c_str()) + "\n";
-}
+std::string to_yaml(const Architecture& a) { return yaml_document(a); }
 
 Architecture architecture_from_yaml(const std::string& text, const std::string& file) {
   FieldReader reader(parse_yaml(text, file));
   Architecture a;
-  a.name = reader.required<std::string>("name");
-  a.resolution = reader.required<int>("resolution");
-  reader.optional("channels", a.channels);
-  reader.optional("classes", a.classes);
-  read_activation(reader, a.activation);
-  read_training(reader, a);
+  common_fields(reader, a);
   std::optional<CompactPlan> plan;
-  if (reader.has("compact")) {
-    plan = read_compact(FieldReader(reader.child("compact")));
-  } else {
-    read_blocks(reader, a);
-  }
+  reader.optional("compact", plan);
+  if (!plan) block_fields(reader, a);
   reader.finish();
-  try {
+  at_line(reader.source(), [&] {
     if (plan) apply(*plan, a);
     validate(a);
-  } catch (const Error& error) {
-    reader.source().fail(error.what());
-  }
+  });
   return a;
 }
 
@@ -206,7 +190,7 @@ Architecture scale(const Architecture& architecture, double multiplier) {
   if (multiplier >= architecture.fixed_stem_below) {
     scaled.stem.width = widen(architecture.stem.width);
   }
-  int before = architecture.stem.width;  // channels in front of the block, unscaled and scaled
+  int before = architecture.stem.width;  // input channels of the block, unscaled and scaled
   int before_scaled = scaled.stem.width;
   for (auto& stage : scaled.stages) {
     for (Block& block : stage) {

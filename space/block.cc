@@ -1,21 +1,10 @@
 #include "space/block.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <utility>
 
 namespace ridgewalk {
 namespace {
-
-constexpr std::array<std::pair<Activation, std::string_view>, 6> kActivationNames = {{
-    {Activation::kNone, "none"},
-    {Activation::kRelu, "relu"},
-    {Activation::kRelu6, "relu6"},
-    {Activation::kHardSwish, "hard_swish"},
-    {Activation::kSilu, "silu"},
-    {Activation::kGelu, "gelu"},
-}};
 
 constexpr int kLargestWidth = 65536;
 
@@ -62,7 +51,7 @@ struct Violation {
   std::string operator()(const Uib& b) const {
     std::string strided;
     if (b.stride != 1 && b.kernel1 == 0 && b.kernel2 == 0) {
-      strided = "stride is 2 but neither depthwise convolution is there to take it";
+      strided = "stride is 2, but there is no depthwise convolution to take it";
     }
     return first_of(kernel_violation("kernel1", b.kernel1, true),
                     kernel_violation("kernel2", b.kernel2, true), stride_violation(b.stride),
@@ -89,21 +78,8 @@ struct Violation {
 
 }  // namespace
 
-std::string_view to_string(Activation activation) {
-  const auto found = std::find_if(kActivationNames.begin(), kActivationNames.end(),
-                                  [&](const auto& entry) { return entry.first == activation; });
-  return found->second;
-}
-
-std::optional<Activation> activation_named(std::string_view name) {
-  for (const auto& [activation, known] : kActivationNames) {
-    if (known == name) return activation;
-  }
-  return std::nullopt;
-}
-
 int make_divisible(double value, int divisor) {
-  value = std::min(value, 1e9);  // which no block accepts, and an int holds
+  value = std::min(value, 1e9);  // fits an int; no block accepts as much
   const int rounded =
       std::max(divisor, static_cast<int>(value + divisor / 2.0) / divisor * divisor);
   return rounded < 0.9 * value ? rounded + divisor : rounded;

@@ -1,4 +1,4 @@
-// The blocks of which networks are made: plain data, no tensor.
+// The blocks that networks are made of: plain data, no tensors.
 #pragma once
 
 #include <optional>
@@ -6,20 +6,27 @@
 #include <string_view>
 #include <variant>
 
+#include "space/names.h"
+
 namespace ridgewalk {
 
 enum class Activation { kNone, kRelu, kRelu6, kHardSwish, kSilu, kGelu };
 
-std::string_view to_string(Activation activation);
-// Empty when no activation has that name.
-std::optional<Activation> activation_named(std::string_view name);
+template <>
+inline constexpr auto kNames<Activation> =
+    name_table<Activation>("activation", {{Activation::kNone, "none"},
+                                          {Activation::kRelu, "relu"},
+                                          {Activation::kRelu6, "relu6"},
+                                          {Activation::kHardSwish, "hard_swish"},
+                                          {Activation::kSilu, "silu"},
+                                          {Activation::kGelu, "gelu"}});
 
 // Multiple of `divisor` nearest to `value`, at least `divisor` and never below 90 % of `value`: the
 // rounding of channel counts in the MobileNet family (TF-models make_divisible, timm
 // round_channels).
 int make_divisible(double value, int divisor = 8);
 
-// Of every batch norm, in PyTorch's sense: running = (1 - momentum) running + momentum batch.
+// Of every batch norm, as PyTorch defines them: running = (1 - momentum) running + momentum batch.
 struct NormConstants {
   double epsilon = 1e-5;
   double momentum = 0.1;
@@ -46,22 +53,28 @@ struct FusedIb {
   bool operator==(const FusedIb&) const = default;
 };
 
+enum class GateFunction { kHardSigmoid, kSigmoid };
+
+template <>
+inline constexpr auto kNames<GateFunction> = name_table<GateFunction>(
+    "gate", {{GateFunction::kHardSigmoid, "hard_sigmoid"}, {GateFunction::kSigmoid, "sigmoid"}});
+
 // Channel gate: pool -> 1x1 conv to the squeezed channels -> activation -> 1x1 conv back -> hard
-// sigmoid (MobileNetV3, section 5.3) or sigmoid, times the features. A block of its own, or within
+// sigmoid (MobileNetV3, section 5.3) or sigmoid, times the features. A block of its own, or part of
 // one of the two below.
 struct SqueezeExcite {
   double ratio = 0.25;  // of the squeezed channels to the gated ones
   int divisor = 8;      // to which the squeezed channels are rounded
   Activation activation = Activation::kRelu;
-  bool hard_sigmoid = true;
+  GateFunction function = GateFunction::kHardSigmoid;
   bool operator==(const SqueezeExcite&) const = default;
 };
 int squeezed(const SqueezeExcite& gate, int channels);
 
 // dw kernel x kernel -> norm -> act -> [squeeze-excite] -> 1x1 conv to `width` -> norm
-// (MobileNetV1). Linear: nothing follows, and the input is added when the stride is 1 and the
-// widths agree, as in the first block of MobileNetV2 and V3; else an activation follows and nothing
-// is added.
+// (MobileNetV1). When linear, nothing follows, and the input is added if the stride is 1 and the
+// widths agree, as in the first block of MobileNetV2 and V3; otherwise an activation follows and
+// nothing is added.
 struct DepthwiseSeparable {
   int kernel = 3;
   int stride = 1;
@@ -76,7 +89,8 @@ struct DepthwiseSeparable {
 //   1x1 conv to `expanded` -> norm -> act -> dw kernel x kernel -> norm -> act -> [squeeze-excite]
 //   -> 1x1 conv to `width` -> norm
 // The input is added when the stride is 1 and the widths agree. A UIB without the first depthwise
-// convolution computes the same; this one has the gate, and the names that timm gives V2 and V3.
+// convolution computes the same; this block has the gate and the names that timm uses for V2 and
+// V3.
 struct InvertedResidual {
   int kernel = 3;
   int stride = 1;
@@ -90,9 +104,9 @@ struct InvertedResidual {
 // Universal inverted bottleneck (MobileNetV4, section 4):
 //   [dw kernel1 -> norm] -> 1x1 conv to `expanded` -> norm -> act
 //   -> [dw kernel2 -> norm -> act] -> 1x1 conv to `width` -> norm
-// A kernel of 0 leaves that depthwise convolution out. A stride of 2 is taken by the second
-// depthwise convolution, by the first where there is no second. The input is added when the stride
-// is 1 and the widths agree.
+// A kernel of 0 leaves out that depthwise convolution. The second depthwise convolution takes the
+// stride, or the first where there is no second. The input is added when the stride is 1 and the
+// widths agree.
 struct Uib {
   int kernel1 = 0;
   int kernel2 = 3;
@@ -106,9 +120,9 @@ struct Uib {
 // The four instantiations of a UIB: "FFN", "ConvNext", "IB", "ExtraDW".
 std::string_view instantiation(const Uib& block);
 
-// Mobile multi-query attention (MobileNetV4, section 5, equation 2): `heads` query heads over one
-// key and one value head; with kv_stride 2 keys and values are first reduced by a 3x3 depthwise
-// convolution each. Residual; keeps its input's width.
+// Mobile multi-query attention (MobileNetV4, section 5, equation 2): `heads` query heads share one
+// key and one value head; with kv_stride 2, a 3x3 depthwise convolution reduces the keys, and
+// another one the values. Residual; keeps the width of its input.
 struct MobileMqa {
   int heads = 4;
   int key_dim = 64;
@@ -120,10 +134,10 @@ struct MobileMqa {
 using Block = std::variant<Conv, FusedIb, Uib, MobileMqa, DepthwiseSeparable, InvertedResidual,
                            SqueezeExcite>;
 
-// Empty when the block can be built, else what is wrong with it, naming field, value and rule.
+// Empty when the block can be built; otherwise what is wrong with it: field, value and rule.
 std::string violation(const Block& block);
 
-// Output channels of a block that is given `input_width` channels.
+// Output channels of a block with `input_width` input channels.
 int output_width(const Block& block, int input_width);
 
 }  // namespace ridgewalk

@@ -1,8 +1,9 @@
-// A block as one line of YAML, in and out. Not installed: speaks of nodes.
+// A block as one line of YAML, in and out. Not installed: knows nodes.
 #pragma once
 
 #include "space/block.h"
 #include "space/yaml.h"
+#include "space/yaml_writer.h"
 
 namespace ridgewalk {
 
@@ -12,7 +13,11 @@ void write_block(YAML::Emitter& out, const Block& block, Activation network_acti
 // Throws Error with file and line. A block without an activation has the network's.
 Block read_block(const YamlSource& source, Activation network_activation);
 
-// Reads the key `activation` where it is there. Throws Error listing the names there are.
-void read_activation(FieldReader& reader, Activation& activation);
+void fields(auto& v, Of<MobileMqa> auto& attention) {
+  v.required("heads", attention.heads);
+  v.required("key_dim", attention.key_dim);
+  v.required("value_dim", attention.value_dim);
+  v.required("kv_stride", attention.kv_stride);
+}
 
 }  // namespace ridgewalk

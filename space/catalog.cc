@@ -27,7 +27,7 @@ struct ScaledName {
   double multiplier = 1;
 };
 
-// "NAME@1.5" or "NAME-150"; a name without either has no multiplier.
+// The parts of "NAME@1.5" or "NAME-150"; nothing for other names.
 std::optional<ScaledName> scaled_name(const std::string& name) {
   if (const size_t at = name.find('@'); at != std::string::npos) {
     const std::string multiplier = name.substr(at + 1);

@@ -8,8 +8,8 @@
 
 namespace ridgewalk {
 
-// "mnv4-conv-small", ...: space/catalog/*.yaml, and those of their width multiples that were
-// published ("mnv4-conv-small-050").
+// "mnv4-conv-small", ...: space/catalog/*.yaml, and their published width multiples
+// ("mnv4-conv-small-050").
 std::vector<std::string> catalog_names();
 
 // A catalogue name, one with any width multiplier in hundredths or after an @ ("mobilenet-v2-075",

@@ -15,7 +15,7 @@ void check(const CompactPlan& plan) {
   require("base", plan.base, 1, 65536);
   require("expanded", plan.expanded, 1, 65536);
   if (plan.squeezed && plan.squeeze_ratio) {
-    throw Error("compact network: squeezed and squeeze_ratio say the same; give one of them");
+    throw Error("compact network: squeezed and squeeze_ratio exclude each other; give only one");
   }
   if (plan.squeezed) require("squeezed", *plan.squeezed, 1, 65536);
   if (plan.squeeze_ratio && !(*plan.squeeze_ratio > 0 && *plan.squeeze_ratio <= 16)) {
@@ -29,8 +29,9 @@ void check(const CompactPlan& plan) {
   require("kv_stride", plan.kv_stride, 1, 2);
   require("hidden", plan.hidden, 1, 65536);
   if (plan.base % plan.heads != 0) {
-    throw Error("compact network: " + std::to_string(plan.heads) + " heads do not divide base " +
-                std::to_string(plan.base) + "; give heads that do");
+    throw Error("compact network: " + std::to_string(plan.heads) +
+                " heads do not divide the base " + std::to_string(plan.base) +
+                "; choose a divisor");
   }
 }
 
@@ -44,7 +45,7 @@ void apply(const CompactPlan& plan, Architecture& architecture) {
   const SqueezeExcite gate{.ratio = double(squeezed) / plan.base,
                            .divisor = 1,
                            .activation = kSilu,
-                           .hard_sigmoid = false};
+                           .function = GateFunction::kSigmoid};
   const Uib convnext{.kernel1 = 5,
                      .kernel2 = 0,
                      .expanded = plan.expanded,

@@ -1,4 +1,4 @@
-// The compact family: small networks of one width for inputs of 28 x 28 pixels and up.
+// The compact family: small networks of constant width for inputs of 28 x 28 pixels and more.
 #pragma once
 
 #include <optional>
@@ -7,7 +7,7 @@
 
 namespace ridgewalk {
 
-// The plan of a network: stride-1 3x3 stem to `base` channels, then, all of width `base`:
+// The plan of a network: a stride-1 3x3 stem to `base` channels, then, all of width `base`:
 //   n1 x [3x3 conv, stride 2, to `expanded`; 1x1 conv]
 //   n2 x [ConvNext UIB, 5x5; ExtraDW UIB, 5x5 and 3x3]
 //   n3 x [squeeze-and-excitation; ConvNext UIB, 5x5]
@@ -17,8 +17,8 @@ namespace ridgewalk {
 struct CompactPlan {
   int base = 24;
   int expanded = 64;
-  std::optional<int> squeezed = {};          // channels within a gate, or
-  std::optional<double> squeeze_ratio = {};  // these over base; a quarter without either
+  std::optional<int> squeezed = {};          // channels inside a gate,
+  std::optional<double> squeeze_ratio = {};  // or their ratio to base; 1/4 without either
   int n1 = 2;
   int n2 = 2;
   int n3 = 3;
@@ -29,8 +29,8 @@ struct CompactPlan {
   double dropout = 0.2;
 };
 
-// Sets stem, stages, head, activation and dropout; the rest of `architecture` stays. Throws Error
-// naming the argument that is out of its range.
+// Sets stem, stages, head, activation and dropout, and leaves the rest of `architecture` as it is.
+// Throws Error with the argument that is out of range.
 void apply(const CompactPlan& plan, Architecture& architecture);
 
 }  // namespace ridgewalk

@@ -25,7 +25,7 @@ int deepest(const StageSpace& stage) {
   return *std::max_element(stage.depth.begin(), stage.depth.end());
 }
 
-// Reads decisions in the order of the layout; refuses what is out of range.
+// Turns decisions into an architecture; refuses what is out of range.
 class Decoder {
  public:
   Decoder(const SearchSpace& space, const Decisions& decisions)
@@ -36,7 +36,7 @@ class Decoder {
     }
     Decisions expected = decisions;
     deactivate_unused(space, layout_, expected);
-    if (expected != decisions) throw Error("a decision is given for a choice without use");
+    if (expected != decisions) throw Error("a decision is given for a choice that has no use here");
   }
 
   BlendedArchitecture run() {
@@ -154,8 +154,8 @@ class Encoder {
         member(space_.stem_width, a_.stem.width, where() + "stem.width");
     int width = a_.stem.width;
     for (size_t s = 0; s < a_.stages.size(); ++s) width = stage(s, width);
-    // What is left to differ: strides, stem, norm constants, activations of single blocks. How the
-    // network is regularised in training is not the space's business.
+    // What may still differ: strides, stem, norm constants, activations of single blocks. The space
+    // says nothing about regularisation in training.
     Architecture decoded = decode(space_, decisions_);
     decoded.name = a_.name;
     decoded.regularization = a_.regularization;
@@ -220,7 +220,7 @@ class Encoder {
         decisions_[choice.attention] = position(options.attention, std::optional<MobileMqa>{});
         ++depth;
       } else if (const auto* mqa = std::get_if<MobileMqa>(&block)) {
-        // Right after the UIB whose choice it is.
+        // Right after the UIB that it is a choice of.
         if (b == 0 || !std::holds_alternative<Uib>(a_.stages[s][b - 1])) {
           throw Error(where(s, b) + "attention must follow a UIB");
         }
@@ -228,7 +228,7 @@ class Encoder {
         decisions_[at.blocks[depth - 1].attention] =
             member(options.attention, std::optional(*mqa), where(s, b) + "attention");
       } else {
-        throw Error(where(s, b) + "a block that is no UIB stands among UIBs");
+        throw Error(where(s, b) + "a block among UIBs is not a UIB");
       }
     }
     for (int b = 0; b < depth; ++b) {

@@ -10,31 +10,31 @@
 
 namespace ridgewalk {
 
-// One index a choice, in the order of choices(). kInactive where the architecture has no use for
-// the choice (a block beyond the depth); so decode() and encode() are each the inverse of the
-// other.
+// One index per choice, in the order of choices(). kInactive where the architecture has no use for
+// the choice (a block beyond the depth), so that decode() and encode() are inverses of each other.
 using Decisions = std::vector<int>;
 constexpr int kInactive = -1;
-// Only during op warm-up: every option of the choice runs, and their results are averaged.
+// Only during operation warm-up: every option of the choice runs, and the results are averaged.
 constexpr int kBlend = -2;
 
-// Sets what the other decisions leave without use to kInactive. A blended depth keeps every block.
+// Sets every decision that the others make irrelevant to kInactive. A blended depth keeps all
+// blocks.
 void deactivate_unused(const SearchSpace& space, const ChoiceLayout& layout, Decisions& decisions);
 
 // Every choice drawn uniformly and independently, then deactivate_unused().
 Decisions sample(const SearchSpace& space, std::mt19937_64& random);
 
-// Throws Error when a decision is out of range, or active where it has no use, or not where it has.
+// Throws Error when a decision is out of range, or active where it must not be, or the reverse.
 Architecture decode(const SearchSpace& space, const Decisions& decisions);
-// As decode(), for decisions with kBlend.
+// Like decode(), for decisions that may be kBlend.
 BlendedArchitecture decode_blended(const SearchSpace& space, const Decisions& decisions);
 
-// Throws Error saying what the space lacks when the architecture is not a member.
+// Throws Error with what the space lacks when the architecture is not a member of it.
 Decisions encode(const SearchSpace& space, const Architecture& architecture);
 
-// Architectures that together touch every parameter of the space at its largest extent: all filters
-// at their widest, all depths at their largest, and every kind, kernel and attention in one of
-// them.
+// Architectures that together use every parameter of the space at its largest extent: all filters
+// at their widest, all depths at their largest, and every kind of stage, kernel and attention in at
+// least one of them.
 std::vector<Architecture> covering(const SearchSpace& space);
 
 }  // namespace ridgewalk

@@ -14,8 +14,8 @@ BlockSpace frozen(double expansion, const Uib& uib) {
           .attention = {std::nullopt}};
 }
 
-// `space` with everything frozen to `architecture`, which must be attention-free and of the space's
-// plan; block b of stage s then offers what adjust(stage, b, frozen block) leaves.
+// `space` with everything frozen to `architecture`, which must have the stages of the space and no
+// attention; adjust(s, b, block) may then widen the options of block b of stage s.
 SearchSpace frozen_space(const SearchSpace& space, const Architecture& architecture, auto adjust) {
   SearchSpace result = space;
   result.resolution = {architecture.resolution};
@@ -23,7 +23,7 @@ SearchSpace frozen_space(const SearchSpace& space, const Architecture& architect
   result.layer_scale = {architecture.layer_scale};
   result.stem_width = {architecture.stem.width};
   if (architecture.stages.size() != space.stages.size()) {
-    throw Error("architecture '" + architecture.name + "' has other stages than the space '" +
+    throw Error("architecture '" + architecture.name + "' does not have the stages of the space '" +
                 space.name + "'");
   }
   int width = architecture.stem.width;
@@ -98,7 +98,7 @@ SearchSpace fine_space(const SearchSpace& space, const Architecture& coarse) {
 }
 
 SearchSpace hybrid_space(const SearchSpace& space, const Architecture& fine) {
-  int strided_stages_after = 0;  // how many resolutions come after this stage's
+  int strided_stages_after = 0;  // how many lower resolutions follow this stage
   std::vector<bool> in_last_two(space.stages.size());
   for (size_t s = space.stages.size(); s-- > 0;) {
     in_last_two[s] = strided_stages_after < 2;

@@ -1,5 +1,5 @@
-// The YAML files that are built into the program, so that it runs from any folder. Their texts are
-// generated at configure time from space/. Not installed.
+// The YAML files that are built into the program, so that it runs from any folder. CMake generates
+// their texts from space/ at configure time. Not installed.
 #pragma once
 
 #include <optional>

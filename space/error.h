@@ -1,4 +1,4 @@
-// The one exception for what a user can mend.
+// The exception for everything that a user can fix.
 #pragma once
 
 #include <stdexcept>
@@ -7,7 +7,7 @@
 namespace ridgewalk {
 
 // Bad input. what() is one line: "FILE:LINE: what is wrong; what to do". The program prints it and
-// exits 2. Our own mistakes are assertions, never this.
+// exits 2. Bugs of the program itself are assertions, never this.
 class Error : public std::runtime_error {
  public:
   explicit Error(const std::string& message) : std::runtime_error(message) {}

@@ -39,7 +39,7 @@ std::string read_file(const std::string& path) {
     text.append(part, 0, size_t(stream.gcount()));
   }
   if (fs::is_directory(path, unreadable) || !stream.is_open() || stream.bad()) {
-    throw Error(path, 0, "cannot be read; give the name of a file that exists");
+    throw Error(path, 0, "cannot be read; give the name of an existing file");
   }
   return text;
 }
@@ -48,12 +48,12 @@ FileWriter::FileWriter(const std::string& path) : path_(path), target_(path) {
   std::error_code error;
   if (fs::is_symlink(path, error)) {
     const fs::path link = fs::canonical(path, error);
-    if (error) throw Error(path, 0, "is a link to nowhere; give the name of a file");
+    if (error) throw Error(path, 0, "is a broken symbolic link; give the name of a file");
     target_ = link.string();
   }
   const bool is_file = !fs::exists(target_, error) || fs::is_regular_file(target_, error);
   if (!is_file || fs::path(target_).filename().empty()) {
-    throw Error(path, 0, "is no file that can be written; give the name of a file");
+    throw Error(path, 0, "is not a file that can be written; give the name of a file");
   }
   beside_ = target_ + ".partial";
   descriptor_ =
@@ -70,7 +70,7 @@ FileWriter::~FileWriter() {
 void FileWriter::fail() const {
   throw Error(path_, 0,
               std::string("cannot be written (") + std::strerror(errno) +
-                  "); choose a folder you may write to");
+                  "); choose a folder that you may write to");
 }
 
 void FileWriter::write(const void* data, size_t size) {

@@ -1,4 +1,4 @@
-// Whole files in and out. Not installed.
+// Reads and writes whole files. Not installed.
 #pragma once
 
 #include <cstddef>
@@ -15,9 +15,9 @@ bool is_folder(const std::string& path);
 // Whole contents. Throws Error when the file cannot be read.
 std::string read_file(const std::string& path);
 
-// Writes beside `path`, as path.partial, and renames on commit(): a reader sees the old file or the
-// new one, and nothing stays of what was not committed. Follows a symbolic link. Throws Error when
-// `path` is a folder or a device, or cannot be written.
+// Writes path.partial and renames it to `path` on commit(): a reader sees the old file or the new
+// one, and nothing remains of a file that was not committed. Follows a symbolic link. Throws Error
+// when `path` is a folder or a device or cannot be written.
 class FileWriter {
  public:
   explicit FileWriter(const std::string& path);

@@ -2,44 +2,6 @@
 
 namespace ridgewalk {
 
-std::string_view to_string(OpKind kind) {
-  switch (kind) {
-    case OpKind::kInput:
-      return "input";
-    case OpKind::kConv:
-      return "conv";
-    case OpKind::kDepthwise:
-      return "depthwise";
-    case OpKind::kLinear:
-      return "linear";
-    case OpKind::kAttentionScores:
-      return "attention_scores";
-    case OpKind::kAttentionMix:
-      return "attention_mix";
-    case OpKind::kNorm:
-      return "norm";
-    case OpKind::kActivation:
-      return "activation";
-    case OpKind::kSoftmax:
-      return "softmax";
-    case OpKind::kAdd:
-      return "add";
-    case OpKind::kMean:
-      return "mean";
-    case OpKind::kLayerScale:
-      return "layer_scale";
-    case OpKind::kPool:
-      return "pool";
-    case OpKind::kSigmoid:
-      return "sigmoid";
-    case OpKind::kHardSigmoid:
-      return "hard_sigmoid";
-    case OpKind::kMultiply:
-      return "multiply";
-  }
-  return "";
-}
-
 int64_t Parameter::elements() const {
   int64_t product = 1;
   for (int64_t size : shape) product *= size;

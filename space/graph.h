@@ -1,4 +1,4 @@
-// A network as a list of operations with every shape inferred: what is priced is what is run.
+// A network as a list of operations, every shape inferred: what is priced is what is run.
 #pragma once
 
 #include <cstdint>
@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "space/block.h"
+#include "space/names.h"
 
 namespace ridgewalk {
 
@@ -21,23 +22,40 @@ struct Shape {
 enum class OpKind {
   kInput,            // the image
   kConv,             // dense convolution, padding (kernel - 1) / 2
-  kDepthwise,        // one filter a channel, same padding
+  kDepthwise,        // one filter per channel, same padding
   kLinear,           // on flattened features
-  kAttentionScores,  // inputs query, key: query . key / sqrt(key_dim), a map a head
-  kAttentionMix,     // inputs scores, value: weighted sum of values, heads side by side
+  kAttentionScores,  // inputs query, key: query . key / sqrt(key_dim), one map per head
+  kAttentionMix,     // inputs scores, value: weighted sums of values, heads concatenated
   kNorm,             // batch norm
   kActivation,
   kSoftmax,      // over key positions
   kAdd,          // inputs branch, skip
-  kMean,         // of all inputs: options of a choice that run side by side (op warm-up)
-  kLayerScale,   // a learned factor a channel
+  kMean,         // of all inputs: options of a choice that run side by side (operation warm-up)
+  kLayerScale,   // one learned factor per channel
   kPool,         // global average
   kSigmoid,      // gates of squeeze-and-excitation
   kHardSigmoid,  // relu6(x + 3) / 6
   kMultiply,     // inputs features, gate
 };
 
-std::string_view to_string(OpKind kind);
+template <>
+inline constexpr auto kNames<OpKind> =
+    name_table<OpKind>("op", {{OpKind::kInput, "input"},
+                              {OpKind::kConv, "conv"},
+                              {OpKind::kDepthwise, "depthwise"},
+                              {OpKind::kLinear, "linear"},
+                              {OpKind::kAttentionScores, "attention_scores"},
+                              {OpKind::kAttentionMix, "attention_mix"},
+                              {OpKind::kNorm, "norm"},
+                              {OpKind::kActivation, "activation"},
+                              {OpKind::kSoftmax, "softmax"},
+                              {OpKind::kAdd, "add"},
+                              {OpKind::kMean, "mean"},
+                              {OpKind::kLayerScale, "layer_scale"},
+                              {OpKind::kPool, "pool"},
+                              {OpKind::kSigmoid, "sigmoid"},
+                              {OpKind::kHardSigmoid, "hard_sigmoid"},
+                              {OpKind::kMultiply, "multiply"}});
 
 struct Op {
   OpKind kind = OpKind::kInput;
@@ -50,12 +68,12 @@ struct Op {
   bool bias = false;
   Activation activation = Activation::kNone;
   double layer_scale = 0;  // initial value
-  // In training, the chance that an image loses an add's branch or a feature of a linear layer's
-  // input is zeroed; what is left is scaled to keep its mean.
+  // In training, the probability that the branch of an add is dropped for an image, or that a
+  // feature at the input of a linear layer is zeroed; what is left is scaled to keep the mean.
   double drop = 0;
 };
 
-// ops[0] is the input, the last op gives the logits; each op follows its inputs.
+// ops[0] is the input, the last op gives the logits, and each op comes after its inputs.
 struct Graph {
   std::string name;
   NormConstants norm = {};
@@ -72,7 +90,7 @@ enum class ParameterRole {
   kLayerScale
 };
 
-// Buffers (running statistics) are kept with the weights but not learned and not counted.
+// Buffers (running statistics) are stored with the weights, but are neither learned nor counted.
 constexpr bool is_learned(ParameterRole role) {
   return role != ParameterRole::kRunningMean && role != ParameterRole::kRunningVar;
 }
@@ -81,14 +99,14 @@ struct Parameter {
   std::string name;  // timm's state-dict name
   std::vector<int64_t> shape;
   ParameterRole role;
-  bool is_depthwise = false;  // a filter a channel: shape[1] is 1
+  bool is_depthwise = false;  // one filter per channel: shape[1] is 1
   int64_t elements() const;
 };
 
 // The parameters of ops[index], in timm's order; empty for most kinds.
 std::vector<Parameter> parameters(const Graph& graph, int index);
 
-// Learned parameters of the whole network, as timm counts them.
+// Learned parameters of the whole network, counted as timm does.
 int64_t parameter_count(const Graph& graph);
 
 }  // namespace ridgewalk

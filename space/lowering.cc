@@ -94,7 +94,7 @@ class Lowering {
     return options.size() == 1 ? options[0] : same_shape(OpKind::kMean, name, options);
   }
 
-  // One optional depthwise convolution and its norm; the average when several kernels are given.
+  // An optional depthwise convolution and its norm; their average when there are several kernels.
   int depthwise_options(const std::string& name, int x, const std::vector<int>& kernels, int stride,
                         Activation act) {
     std::vector<int> options;
@@ -164,8 +164,8 @@ class Lowering {
     g = conv(prefix + ".conv_reduce", g, squeezed(gate, channels), 1, 1, true);
     g = activation(prefix + ".act", g, gate.activation);
     g = conv(prefix + ".conv_expand", g, channels, 1, 1, true);
-    g = same_shape(gate.hard_sigmoid ? OpKind::kHardSigmoid : OpKind::kSigmoid, prefix + ".gate",
-                   {g});
+    const bool is_hard = gate.function == GateFunction::kHardSigmoid;
+    g = same_shape(is_hard ? OpKind::kHardSigmoid : OpKind::kSigmoid, prefix + ".gate", {g});
     return same_shape(OpKind::kMultiply, prefix + ".multiply", {x, g});
   }
 
@@ -235,7 +235,7 @@ class Lowering {
       } else if (const auto* mqa = std::get_if<MobileMqa>(&b)) {
         x = block(shared ? stage_prefix + std::to_string(uibs - 1) + ".mqa" : prefix, x, *mqa);
       } else if (const auto* fused = std::get_if<FusedIb>(&b)) {
-        // A name of its own: a conv pair may stand at the same place of a space.
+        // Named apart, since the stage may also be a conv pair.
         x = block(shared ? own + ".fused" : own, x, *fused);
       } else {
         std::visit([&](const auto& other) { x = block(own, x, other); }, b);
@@ -246,8 +246,8 @@ class Lowering {
     return outputs.empty() ? x : mean(stage_prefix + "mean", outputs);
   }
 
-  // In timm the convolution before the pool is a block after the last stage where another follows
-  // the pool (MobileNetV3 and V4), else conv_head (V2).
+  // In timm the convolution before the pool is a block after the last stage if another convolution
+  // follows the pool (MobileNetV3 and V4), otherwise conv_head (V2).
   Graph head(int x) {
     const Architecture& a = architecture_;
     if (a.head.width > 0 && a.head.features > 0) {

@@ -1,4 +1,4 @@
-// The only place where a block becomes operations.
+// The one place where blocks become operations.
 #pragma once
 
 #include <optional>
@@ -9,26 +9,27 @@
 
 namespace ridgewalk {
 
-// timm:   blocks.S.B.dw_mid.conv, B counting every block of the stage: a network of its own.
-// shared: blocks.S.U.dw_mid.k5.conv, U counting the UIBs of the stage, one tensor and one norm a
-//         depthwise kernel size, and attention after UIB U under blocks.S.U.mqa: the names under
-//         which all architectures of a space share their weights.
+// timm:   blocks.S.B.dw_mid.conv, where B counts all blocks of the stage: a stand-alone network.
+// shared: blocks.S.U.dw_mid.k5.conv, where U counts the UIBs of the stage. Each depthwise kernel
+// size
+//         has its own tensor and norm, and attention after UIB U is blocks.S.U.mqa: by these names
+//         all architectures of a space share their weights.
 enum class Naming { kTimm, kShared };
 
-// Options of a choice that run side by side and are averaged (TuNAS' op warm-up). An empty list
-// leaves the choice as the architecture has it.
+// Options of a choice that run side by side and are averaged (operation warm-up of TuNAS). An empty
+// list leaves the choice as it is in the architecture.
 struct BlockBlend {
   std::vector<int> kernel1;
   std::vector<int> kernel2;
   std::vector<std::optional<MobileMqa>> attention;  // after this UIB; nullopt is "none"
 };
 struct StageBlend {
-  std::vector<int> depths;         // outputs after so many UIBs are averaged
-  std::vector<BlockBlend> blocks;  // one a UIB
+  std::vector<int> depths;         // the outputs after this many UIBs are averaged
+  std::vector<BlockBlend> blocks;  // one per UIB
 };
 struct BlendedArchitecture {
   Architecture architecture;
-  std::vector<StageBlend> stages;  // empty, or one a stage
+  std::vector<StageBlend> stages;  // empty, or one per stage
 };
 
 // Throws Error when the architecture is not valid.

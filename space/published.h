@@ -1,4 +1,4 @@
-// Accuracies that others published for networks of the catalogue (space/published.yaml).
+// Published accuracies of networks of the catalogue (space/published.yaml).
 #pragma once
 
 #include <optional>
@@ -12,7 +12,7 @@ struct PublishedAccuracy {
   std::string source;
 };
 
-// Nothing where no figure was found for the catalogue name.
+// Nothing for a network without a published figure.
 std::optional<PublishedAccuracy> published_accuracy(const std::string& catalog_name);
 
 }  // namespace ridgewalk

@@ -15,7 +15,7 @@ uint64_t mix(uint64_t a, uint64_t b) {
   return z ^ (z >> 31);
 }
 
-// Fisher and Yates.
+// Fisher-Yates shuffle.
 std::vector<int64_t> permutation(int64_t size, uint64_t seed) {
   std::vector<int64_t> order(static_cast<size_t>(size));
   std::iota(order.begin(), order.end(), 0);
@@ -24,15 +24,15 @@ std::vector<int64_t> permutation(int64_t size, uint64_t seed) {
   return order;
 }
 
-// Box and Muller.
+// Box-Muller transform.
 double Random::normal() {
   const double radius = std::sqrt(-2 * std::log(1 - uniform()));
   return radius * std::cos(2 * std::numbers::pi * uniform());
 }
 
-// The logarithm of a gamma variate: one of a small shape is too small for a double. Marsaglia and
-// Tsang, "A simple method for generating gamma variables" (2000); below shape 1 by theirs of
-// shape + 1 times uniform^(1 / shape).
+// The logarithm of a gamma variate, since a variate of small shape underflows. Marsaglia and Tsang,
+// "A simple method for generating gamma variables" (2000); below shape 1, a variate of shape + 1
+// times uniform^(1 / shape), as they propose.
 double Random::log_gamma_variate(double shape) {
   if (shape < 1) return log_gamma_variate(shape + 1) + std::log(1 - uniform()) / shape;
   const double d = shape - 1.0 / 3;

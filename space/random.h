@@ -1,4 +1,4 @@
-// Random numbers that are the same on every platform, unlike the standard's distributions.
+// Random numbers that are the same on every platform, unlike the standard library's distributions.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace ridgewalk {
 
-// A well-mixed seed from two (splitmix64).
+// One well-mixed seed from two (splitmix64).
 uint64_t mix(uint64_t a, uint64_t b);
 
 // 0 to size - 1 in a random order.
@@ -16,7 +16,7 @@ std::vector<int64_t> permutation(int64_t size, uint64_t seed);
 // Uniform in [0, 1), from 53 bits.
 inline double uniform(std::mt19937_64& random) { return double(random() >> 11) * 0x1p-53; }
 
-// A sequence of random numbers from a seed.
+// The sequence of random numbers of a seed.
 class Random {
  public:
   explicit Random(uint64_t seed) : seed_(seed) {}

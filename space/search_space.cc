@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "space/block_yaml.h"
 #include "space/embedded.h"
-#include "space/yaml.h"
 
 namespace ridgewalk {
 namespace {
@@ -36,7 +36,7 @@ int largest(const std::vector<T>& options) {
 
 template <class T>
 void check_options(const std::string& name, const std::vector<T>& options, auto valid) {
-  if (options.empty()) throw Error(name + " is an empty choice; list at least one option");
+  if (options.empty()) throw Error(name + " is empty; list at least one option");
   for (size_t i = 0; i < options.size(); ++i) {
     if (!valid(options[i])) throw Error(name + " cannot be " + text_of(options[i]));
     if (std::find(options.begin(), options.begin() + i, options[i]) != options.begin() + i) {
@@ -74,14 +74,14 @@ void check_stage(const std::string& name, const StageSpace& stage) {
   }
 }
 
-// Two expansions that round to the same channels would make two decisions one architecture.
+// If two expansions rounded to the same channels, different decisions would give one architecture.
 void check_expansions(const std::string& name, const std::vector<double>& expansions,
                       const std::vector<int>& input_widths) {
   for (int width : input_widths) {
     for (size_t i = 0; i < expansions.size(); ++i) {
       if (make_divisible(width * expansions[i]) > kLargestWidth) {
         throw Error(name + ".expansion: " + text_of(expansions[i]) + " of " + text_of(width) +
-                    " channels is more than " + text_of(kLargestWidth) + "; choose less");
+                    " channels is above " + text_of(kLargestWidth) + "; choose a smaller one");
       }
       for (size_t j = 0; j < i; ++j) {
         if (make_divisible(width * expansions[i]) == make_divisible(width * expansions[j])) {
@@ -94,122 +94,160 @@ void check_expansions(const std::string& name, const std::vector<double>& expans
   }
 }
 
-Activation read_activation(const YamlSource& source, const std::string& name) {
-  if (const auto activation = activation_named(name)) return *activation;
-  source.fail("no activation is named '" + name +
-              "'; there are relu, relu6, hard_swish, silu, gelu");
-}
+// After each UIB: "none" or an attention block.
+using Attention = std::vector<std::optional<MobileMqa>>;
 
-std::vector<std::optional<MobileMqa>> read_attention(const YamlSource& source) {
+void attention_options(FieldReader& reader, const char* name, Attention& options) {
+  if (!reader.has(name)) return;
+  const YamlSource source = reader.child(name);
   const auto read_one = [&](const YAML::Node& node) -> std::optional<MobileMqa> {
+    const YamlSource option{node, source.file};
     if (node.IsScalar()) {
-      if (node.Scalar() != "none")
-        YamlSource{node, source.file}.fail("attention is 'none' or {heads: ...}");
+      if (node.Scalar() != "none") option.fail("attention must be 'none' or {heads: ...}");
       return std::nullopt;
     }
-    FieldReader reader({node, source.file});
+    FieldReader attention(option);
     MobileMqa mqa;
-    mqa.heads = reader.required<int>("heads");
-    mqa.key_dim = reader.required<int>("key_dim");
-    mqa.value_dim = reader.required<int>("value_dim");
-    mqa.kv_stride = reader.required<int>("kv_stride");
-    reader.finish();
+    fields(attention, mqa);
+    attention.finish();
     return mqa;
   };
-  if (!source.node.IsSequence()) return {read_one(source.node)};
+  options.clear();
+  if (!source.node.IsSequence()) {
+    options.push_back(read_one(source.node));
+    return;
+  }
   if (source.node.size() == 0) source.fail("'attention' is an empty choice");
-  std::vector<std::optional<MobileMqa>> options;
   for (const YAML::Node& node : source.node) options.push_back(read_one(node));
-  return options;
 }
 
-// Reads what is there over `block`'s values.
-void read_block_space(FieldReader& reader, BlockSpace& block) {
-  if (reader.has("expansion")) block.expansion = reader.list<double>("expansion");
-  if (reader.has("kernel1")) block.kernel1 = reader.list<int>("kernel1");
-  if (reader.has("kernel2")) block.kernel2 = reader.list<int>("kernel2");
-  if (reader.has("attention")) block.attention = read_attention(reader.child("attention"));
-}
-
-// A stage of one block description: the strided first block does without the option of no second
-// depthwise convolution, which is the one that takes the stride.
-std::vector<BlockSpace> repeated(const BlockSpace& block, int count, int stride) {
-  std::vector<BlockSpace> blocks(count, block);
-  if (stride == 2 && block.kernel2.size() > 1) std::erase(blocks[0].kernel2, 0);
-  return blocks;
-}
-
-StageSpace read_stage(const YamlSource& source) {
-  FieldReader reader(source);
-  StageSpace stage;
-  if (reader.has("block")) {
-    stage.kind.clear();
-    for (const auto& name : reader.list<std::string>("block")) {
-      if (name == "uib") {
-        stage.kind.push_back(StageKind::kUib);
-      } else if (name == "fused_ib") {
-        stage.kind.push_back(StageKind::kFusedIb);
-      } else if (name == "conv_pair") {
-        stage.kind.push_back(StageKind::kConvPair);
-      } else {
-        reader.child("block").fail("a stage has no block '" + name + "'; uib, fused_ib, conv_pair");
-      }
-    }
-  }
-  reader.optional("stride", stage.stride);
-  reader.optional("kernel", stage.kernel);
-  stage.width = reader.list<int>("width");
-  stage.depth = reader.has("depth") ? reader.list<int>("depth") : std::vector<int>{1};
-  const int deepest = *std::max_element(stage.depth.begin(), stage.depth.end());
-  if (deepest < 1 || deepest > kDeepestStage) source.fail("'depth' must be from 1 to 256");
-  BlockSpace block{.expansion = {4}, .kernel1 = {0}, .kernel2 = {3}, .attention = {std::nullopt}};
-  read_block_space(reader, block);
-  stage.blocks = repeated(block, deepest, stage.stride);
-  if (reader.has("blocks")) {
-    const YamlSource list = reader.child("blocks");
-    if (!list.node.IsSequence() || std::ssize(stage.blocks) != std::ssize(list.node)) {
-      list.fail("'blocks' must list as many blocks as the largest depth");
-    }
-    for (int b = 0; b < deepest; ++b) {
-      FieldReader own({list.node[b], source.file});
-      read_block_space(own, stage.blocks[b]);
-      own.finish();
-    }
-  }
-  reader.finish();
-  return stage;
-}
-
-template <class T>
-void write_list(YAML::Emitter& out, const char* name, const std::vector<T>& options) {
+void attention_options(FieldWriter& writer, const char* name, const Attention& options) {
+  YAML::Emitter& out = writer.out();
   out << YAML::Key << name << YAML::Value << YAML::Flow << YAML::BeginSeq;
-  for (const T& option : options) out << text_of(option);
-  out << YAML::EndSeq;
-}
-
-void write_block_space(YAML::Emitter& out, const BlockSpace& block) {
-  write_list(out, "expansion", block.expansion);
-  write_list(out, "kernel1", block.kernel1);
-  write_list(out, "kernel2", block.kernel2);
-  out << YAML::Key << "attention" << YAML::Value << YAML::Flow << YAML::BeginSeq;
-  for (const auto& mqa : block.attention) {
+  for (const auto& mqa : options) {
     if (!mqa) {
       out << "none";
       continue;
     }
-    out << YAML::Flow << YAML::BeginMap << YAML::Key << "heads" << YAML::Value << mqa->heads
-        << YAML::Key << "key_dim" << YAML::Value << mqa->key_dim << YAML::Key << "value_dim"
-        << YAML::Value << mqa->value_dim << YAML::Key << "kv_stride" << YAML::Value
-        << mqa->kv_stride << YAML::EndMap;
+    out << YAML::Flow << YAML::BeginMap;
+    fields(writer, *mqa);
+    out << YAML::EndMap;
   }
   out << YAML::EndSeq;
 }
 
 }  // namespace
 
-std::string_view to_string(StageKind kind) {
-  if (kind == StageKind::kUib) return "uib";
-  return kind == StageKind::kFusedIb ? "fused_ib" : "conv_pair";
+void fields(auto& v, Of<BlockSpace> auto& block) {
+  v.optional("expansion", block.expansion);
+  v.optional("kernel1", block.kernel1);
+  v.optional("kernel2", block.kernel2);
+  attention_options(v, "attention", block.attention);
+}
+
+namespace {
+
+// The blocks of a stage with one description for all. The first block of a strided stage loses the
+// option of having no second depthwise convolution, which is the one that takes the stride.
+std::vector<BlockSpace> repeated(const BlockSpace& block, int count, int stride) {
+  std::vector<BlockSpace> blocks(count, block);
+  if (stride == 2 && block.kernel2.size() > 1) std::erase(blocks[0].kernel2, 0);
+  return blocks;
+}
+
+// The blocks of a stage: one description for all, then a list of what is different in each.
+void stage_blocks(FieldReader& reader, const char* name, StageSpace& stage) {
+  const int deepest = *std::max_element(stage.depth.begin(), stage.depth.end());
+  if (deepest < 1 || deepest > kDeepestStage) {
+    reader.source().fail("'depth' must be from 1 to " + text_of(kDeepestStage));
+  }
+  BlockSpace block{.expansion = {4}, .kernel1 = {0}, .kernel2 = {3}, .attention = {std::nullopt}};
+  fields(reader, block);
+  stage.blocks = repeated(block, deepest, stage.stride);
+  if (!reader.has(name)) return;
+  const YamlSource list = reader.child(name);
+  if (!list.node.IsSequence() || std::ssize(stage.blocks) != std::ssize(list.node)) {
+    list.fail("'blocks' must list as many blocks as the largest depth");
+  }
+  for (int b = 0; b < deepest; ++b) {
+    FieldReader own({list.node[b], list.file});
+    fields(own, stage.blocks[b]);
+    own.finish();
+  }
+}
+
+void stage_blocks(FieldWriter& writer, const char* name, const StageSpace& stage) {
+  if (stage.blocks == repeated(stage.blocks.back(), int(stage.blocks.size()), stage.stride)) {
+    fields(writer, stage.blocks.back());
+    return;
+  }
+  YAML::Emitter& out = writer.out();
+  out << YAML::Key << name << YAML::Value << YAML::BeginSeq;
+  for (const BlockSpace& block : stage.blocks) {
+    out << YAML::BeginMap;
+    fields(writer, block);
+    out << YAML::EndMap;
+  }
+  out << YAML::EndSeq;
+}
+
+}  // namespace
+
+void fields(auto& v, Of<StageSpace> auto& stage) {
+  v.optional("block", stage.kind);
+  v.optional("stride", stage.stride);
+  v.optional("kernel", stage.kernel);
+  v.required("width", stage.width);
+  v.optional("depth", stage.depth);
+  stage_blocks(v, "blocks", stage);
+}
+
+namespace {
+
+void stages(FieldReader& reader, const char* name, std::vector<StageSpace>& stages) {
+  const YamlSource list = reader.child(name);
+  if (!list.node.IsSequence()) list.fail("'stages' must be a list");
+  for (const YAML::Node& node : list.node) {
+    const YamlSource source{node, list.file};
+    FieldReader fields_of_stage(source);
+    StageSpace stage{.width = {}, .depth = {1}, .blocks = {}};
+    fields(fields_of_stage, stage);
+    fields_of_stage.finish();
+    at_line(source, [&] { check_stage("stages." + std::to_string(stages.size()), stage); });
+    stages.push_back(std::move(stage));
+  }
+}
+
+void stages(FieldWriter& writer, const char* name, const std::vector<StageSpace>& stages) {
+  YAML::Emitter& out = writer.out();
+  out << YAML::Key << name << YAML::Value << YAML::BeginSeq;
+  for (const StageSpace& stage : stages) {
+    out << YAML::BeginMap;
+    fields(writer, stage);
+    out << YAML::EndMap;
+  }
+  out << YAML::EndSeq;
+}
+
+}  // namespace
+
+void fields(auto& v, Of<SearchSpace> auto& space) {
+  v.required("name", space.name);
+  v.required("resolution", space.resolution);
+  v.optional("channels", space.channels);
+  v.optional("classes", space.classes);
+  v.optional("activation", space.activation);
+  v.optional("layer_scale", space.layer_scale);
+  v.one_line_part("stem", [&](auto& stem) {
+    stem.optional("kernel", space.stem_kernel);
+    stem.optional("stride", space.stem_stride);
+    stem.required("width", space.stem_width);
+  });
+  stages(v, "stages", space.stages);
+  v.one_line_part("head", [&](auto& head) {
+    head.optional("width", space.head.width);
+    head.optional("features", space.head.features);
+  });
 }
 
 void validate(const SearchSpace& space) {
@@ -219,7 +257,7 @@ void validate(const SearchSpace& space) {
   check_options(name + "layer_scale", space.layer_scale, [](double v) { return v >= 0 && v <= 1; });
   check_options(name + "stem.width", space.stem_width,
                 [](int w) { return w >= 1 && w <= kLargestWidth; });
-  // What is no choice.
+  // What is not a choice.
   validate(Architecture{.name = space.name,
                         .resolution = space.resolution[0],
                         .channels = space.channels,
@@ -242,86 +280,14 @@ void validate(const SearchSpace& space) {
   }
 }
 
-std::string to_yaml(const SearchSpace& space) {
-  YAML::Emitter out;
-  out << YAML::BeginMap << YAML::Key << "name" << YAML::Value << space.name;
-  write_list(out, "resolution", space.resolution);
-  out << YAML::Key << "channels" << YAML::Value << space.channels;
-  out << YAML::Key << "classes" << YAML::Value << space.classes;
-  write_list(out, "activation", space.activation);
-  write_list(out, "layer_scale", space.layer_scale);
-  out << YAML::Key << "stem" << YAML::Value << YAML::Flow << YAML::BeginMap << YAML::Key << "kernel"
-      << YAML::Value << space.stem_kernel << YAML::Key << "stride" << YAML::Value
-      << space.stem_stride;
-  write_list(out, "width", space.stem_width);
-  out << YAML::EndMap << YAML::Key << "stages" << YAML::Value << YAML::BeginSeq;
-  for (const StageSpace& stage : space.stages) {
-    out << YAML::BeginMap;
-    write_list(out, "block", stage.kind);
-    out << YAML::Key << "stride" << YAML::Value << stage.stride;
-    out << YAML::Key << "kernel" << YAML::Value << stage.kernel;
-    write_list(out, "width", stage.width);
-    write_list(out, "depth", stage.depth);
-    if (stage.blocks == repeated(stage.blocks.back(), int(stage.blocks.size()), stage.stride)) {
-      write_block_space(out, stage.blocks.back());
-    } else {
-      out << YAML::Key << "blocks" << YAML::Value << YAML::BeginSeq;
-      for (const BlockSpace& block : stage.blocks) {
-        out << YAML::BeginMap;
-        write_block_space(out, block);
-        out << YAML::EndMap;
-      }
-      out << YAML::EndSeq;
-    }
-    out << YAML::EndMap;
-  }
-  out << YAML::EndSeq << YAML::Key << "head" << YAML::Value << YAML::Flow << YAML::BeginMap
-      << YAML::Key << "width" << YAML::Value << space.head.width << YAML::Key << "features"
-      << YAML::Value << space.head.features << YAML::EndMap << YAML::EndMap;
-  return std::string(out.c_str()) + "\n";
-}
+std::string to_yaml(const SearchSpace& space) { return yaml_document(space); }
 
 SearchSpace search_space_from_yaml(const std::string& text, const std::string& file) {
   FieldReader reader(parse_yaml(text, file));
   SearchSpace space;
-  space.name = reader.required<std::string>("name");
-  space.resolution = reader.list<int>("resolution");
-  reader.optional("channels", space.channels);
-  reader.optional("classes", space.classes);
-  if (reader.has("activation")) {
-    space.activation.clear();
-    for (const auto& name : reader.list<std::string>("activation")) {
-      space.activation.push_back(read_activation(reader.child("activation"), name));
-    }
-  }
-  if (reader.has("layer_scale")) space.layer_scale = reader.list<double>("layer_scale");
-  FieldReader stem(reader.child("stem"));
-  stem.optional("kernel", space.stem_kernel);
-  stem.optional("stride", space.stem_stride);
-  space.stem_width = stem.list<int>("width");
-  stem.finish();
-  const YamlSource stages = reader.child("stages");
-  if (!stages.node.IsSequence()) stages.fail("'stages' must be a list");
-  for (const YAML::Node& node : stages.node) {
-    const YamlSource source{node, file};
-    const StageSpace stage = read_stage(source);
-    try {
-      check_stage("stages." + std::to_string(space.stages.size()), stage);
-    } catch (const Error& error) {
-      source.fail(error.what());
-    }
-    space.stages.push_back(stage);
-  }
-  FieldReader head(reader.child("head"));
-  head.optional("width", space.head.width);
-  head.optional("features", space.head.features);
-  head.finish();
+  fields(reader, space);
   reader.finish();
-  try {
-    validate(space);
-  } catch (const Error& error) {
-    reader.source().fail(error.what());
-  }
+  at_line(reader.source(), [&] { validate(space); });
   return space;
 }
 

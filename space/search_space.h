@@ -1,4 +1,4 @@
-// A family of architectures: stages with lists of what each part may be.
+// A family of architectures: stages, and the options of every part.
 #pragma once
 
 #include <optional>
@@ -9,12 +9,16 @@
 
 namespace ridgewalk {
 
-// What fills a stage: a chain of UIBs; one fused inverted bottleneck; or a k x k and a 1x1
-// convolution, both activated (the stem pairs of MNv4-Conv-S).
+// What a stage consists of: a chain of UIBs; one fused inverted bottleneck; or a k x k and a 1x1
+// convolution, each with an activation (the first stages of MNv4-Conv-S).
 enum class StageKind { kUib, kFusedIb, kConvPair };
-std::string_view to_string(StageKind kind);
+template <>
+inline constexpr auto kNames<StageKind> =
+    name_table<StageKind>("block of a stage", {{StageKind::kUib, "uib"},
+                                               {StageKind::kFusedIb, "fused_ib"},
+                                               {StageKind::kConvPair, "conv_pair"}});
 
-// The choices of one UIB. The first block's expansion also serves the other kinds of stage.
+// The choices of one UIB. The other kinds of stage use the expansion of the first block.
 struct BlockSpace {
   std::vector<double> expansion;  // expanded channels over input channels
   std::vector<int> kernel1;       // 0 for none
@@ -28,8 +32,8 @@ struct StageSpace {
   int stride = 2;                  // of the stage's first block
   std::vector<int> width;          // of all blocks of the stage
   std::vector<int> depth;          // UIBs
-  int kernel = 3;                  // of the dense convolution of the other kinds
-  std::vector<BlockSpace> blocks;  // as many as the largest depth; a stride of 2 needs kernel2 > 0
+  int kernel = 3;                  // of the dense convolution in the other kinds of stage
+  std::vector<BlockSpace> blocks;  // as many as the largest depth; with stride 2, kernel2 > 0
   bool operator==(const StageSpace&) const = default;
 };
 
@@ -48,20 +52,20 @@ struct SearchSpace {
   bool operator==(const SearchSpace&) const = default;
 };
 
-// Throws Error naming the choice that is empty, repeats an option or cannot be built.
+// Throws Error with the choice that is empty, repeats an option or cannot be built.
 void validate(const SearchSpace& space);
 
 std::string to_yaml(const SearchSpace& space);
 SearchSpace search_space_from_yaml(const std::string& text, const std::string& file);
-// A name of a built-in space (built_in_spaces()) or a file.
+// The name of a built-in space (built_in_spaces()) or of a file.
 SearchSpace load_search_space(const std::string& name_or_path);
 std::vector<std::string> built_in_spaces();
 
-// How the warm-ups of a search treat a choice: all options of an operation may run side by side,
-// filters may be set to the widest; the rest is only ever sampled.
+// How the warm-ups of a search treat a choice: all options of an operation may run side by side;
+// filters may be set to the widest option; other choices are only ever sampled.
 enum class ChoiceKind { kOperation, kFilters, kOther };
 
-// One decision to be taken. Its name says what it decides: "stages.2.width", "stages.2.1.kernel2".
+// One decision to make. Its name says what it decides: "stages.2.width", "stages.2.1.kernel2".
 struct Choice {
   std::string name;
   ChoiceKind kind;
@@ -72,7 +76,7 @@ struct Choice {
 // All choices in the order of Decisions.
 std::vector<Choice> choices(const SearchSpace& space);
 
-// Where each choice stands in the list of choices.
+// The index of each choice in the list of choices.
 struct BlockChoices {
   int expansion, kernel1, kernel2, attention;
 };
@@ -87,8 +91,8 @@ struct ChoiceLayout {
 };
 ChoiceLayout choice_layout(const SearchSpace& space);
 
-// Number of different architectures: what a shallower stage or another kind of stage leaves
-// undecided is not counted.
+// Number of different architectures. Choices that a shallower stage or another kind of stage has no
+// use for do not count.
 double size(const SearchSpace& space);
 
 }  // namespace ridgewalk

@@ -1,10 +1,13 @@
 // Reading YAML strictly: a wrong type, a missing key and an unknown key are errors with file and
-// line. Not installed: public headers speak of files and text, not of nodes.
+// line. Not installed: public headers know files and text, not nodes.
 #pragma once
 
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <limits>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -15,6 +18,7 @@
 
 #include "space/error.h"
 #include "space/file.h"
+#include "space/names.h"
 #include "space/number.h"
 #include "space/suggestion.h"
 
@@ -67,11 +71,96 @@ T yaml_value(const YamlSource& source, std::string_view name) {
   }
 }
 
+// Runs `make`, giving what it throws the place of `source`.
+template <class Make>
+auto at_line(const YamlSource& source, Make make) {
+  try {
+    return make();
+  } catch (const Error& error) {
+    source.fail(error.what());
+  }
+}
+
+// What a number may be, both ends included.
+struct Range {
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+};
+
+template <class T>
+constexpr bool kIsVector = false;
+template <class T>
+constexpr bool kIsVector<std::vector<T>> = true;
+template <class T>
+constexpr bool kIsOptional = false;
+template <class T>
+constexpr bool kIsOptional<std::optional<T>> = true;
+// What has fields of its own.
+template <class T>
+constexpr bool kIsStruct =
+    std::is_class_v<T> && !std::is_same_v<T, std::string> && !kIsVector<T> && !kIsOptional<T>;
+
+// A struct that is read (not const) or written (const). Its fields are listed once, for the
+// FieldReader below and for the FieldWriter in space/yaml_writer.h:
+//
+//   void fields(auto& v, Of<NormConstants> auto& norm) {
+//     v.optional("epsilon", norm.epsilon);
+//     v.optional("momentum", norm.momentum);
+//   }
+template <class T, class Struct>
+concept Of = std::same_as<std::remove_const_t<T>, Struct>;
+
 // Reads the keys of one mapping. finish() refuses every key that nobody asked for.
 class FieldReader {
  public:
   explicit FieldReader(YamlSource source) : source_(std::move(source)) {
     if (!source_.node.IsMap()) source_.fail("expected a mapping 'key: value'");
+  }
+
+  // Throws Error when the key is absent or its value is not of the type or out of range. A vector
+  // takes one value for a list of one; a struct is read by its fields().
+  template <class T>
+  void required(std::string_view name, T& value, Range range = {}) {
+    read(child(name), name, value, range);
+  }
+  template <class T>
+  T required(std::string_view name) {
+    T value{};
+    required(name, value);
+    return value;
+  }
+
+  // Leaves `value` as it is when the key is absent.
+  template <class T>
+  void optional(std::string_view name, T& value, Range range = {}) {
+    if (has(name)) required(name, value, range);
+  }
+
+  // The same; a FieldWriter leaves out what equals `default_value`.
+  template <class T>
+  void omittable(std::string_view name, T& value, const std::type_identity_t<T>& = {},
+                 Range range = {}) {
+    optional(name, value, range);
+  }
+
+  // Whether a part is there; a FieldWriter is told by `is_written`.
+  bool has_part(std::string_view name, [[maybe_unused]] bool is_written) { return has(name); }
+
+  // A mapping within this one, whose fields are those that `list` names to the reader it is given.
+  template <class List>
+  void part(std::string_view name, List list) {
+    FieldReader reader(child(name));
+    list(reader);
+    reader.finish();
+  }
+  template <class List>
+  void one_line_part(std::string_view name, List list) {
+    part(name, list);
+  }
+
+  template <class T>
+  std::vector<T> list(std::string_view name) {
+    return required<std::vector<T>>(name);
   }
 
   bool has(std::string_view name) {
@@ -85,30 +174,6 @@ class FieldReader {
     YAML::Node node = find(name);
     if (!node) fail_missing(name);
     return {node, source_.file};
-  }
-
-  template <class T>
-  T required(std::string_view name) {
-    return yaml_value<T>(child(name), name);
-  }
-
-  // Leaves `value` as it is when the key is absent.
-  template <class T>
-  void optional(std::string_view name, T& value) {
-    if (has(name)) value = required<T>(name);
-  }
-
-  // A list, or one value standing for a list of one.
-  template <class T>
-  std::vector<T> list(std::string_view name) {
-    const YamlSource source = child(name);
-    if (!source.node.IsSequence()) return {yaml_value<T>(source, name)};
-    if (source.node.size() == 0) source.fail("'" + std::string(name) + "' is an empty choice");
-    std::vector<T> values;
-    for (const YAML::Node& item : source.node) {
-      values.push_back(yaml_value<T>({item, source_.file}, name));
-    }
-    return values;
   }
 
   // Throws Error naming the first key that was never asked for, and the known keys nearest to it,
@@ -128,6 +193,52 @@ class FieldReader {
   const YamlSource& source() const { return source_; }
 
  private:
+  template <class T>
+  static void read(const YamlSource& source, std::string_view name, T& value, Range range) {
+    if constexpr (kIsOptional<T>) {
+      read(source, name, value.emplace(), range);
+    } else if constexpr (kIsVector<T>) {
+      read_list(source, name, value, range);
+    } else if constexpr (Named<T>) {
+      const auto text = yaml_value<std::string>(source, name);
+      value = at_line(source, [&] { return value_named<T>(text); });
+    } else if constexpr (kIsStruct<T>) {
+      FieldReader reader(source);
+      fields(reader, value);
+      reader.finish();
+    } else {
+      if constexpr (std::is_arithmetic_v<T>) check_range(source, name, range);
+      value = yaml_value<T>(source, name);
+    }
+  }
+
+  template <class T>
+  static void read_list(const YamlSource& source, std::string_view name, std::vector<T>& values,
+                        Range range) {
+    values.clear();
+    if (!source.node.IsSequence()) {
+      if constexpr (kIsStruct<T>) source.fail("'" + std::string(name) + "' must be a list");
+      return read(source, name, values.emplace_back(), range);
+    }
+    if (!kIsStruct<T> && source.node.size() == 0) {
+      source.fail("'" + std::string(name) + "' is empty; list at least one option");
+    }
+    for (const YAML::Node& item : source.node) {
+      read({item, source.file}, name, values.emplace_back(), range);
+    }
+  }
+
+  static void check_range(const YamlSource& source, std::string_view name, Range range) {
+    if (std::isinf(range.low) && std::isinf(range.high)) return;
+    // A negative text would wrap around in an unsigned type.
+    const auto number = yaml_value<double>(source, name);
+    if (number >= range.low && number <= range.high) return;
+    std::ostringstream message;
+    message << "'" << name << "' is " << number << "; it must be from " << range.low << " to "
+            << range.high;
+    source.fail(message.str());
+  }
+
   // operator[] of a const Node does not insert.
   YAML::Node find(std::string_view name) const {
     const YAML::Node& node = source_.node;
@@ -160,16 +271,7 @@ class FieldReader {
 // Reads a number, if the key is there, and checks its range.
 template <class T>
 void bounded(FieldReader& reader, const char* name, T& value, double low, double high) {
-  if (!reader.has(name)) return;
-  const YamlSource source = reader.child(name);
-  // A negative text would wrap around in an unsigned type.
-  const auto number = yaml_value<double>(source, name);
-  if (!(number >= low && number <= high)) {
-    std::ostringstream message;
-    message << "'" << name << "' is " << number << "; it must be from " << low << " to " << high;
-    source.fail(message.str());
-  }
-  value = yaml_value<T>(source, name);
+  reader.optional(name, value, {low, high});
 }
 
 }  // namespace ridgewalk

@@ -49,7 +49,7 @@ std::string predicted_text(const OpLatency& latency) {
                                             1e6 * latency.seconds.value));
 }
 
-Json record(const Measured& measured, int batch, Precision precision) {
+Json record(const Measured& measured, int batch, DataType precision) {
   const Timing& timing = measured.timing;
   Json result = {{"name", measured.architecture.name},
                  {"resolution", measured.architecture.resolution},
@@ -135,7 +135,7 @@ struct BenchOptions {
   std::vector<std::string> names;
   std::optional<std::string> weights;
   int batch = 1;
-  Precision precision = Precision::kFp32;
+  DataType precision = DataType::kFp32;
   TimingOptions timing;
   std::optional<Profile> profile;  // with laws of ops
   bool json = false;
@@ -184,7 +184,7 @@ BenchOptions options_of(const CommandLine& line) {
 
 Measured measured(const Architecture& architecture, const BenchOptions& options) {
   const Graph graph = lower(architecture);
-  const int bytes = options.precision == Precision::kBf16 ? 2 : 4;
+  const int bytes = bytes_per_element(options.precision);
   require_memory(fmt::format("'{}' on {} image{}", architecture.name, options.batch,
                              options.batch == 1 ? "" : "s"),
                  compiled_memory(graph, options.batch, bytes),

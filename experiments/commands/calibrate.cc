@@ -33,7 +33,7 @@ double largest_set_kib() {
 void measure_bare_machine(int threads, const std::string& source, Progress& progress,
                           Profile& profile) {
   int done = 0;
-  for (DataType type : kDataTypes) {
+  for (DataType type : kValues<DataType>) {
     progress.update(done++, "peak " + std::string(to_string(type)));
     if (const auto rate = measure_peak_gmacs(type, threads)) {
       profile.peak_gmacs[type] = sourced(*rate, source);
@@ -127,7 +127,7 @@ struct CalibrateOptions {
   std::string out;
   int networks = 0;
   uint64_t seed = 0;
-  Precision precision = Precision::kFp32;
+  DataType precision = DataType::kFp32;
   TimingOptions timing;
   bool quiet = false;
 };
@@ -153,7 +153,7 @@ Profile empty_profile(const CalibrateOptions& options) {
   return {.name = std::filesystem::path(options.out).stem().string(),
           .description = fmt::format("{}, {} thread{}, {}", cpu_name(), threads,
                                      threads == 1 ? "" : "s", to_string(options.precision)),
-          .data_type = options.precision == Precision::kBf16 ? DataType::kBf16 : DataType::kFp32,
+          .data_type = options.precision,
           .machine = cpu_name(),
           .threads = threads};
 }
@@ -183,7 +183,7 @@ int calibrate_command(const Arguments& arguments) {
   const std::string source = "measured by ridgewalk calibrate, " + now_text();
   Profile profile = empty_profile(options);
   {
-    constexpr int kAbout = std::size(kDataTypes) + 9;  // types, and sets up to 1 GiB
+    constexpr int kAbout = std::size(kValues<DataType>) + 9;  // types, and sets up to 1 GiB
     Progress progress("bare machine", 0, kAbout, 0, options.quiet);
     measure_bare_machine(options.timing.threads, source, progress, profile);
   }

@@ -222,8 +222,10 @@ Session CommandLine::session(int threads, const std::string& precision) const {
     throw Error("--device: no device is named '" + device + "'; " +
                 suggestion(device, {"cpu", "cuda"}));
   }
-  session.compute.precision = precision_named(
-      has("precision") ? get<std::string>("precision") : precision, session.compute.device);
+  session.compute.precision = at_option("--precision", [&] {
+    return precision_named(has("precision") ? get<std::string>("precision") : precision,
+                           session.compute.device);
+  });
   session.compute.loader_threads = find<int>("loader-threads");
   return session;
 }
@@ -246,7 +248,7 @@ int checked_threads(int threads, bool quiet) {
 namespace {
 
 int activation_bytes(const Session& session) {
-  return session.compute.precision == Precision::kBf16 ? 2 : 4;
+  return bytes_per_element(session.compute.precision);
 }
 
 std::string on_images(const Graph& graph, int64_t batch) {
@@ -266,12 +268,6 @@ void require_training_memory(const Graph& graph, int64_t batch, const Session& s
   require_memory("training " + on_images(graph, batch),
                  training_memory(graph, batch, activation_bytes(session)),
                  "take a smaller batch_size or --resolution");
-}
-
-DataType parse_data_type(const std::string& name) {
-  if (const auto type = data_type_named(name)) return *type;
-  throw Error("--dtype: no data type is named '" + name + "'; " +
-              suggestion(name, {"int8", "bf16", "fp16", "fp32"}));
 }
 
 Dataset dataset_of(const SearchConfig& config, const CommandLine& line) {
@@ -300,13 +296,6 @@ std::string command_text(const std::string& command, const Arguments& arguments)
     text += '\'';
   }
   return text;
-}
-
-ByteConvention parse_byte_convention(const std::string& name) {
-  if (const auto convention = byte_convention_named(name)) return *convention;
-  std::vector<std::string> known;
-  for (ByteConvention convention : kByteConventions) known.emplace_back(to_string(convention));
-  throw Error("--bytes: no convention is named '" + name + "'; " + suggestion(name, known));
 }
 
 std::vector<MacsPerByte> parse_ridge_points(const std::string& text, int count,

@@ -12,6 +12,7 @@
 #include "experiments/run/context.h"
 #include "roofline/cost.h"
 #include "space/architecture.h"
+#include "space/error.h"
 #include "space/number.h"
 
 namespace ridgewalk {
@@ -99,6 +100,21 @@ int checked_threads(int threads, bool quiet);
 // Throw Error when a batch takes more memory than is available. A GPU's memory is not checked.
 void require_inference_memory(const Graph& graph, int64_t batch, const Session& session);
 void require_training_memory(const Graph& graph, int64_t batch, const Session& session);
+// Runs `make`, naming the option in what it throws.
+template <class Make>
+auto at_option(const std::string& option, Make make) {
+  try {
+    return make();
+  } catch (const Error& error) {
+    throw Error(option + ": " + error.what());
+  }
+}
+
+// The value of an option that names one of an enum's. Throws Error.
+template <Named Enum>
+Enum option_named(const std::string& option, const std::string& name) {
+  return at_option(option, [&] { return value_named<Enum>(name); });
+}
 
 // The data of a search, split as it says. Throws Error.
 Dataset dataset_of(const SearchConfig& config, const CommandLine& line);
@@ -110,9 +126,5 @@ std::string command_text(const std::string& command, const Arguments& arguments)
 // Error.
 std::vector<MacsPerByte> parse_ridge_points(const std::string& text, int count,
                                             const std::string& option = "--ridge");
-// The value of --dtype. Throws Error.
-DataType parse_data_type(const std::string& name);
-// The value of --bytes. Throws Error.
-ByteConvention parse_byte_convention(const std::string& name);
 
 }  // namespace ridgewalk

@@ -75,7 +75,7 @@ std::vector<uint64_t> seeds_of(const std::string& text) {
 std::vector<Way> ways_of(const std::string& text) {
   std::vector<Way> ways;
   for (const std::string& word : words_of(text)) {
-    const Way way = way_named(word);
+    const Way way = option_named<Way>("--ways", word);
     if (std::find(ways.begin(), ways.end(), way) != ways.end()) {
       throw Error("--ways names '" + word + "' twice; give each once");
     }

@@ -176,15 +176,17 @@ void print_totals(const Json& networks, const Counting& counting) {
 }
 
 Counting counting_of(const CommandLine& line) {
-  Counting counting{.type = DataType::kInt8,
-                    .convention = parse_byte_convention(line.get<std::string>("bytes")),
-                    .profile = {},
-                    .model = {}};
+  Counting counting{
+      .type = DataType::kInt8,
+      .convention = option_named<ByteConvention>("--bytes", line.get<std::string>("bytes")),
+      .profile = {},
+      .model = {}};
   if (line.has("profile")) {
     counting.profile = load_profile(line.get<std::string>("profile"));
     counting.type = counting.profile->data_type;
   }
-  if (line.has("dtype")) counting.type = parse_data_type(line.get<std::string>("dtype"));
+  if (line.has("dtype"))
+    counting.type = option_named<DataType>("--dtype", line.get<std::string>("dtype"));
   if (counting.profile) {
     counting.model = latency_model(*counting.profile, counting.type);
     counting.model->convention = counting.convention;

@@ -10,6 +10,14 @@
 
 namespace ridgewalk {
 namespace {
+enum class Format { kOnnx, kSafetensors };
+}  // namespace
+
+template <>
+inline constexpr auto kNames<Format> =
+    name_table<Format>("format", {{Format::kOnnx, "onnx"}, {Format::kSafetensors, "safetensors"}});
+
+namespace {
 
 CommandLine export_line() {
   namespace po = boost::program_options;
@@ -33,8 +41,6 @@ CommandLine export_line() {
   return line;
 }
 
-enum class Format { kOnnx, kSafetensors };
-
 struct ExportOptions {
   Format format = Format::kOnnx;
   std::string out;
@@ -45,30 +51,29 @@ struct ExportOptions {
   bool folds = true;
 };
 
-Format format_named(const std::string& name) {
-  if (name == "onnx") return Format::kOnnx;
-  if (name == "safetensors") return Format::kSafetensors;
-  throw Error("--format: no format is named '" + name + "'; " +
-              suggestion(name, {"onnx", "safetensors"}));
-}
-
 torch::ScalarType weight_type(const std::string& name) {
-  if (name == "fp32") return torch::kFloat;
-  if (name == "fp16") return torch::kHalf;
-  if (name == "bf16") return torch::kBFloat16;
-  throw Error("--dtype: weights are not written as '" + name + "'; " +
-              suggestion(name, {"fp32", "fp16", "bf16"}));
+  switch (option_named<DataType>("--dtype", name)) {
+    case DataType::kFp32:
+      return torch::kFloat;
+    case DataType::kFp16:
+      return torch::kHalf;
+    case DataType::kBf16:
+      return torch::kBFloat16;
+    case DataType::kInt8:
+      break;
+  }
+  throw Error("--dtype: weights are not written in int8; give fp32, fp16 or bf16");
 }
 
 ExportOptions options_of(const CommandLine& line) {
-  const ExportOptions options{
-      .format = format_named(line.required("format")),
-      .out = line.required("out"),
-      .weights = line.find<std::string>("weights"),
-      .seed = line.seed(),
-      .initialization = parse_initialization(line.get<std::string>("initialization")),
-      .type = weight_type(line.get<std::string>("dtype")),
-      .folds = !line.has("no-fold")};
+  const ExportOptions options{.format = option_named<Format>("--format", line.required("format")),
+                              .out = line.required("out"),
+                              .weights = line.find<std::string>("weights"),
+                              .seed = line.seed(),
+                              .initialization = option_named<Initialization>(
+                                  "--initialization", line.get<std::string>("initialization")),
+                              .type = weight_type(line.get<std::string>("dtype")),
+                              .folds = !line.has("no-fold")};
   if (options.format == Format::kSafetensors && !options.folds) {
     throw Error("--no-fold is for ONNX; safetensors keep every norm");
   }

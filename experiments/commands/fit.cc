@@ -78,15 +78,16 @@ FitTerms parse_terms(const std::string& list) {
 }
 
 Question question_of(const CommandLine& line) {
-  Question question{.table = line.words()[0],
-                    .column = line.get<std::string>("latency"),
-                    .test = line.find<std::string>("test"),
-                    .type = parse_data_type(line.get<std::string>("dtype")),
-                    .convention = parse_byte_convention(line.get<std::string>("bytes")),
-                    .terms = parse_terms(line.get<std::string>("terms")),
-                    .ridge_point = {},
-                    .space = {},
-                    .seed = line.seed()};
+  Question question{
+      .table = line.words()[0],
+      .column = line.get<std::string>("latency"),
+      .test = line.find<std::string>("test"),
+      .type = option_named<DataType>("--dtype", line.get<std::string>("dtype")),
+      .convention = option_named<ByteConvention>("--bytes", line.get<std::string>("bytes")),
+      .terms = parse_terms(line.get<std::string>("terms")),
+      .ridge_point = {},
+      .space = {},
+      .seed = line.seed()};
   if (const auto point = line.find<double>("ridge-point")) question.ridge_point = {*point};
   if (line.has("space")) question.space = load_search_space(line.get<std::string>("space"));
   return question;

@@ -67,9 +67,7 @@ Reward targets_of(const Graph& reference, const std::vector<MacsPerByte>& points
   reward.targets.push_back(
       target_of(fmt::format("{} of ridge points {:g} to {:g}", reduce, first, last), reference,
                 spread_ridge_points(first, last, 32)));
-  const auto known = reduce_named(reduce);
-  if (!known) throw Error("--reduce must be worst or mean");
-  reward.targets.back().reduce = *known;
+  reward.targets.back().reduce = option_named<Reduce>("--reduce", reduce);
   return reward;
 }
 

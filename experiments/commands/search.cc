@@ -14,7 +14,7 @@ namespace ridgewalk {
 namespace {
 
 SearchPlan plan_named(const std::string& word) {
-  if (word != "all") return {.stages = {stage_named(word)}};
+  if (word != "all") return {.stages = {value_named<SearchStage>(word)}};
   return {.stages = {SearchStage::kCoarse, SearchStage::kFine, SearchStage::kHybrid},
           .trains_networks = true};
 }

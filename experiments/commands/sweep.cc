@@ -160,7 +160,7 @@ Question question_of(const CommandLine& line) {
       .points = parse_ridge_points(line.get<std::string>("ridge"), line.get<int>("points")),
       .profiles =
           line.find<std::vector<std::string>>("profile").value_or(std::vector<std::string>()),
-      .type = parse_data_type(line.get<std::string>("dtype")),
+      .type = option_named<DataType>("--dtype", line.get<std::string>("dtype")),
       .calibrated = {},
       .quiet = line.has("quiet")};
   std::vector<MacsPerByte>& points = question.points;

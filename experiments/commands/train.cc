@@ -49,7 +49,8 @@ TrainOptions options_of(const CommandLine& line, const std::string& config) {
     options = read_train(parse_yaml(config, line.get<std::string>("config")));
   }
   if (line.has("initialization")) {
-    options.initialization = parse_initialization(line.get<std::string>("initialization"));
+    options.initialization =
+        option_named<Initialization>("--initialization", line.get<std::string>("initialization"));
   }
   if (line.has("weights")) options.initial_weights = line.get<std::string>("weights");
   options.reset_head = line.has("reset-head");

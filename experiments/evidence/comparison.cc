@@ -12,19 +12,6 @@
 namespace ridgewalk {
 namespace {
 
-constexpr std::pair<ComparedFigure, std::string_view> kFigures[] = {
-    {ComparedFigure::kOfTarget, "of_target"},
-    {ComparedFigure::kParameters, "parameters"},
-    {ComparedFigure::kMacs, "macs"},
-    {ComparedFigure::kUibs, "uibs"},
-    {ComparedFigure::kMeanWidth, "mean_width"},
-    {ComparedFigure::kMeanExpansion, "mean_expansion"},
-    {ComparedFigure::kSharedTop1, "shared_search_validation_top1"},
-    {ComparedFigure::kHeldOutTop1, "scratch_search_validation_top1"},
-    {ComparedFigure::kTestTop1, "scratch_test_top1"},
-    {ComparedFigure::kSearchSeconds, "search_seconds"},
-};
-
 // Of several targets, the one that is missed by most.
 std::optional<double> worst_of_target(const NetworkRecord& network) {
   if (network.of_target.empty()) return std::nullopt;
@@ -168,13 +155,6 @@ std::string summary_text(const std::vector<WaySummary>& summary) {
 
 }  // namespace
 
-std::string_view to_string(ComparedFigure figure) {
-  for (const auto& [known, name] : kFigures) {
-    if (known == figure) return name;
-  }
-  return "";
-}
-
 Build build_of(const Architecture& architecture) {
   Build build;
   int width = architecture.stem.width;
@@ -195,10 +175,10 @@ Build build_of(const Architecture& architecture) {
 std::vector<WaySummary> summarize(const std::vector<NetworkRecord>& networks) {
   const Table table(networks);
   std::vector<WaySummary> summary;
-  for (Way way : kWays) {
+  for (Way way : kValues<Way>) {
     WaySummary row{.way = way, .networks = table.values(way, ComparedFigure::kTestTop1).size()};
     if (row.networks == 0) continue;
-    for (const auto& [figure, name] : kFigures) {
+    for (ComparedFigure figure : kValues<ComparedFigure>) {
       const std::vector<double> values = table.draws(way, figure);
       if (!values.empty()) row.figures[figure] = estimate(values);
     }
@@ -219,9 +199,10 @@ Json summary_json(const std::vector<WaySummary>& summary) {
   Json list = Json::array();
   for (const WaySummary& row : summary) {
     Json json = {{"way", to_string(row.way)}, {"networks", row.networks}};
-    for (const auto& [figure, name] : kFigures) {
+    for (ComparedFigure figure : kValues<ComparedFigure>) {
       const auto found = row.figures.find(figure);
-      json[std::string(name)] = found == row.figures.end() ? Json() : estimate_json(found->second);
+      json[std::string(to_string(figure))] =
+          found == row.figures.end() ? Json() : estimate_json(found->second);
     }
     if (row.over_random) json["over_random"] = paired_json(*row.over_random);
     if (row.over_one_stage) {

@@ -32,7 +32,18 @@ enum class ComparedFigure {
   kTestTop1,
   kSearchSeconds,
 };
-std::string_view to_string(ComparedFigure figure);
+template <>
+inline constexpr auto kNames<ComparedFigure> = name_table<ComparedFigure>(
+    "figure", {{ComparedFigure::kOfTarget, "of_target"},
+               {ComparedFigure::kParameters, "parameters"},
+               {ComparedFigure::kMacs, "macs"},
+               {ComparedFigure::kUibs, "uibs"},
+               {ComparedFigure::kMeanWidth, "mean_width"},
+               {ComparedFigure::kMeanExpansion, "mean_expansion"},
+               {ComparedFigure::kSharedTop1, "shared_search_validation_top1"},
+               {ComparedFigure::kHeldOutTop1, "scratch_search_validation_top1"},
+               {ComparedFigure::kTestTop1, "scratch_test_top1"},
+               {ComparedFigure::kSearchSeconds, "search_seconds"}});
 
 // The networks of one way: means over the seeds with 95 % intervals. The random networks of one
 // seed count as one: they share its data split and training seed.

@@ -53,10 +53,10 @@ Judgement judge(const std::string& predictor, const std::vector<double>& predict
 std::vector<Judgement> judge_all(const HeldOut& held_out, const std::vector<Measured>& networks,
                                  uint64_t seed) {
   std::vector<Judgement> judgements{judge("roofline", held_out.roofline, networks, seed)};
-  for (size_t b = 0; b < std::size(kBaselines); ++b) {
+  for (size_t b = 0; b < std::size(kValues<Baseline>); ++b) {
     Judgement& judgement = judgements.emplace_back(
-        judge(std::string(to_string(kBaselines[b])), held_out.baselines[b], networks, seed));
-    if (kBaselines[b] != Baseline::kConstant) continue;
+        judge(std::string(to_string(kValues<Baseline>[b])), held_out.baselines[b], networks, seed));
+    if (kValues<Baseline>[b] != Baseline::kConstant) continue;
     judgement.spearman = judgement.kendall_tau_b = {NAN, {}};
   }
   return judgements;

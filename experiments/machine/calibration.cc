@@ -86,14 +86,14 @@ std::vector<Architecture> calibration_networks(int count, uint64_t seed) {
   return networks;
 }
 
-TimedNetwork time_network(const Architecture& architecture, Precision precision,
+TimedNetwork time_network(const Architecture& architecture, DataType precision,
                           const TimingOptions& options) {
   const Graph graph = lower(architecture);
   const Network network = fresh_network(graph);
   return {graph, network.graph, measure(network, 1, precision, options)};
 }
 
-double time_probe(Precision precision, const TimingOptions& options) {
+double time_probe(DataType precision, const TimingOptions& options) {
   TimingOptions whole = options;
   whole.per_step = false;
   return time_network(find_architecture("mnv4-conv-medium"), precision, whole)
@@ -106,7 +106,7 @@ Timing median_pass(std::vector<Timing> passes) {
   return std::move(passes.at(passes.size() / 2));
 }
 
-TimedNetworks time_networks(const std::vector<Architecture>& architectures, Precision precision,
+TimedNetworks time_networks(const std::vector<Architecture>& architectures, DataType precision,
                             const TimingOptions& options, bool quiet) {
   TimedNetworks timed;
   std::vector<std::vector<Timing>> passes(architectures.size());

@@ -27,12 +27,12 @@ struct TimedNetwork {
 };
 
 // With fresh weights, for one image.
-TimedNetwork time_network(const Architecture& architecture, Precision precision,
+TimedNetwork time_network(const Architecture& architecture, DataType precision,
                           const TimingOptions& options);
 
 // A machine is faster on some days than on others: how long mnv4-conv-medium takes now, in seconds.
 inline constexpr int kProbeEvery = 10;  // networks
-double time_probe(Precision precision, const TimingOptions& options);
+double time_probe(DataType precision, const TimingOptions& options);
 
 struct TimedNetworks {
   std::vector<TimedNetwork> networks;
@@ -40,7 +40,7 @@ struct TimedNetworks {
 };
 
 // All networks in turn, three times; each with its median pass.
-TimedNetworks time_networks(const std::vector<Architecture>& architectures, Precision precision,
+TimedNetworks time_networks(const std::vector<Architecture>& architectures, DataType precision,
                             const TimingOptions& options, bool quiet);
 
 // The pass whose latency is the median: of an even number the slower of the two in the middle.

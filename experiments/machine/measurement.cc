@@ -25,9 +25,10 @@ namespace {
 constexpr int kPasses = 5;
 constexpr size_t kFewest = 3;  // networks whose agreement means anything
 
-Precision precision_of(const Profile& profile) {
-  if (profile.data_type == DataType::kFp32) return Precision::kFp32;
-  if (profile.data_type == DataType::kBf16) return Precision::kBf16;
+DataType precision_of(const Profile& profile) {
+  if (profile.data_type == DataType::kFp32 || profile.data_type == DataType::kBf16) {
+    return profile.data_type;
+  }
   throw Error("profile '" + profile.name + "' is for " + std::string(to_string(profile.data_type)) +
               "; only fp32 and bf16 are measured: calibrate with --precision fp32 or bf16");
 }
@@ -129,7 +130,7 @@ std::vector<std::pair<std::string, Agreement>> agreements(const MeasuredNetworks
 MeasuredNetworks measure_networks(const std::vector<Architecture>& architectures,
                                   const Profile& profile, bool quiet) {
   const TimingOptions options{.threads = std::max(1, profile.threads), .repeats = 3};
-  const Precision precision = precision_of(profile);
+  const DataType precision = precision_of(profile);
   MeasuredNetworks measured{.profile = profile.name,
                             .profile_machine = profile.machine,
                             .machine = cpu_name(),

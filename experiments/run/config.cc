@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <set>
 
-#include "experiments/run/config_fields.h"
 #include "space/catalog.h"
 
 namespace ridgewalk {
@@ -14,11 +13,7 @@ SearchStageConfig read_stage(const YamlSource& source, const SupernetOptions& we
   FieldReader reader(source);
   SearchStageConfig stage{.tunas = {}, .learning_rate = weights.optimizer.learning_rate};
   TunasOptions& tunas = stage.tunas;
-  std::string method = "tunas";
-  reader.optional("method", method);
-  const auto known_method = search_method_named(method);
-  if (!known_method) source.fail("'method' must be tunas, random or evolution");
-  tunas.method = *known_method;
+  reader.optional("method", tunas.method);
   bounded(reader, "evaluations", tunas.trials.evaluations, 1, 1e6);
   bounded(reader, "tolerance", tunas.trials.tolerance, 1e-6, 10);
   if (reader.has("sample_tolerance")) {
@@ -66,15 +61,11 @@ Target read_range_target(FieldReader& reader, const SearchSpace& space) {
   }
   int points = 32;
   bounded(reader, "points", points, 2, 1024);
-  std::string reduce = "worst";
-  reader.optional("reduce", reduce);
-  const auto known = reduce_named(reduce);
-  if (!known) reader.source().fail("'reduce' must be worst or mean");
-  Target target{.name = "ridge points " + number_text(ends[0]) + " to " + number_text(ends[1]) +
-                        ", " + reduce,
-                .ridge_points = spread_ridge_points(ends[0], ends[1], points),
-                .latency = {},
-                .reduce = *known};
+  Target target{
+      .name = {}, .ridge_points = spread_ridge_points(ends[0], ends[1], points), .latency = {}};
+  reader.optional("reduce", target.reduce);
+  target.name = "ridge points " + number_text(ends[0]) + " to " + number_text(ends[1]) + ", " +
+                std::string(to_string(target.reduce));
   target.latency = relative_latency(reader, space, target.ridge_points);
   return target;
 }
@@ -134,17 +125,9 @@ Reward read_reward(FieldReader& config, const YamlSource& targets, const SearchS
   Reward reward;
   if (config.has("reward")) {
     FieldReader reader(config.child("reward"));
-    std::string form = "absolute";
-    reader.optional("form", form);
-    const auto known_form = reward_form_named(form);
-    if (!known_form) reader.source().fail("'form' must be absolute, mnas_soft or mnas_hard");
-    reward.form = *known_form;
+    reader.optional("form", reward.form);
     bounded(reader, "beta", reward.beta, -100, 0);
-    std::string combine = "sum";
-    reader.optional("combine", combine);
-    const auto known_combine = combine_named(combine);
-    if (!known_combine) reader.source().fail("'combine' must be sum or worst");
-    reward.combine = *known_combine;
+    reader.optional("combine", reward.combine);
     reader.finish();
   }
   if (targets.node.IsMap()) {
@@ -210,7 +193,7 @@ SearchConfig load(const std::string& path, const ConfigOverrides& overrides, int
   if (overrides.targets) targets.file = "--targets";  // lines count from its own start
   config.reward = read_reward(reader, targets, config.space);
   config.weights = read_weights(reader.child("weights"));
-  for (SearchStage stage : kSearchStages) {
+  for (SearchStage stage : kValues<SearchStage>) {
     const std::string name(to_string(stage));
     if (reader.has(name)) config.stages[stage] = read_stage(reader.child(name), config.weights);
   }

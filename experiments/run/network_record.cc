@@ -1,38 +1,8 @@
 #include "experiments/run/network_record.h"
 
 #include "roofline/statistics.h"
-#include "space/error.h"
 
 namespace ridgewalk {
-
-std::string_view to_string(NetworkKind kind) {
-  if (kind == NetworkKind::kFound) return "found";
-  return kind == NetworkKind::kReference ? "reference" : "random";
-}
-
-std::string to_string(Way way) {
-  switch (way) {
-    case Way::kTwoStage:
-      return "two-stage";
-    case Way::kOneStage:
-      return "one-stage";
-    case Way::kRandomSearch:
-      return "random-search";
-    case Way::kEvolution:
-      return "evolution";
-    case Way::kRandomNetworks:
-      return "random-networks";
-  }
-  return "";
-}
-
-Way way_named(const std::string& name) {
-  for (Way way : kWays) {
-    if (name == to_string(way)) return way;
-  }
-  throw Error("no way to a network is named '" + name +
-              "'; there are two-stage, one-stage, random-search, evolution, random-networks");
-}
 
 std::optional<double> test_top1(const NetworkRecord& network) {
   if (network.trainings.empty()) return std::nullopt;

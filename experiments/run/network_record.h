@@ -11,18 +11,24 @@
 namespace ridgewalk {
 
 enum class NetworkKind { kFound, kReference, kRandom };
-std::string_view to_string(NetworkKind kind);
+template <>
+inline constexpr auto kNames<NetworkKind> =
+    name_table<NetworkKind>("kind of network", {{NetworkKind::kFound, "found"},
+                                                {NetworkKind::kReference, "reference"},
+                                                {NetworkKind::kRandom, "random"}});
 
 // Ways to a network, at the same number of training images and the same latency target.
 // two-stage: TuNAS, coarse then fine. one-stage: TuNAS over everything at once. random-search,
 // evolution: one supernet trained on uniform samples, then the best of those tried with it.
 // random-networks: no search at all.
 enum class Way { kTwoStage, kOneStage, kRandomSearch, kEvolution, kRandomNetworks };
-inline constexpr Way kWays[] = {Way::kTwoStage, Way::kOneStage, Way::kRandomSearch, Way::kEvolution,
-                                Way::kRandomNetworks};
-std::string to_string(Way way);
-// Throws Error.
-Way way_named(const std::string& name);
+template <>
+inline constexpr auto kNames<Way> = name_table<Way>("way to a network",
+                                                    {{Way::kTwoStage, "two-stage"},
+                                                     {Way::kOneStage, "one-stage"},
+                                                     {Way::kRandomSearch, "random-search"},
+                                                     {Way::kEvolution, "evolution"},
+                                                     {Way::kRandomNetworks, "random-networks"}});
 
 // Of a network of a comparison: how it came about.
 struct Origin {

@@ -127,9 +127,7 @@ void to_json(Json& json, const StageOutcome& outcome) {
 }
 
 void from_json(const Json& json, StageOutcome& outcome) {
-  const auto method = search_method_named(json.at("method").get<std::string>());
-  if (!method) throw Error("the result of a stage names no known method");
-  outcome.method = *method;
+  outcome.method = value_named<SearchMethod>(json.at("method").get<std::string>());
   json.at("space").get_to(outcome.space);
   outcome.size = number_or_nan(json.at("size"));
   outcome.share_in_common = number_or_nan(json.at("share_in_common"));

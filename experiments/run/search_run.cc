@@ -142,15 +142,8 @@ StartingPoint check_search(const SearchConfig& config, const SearchPlan& plan,
   return start;
 }
 
-SearchStage stage_named(const std::string& name) {
-  for (SearchStage stage : kSearchStages) {
-    if (name == to_string(stage)) return stage;
-  }
-  throw Error("no search stage is named '" + name + "'; there are coarse, fine, hybrid, single");
-}
-
 SearchStage stage_of_run(const std::string& folder, const std::string& name) {
-  if (!name.empty()) return stage_named(name);
+  if (!name.empty()) return value_named<SearchStage>(name);
   for (SearchStage stage :
        {SearchStage::kSingle, SearchStage::kCoarse, SearchStage::kFine, SearchStage::kHybrid}) {
     if (std::filesystem::exists(supernet_file(folder, stage))) return stage;

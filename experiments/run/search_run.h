@@ -37,7 +37,6 @@ StartingPoint check_search(const SearchConfig& config, const SearchPlan& plan,
                            const std::string& from, const Dataset& data);
 
 // "coarse", "fine", ... Throws Error for another name.
-SearchStage stage_named(const std::string& name);
 
 // The stage called `name`; if empty, the first of single, coarse, fine, hybrid that left a supernet
 // in `folder`. Throws Error when there is none.

@@ -1,6 +1,5 @@
 #include "experiments/run/train_config.h"
 
-#include "experiments/run/config_fields.h"
 #include "experiments/run/seed_streams.h"
 #include "space/catalog.h"
 #include "supernet/data/augmentation_yaml.h"
@@ -10,9 +9,7 @@ namespace {
 
 void read_optimizer(FieldReader& reader, OptimizerOptions& options) {
   if (reader.has("optimizer")) {
-    const auto name = reader.required<std::string>("optimizer");
-    options =
-        default_options(at_line(reader.child("optimizer"), [&] { return optimizer_named(name); }));
+    options = default_options(reader.required<OptimizerKind>("optimizer"));
   }
   bounded(reader, "learning_rate", options.learning_rate, 0, 100);
   bounded(reader, "warmup", options.warmup, 0, 1);
@@ -76,11 +73,7 @@ TrainOptions read_train(const YamlSource& source) {
     value->emplace();
     bounded(reader, key, **value, 0, 0.99);
   }
-  std::string initialization = "residual";
-  reader.optional("initialization", initialization);
-  options.initialization =
-      at_line(reader.has("initialization") ? reader.child("initialization") : source,
-              [&] { return parse_initialization(initialization); });
+  reader.optional("initialization", options.initialization);
   bounded(reader, "ema", options.ema, 0, 0.9999999);
   read_optimizer(reader, options.optimizer);
   if (reader.has("warmup_epochs")) {

@@ -13,11 +13,6 @@ namespace {
 
 constexpr float kGrey = 128;
 
-constexpr std::string_view kNames[kImageOps] = {
-    "auto_contrast", "equalize",    "invert",      "rotate",     "posterize", "solarize",
-    "solarize_add",  "color",       "contrast",    "brightness", "sharpness", "shear_x",
-    "shear_y",       "translate_x", "translate_y", "cutout"};
-
 using Table = std::array<uint8_t, 256>;
 
 uint8_t to_byte(double value) { return uint8_t(std::clamp(value, 0.0, 255.0)); }
@@ -204,14 +199,6 @@ void cutout(double half, uint64_t seed, Image& image) {
 
 }  // namespace
 
-std::string_view to_string(ImageOp op) { return kNames[int(op)]; }
-
-std::optional<ImageOp> image_op_named(std::string_view name) {
-  const auto found = std::find(std::begin(kNames), std::end(kNames), name);
-  if (found == std::end(kNames)) return std::nullopt;
-  return ImageOp(found - std::begin(kNames));
-}
-
 void apply(ImageOp op, double amount, uint64_t seed, Image& image) {
   switch (op) {
     case ImageOp::kAutoContrast:
@@ -286,10 +273,10 @@ double amount_of(ImageOp op, double magnitude, uint64_t seed) {
 
 void rand_augment(const RandAugment& options, uint64_t seed, Image& image) {
   std::vector<ImageOp> ops;
-  for (int op = 0; op < kImageOps; ++op) {
+  for (ImageOp op : kValues<ImageOp>) {
     const auto& excluded = options.exclude;
-    if (std::find(excluded.begin(), excluded.end(), ImageOp(op)) == excluded.end()) {
-      ops.push_back(ImageOp(op));
+    if (std::find(excluded.begin(), excluded.end(), op) == excluded.end()) {
+      ops.push_back(op);
     }
   }
   Random random(seed);

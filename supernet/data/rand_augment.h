@@ -3,10 +3,9 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
-#include <string_view>
 #include <vector>
 
+#include "space/names.h"
 #include "supernet/data/image.h"
 
 namespace ridgewalk {
@@ -29,11 +28,24 @@ enum class ImageOp {
   kTranslateY,
   kCutout,
 };
-inline constexpr int kImageOps = 16;
-
-// "auto_contrast", ..., "shear_x", ..., "cutout".
-std::string_view to_string(ImageOp op);
-std::optional<ImageOp> image_op_named(std::string_view name);
+template <>
+inline constexpr auto kNames<ImageOp> =
+    name_table<ImageOp>("operation", {{ImageOp::kAutoContrast, "auto_contrast"},
+                                      {ImageOp::kEqualize, "equalize"},
+                                      {ImageOp::kInvert, "invert"},
+                                      {ImageOp::kRotate, "rotate"},
+                                      {ImageOp::kPosterize, "posterize"},
+                                      {ImageOp::kSolarize, "solarize"},
+                                      {ImageOp::kSolarizeAdd, "solarize_add"},
+                                      {ImageOp::kColor, "color"},
+                                      {ImageOp::kContrast, "contrast"},
+                                      {ImageOp::kBrightness, "brightness"},
+                                      {ImageOp::kSharpness, "sharpness"},
+                                      {ImageOp::kShearX, "shear_x"},
+                                      {ImageOp::kShearY, "shear_y"},
+                                      {ImageOp::kTranslateX, "translate_x"},
+                                      {ImageOp::kTranslateY, "translate_y"},
+                                      {ImageOp::kCutout, "cutout"}});
 
 // The operation at `amount`, in place; colours are PIL's, moved pixels are bilinear and what comes
 // from outside is grey (128).

@@ -60,11 +60,11 @@ bool is_elementwise(OpKind kind) {
 // Turns ops into steps, in the order of the graph.
 class Compiler {
  public:
-  Compiler(const Network& network, int batch, Precision precision)
+  Compiler(const Network& network, int batch, DataType precision)
       : graph_(network.graph),
         parameters_(network.parameters),
         batch_(batch),
-        type_(precision == Precision::kBf16 ? Type::bf16 : Type::f32),
+        type_(precision == DataType::kBf16 ? Type::bf16 : Type::f32),
         last_(int(graph_.ops.size()) - 1),
         values_(graph_.ops.size(), -1),
         readers_(graph_.ops.size()) {
@@ -360,7 +360,7 @@ class Compiler {
 
 }  // namespace
 
-Inference::Inference(const Network& folded, int batch, Precision precision)
+Inference::Inference(const Network& folded, int batch, DataType precision)
     : compiled_(std::make_unique<Compiled>()) {
   torch::NoGradGuard no_grad;
   const Shape& image = folded.graph.ops[0].output;

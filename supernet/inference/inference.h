@@ -21,7 +21,7 @@ class Inference {
   // Compiles for at::get_num_threads() threads, which runs must use too. With kBf16, weights and
   // activations are bf16, images and logits stay fp32. Throws Error if oneDNN has no such kernels
   // on this CPU or there is not enough memory.
-  Inference(const Network& folded, int batch, Precision precision = Precision::kFp32);
+  Inference(const Network& folded, int batch, DataType precision = DataType::kFp32);
   ~Inference();
   Inference(Inference&&) noexcept;
   Inference& operator=(Inference&&) noexcept;

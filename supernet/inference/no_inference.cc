@@ -10,7 +10,7 @@ struct Inference::Compiled {
   std::vector<Step> steps;
 };
 
-Inference::Inference(const Network&, int, Precision) {
+Inference::Inference(const Network&, int, DataType) {
   throw Error(
       "this build cannot measure networks; build it with Debian's libtorch-dev and libdnnl-dev");
 }

@@ -115,7 +115,7 @@ std::optional<MeasuredRate> measure_product(DataType type, memory::dim size) {
 
 std::optional<MeasuredRate> measure_peak_gmacs(DataType type, int threads) {
   // Other CPUs emulate it.
-  if (type == DataType::kBf16 && precision_named("auto", torch::kCPU) != Precision::kBf16) {
+  if (type == DataType::kBf16 && precision_named("auto", torch::kCPU) != DataType::kBf16) {
     return std::nullopt;
   }
   at::set_num_threads(threads);

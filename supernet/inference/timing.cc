@@ -61,8 +61,7 @@ Timing measure(Inference& network, const TimingOptions& options) {
   return timing;
 }
 
-Timing measure(const Network& folded, int batch, Precision precision,
-               const TimingOptions& options) {
+Timing measure(const Network& folded, int batch, DataType precision, const TimingOptions& options) {
   if (batch < 1) throw Error("batch must be at least 1");
   validate(options);
   at::set_num_threads(options.threads);

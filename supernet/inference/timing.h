@@ -39,7 +39,7 @@ Timing measure(Inference& network, const TimingOptions& options = {});
 
 // Compiles and measures. Sets the number of threads (at::set_num_threads) and does not restore it.
 // Throws Error for options out of range.
-Timing measure(const Network& folded, int batch = 1, Precision precision = Precision::kFp32,
+Timing measure(const Network& folded, int batch = 1, DataType precision = DataType::kFp32,
                const TimingOptions& options = {});
 
 }  // namespace ridgewalk

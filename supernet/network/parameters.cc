@@ -11,9 +11,6 @@
 namespace ridgewalk {
 namespace {
 
-constexpr std::pair<std::string_view, Initialization> kInitializations[] = {
-    {"residual", Initialization::kResidual}, {"released", Initialization::kReleased}};
-
 // FNV-1a, which is the same on every machine, unlike std::hash.
 uint64_t hash_of(const std::string& text) {
   uint64_t hash = 14695981039346656037ull;
@@ -38,13 +35,6 @@ bool is_depthwise_option(const std::string& name) {
 }
 
 }  // namespace
-
-Initialization parse_initialization(const std::string& name) {
-  for (const auto& [known, initialization] : kInitializations) {
-    if (known == name) return initialization;
-  }
-  throw Error("'initialization' must be residual or released, not '" + name + "'");
-}
 
 ParameterStore::ParameterStore(const Graph& graph, torch::Device device) {
   for (size_t i = 0; i < graph.ops.size(); ++i) {

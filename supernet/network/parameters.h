@@ -21,7 +21,10 @@ namespace ridgewalk {
 //   kReleased: at the architecture's value everywhere, as in timm and TF-models. A fresh hybrid is
 //     then numerically dead in evaluation mode (experiments/results/hybrid-init.md).
 enum class Initialization { kResidual, kReleased };
-Initialization parse_initialization(const std::string& name);  // throws Error
+template <>
+inline constexpr auto kNames<Initialization> =
+    name_table<Initialization>("initialization", {{Initialization::kResidual, "residual"},
+                                                  {Initialization::kReleased, "released"}});
 
 // All parameters lie in one flat tensor, all gradients in another:
 //

@@ -50,21 +50,20 @@ bool computes_in_bf16(torch::Device device) {
 #endif
 }
 
-std::string_view to_string(Precision precision) {
-  return precision == Precision::kBf16 ? "bf16" : "fp32";
-}
-
-Precision precision_named(std::string_view name, torch::Device device) {
-  if (name == "fp32") return Precision::kFp32;
-  if (name == "bf16") return Precision::kBf16;
+DataType precision_named(std::string_view name, torch::Device device) {
   if (name == "auto") {
-    return device.is_cuda() || cpu_multiplies_bf16() ? Precision::kBf16 : Precision::kFp32;
+    return device.is_cuda() || cpu_multiplies_bf16() ? DataType::kBf16 : DataType::kFp32;
   }
-  throw Error("no precision is named '" + std::string(name) + "'; there are auto, fp32, bf16");
+  const auto type = value_named<DataType>(name);
+  if (type != DataType::kFp32 && type != DataType::kBf16) {
+    throw Error("networks do not compute in " + std::string(to_string(type)) +
+                "; the precision must be auto, fp32 or bf16");
+  }
+  return type;
 }
 
-Autocast::Autocast(Precision precision, torch::Device device)
-    : device_(device), active_(precision == Precision::kBf16) {
+Autocast::Autocast(DataType precision, torch::Device device)
+    : device_(device), active_(precision == DataType::kBf16) {
   if (active_) set_autocast(device_, true);
 }
 

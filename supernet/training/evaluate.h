@@ -19,7 +19,7 @@ struct Accuracy {
 // How computations run; everything that takes images takes one.
 struct Compute {
   torch::Device device = torch::kCPU;
-  Precision precision = Precision::kFp32;
+  DataType precision = DataType::kFp32;
   std::optional<int> loader_threads = {};  // that make batches ahead, if not what fits the data
 };
 

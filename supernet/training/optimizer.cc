@@ -3,16 +3,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "space/error.h"
-
 namespace ridgewalk {
-
-OptimizerKind optimizer_named(const std::string& name) {
-  if (name == "sgd") return OptimizerKind::kSgd;
-  if (name == "rmsprop") return OptimizerKind::kRmsProp;
-  if (name == "adamw") return OptimizerKind::kAdamW;
-  throw Error("no optimizer is named '" + name + "'; there are sgd, rmsprop, adamw");
-}
 
 OptimizerOptions default_options(OptimizerKind kind) {
   if (kind != OptimizerKind::kAdamW) return {.kind = kind};

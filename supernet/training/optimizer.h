@@ -5,13 +5,17 @@
 #include <utility>
 #include <vector>
 
+#include "space/names.h"
 #include "supernet/network/parameters.h"
 
 namespace ridgewalk {
 
 enum class OptimizerKind { kSgd, kRmsProp, kAdamW };
-// Throws Error for a name other than sgd, rmsprop, adamw.
-OptimizerKind optimizer_named(const std::string& name);
+template <>
+inline constexpr auto kNames<OptimizerKind> =
+    name_table<OptimizerKind>("optimizer", {{OptimizerKind::kSgd, "sgd"},
+                                            {OptimizerKind::kRmsProp, "rmsprop"},
+                                            {OptimizerKind::kAdamW, "adamw"}});
 
 struct OptimizerOptions {
   OptimizerKind kind = OptimizerKind::kSgd;

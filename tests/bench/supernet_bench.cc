@@ -38,7 +38,7 @@ const Dataset& images() {
   return data;
 }
 
-Supernet supernet(Precision precision) {
+Supernet supernet(DataType precision) {
   const SupernetOptions options{.steps = 1 << 20,
                                 .batch_size = kBatch,
                                 .validation_batch_size = 250,
@@ -60,7 +60,7 @@ Decisions extreme(bool widest) {
   return decisions;
 }
 
-void train_sample(benchmark::State& state, bool widest, Precision precision) {
+void train_sample(benchmark::State& state, bool widest, DataType precision) {
   Supernet net = supernet(precision);
   const std::vector<Decisions> sample{extreme(widest)};
   int step = 0;
@@ -69,16 +69,16 @@ void train_sample(benchmark::State& state, bool widest, Precision precision) {
       benchmark::Counter(double(kBatch), benchmark::Counter::kIsIterationInvariantRate);
   state.counters["slicing %"] = 100 * net.slicing_seconds() / net.step_seconds();
 }
-BENCHMARK_CAPTURE(train_sample, narrowest_fp32, false, Precision::kFp32)
+BENCHMARK_CAPTURE(train_sample, narrowest_fp32, false, DataType::kFp32)
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(train_sample, widest_fp32, true, Precision::kFp32)
+BENCHMARK_CAPTURE(train_sample, widest_fp32, true, DataType::kFp32)
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(train_sample, narrowest_bf16, false, Precision::kBf16)
+BENCHMARK_CAPTURE(train_sample, narrowest_bf16, false, DataType::kBf16)
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(train_sample, widest_bf16, true, Precision::kBf16)
+BENCHMARK_CAPTURE(train_sample, widest_bf16, true, DataType::kBf16)
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 
@@ -124,7 +124,7 @@ void depthwise_5x5(benchmark::State& state, bool own) {
                      .requires_grad_();
   const auto weight = torch::randn({channels, 1, 5, 5}).requires_grad_();
   for (auto _ : state) {
-    const Autocast autocast(Precision::kBf16, torch::kCPU);
+    const Autocast autocast(DataType::kBf16, torch::kCPU);
     const auto y = own ? depthwise_conv(x, weight, stride)
                        : torch::conv2d(x, weight, {}, stride, 2, 1, channels);
     y.sum().backward();

@@ -164,12 +164,5 @@ TEST(Bytes, FollowTheDataType) {
   EXPECT_EQ(operational_intensity(OpCost{}, DataType::kInt8).value, 0);
 }
 
-TEST(DataTypeNames, GoBothWays) {
-  for (const char* name : {"int8", "bf16", "fp16", "fp32"}) {
-    EXPECT_EQ(to_string(data_type_named(name).value()), name);
-  }
-  EXPECT_FALSE(data_type_named("int4"));
-}
-
 }  // namespace
 }  // namespace ridgewalk

@@ -103,12 +103,5 @@ TEST(ByteConventions, KeepABlockOnChip) {
   EXPECT_EQ(moved, 8 * 64 + 8 * 64);
 }
 
-TEST(ByteConventions, GoToTheirNamesAndBack) {
-  for (ByteConvention convention : kByteConventions) {
-    EXPECT_EQ(byte_convention_named(to_string(convention)), convention);
-  }
-  EXPECT_EQ(byte_convention_named("all"), std::nullopt);
-}
-
 }  // namespace
 }  // namespace ridgewalk

@@ -186,9 +186,9 @@ TEST(CalibratedProfile, RefusesWhatCannotBe) {
   EXPECT_THAT(refusal(sets + "ops: {source: me, laws: [{kind: add}, {kind: add}]}"),
               HasSubstr("x.yaml:5: kind 'add' has two laws"));
   EXPECT_THAT(refusal(sets + "ops: {source: me, laws: [{kind: add, weights: -1}]}"),
-              HasSubstr("'weights' must be from 0 to 1e9"));
+              HasSubstr("'weights' is -1; it must be from 0 to 1e+09"));
   EXPECT_THAT(refusal(sets + "ops: {source: me, laws: [{kind: add, gmacs: 0}]}"),
-              HasSubstr("'gmacs' must be from"));
+              HasSubstr("'gmacs' is 0; it must be from"));
   EXPECT_THAT(refusal(sets + "ops: {source: me, laws: [{kind: add, overhead_us: .nan}]}"),
               HasSubstr("'overhead_us'"));
   EXPECT_THAT(refusal(sets + "ops: {source: me, laws: 3}"), HasSubstr("must be a list"));

@@ -107,7 +107,7 @@ TEST(BadProfile, IsRefusedWithFileLineAndRemedy) {
   const std::vector<Mistake> mistakes = {
       {"name: machine\n", "", 1, "missing key 'name'"},
       {"name:", "title:", 1, "missing key 'name'"},
-      {"data_type: fp32", "data_type: fp64", 2, "there are int8, bf16, fp16, fp32"},
+      {"data_type: fp32", "data_type: fp64", 2, "no data type is named 'fp64'; did you mean fp"},
       {"peak_gmacs", "peak_tops", 5, "did you mean peak_gmacs?"},
       {", source: a fit", "", 4, "missing key 'source'"},
       {"source: a fit", "source: ''", 4, "needs the source"},

@@ -20,8 +20,10 @@ Architecture every_block() {
   a.norm = {.epsilon = 0.003, .momentum = 0.2};
   a.regularization = {.drop_path = 0.1, .flat_drop_path = true, .dropout = 0.3};
   a.fixed_stem_below = 0.75;
-  const SqueezeExcite gate{
-      .ratio = 1.0 / 3, .divisor = 5, .activation = Activation::kSilu, .hard_sigmoid = false};
+  const SqueezeExcite gate{.ratio = 1.0 / 3,
+                           .divisor = 5,
+                           .activation = Activation::kSilu,
+                           .function = GateFunction::kSigmoid};
   a.stages = {{Conv{.kernel = 1, .width = 9, .activation = Activation::kNone}},
               {FusedIb{.kernel = 7, .stride = 2, .expanded = 20, .width = 10}},
               {Uib{.kernel1 = 3, .kernel2 = 0, .expanded = 40, .width = 11, .stride = 2},

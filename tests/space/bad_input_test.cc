@@ -40,7 +40,8 @@ TEST(BadArchitecture, IsRefusedWithFileLineAndRemedy) {
       {"resolution: 32", "resolution: 0", 1, "resolution is 0; it must be from 1 to 8192"},
       {"resolution: 32", "resolution: 99999999999", 2, "'resolution' must be a whole number"},
       {"resolution: 32", "resolution: 32\nresolution: 64", 3, "'resolution' is given twice"},
-      {"activation: relu", "activation: swish", 3, "there are none, relu, relu6"},
+      {"activation: relu", "activation: swish", 3,
+       "no activation is named 'swish'; did you mean hard_swish"},
       {"activation: relu", "layer_scale: .nan", 3, "'layer_scale' must be a number"},
       {"activation: relu", "layer_scale: -1", 1, "layer_scale must be from 0 to 1"},
       {"resolution: 32", "resolution: 032", 2, "'032' has a leading zero; write 32"},
@@ -50,13 +51,14 @@ TEST(BadArchitecture, IsRefusedWithFileLineAndRemedy) {
       {"resolution: 32", "resolution: +32", 2, "decimal digits alone"},
       {"resolution: 32", "resolution: ' 32'", 2, "decimal digits alone"},
       {"activation: relu", "layer_scale: 00.5", 3, "'00.5' has a leading zero; write 0.5"},
-      {"block: uib", "block: ibu", 6, "there are conv, fused_ib, uib, mqa"},
-      {"kernel2: 3", "kernel2: 0", 6, "neither depthwise convolution is there"},
+      {"block: uib", "block: ibu", 6, "no block is named 'ibu'; "},
+      {"kernel2: 3", "kernel2: 0", 6, "there is no depthwise convolution"},
       {"kernel2: 3", "kernel2: 4", 6, "kernel2 is 4; it must be odd"},
       {"stride: 2, expanded", "stride: 3, expanded", 6, "stride is 3; it must be from 1 to 2"},
       {"width: 24", "width: -1", 6, "width is -1; it must be from 1 to 65536"},
       {"block: uib, kernel1: 0, kernel2: 3,",
-       "block: inverted_residual, squeeze_excite: {gate: tanh},", 6, "must be hard_sigmoid"},
+       "block: inverted_residual, squeeze_excite: {gate: tanh},", 6,
+       "no gate is named 'tanh'; known are hard_sigmoid, sigmoid"},
       {"block: uib, kernel1: 0, kernel2: 3,",
        "block: inverted_residual, squeeze_excite: {ratio: 0},", 6, "ratio must be above 0"},
       {"width: 24}", "width: 24}\n    - {block: squeeze_excite, divisor: 0}", 7, "divisor is 0"},
@@ -103,7 +105,7 @@ TEST(BadCompactPlan, IsRefusedNamingTheArgument) {
   };
   EXPECT_THAT(refusal("base: 24"), AllOf(StartsWith("c.yaml:3: "), HasSubstr("'expanded'")));
   EXPECT_THAT(refusal("base: 24, expanded: 64, heads: 5"),
-              AllOf(StartsWith("c.yaml:1: "), HasSubstr("5 heads do not divide base 24")));
+              AllOf(StartsWith("c.yaml:1: "), HasSubstr("5 heads do not divide the base 24")));
   EXPECT_THAT(refusal("base: 0, expanded: 64"), HasSubstr("base is 0; it must be from 1"));
   EXPECT_THAT(refusal("base: 24, expanded: 64, n1: 99"), HasSubstr("n1 is 99"));
   EXPECT_THAT(refusal("base: 24, expanded: 64, dropout: 2"), HasSubstr("dropout must be"));
@@ -116,17 +118,18 @@ TEST(BadSearchSpace, IsRefusedWithFileLineAndRemedy) {
       {"resolution: [16, 32]", "resolutions: [16, 32]", 1, "missing key 'resolution'"},
       {"head:", "classses: 10\nhead:", 13, "unknown key 'classses'; did you mean classes?"},
       {"width: [16]", "widht: [16]", 3, "missing key 'width'"},
-      {"resolution: [16, 32]", "resolution: []", 2, "'resolution' is an empty choice"},
+      {"resolution: [16, 32]", "resolution: []", 2, "'resolution' is empty; list at least one"},
       {"resolution: [16, 32]", "resolution: [16, 16]", 1, "lists 16 twice"},
       {"resolution: [16, 32]", "resolution: [16, x]", 2, "must be a whole number"},
       {"resolution: [16, 32]", "resolution: 16\nactivation: [relu, lu]", 3,
-       "there are relu, relu6"},
+       "no activation is named 'lu'; the nearest known names are relu"},
       {"resolution: [16, 32]", "resolution: 16\nchannels: 0", 1, "channels is 0"},
       {"resolution: [16, 32]", "resolution: 16\nlayer_scale: [0, 2]", 1, "layer_scale cannot be 2"},
       {"kernel: 3, stride: 2", "kernel: 2, stride: 2", 1, "kernel is 2; it must be odd"},
       {"kernel: 3, stride: 2", "kernel: 3, stride: 5", 1, "stride is 5; it must be from 1 to 2"},
       {"block: uib", "block: [uib, uib]", 5, "lists uib twice"},
-      {"block: uib", "block: mqa", 5, "uib, fused_ib, conv_pair"},
+      {"block: uib", "block: mqa", 5,
+       "no block of a stage is named 'mqa'; known are uib, fused_ib, conv_pair"},
       {"kernel2: [0, 3]", "kernel2: [0]", 5, "kernel2 cannot be 0"},
       {"kernel2: [3]", "kernel2: [0, 3]", 8, "stages.1.0.kernel2 cannot be 0"},
       {"kernel2: [3]", "kernel3: [3]", 12,
@@ -138,10 +141,10 @@ TEST(BadSearchSpace, IsRefusedWithFileLineAndRemedy) {
       {"depth: 1\n", "depth: 2\n", 12, "as many blocks as the largest depth"},
       {"expansion: [2, 4]", "expansion: [2, 2.1]", 1, "round to the same channels"},
       {"expansion: [2, 4]", "expansion: [2, .inf]", 6, "'expansion' must be a number"},
-      {"expansion: [2, 4]", "expansion: []", 6, "'expansion' is an empty choice"},
-      {"width: [24, 32]", "width: [60000]", 1, "choose less"},
-      {"width: [24, 32]", "width: []", 5, "'width' is an empty choice"},
-      {"[none, {heads: 2", "[some, {heads: 2", 7, "attention is 'none' or {heads: ...}"},
+      {"expansion: [2, 4]", "expansion: []", 6, "'expansion' is empty; list at least one"},
+      {"width: [24, 32]", "width: [60000]", 1, "choose a smaller one"},
+      {"width: [24, 32]", "width: []", 5, "'width' is empty; list at least one"},
+      {"[none, {heads: 2", "[some, {heads: 2", 7, "attention must be 'none' or {heads: ...}"},
       {"heads: 2", "head: 2", 7, "missing key 'heads'"},
       {"heads: 2", "heads: 2000", 5, "attention cannot be"},
       {"width: 32, features", "width: -1, features", 1, "head.width is -1; it must be"},
@@ -156,9 +159,8 @@ TEST(BadSearchSpace, IsRefusedWithFileLineAndRemedy) {
 }
 
 TEST(BadFile, IsNamed) {
-  EXPECT_THAT(
-      error_of([] { load_architecture("no/such.yaml"); }),
-      AllOf(StartsWith("no/such.yaml: "), HasSubstr("give the name of a file that exists")));
+  EXPECT_THAT(error_of([] { load_architecture("no/such.yaml"); }),
+              AllOf(StartsWith("no/such.yaml: "), HasSubstr("give the name of an existing file")));
   EXPECT_THAT(error_of([] { load_search_space("tests"); }), StartsWith("tests: cannot be read"));
 }
 

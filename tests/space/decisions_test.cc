@@ -135,7 +135,7 @@ TEST(Decode, RefusesDecisionsThatAreNone) {
   };
   EXPECT_THAT(refusal(layout.resolution, 2), HasSubstr("not one of 2 options"));
   EXPECT_THAT(refusal(layout.resolution, -7), HasSubstr("not one of 2 options"));
-  EXPECT_THAT(refusal(layout.stages[0].blocks[1].kernel1, 0), HasSubstr("without use"));
+  EXPECT_THAT(refusal(layout.stages[0].blocks[1].kernel1, 0), HasSubstr("has no use here"));
   EXPECT_THAT(refusal(layout.stages[0].blocks[0].kernel1, kInactive), HasSubstr("not one of"));
   EXPECT_THAT(refusal(layout.stages[0].blocks[0].kernel1, kBlend), HasSubstr("blend"));
   EXPECT_THAT(error_of([&] { decode(space, Decisions(3, 0)); }), HasSubstr("given 3 decisions"));
@@ -166,7 +166,7 @@ TEST(Encode, SaysWhatTheSpaceLacks) {
   EXPECT_THAT(refusal([](Architecture& a) {
                 a.stages[3][2] = InvertedResidual{.expanded = 1024, .width = 256};
               }),
-              HasSubstr("stage 3, block 2: a block that is no UIB"));
+              HasSubstr("stage 3, block 2: a block among UIBs is not a UIB"));
   EXPECT_THAT(refusal([](Architecture& a) { a.norm.epsilon = 1e-3; }), HasSubstr("norm"));
 }
 

@@ -179,7 +179,7 @@ TEST(HybridSpace, CountsResolutionsAndNotStages) {
 TEST(DerivedSpaces, RefuseAnArchitectureOfAnotherPlan) {
   const Architecture other = find_architecture("mnv4-conv-small");
   EXPECT_THAT(error_of([&] { fine_space(load_search_space("fashion-mnist"), other); }),
-              HasSubstr("has other stages than the space 'fashion-mnist'"));
+              HasSubstr("does not have the stages of the space 'fashion-mnist'"));
 }
 
 }  // namespace

@@ -171,7 +171,7 @@ TEST_F(Evidence, FrontEmitsTheNetworksOfEverySet) {
   }
   std::vector<std::string> by_mean = command;
   by_mean.insert(by_mean.end(), {"--reduce", "best"});
-  expect_refused(by_mean, {"--reduce must be worst or mean"});
+  expect_refused(by_mean, {"--reduce: no reduction of a range is named"});
   by_mean[3] = folder_ + "/front-mean";
   by_mean.back() = "mean";
   ASSERT_EQ(run(by_mean).exit_code, 0);
@@ -310,7 +310,7 @@ TEST_F(Evidence, RefusesWhatCannotBe) {
   refused_list("--ways", "evolution,evolution");
   expect_refused({"search", "single", "--config", folder_ + "/single.yaml", "--out", folder_ + "/x",
                   "--targets", "{ridge_point: 5, latency_macs: 1}"},
-                 {"ridge point 5", "takes as long"});
+                 {"ridge point 5", "takes that long"});
   expect_refused({"search", "single", "--config", folder_ + "/single.yaml", "--out", folder_ + "/x",
                   "--targets", "{ridge_point: ["},
                  {"--targets"});

@@ -53,11 +53,11 @@ TEST_F(Fingerprint, KnowsTheRidgePointsOfATargetAndNotItsName) {
 }
 
 TEST_F(Fingerprint, KnowsDevicePrecisionAndThreads) {
-  const std::string here = of({}, {.precision = Precision::kBf16});
-  EXPECT_NE(here, of({}, {.device = torch::kCUDA, .precision = Precision::kBf16}));
-  EXPECT_NE(here, of({}, {.precision = Precision::kFp32}));
+  const std::string here = of({}, {.precision = DataType::kBf16});
+  EXPECT_NE(here, of({}, {.device = torch::kCUDA, .precision = DataType::kBf16}));
+  EXPECT_NE(here, of({}, {.precision = DataType::kFp32}));
   at::set_num_threads(2);
-  EXPECT_NE(here, of({}, {.precision = Precision::kBf16}));
+  EXPECT_NE(here, of({}, {.precision = DataType::kBf16}));
 }
 
 }  // namespace

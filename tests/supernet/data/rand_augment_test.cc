@@ -94,8 +94,8 @@ TEST(RandAugmentTest, HasTheAmountsOfTheModelGarden) {
 TEST(RandAugmentTest, DoesWhatItIsToldAndRepeatsItself) {
   const Image image = noise_image(12, 12, 3);
   RandAugment only_invert{.probability = 1, .layers = 1};
-  for (int op = 0; op < kImageOps; ++op) {
-    if (ImageOp(op) != ImageOp::kInvert) only_invert.exclude.push_back(ImageOp(op));
+  for (ImageOp op : kValues<ImageOp>) {
+    if (op != ImageOp::kInvert) only_invert.exclude.push_back(op);
   }
   Image inverted = image;
   rand_augment(only_invert, 5, inverted);
@@ -122,10 +122,9 @@ TEST(RandAugmentTest, DoesWhatItIsToldAndRepeatsItself) {
 }
 
 TEST(RandAugmentTest, KnowsItsOperationsByName) {
-  for (int op = 0; op < kImageOps; ++op)
-    EXPECT_EQ(image_op_named(to_string(ImageOp(op))), ImageOp(op));
+  EXPECT_EQ(kValues<ImageOp>.size(), 16u);
+  for (ImageOp op : kValues<ImageOp>) EXPECT_EQ(value_named<ImageOp>(to_string(op)), op);
   EXPECT_EQ(to_string(ImageOp::kCutout), "cutout");
-  EXPECT_FALSE(image_op_named("blur"));
 }
 
 }  // namespace

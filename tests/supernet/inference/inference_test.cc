@@ -20,7 +20,7 @@ torch::Tensor random_images(const Graph& graph, int batch) {
 }
 
 // The largest difference, relative to the largest logit.
-double difference(const Graph& graph, int batch, Precision precision = Precision::kFp32) {
+double difference(const Graph& graph, int batch, DataType precision = DataType::kFp32) {
   torch::NoGradGuard no_grad;
   ParameterStore store(graph);
   fill(store);
@@ -68,11 +68,11 @@ TEST(Inference, HoldsAtTheResolutionsThatAreMeasured) {
 }
 
 TEST(Inference, Bf16IsNear) {
-  if (precision_named("auto", torch::kCPU) != Precision::kBf16) {
+  if (precision_named("auto", torch::kCPU) != DataType::kBf16) {
     GTEST_SKIP() << "this CPU does not multiply bf16";
   }
-  EXPECT_LT(difference(graph_of("mnv4-hybrid-medium", 96), 1, Precision::kBf16), 0.05);
-  EXPECT_LT(difference(graph_of("mobilenet-v3-large", 96), 2, Precision::kBf16), 0.05);
+  EXPECT_LT(difference(graph_of("mnv4-hybrid-medium", 96), 1, DataType::kBf16), 0.05);
+  EXPECT_LT(difference(graph_of("mobilenet-v3-large", 96), 2, DataType::kBf16), 0.05);
 }
 
 // Options of a choice side by side: values with several readers, and a mean.

@@ -15,7 +15,7 @@ TEST(Timing, MeasuresTheWholeAndItsSteps) {
   fill(store);
   const Network folded = fold_norms(graph, store);
   const Timing timing =
-      measure(folded, 1, Precision::kFp32, {.repeats = 3, .seconds = 0.01, .per_step = true});
+      measure(folded, 1, DataType::kFp32, {.repeats = 3, .seconds = 0.01, .per_step = true});
   EXPECT_GT(timing.median_seconds, 0);
   EXPECT_GE(timing.spread, 0);
   EXPECT_GT(timing.fastest_seconds, 0);
@@ -25,7 +25,7 @@ TEST(Timing, MeasuresTheWholeAndItsSteps) {
   for (const StepTiming& entry : timing.steps) sum += entry.seconds;
   EXPECT_GT(sum, timing.median_seconds / 4);
   EXPECT_LT(sum, timing.median_seconds * 4);
-  EXPECT_TRUE(measure(folded, 1, Precision::kFp32, {.repeats = 1, .seconds = 0}).steps.empty());
+  EXPECT_TRUE(measure(folded, 1, DataType::kFp32, {.repeats = 1, .seconds = 0}).steps.empty());
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ struct Gradients {
 };
 
 template <class Convolve>
-Gradients gradients(const torch::Tensor& x, const torch::Tensor& weight, Precision precision,
+Gradients gradients(const torch::Tensor& x, const torch::Tensor& weight, DataType precision,
                     Convolve convolve) {
   const auto own_x = x.clone().requires_grad_();
   const auto own_weight = weight.clone().requires_grad_();
@@ -47,9 +47,9 @@ TEST(Depthwise, HasTheGradientsOfAConvolution) {
         const auto own = [&](const torch::Tensor& a, const torch::Tensor& b) {
           return depthwise_conv(a, b, stride);
         };
-        const Gradients expected = gradients(x, weight, Precision::kFp32, convolved);
-        for (Precision precision : {Precision::kFp32, Precision::kBf16}) {
-          const double tolerance = precision == Precision::kFp32 ? 1e-5 : 0.03;
+        const Gradients expected = gradients(x, weight, DataType::kFp32, convolved);
+        for (DataType precision : {DataType::kFp32, DataType::kBf16}) {
+          const double tolerance = precision == DataType::kFp32 ? 1e-5 : 0.03;
           const Gradients seen = gradients(x, weight, precision, own);
           EXPECT_LT(distance(seen.output, expected.output), tolerance);
           EXPECT_LT(distance(seen.of_input, expected.of_input), tolerance);

@@ -130,7 +130,7 @@ TEST_F(Distilling, GoesOnAfterTheReplicasThatAreDone) {
 TEST_F(Distilling, KnowsWhetherItIsTheSameTeacher) {
   const uint64_t hash = teacher_->hash();
   EXPECT_EQ(Teacher(teacher_options(), data_, Compute{}).hash(), hash);
-  EXPECT_NE(Teacher(teacher_options(), data_, Compute{.precision = Precision::kBf16}).hash(), hash);
+  EXPECT_NE(Teacher(teacher_options(), data_, Compute{.precision = DataType::kBf16}).hash(), hash);
   TeacherOptions larger = teacher_options();
   larger.architecture.resolution = 56;
   EXPECT_NE(Teacher(larger, data_, Compute{}).hash(), hash);
