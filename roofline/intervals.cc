@@ -31,7 +31,8 @@ std::optional<Interval> fisher_interval(RankCorrelation kind, double value, size
 
 // From the bound of a perfect order to 1.
 double lowest_of_perfect(RankCorrelation kind, size_t n, double coverage) {
-  const double tau = 2 * std::pow((1 - coverage) / 2, 1 / double(n / 2)) - 1;
+  const size_t pairs = n / 2;
+  const double tau = 2 * std::pow((1 - coverage) / 2, 1 / double(pairs)) - 1;
   if (kind == RankCorrelation::kKendall) return tau;
   return tau >= 0 ? (3 * tau - 1) / 2 : (tau * tau + 2 * tau - 1) / 2;
 }
