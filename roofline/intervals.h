@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "roofline/statistics.h"
+#include "space/names.h"
 
 namespace ridgewalk {
 

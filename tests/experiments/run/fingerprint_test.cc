@@ -38,9 +38,10 @@ const Target kRange{.name = "b",
 
 // As earlier versions wrote it: their runs must be resumed.
 TEST_F(Fingerprint, IsTheTextThatRunsOnDiskHave) {
-  EXPECT_EQ(of({.targets = {kPoint, kRange}}),
-            "a: 1\n\nb: 2\n\ncoarse 5 worst 5=1000000 mean 0=2000000 31.25=2500000 cpu fp32 1 threads "
-            "stages coarse");
+  EXPECT_EQ(
+      of({.targets = {kPoint, kRange}}),
+      "a: 1\n\nb: 2\n\ncoarse 5 worst 5=1000000 mean 0=2000000 31.25=2500000 cpu fp32 1 threads "
+      "stages coarse");
 }
 
 TEST_F(Fingerprint, KnowsTheRidgePointsOfATargetAndNotItsName) {
