@@ -5,6 +5,7 @@
 #include <set>
 
 #include "space/catalog.h"
+#include "space/yaml.h"
 
 namespace ridgewalk {
 namespace {

@@ -2,6 +2,7 @@
 
 #include "experiments/run/seed_streams.h"
 #include "space/catalog.h"
+#include "space/yaml.h"
 #include "supernet/data/augmentation_yaml.h"
 
 namespace ridgewalk {
