@@ -1,12 +1,17 @@
 #include "space/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <string>
+#include <vector>
 
 #include "space/error.h"
 
@@ -15,6 +20,48 @@ namespace ridgewalk {
 namespace fs = std::filesystem;
 
 namespace {
+
+constexpr const char* kPartial = ".partial";
+
+// Whether the open file is still the one of that name.
+bool is_named(int descriptor, const std::string& path) {
+  struct stat opened {
+  }, named{};
+  return ::fstat(descriptor, &opened) == 0 && ::stat(path.c_str(), &named) == 0 &&
+         opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
+}
+
+// Waits for the lock on an open file; false where the file system has none.
+bool lock(int descriptor) {
+  int result = 0;
+  do result = ::flock(descriptor, LOCK_EX);
+  while (result != 0 && errno == EINTR);
+  return result == 0;
+}
+
+// Removes the partial files of `target` that nobody holds a lock on: those of killed processes.
+void remove_abandoned(const fs::path& target) {
+  std::error_code failed;
+  const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
+  const std::string start = target.filename().string() + ".";
+  std::vector<fs::path> partial;
+  fs::directory_iterator entry(folder, failed);
+  while (!failed && entry != fs::directory_iterator()) {
+    const std::string name = entry->path().filename();
+    if (name.starts_with(start) && name.ends_with(kPartial) &&
+        name.find_first_not_of("0123456789-", start.size()) ==
+            name.size() - std::strlen(kPartial)) {
+      partial.push_back(entry->path());
+    }
+    entry.increment(failed);
+  }
+  for (const fs::path& path : partial) {
+    const int descriptor = ::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (descriptor < 0) continue;
+    if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0) ::unlink(path.c_str());
+    ::close(descriptor);
+  }
+}
 
 fs::file_status status_of(const std::string& path) {
   std::error_code error;
@@ -55,10 +102,15 @@ FileWriter::FileWriter(const std::string& path) : path_(path), target_(path) {
   if (!is_file || fs::path(target_).filename().empty()) {
     throw Error(path, 0, "is not a file that can be written; give the name of a file");
   }
-  beside_ = target_ + ".partial";
-  descriptor_ =
-      ::open(beside_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
-  if (descriptor_ < 0) fail();
+  remove_abandoned(target_);
+  static std::atomic<int> count{0};
+  do {  // again where another process took the file for abandoned before it was locked
+    if (descriptor_ >= 0) ::close(descriptor_);
+    beside_ = target_ + "." + std::to_string(::getpid()) + "-" + std::to_string(count++) + kPartial;
+    descriptor_ =
+        ::open(beside_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (descriptor_ < 0 && errno != EEXIST) fail();
+  } while (descriptor_ < 0 || (lock(descriptor_) && !is_named(descriptor_, beside_)));
 }
 
 FileWriter::~FileWriter() {
@@ -88,6 +140,28 @@ void FileWriter::commit() {
   if (::fsync(descriptor_) != 0 || ::rename(beside_.c_str(), target_.c_str()) != 0) fail();
   ::close(descriptor_);
   descriptor_ = -1;
+}
+
+FileLock::FileLock(const std::string& path) : path_(path + ".lock") {
+  do {  // again where its last holder removed the file in between
+    if (descriptor_ >= 0) ::close(descriptor_);
+    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (descriptor_ < 0) {
+      throw Error(path, 0,
+                  std::string("cannot be written (") + std::strerror(errno) +
+                      "); choose a folder you may write to");
+    }
+    if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+      ::close(descriptor_);
+      throw Error(path, 0,
+                  "is being written by another ridgewalk; wait for it, or choose another name");
+    }
+  } while (!is_named(descriptor_, path_));
+}
+
+FileLock::~FileLock() {
+  ::unlink(path_.c_str());
+  ::close(descriptor_);
 }
 
 void write_file(const std::string& path, std::string_view text) {

@@ -15,9 +15,10 @@ bool is_folder(const std::string& path);
 // Whole contents. Throws Error when the file cannot be read.
 std::string read_file(const std::string& path);
 
-// Writes path.partial and renames it to `path` on commit(): a reader sees the old file or the new
-// one, and nothing remains of a file that was not committed. Follows a symbolic link. Throws Error
-// when `path` is a folder or a device or cannot be written.
+// Writes path.PID-N.partial and renames it to `path` on commit(): a reader sees the old file or the
+// new one, of two writers the later one wins, and nothing remains of a file that was not committed;
+// what killed processes left of the same file is removed. Follows a symbolic link. Throws Error when
+// `path` is a folder or a device or cannot be written.
 class FileWriter {
  public:
   explicit FileWriter(const std::string& path);
@@ -32,6 +33,20 @@ class FileWriter {
   [[noreturn]] void fail() const;
 
   std::string path_, target_, beside_;
+  int descriptor_ = -1;
+};
+
+// Keeps other processes from the same work for as long as it lives, by a lock on path.lock. Throws
+// Error when another one has it.
+class FileLock {
+ public:
+  explicit FileLock(const std::string& path);
+  ~FileLock();
+  FileLock(const FileLock&) = delete;
+  FileLock& operator=(const FileLock&) = delete;
+
+ private:
+  std::string path_;
   int descriptor_ = -1;
 };
 

@@ -3,12 +3,13 @@
 #include <chrono>
 #include <cmath>
 
+#include "space/error.h"
 #include "space/lowering.h"
 
 namespace ridgewalk {
 namespace {
 
-// Adds the time it lives to a sum.
+// Adds its lifetime to a sum.
 class Stopwatch {
  public:
   explicit Stopwatch(double& seconds) : seconds_(seconds) {}
@@ -60,7 +61,7 @@ double Supernet::train(int step, std::span<const Decisions> samples) {
       const Autocast autocast(compute_.precision, compute_.device);
       const auto images = network_input(batch.images, network.graph(), compute_.device);
       loss = classification_loss(network.forward(images, NormMode::kBatch), batch,
-                                 batches_.label_smoothing());
+                                 batches_.label_smoothing(), batches_.temperature());
     }
     const double value = loss.item<double>();
     if (!std::isfinite(value)) return value;
@@ -75,7 +76,10 @@ std::vector<double> Supernet::accuracy(int step, std::span<const Decisions> samp
   const Stopwatch watch(step_seconds_);
   torch::NoGradGuard no_grad;
   const Batch batch =
-      make_batch(data_, data_.search_validation, draws(validation_order_.indices(step), 0), {});
+      make_evaluation_batch(data_, data_.search_validation, validation_order_.indices(step));
+  if (batch.labels.size(0) == 0) {
+    throw Error(data_.name, 0, "has a batch of held-out images of which none can be decoded");
+  }
   const auto labels = batch.labels.to(compute_.device);
   std::vector<double> accuracies;
   for (const Decisions& sample : samples) {

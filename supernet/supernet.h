@@ -1,4 +1,4 @@
-// All architectures of a space in one set of weights.
+// A supernet: all architectures of a space in one set of weights.
 #pragma once
 
 #include <span>
@@ -10,8 +10,8 @@ namespace ridgewalk {
 
 struct SupernetOptions {
   int steps = 1000;
-  int batch_size = 64;              // training images a sampled architecture
-  int validation_batch_size = 128;  // search-validation images a step
+  int batch_size = 64;              // training images per sampled architecture
+  int validation_batch_size = 128;  // search-validation images per step
   OptimizerOptions optimizer = {};
   double label_smoothing = 0.1;
   Augmentation augmentation = {};
@@ -19,18 +19,19 @@ struct SupernetOptions {
   uint64_t seed = 0;
 };
 
-// Batch norm uses the statistics of the batch throughout, so no sampled architecture needs
+// Batch norm always uses the statistics of the batch, so that no sampled architecture needs
 // statistics of its own (TuNAS, "stateless batch norm").
 class Supernet {
  public:
-  // Throws Error when the distillation is not of these data.
+  // Throws Error when the distillation does not fit these data.
   Supernet(const SearchSpace& space, const Dataset& data, const SupernetOptions& options,
            const Compute& compute);
 
   // One optimiser step: each sample on its own training batch, gradients averaged. Returns the mean
-  // loss, which may be not finite: then nothing was updated.
+  // loss; if it is not finite, nothing was updated.
   double train(int step, std::span<const Decisions> samples);
-  // Each sample on the same batch of search-validation images. In [0, 1].
+  // Of each sample, in [0, 1], all on the same batch of search-validation images. Throws Error when
+  // none of these can be decoded.
   std::vector<double> accuracy(int step, std::span<const Decisions> samples);
   // On the whole search-validation split, batch statistics of validation_batch_size images.
   Accuracy validate(const Decisions& sample);
@@ -38,7 +39,7 @@ class Supernet {
   NamedTensors state() const;
   ParameterStore& parameters() { return parameters_; }
 
-  // What the last training steps spent on binding samples to slices and in all.
+  // Time spent on binding samples to slices, and on the steps as a whole.
   double slicing_seconds() const { return slicing_seconds_; }
   double step_seconds() const { return step_seconds_; }
   const Loader& loader() const { return batches_.loader(); }

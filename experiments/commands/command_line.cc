@@ -270,15 +270,17 @@ void require_training_memory(const Graph& graph, int64_t batch, const Session& s
                  "take a smaller batch_size or --resolution");
 }
 
-Dataset dataset_of(const SearchConfig& config, const CommandLine& line) {
+Dataset dataset_of(const SearchConfig& config, const CommandLine& line,
+                   const std::string& weights) {
   const auto& resolutions = config.space.resolution;
   FolderOptions folder =
       line.folder_options(*std::max_element(resolutions.begin(), resolutions.end()));
   folder.crop_fraction = config.crop_fraction;
-  const Distillation& distillation =
-      config.weights.distillation.labels ? config.weights.distillation : config.train.distillation;
-  return load_dataset(config.data, config.search_validation, split_seed(distillation, config.seed),
-                      folder);
+  const Distillation& shared = config.weights.distillation;
+  const Distillation& alone = config.train.distillation;
+  const bool of_shared = shared.labels || (shared.teacher && !alone.labels);
+  return load_dataset(config.data, config.search_validation,
+                      split_seed(of_shared ? shared : alone, config.seed, weights), folder);
 }
 
 std::string command_text(const std::string& command, const Arguments& arguments) {

@@ -117,7 +117,8 @@ Enum option_named(const std::string& option, const std::string& name) {
 }
 
 // The data of a search, split as it says. Throws Error.
-Dataset dataset_of(const SearchConfig& config, const CommandLine& line);
+Dataset dataset_of(const SearchConfig& config, const CommandLine& line,
+                   const std::string& weights = "");
 
 // The command as a shell takes it.
 std::string command_text(const std::string& command, const Arguments& arguments);

@@ -36,8 +36,12 @@ CommandLine distill_line() {
   line.add()("config", po::value<std::string>(), "YAML of the augmentation: flip, shift, ...");
   line.add_number<int64_t>("search-validation", 0, 1'000'000'000,
                            "training images held out, which get no labels", 0);
-  line.add_seed("of the held-out images, as for train, and of the augmentation", 0);
-  line.add_number<double>("temperature", 0.01, 1000, "of the softmax", 1);
+  line.add_seed("of the augmentation, and of the held-out images unless the teacher held out some",
+                0);
+  line.add_number<double>("temperature", 0.01, 1000,
+                          "of the teacher's softmax; above 1 a student's has it too, and its loss "
+                          "is scaled by its square",
+                          1);
   line.add_number<int64_t>(
       "top-k", 0, 1'000'000,
       "probabilities kept of an image (default: all of at most 32 classes, else 16)", 0);
@@ -49,14 +53,14 @@ CommandLine distill_line() {
   return line;
 }
 
-DistillOptions options_of(const CommandLine& line) {
+DistillOptions options_of(const CommandLine& line, const TeacherOptions& teacher) {
   const auto config = line.find<std::string>("config");
   const std::string augmentation = config ? read_file(*config) : "{}";
   const uint64_t seed = line.seed();
   return {.augmentation = augmentation_from_yaml(augmentation, config.value_or("--config")),
           .augmentation_text = augmentation,
           .seed = seed,
-          .split_seed = split_seed({}, seed),
+          .split_seed = split_seed({.labels = {}, .teacher = teacher}, seed),
           .replicas = line.get<int64_t>("replicas"),
           .top_k = line.get<int64_t>("top-k"),
           .temperature = line.get<double>("temperature")};
@@ -107,17 +111,19 @@ int distill_command(const Arguments& arguments) {
   const Session session = line.session();
   const int batch_size = line.get<int>("batch-size");
   const std::string out = line.required("out");
-  const DistillOptions options = options_of(line);
   const Architecture architecture = line.architecture(line.words()[0]);
+  const TeacherOptions teacher_options{.architecture = architecture,
+                                       .weights = line.required("weights")};
+  const DistillOptions options = options_of(line, teacher_options);
   const Dataset data =
       load_dataset(line.required("data"), line.get<int64_t>("search-validation"),
                    options.split_seed, line.folder_options(architecture.resolution));
   require_fits(architecture, data);
   require_inference_memory(lower(architecture), std::min<int64_t>(batch_size, data.train.size()),
                            session);
-  const Teacher teacher({.architecture = architecture, .weights = line.required("weights")}, data,
-                        session.compute);
+  const Teacher teacher(teacher_options, data, session.compute);
   { const FileWriter refuses_a_bad_path_now(out); }
+  const FileLock lock(out);
   const DistilledLabels labels =
       distill_with_progress(teacher, data, options, batch_size, out + kReplicas, session);
   save_distilled(out, labels);

@@ -7,6 +7,7 @@
 #include "space/error.h"
 #include "space/lowering.h"
 #include "supernet/formats/weights.h"
+#include "supernet/training/provenance_check.h"
 
 namespace ridgewalk {
 namespace {
@@ -42,26 +43,64 @@ Evaluation evaluate_on_test(Network network, const Dataset& data, const Compute&
   const Accuracy accuracy =
       evaluate(executor, data, data.test, NormMode::kRunning, compute, batch_size);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  return {accuracy, double(data.test.size()) / seconds.count()};
+  return {accuracy, double(accuracy.images) / seconds.count()};
 }
 
 void print(const Evaluation& evaluation, const std::string& network, const Dataset& data,
            bool as_json) {
   const Accuracy& accuracy = evaluation.accuracy;
   if (as_json) {
-    const Json result = {
-        {"name", network},       {"data", data.name},
-        {"split", "test"},       {"images", data.test.size()},
-        {"top1", accuracy.top1}, {"top5", accuracy.top5},
-        {"loss", accuracy.loss}, {"images_per_second", evaluation.images_per_second}};
+    const Json result = {{"name", network},
+                         {"data", data.name},
+                         {"split", "test"},
+                         {"images", accuracy.images},
+                         {"undecodable", accuracy.undecodable},
+                         {"classes_without_images", accuracy.lost_classes},
+                         {"top1", accuracy.top1},
+                         {"top5", accuracy.top5},
+                         {"loss", accuracy.loss},
+                         {"images_per_second", evaluation.images_per_second}};
     fmt::print("{}\n", json_text(result));
     return;
   }
   fmt::print(
       "{} on the {} test images of {}: top-1 {:.2f} %, top-5 {:.2f} %, loss {:.4f}, {:.0f} "
       "images/s\n",
-      network, data.test.size(), data.name, 100 * accuracy.top1, 100 * accuracy.top5, accuracy.loss,
+      network, accuracy.images, data.name, 100 * accuracy.top1, 100 * accuracy.top5, accuracy.loss,
       evaluation.images_per_second);
+  if (accuracy.undecodable > 0) {
+    fmt::print("left out: {} images that cannot be decoded\n", accuracy.undecodable);
+  }
+  for (const std::string& name : accuracy.lost_classes) {
+    fmt::print("class {} has no image left\n", name);
+  }
+}
+
+// The data, held against what the weights say they were trained on, with images cut out and
+// normalised as they were then.
+Dataset dataset_for(const std::string& weights, const Architecture& architecture,
+                    const CommandLine& line, const Session& session) {
+  const auto provenance = read_provenance(weights);
+  FolderOptions folder = line.folder_options(architecture.resolution);
+  if (provenance && provenance->crop_fraction > 0 && !line.given("crop-fraction")) {
+    folder.crop_fraction = provenance->crop_fraction;
+  }
+  Dataset data = load_dataset(line.required("data"), 0, 0, folder);
+  require_fits(architecture, data);
+  if (!provenance) {
+    if (!data.class_names.empty()) {
+      say(session, fmt::format("{}: does not name its classes; they are taken to be those of {}",
+                               weights, data.name));
+    }
+    return data;
+  }
+  require_same_classes(*provenance, weights, data);
+  normalize_as(*provenance, data);
+  if (provenance->resolution != architecture.resolution) {
+    say(session, fmt::format("{}: was trained on images of {} pixels; here they have {}", weights,
+                             provenance->resolution, architecture.resolution));
+  }
+  return data;
 }
 
 }  // namespace
@@ -72,14 +111,12 @@ int evaluate_command(const Arguments& arguments) {
   const Session session = line.session();
   const int batch_size = line.get<int>("batch-size");
   const Architecture architecture = line.architecture(line.words()[0]);
-  const Dataset data =
-      load_dataset(line.required("data"), 0, 0, line.folder_options(architecture.resolution));
-  require_fits(architecture, data);
+  const std::string weights = line.required("weights");
+  const Dataset data = dataset_for(weights, architecture, line, session);
   const Graph graph = lower(architecture);
   require_inference_memory(graph, std::min<int64_t>(batch_size, data.test.size()), session);
-  const Evaluation evaluation =
-      evaluate_on_test(load_network(line.required("weights"), graph, session.compute.device), data,
-                       session.compute, batch_size);
+  const Evaluation evaluation = evaluate_on_test(
+      load_network(weights, graph, session.compute.device), data, session.compute, batch_size);
   say_damaged(data, session);
   print(evaluation, architecture.name, data, line.has("json"));
   return 0;

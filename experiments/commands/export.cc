@@ -89,21 +89,21 @@ Network network_of(const Architecture& architecture, const ExportOptions& option
                  "choose a smaller network");
   Network network{graph, ParameterStore(graph)};
   network.parameters.initialize(options.seed, options.initialization);
-  if (options.weights) load_weights(*options.weights, network.parameters);
+  if (options.weights) network.provenance = load_weights(*options.weights, network.parameters);
   return network;
 }
 
 void write(const Network& network, const ExportOptions& options) {
   if (options.format == Format::kSafetensors) {
-    save_weights(options.out, network.parameters, options.type);
+    save_weights(options.out, network.parameters, options.type, network.provenance);
     return;
   }
   if (!options.folds) {
-    write_onnx(options.out, network.graph, network.parameters);
+    write_onnx(options.out, network.graph, network.parameters, network.provenance);
     return;
   }
   const Network folded = fold_norms(network.graph, network.parameters);
-  write_onnx(options.out, folded.graph, folded.parameters);
+  write_onnx(options.out, folded.graph, folded.parameters, network.provenance);
 }
 
 }  // namespace

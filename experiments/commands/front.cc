@@ -14,7 +14,7 @@
 #include "space/catalog.h"
 #include "space/error.h"
 #include "space/file.h"
-#include "supernet/formats/weights.h"
+#include "supernet/training/provenance_check.h"
 
 namespace ridgewalk {
 namespace {
@@ -206,10 +206,11 @@ int front_command(const Arguments& arguments) {
   const FrontRequest request = request_of(line);
   const SearchConfig& config = request.config;
   const Session session = line.session(config.threads, config.precision);
-  const Dataset data = dataset_of(config, line);
+  const std::string weights = supernet_file(request.folder, request.stage);
+  const Dataset data = dataset_of(config, line, weights);
   const SearchSpace space = searched_space(config, request.folder, request.stage);
   Supernet supernet(space, data, config.weights, session.compute);
-  load_weights(supernet_file(request.folder, request.stage), supernet.parameters());
+  load_weights_for(data, weights, supernet.parameters());
 
   const std::string inputs =
       fingerprint({.texts = {config.resolved, to_yaml(request.reference), to_yaml(space)},

@@ -18,7 +18,7 @@
 #include "space/error.h"
 #include "space/file.h"
 #include "space/yaml.h"
-#include "supernet/formats/weights.h"
+#include "supernet/training/provenance_check.h"
 
 namespace ridgewalk {
 namespace {
@@ -139,15 +139,14 @@ Trainings networks_of(const RankRequest& request, const std::string& recipe,
                       const SearchSpace& space, const Reward& reward, const RunInputs& common) {
   const Dataset& data = common.data;
   const Compute& compute = common.compute;
-  Trainings trainings{
-      .data = data.name,
-      .made_with = fmt::format("{} images held out, training split {:x}, {}{}{}",
-                               data.search_validation.size(), hash_of(data.train),
-                               to_string(compute.precision),
-                               compute.device.is_cpu() ? "" : " on " + compute.device.str(),
-                               fingerprint(request.config.train.distillation, data)),
-      .recipe = recipe,
-      .seed = request.seed};
+  Trainings trainings{.data = data.name,
+                      .made_with = fmt::format(
+                          "{} images held out, data {:x}, {}{}{}", data.search_validation.size(),
+                          hash_of(data), to_string(compute.precision),
+                          compute.device.is_cpu() ? "" : " on " + compute.device.str(),
+                          fingerprint(request.config.train.distillation, data)),
+                      .recipe = recipe,
+                      .seed = request.seed};
   if (!request.trained.empty()) return trained_before(request.trained, trainings);
   std::mt19937_64 random(stream_seed(request.seed, SeedStream::kRankedNetworks));
   const CostTable table(space, reward.ridge_points());
@@ -210,7 +209,7 @@ class Judge {
 
   std::unique_ptr<Supernet> loaded() const {
     auto supernet = std::make_unique<Supernet>(space_, data_, request_.config.weights, compute_);
-    load_weights(supernet_file(request_.folder, request_.stage), supernet->parameters());
+    load_weights_for(data_, supernet_file(request_.folder, request_.stage), supernet->parameters());
     return supernet;
   }
 
@@ -293,7 +292,7 @@ int rank_command(const Arguments& arguments) {
   SearchConfig& config = request.config;
   Session session = line.session(config.threads, config.precision);
   session.checkpoint_every = config.checkpoint_every;
-  const Dataset data = dataset_of(config, line);
+  const Dataset data = dataset_of(config, line, supernet_file(request.folder, request.stage));
   const std::string recipe = read_recipe(line, config);
   const SearchSpace space = searched_space(config, request.folder, request.stage);
   const Reward reward =

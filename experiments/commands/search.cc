@@ -51,6 +51,15 @@ SearchRequest request_of(const CommandLine& line) {
   return request;
 }
 
+// The weights that the first stage starts from; empty for none.
+std::string warm_weights(const SearchRequest& request) {
+  const SearchStage first = request.plan.stages.front();
+  const auto before = stage_before(first);
+  if (!before || !request.config.stages.at(first).warm_start) return "";
+  const std::string weights = supernet_file(request.from, *before);
+  return path_exists(weights) ? weights : "";  // check_search() says what is missing
+}
+
 RunFolder open_run(const SearchRequest& request, const StartingPoint& start, const Dataset& data,
                    const Session& session) {
   const SearchConfig& config = request.config;
@@ -124,7 +133,7 @@ int search_command(const Arguments& arguments) {
   const SearchConfig& config = request.config;
   Session session = line.session(config.threads, config.precision);
   session.checkpoint_every = config.checkpoint_every;
-  const Dataset data = dataset_of(config, line);
+  const Dataset data = dataset_of(config, line, warm_weights(request));
   const StartingPoint start = check_search(config, request.plan, request.from, data);
 
   RunFolder run = open_run(request, start, data, session);

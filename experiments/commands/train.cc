@@ -10,6 +10,7 @@
 #include "space/error.h"
 #include "space/lowering.h"
 #include "space/yaml.h"
+#include "supernet/training/provenance_check.h"
 
 namespace ridgewalk {
 namespace {
@@ -64,6 +65,18 @@ TrainOptions options_of(const CommandLine& line, const std::string& config) {
   return options;
 }
 
+// Split as the weights or labels that training starts from; normalised as those weights were.
+Dataset dataset_of(const CommandLine& line, const TrainOptions& options,
+                   const Architecture& architecture) {
+  const std::string& weights = options.initial_weights;
+  Dataset data = load_dataset(line.required("data"), line.get<int64_t>("search-validation"),
+                              split_seed(options.distillation, options.seed, weights),
+                              line.folder_options(architecture.resolution));
+  const auto learned = weights.empty() ? std::nullopt : read_provenance(weights);
+  if (learned) normalize_as(*learned, data);
+  return data;
+}
+
 // New, or continued with --resume; `config` is the YAML of --config.
 RunFolder open_run(const CommandLine& line, const Architecture& architecture,
                    const std::string& config, const TrainOptions& options, const Dataset& data,
@@ -92,9 +105,7 @@ int train_command(const Arguments& arguments) {
   Session session = line.session();
   session.checkpoint_every = line.get<int>("checkpoint-every");
   const Architecture architecture = line.architecture(line.words()[0]);
-  const Dataset data = load_dataset(line.required("data"), line.get<int64_t>("search-validation"),
-                                    split_seed(options.distillation, options.seed),
-                                    line.folder_options(architecture.resolution));
+  const Dataset data = dataset_of(line, options, architecture);
   require_fits(architecture, data);
   require_training_memory(lower(architecture),
                           std::min<int64_t>(options.batch_size, data.train.size()), session);

@@ -11,7 +11,7 @@
 #include "roofline/latency.h"
 #include "space/error.h"
 #include "space/file.h"
-#include "supernet/formats/weights.h"
+#include "supernet/training/provenance_check.h"
 
 namespace ridgewalk {
 namespace {
@@ -141,7 +141,8 @@ Evolved evolution_phase(const SearchContext& context, const std::string& phase) 
   const SearchSpace space = searched_space(config.space, SearchStage::kSingle, std::nullopt);
   const TrialOptions& options = config.stages.at(SearchStage::kSingle).tunas.trials;
   Supernet supernet(space, context.data, config.weights, context.session.compute);
-  load_weights(supernet_file(context.run.file("."), SearchStage::kSingle), supernet.parameters());
+  load_weights_for(context.data, supernet_file(context.run.file("."), SearchStage::kSingle),
+                   supernet.parameters());
   const Trials trials{.supernet = supernet,
                       .space = space,
                       .reward = config.reward,

@@ -15,7 +15,8 @@ void say(const Session& session, const std::string& line) {
 void say_damaged(const Dataset& data, const Session& session) {
   if (!data.damaged || data.damaged->count() == 0) return;
   say(session,
-      fmt::format("{}: files that could not be decoded: {}; other images stand in for them",
+      fmt::format("{}: files that could not be decoded: {}; in training others stand in for them, "
+                  "evaluations leave them out",
                   data.name, data.damaged->count()));
 }
 

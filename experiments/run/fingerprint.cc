@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "experiments/run/run_folder.h"
+
 namespace ridgewalk {
 namespace {
 
@@ -47,7 +49,8 @@ std::string fingerprint(const RunInputs& inputs) {
   for (const Distillation* distillation : inputs.distillations) {
     text += fingerprint(*distillation, inputs.data);
   }
-  return text + fingerprint(inputs.compute) + inputs.more;
+  text += fingerprint(inputs.compute) + inputs.more;
+  return text + fmt::format("{}{} {:016x}", kDataLine, inputs.data.name, hash_of(inputs.data));
 }
 
 }  // namespace ridgewalk

@@ -142,14 +142,18 @@ void from_json(const Json& json, StageOutcome& outcome) {
 }
 
 void to_json(Json& json, const SplitAccuracy& accuracy) {
-  json = {{"images", accuracy.images},
-          {"top1", accuracy.top1},
-          {"top5", accuracy.top5},
-          {"loss", accuracy.loss}};
+  json = {{"images", accuracy.images}};
+  if (accuracy.undecodable > 0) json["undecodable"] = accuracy.undecodable;
+  if (!accuracy.lost_classes.empty()) json["classes_without_images"] = accuracy.lost_classes;
+  json["top1"] = accuracy.top1;
+  json["top5"] = accuracy.top5;
+  json["loss"] = accuracy.loss;
 }
 
 void from_json(const Json& json, SplitAccuracy& accuracy) {
   json.at("images").get_to(accuracy.images);
+  accuracy.undecodable = json.value("undecodable", int64_t{0});
+  accuracy.lost_classes = json.value("classes_without_images", std::vector<std::string>{});
   accuracy.top1 = number_or_nan(json.at("top1"));
   accuracy.top5 = number_or_nan(json.at("top5"));
   accuracy.loss = number_or_nan(json.at("loss"));

@@ -60,9 +60,7 @@ struct StageOutcome {
   Architecture architecture = {};          // of `best`
 };
 
-struct SplitAccuracy : Accuracy {
-  int64_t images = 0;
-};
+using SplitAccuracy = Accuracy;
 
 // The result of a training.
 struct TrainingResult {

@@ -98,11 +98,7 @@ void RunFolder::read_checkpoint() {
     seconds_ = state.at("seconds");
     rates_ = state.value("images_per_second", Json::object());
     unfinished_ = state.at("current");
-    if (metadata.at("fingerprint") != fingerprint_) {
-      throw Error(path, 0,
-                  "is of another configuration; give the one in " + file("config.yaml") +
-                      ", or another --out");
-    }
+    require_same(metadata.at("fingerprint"));
     const auto bytes = state.at("log_bytes").get<uintmax_t>();
     if (fs::exists(file(kLog)) && fs::file_size(file(kLog)) > bytes) {
       fs::resize_file(file(kLog), bytes);
@@ -112,6 +108,22 @@ void RunFolder::read_checkpoint() {
   } catch (const std::out_of_range&) {
     throw Error(path, 0, "is not a checkpoint of a run; start again with another --out");
   }
+}
+
+void RunFolder::require_same(const std::string& fingerprint) const {
+  const size_t theirs = std::min(fingerprint.size(), fingerprint.rfind(kDataLine));
+  const size_t ours = std::min(fingerprint_.size(), fingerprint_.rfind(kDataLine));
+  if (fingerprint.substr(0, theirs) != fingerprint_.substr(0, ours)) {
+    throw Error(file(kCheckpoint), 0,
+                "is of another configuration; give the one in " + file("config.yaml") +
+                    ", or another --out");
+  }
+  const std::string data = fingerprint_.substr(ours);
+  if (data.empty() || theirs == fingerprint.size() || fingerprint.substr(theirs) == data) return;
+  const size_t name = kDataLine.size();
+  throw Error(file(kCheckpoint), 0,
+              "the images of " + data.substr(name, data.rfind(' ') - name) +
+                  " have changed since the run began; restore them, or choose another --out");
 }
 
 double RunFolder::seconds(const std::string& phase) const { return seconds_.value(phase, 0.0); }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "experiments/run/json.h"
 #include "space/error.h"
@@ -15,6 +16,10 @@ namespace ridgewalk {
 
 // Whether a text can be the name of a file or a folder in a run's folder: letters, digits, - and _.
 bool is_plain_name(const std::string& text);
+
+// Before the last line of a fingerprint, which tells the data apart. Runs of earlier versions lack
+// it; they are resumed with any data.
+inline constexpr std::string_view kDataLine = "\ndata ";
 
 // Images per second of a phase: in training, and of the loader alone.
 struct Rates {
@@ -36,7 +41,8 @@ class RunFolder {
   // A new run; `fingerprint` is all that its results depend on. Throws Error when the folder cannot
   // be written, holds a run already, or another process runs in it.
   static RunFolder create(const std::string& path, const std::string& fingerprint);
-  // Throws Error when the folder holds no run, or one with another fingerprint.
+  // Throws Error when the folder holds no run, or one with another fingerprint, naming the data
+  // where only they have changed.
   static RunFolder resume(const std::string& path, const std::string& fingerprint);
 
   std::string file(const std::string& name) const { return path_ + "/" + name; }
@@ -78,6 +84,7 @@ class RunFolder {
   RunFolder(std::string path, const std::string& fingerprint);
   void lock();
   void read_checkpoint();
+  void require_same(const std::string& fingerprint) const;
   void start(const std::string& phase);
   void write(const Json& state, const NamedTensors& tensors);
 

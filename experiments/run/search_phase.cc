@@ -9,6 +9,7 @@
 #include "experiments/run/supernet_weights.h"
 #include "space/error.h"
 #include "supernet/formats/weights.h"
+#include "supernet/training/provenance_check.h"
 
 namespace ridgewalk {
 namespace {
@@ -133,7 +134,8 @@ void StagePhase::begin(const StartingPoint& start) {
     say(context_.session, fmt::format("{}: resumed at step {}", phase_, search_.step()));
   } else if (config_.warm_start && start.space) {
     ParameterStore previous(*start.space);
-    load_weights(supernet_file(start.weights_folder, *stage_before(stage_)), previous);
+    load_weights_for(context_.data, supernet_file(start.weights_folder, *stage_before(stage_)),
+                     previous);
     supernet_.parameters().copy_common(previous);
   }
   last_checkpoint_ = search_.step();
@@ -142,7 +144,8 @@ void StagePhase::begin(const StartingPoint& start) {
 void StagePhase::after_training(int first_step, double seconds) {
   const double images = double(context_.config.weights.batch_size) * tunas_.samples_per_step;
   say_rates(context_, phase_, (tunas_.steps - first_step) * images, seconds, supernet_.loader());
-  save_weights(supernet_file(context_.run.file("."), stage_), supernet_.parameters());
+  save_weights(supernet_file(context_.run.file("."), stage_), supernet_.parameters(), torch::kFloat,
+               provenance_of(context_.data));
 }
 
 // Runs the search; a failure names the last good checkpoint.

@@ -8,6 +8,7 @@
 #include "experiments/run/training_phase.h"
 #include "space/catalog.h"
 #include "space/yaml.h"
+#include "supernet/training/provenance_check.h"
 
 namespace ridgewalk {
 namespace {
@@ -117,8 +118,12 @@ StartingPoint check_search(const SearchConfig& config, const SearchPlan& plan,
              .space = searched_space(config.space, *before, result),
              .weights_folder = from};
     const std::string weights = supernet_file(from, *before);
-    if (config.stages.at(stages.front()).warm_start && !std::filesystem::exists(weights)) {
-      throw Error(weights, 0, "does not exist; the warm start needs it (or set warm_start: false)");
+    if (config.stages.at(stages.front()).warm_start) {
+      if (!std::filesystem::exists(weights)) {
+        throw Error(weights, 0,
+                    "does not exist; the warm start needs it (or set warm_start: false)");
+      }
+      if (const auto learned = read_provenance(weights)) require_unseen(*learned, weights, data);
     }
   }
   for (SearchStage stage : stages) {

@@ -56,9 +56,13 @@ void use_distilled(const std::string& path, Distillation& distillation,
   augmentation = augmentation_from_yaml(distillation.labels->augmentation, path);
 }
 
-uint64_t split_seed(const Distillation& distillation, uint64_t seed) {
-  return distillation.labels ? distillation.labels->split_seed
-                             : stream_seed(seed, SeedStream::kSplit);
+uint64_t split_seed(const Distillation& distillation, uint64_t seed, const std::string& weights) {
+  if (distillation.labels) return distillation.labels->split_seed;
+  std::optional<Provenance> learned;
+  if (!weights.empty()) learned = read_provenance(weights);
+  if (!learned && distillation.teacher) learned = read_provenance(distillation.teacher->weights);
+  return learned && learned->held_out > 0 ? learned->split_seed
+                                          : stream_seed(seed, SeedStream::kSplit);
 }
 
 TrainOptions read_train(const YamlSource& source) {

@@ -19,9 +19,11 @@ TrainOptions load_train_options(const std::string& path);
 // is a teacher or an augmentation.
 void use_distilled(const std::string& path, Distillation& distillation, Augmentation& augmentation);
 
-// The seed that held-out images are drawn with: that of the distilled labels, which leave out the
-// same images, else one of the run's.
-uint64_t split_seed(const Distillation& distillation, uint64_t seed);
+// The seed that held-out images are drawn with: that of the distilled labels, of `weights` that
+// training starts from or of the teacher, which must not have learned those images; else one of the
+// run's. Throws Error when a file of weights cannot be read.
+uint64_t split_seed(const Distillation& distillation, uint64_t seed,
+                    const std::string& weights = "");
 
 // The `weights` part of an experiment: the shared weights of a search.
 SupernetOptions read_weights(const YamlSource& source);

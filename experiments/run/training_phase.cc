@@ -1,12 +1,12 @@
 #include "experiments/run/training_phase.h"
 
-#include <algorithm>
-#include <limits>
-
 #include <fmt/format.h>
 
 #include "experiments/run/progress.h"
+#include "space/error.h"
+#include "space/file.h"
 #include "supernet/formats/weights.h"
+#include "supernet/training/provenance_check.h"
 
 namespace ridgewalk {
 namespace {
@@ -18,6 +18,7 @@ void train(const RunContext& context, const std::string& phase, Trainer& trainer
     if (*step < 0 || *step > trainer.steps()) throw run.damaged();
     trainer.set_step(*step);
     run.restore(trainer.state());
+    require_possible(trainer.parameters(), run.file("checkpoint.safetensors"));
     say(session, fmt::format("{}: resumed at step {}", phase, trainer.step()));
   }
   const int first = trainer.step();
@@ -38,18 +39,21 @@ void train(const RunContext& context, const std::string& phase, Trainer& trainer
             trainer.loader());
 }
 
-SplitAccuracy accuracy(const Trainer& trainer, const ImageSet& set,
-                       int64_t most = std::numeric_limits<int64_t>::max()) {
-  return {trainer.evaluate(set, most), std::min(set.size(), most)};
-}
-
 }  // namespace
 
 TrainingResult training_phase(const RunContext& context, const std::string& name,
                               const Architecture& architecture, const TrainOptions& options) {
   const auto& [run, data, session] = context;
   const std::string phase = "train " + name;
-  if (const auto result = run.result<TrainingResult>(phase)) return *result;
+  const std::string weights = run.file(name + ".safetensors");
+  if (const auto result = run.result<TrainingResult>(phase)) {
+    if (!path_exists(weights)) {
+      throw Error(weights, 0,
+                  "is gone, though the training that wrote it is finished; restore it, or train "
+                  "again with another --out");
+    }
+    return *result;
+  }
   Trainer trainer(architecture, data, options, session.compute);
   train(context, phase, trainer, options.batch_size);
 
@@ -62,13 +66,13 @@ TrainingResult training_phase(const RunContext& context, const std::string& name
                         .epochs = options.epochs,
                         .ema = options.ema};
   if (options.distillation) result.teacher = options.distillation.teacher_name();
-  result.train = accuracy(trainer, data.train, kMostTrainImages);
+  result.train = trainer.evaluate(data.train, kMostTrainImages);
   if (data.search_validation.size() > 0) {
-    result.search_validation = accuracy(trainer, data.search_validation);
+    result.search_validation = trainer.evaluate(data.search_validation);
   }
-  result.test = accuracy(trainer, data.test);
+  result.test = trainer.evaluate(data.test);
   say_damaged(data, session);
-  save_weights(run.file(name + ".safetensors"), trainer.result());
+  save_weights(weights, trainer.result(), torch::kFloat, provenance_of(data));
   run.finish(result);
   say(session, fmt::format("{}: top-1 {} after {} epochs {}", phase, top1_text(result),
                            options.epochs, result.weights));

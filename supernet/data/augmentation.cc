@@ -42,8 +42,8 @@ Mixing draw_mixing(const Augmentation& augmentation, int64_t set_size, int side,
   const double share = random.beta(mixing.boxed ? augmentation.cutmix : augmentation.mixup);
   mixing.share = share;
   if (!mixing.boxed) return mixing;
-  // A square of the partner's share about any pixel, cut off at the image's edge: the label follows
-  // what is left of it.
+  // A square of the partner's share around a random pixel, clipped at the image's edge; the label
+  // follows the clipped area.
   const int half = int(std::sqrt(1 - share) * side / 2);
   const int y = int(random.below(side));
   const int x = int(random.below(side));

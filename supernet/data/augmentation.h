@@ -1,4 +1,4 @@
-// What chance does to a training image, each a pure function of pixels and a seed.
+// Random changes of training images, each a pure function of pixels and a seed.
 #pragma once
 
 #include <cstdint>
@@ -18,35 +18,35 @@ struct RandomResizedCrop {
   bool operator==(const RandomResizedCrop&) const = default;
 };
 
-// In the order in which they are done.
+// Applied in this order.
 struct Augmentation {
   std::optional<RandomResizedCrop> random_resized_crop = {};
   std::optional<RandAugment> rand_augment = {};
-  int shift = 0;      // moved by up to so many pixels each way, edges filled with the mean
-  bool flip = false;  // mirrored with chance 1/2
+  int shift = 0;      // moved by up to this many pixels each way, edges filled with the mean
+  bool flip = false;  // mirrored with probability 1/2
   // Mixed with another image of the set, drawn and augmented by the same seed: Beta(alpha, alpha)
-  // decides the share of each in pixels and label. 0 is never. mixup adds up the pixels (Zhang et
-  // al. 2017, arXiv:1710.09412), cutmix sets a part of one into the other (Yun et al. 2019,
+  // draws the share of each in pixels and label; 0 turns mixing off. mixup blends the pixels (Zhang
+  // et al. 2017, arXiv:1710.09412), cutmix pastes a part of one into the other (Yun et al. 2019,
   // arXiv:1905.04899).
   double mixup = 0, cutmix = 0;
   double mix_probability = 1;  // that an example is mixed at all
-  double cutmix_share = 0.5;   // of the mixed examples, where both are asked for
+  double cutmix_share = 0.5;   // of the mixed examples, where mixup and cutmix are both on
   bool operator==(const Augmentation&) const = default;
 
   bool mixes() const { return (mixup > 0 || cutmix > 0) && mix_probability > 0; }
 };
 
-// One line of YAML, such as {flip: true, mixup: 0.8}; {} for none.
+// One line of YAML, such as {flip: true, mixup: 0.8}; {} for no augmentation.
 std::string to_yaml(const Augmentation& augmentation);
-// Throws Error with `file` and line.
+// Throws Error naming `file` and the line.
 Augmentation augmentation_from_yaml(const std::string& text, const std::string& file);
 
-// The part that a random resized crop shows: ten tries at an area and a ratio that fit, else the
-// largest centred part of an allowed ratio, as torchvision does.
+// The box of a random resized crop: ten tries at an area and a ratio that fit, then the largest
+// centred box of an allowed ratio, as torchvision does.
 Box random_box(const RandomResizedCrop& crop, int height, int width, uint64_t seed);
 
-// How an example is mixed: of `side` x side pixels the partner has those of the box (cutmix), else
-// all are `share` of the example's own and the rest of the partner's (mixup).
+// How an example of side x side pixels is mixed: with cutmix the box is the partner's; with mixup
+// every pixel is `share` of the example's own and 1 - share of the partner's.
 struct Mixing {
   double share = 1;  // of the example itself, in the label too; 1: not mixed
   bool boxed = false;

@@ -13,11 +13,10 @@
 namespace ridgewalk {
 namespace {
 
-// What a draw's seed is mixed with for each thing that chance decides; shift and flip take the seed
-// itself.
+// What a draw's seed is mixed with for each random choice; shift and flip take the seed itself.
 enum Purpose : uint64_t { kCrop = 21, kRandAugment = 22, kMixing = 23 };
 
-// A file, cropped and resized. No more of a JPEG is decoded than the crop's pixels need.
+// A file, cropped and resized. A JPEG is decoded no larger than the crop needs.
 Image read_crop(const std::string& path, const Dataset& data,
                 const std::optional<RandomResizedCrop>& crop, uint64_t seed) {
   const std::string bytes = read_file(path);
@@ -31,8 +30,8 @@ Image read_crop(const std::string& path, const Dataset& data,
   return resize(decode_image(bytes, eighths), box, data.resolution);
 }
 
-// The draw's image as the network's input will have it but for shift, flip and the numbers' range.
-// `index` becomes that of the next image whose file can be decoded.
+// The draw's image as the network will see it, before shift, flip and normalisation. `index` moves
+// on to the next image whose file can be decoded.
 Image augmented(const Dataset& data, const ImageSet& set, int64_t& index, uint64_t seed,
                 const Augmentation& augmentation) {
   const auto& crop = augmentation.random_resized_crop;
@@ -46,7 +45,9 @@ Image augmented(const Dataset& data, const ImageSet& set, int64_t& index, uint64
   }
   for (int64_t tries = 0; image.pixels.empty(); ++tries) {
     const std::string& path = set.paths[size_t(index)];
-    if (tries == set.size()) throw Error(path, 0, "can be decoded no more than any other image");
+    if (tries == set.size()) {
+      throw Error(path, 0, "cannot be decoded, nor can any other image of the set");
+    }
     try {
       image = read_crop(path, data, crop, seed);
     } catch (const Error& error) {
@@ -180,6 +181,38 @@ Batch make_batch(const Dataset& data, const ImageSet& set, std::span<const Draw>
     make(0, count);
   }
   return {pixels.permute({0, 3, 1, 2}), labels, targets};
+}
+
+Batch make_evaluation_batch(const Dataset& data, const ImageSet& set,
+                            const std::vector<int64_t>& images) {
+  if (set.paths.empty()) return make_batch(data, set, draws(images, 0), {});
+  const int64_t side = data.resolution;
+  torch::Tensor pixels = torch::empty({int64_t(images.size()), side, side, data.channels});
+  std::vector<char> decoded(images.size());  // not bool: threads write to neighbours
+  at::parallel_for(0, int64_t(images.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; ++n) {
+      const std::string& path = set.paths[size_t(images[size_t(n)])];
+      try {
+        const Image image = read_crop(path, data, {}, 0);
+        normalize(image.pixels.data(), data, {}, 0,
+                  pixels.data_ptr<float>() + n * pixels.stride(0));
+        decoded[size_t(n)] = 1;
+      } catch (const Error& error) {
+        data.damaged->add(path, error.what());
+      }
+    }
+  });
+  std::vector<int64_t> kept;
+  for (size_t n = 0; n < images.size(); ++n) {
+    if (decoded[n]) kept.push_back(int64_t(n));
+  }
+  torch::Tensor labels = set.labels.index_select(0, torch::tensor(images, torch::kLong));
+  if (kept.size() < images.size()) {
+    const torch::Tensor index = torch::tensor(kept, torch::kLong);
+    pixels = pixels.index_select(0, index);
+    labels = labels.index_select(0, index);
+  }
+  return {pixels.permute({0, 3, 1, 2}), labels, {}};
 }
 
 }  // namespace ridgewalk

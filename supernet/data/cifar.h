@@ -16,11 +16,12 @@ struct CifarSet {
 struct Cifar {
   CifarSet train, test;
   int classes = 0;
+  std::vector<std::string> class_names = {};  // empty where the archive's list of them is missing
 };
 
 // `folder` holds the files, or the folder cifar-10-batches-bin (cifar-100-binary) that the archive
-// unpacks to. Throws Error with the file's name when one is missing, is not a whole number of
-// records, or has a label that there is not.
+// unpacks to. Throws Error naming the file when one is missing or is of another version of CIFAR,
+// is not a whole number of records, or has a label outside the classes.
 Cifar read_cifar10(const std::string& folder);
 Cifar read_cifar100(const std::string& folder);
 

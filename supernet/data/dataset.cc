@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 
 #include "space/error.h"
 #include "space/random.h"
 #include "space/suggestion.h"
 #include "supernet/data/cifar.h"
 #include "supernet/data/idx.h"
+#include "supernet/data/idx_folder.h"
 
 namespace ridgewalk {
 namespace {
@@ -16,15 +16,6 @@ namespace {
 constexpr const char* kFashionMnist = "/usr/share/datasets/fashion-mnist";
 constexpr std::array<double, 3> kImageNetMean = {0.485, 0.456, 0.406};
 constexpr std::array<double, 3> kImageNetDeviation = {0.229, 0.224, 0.225};
-
-// `stem`, gzipped or not.
-std::string idx_path(const std::string& folder, const std::string& stem) {
-  for (const std::string& path : {folder + "/" + stem + ".gz", folder + "/" + stem}) {
-    if (std::filesystem::exists(path)) return path;
-  }
-  throw Error(folder + "/" + stem + ".gz", 0,
-              "is not there; install Debian's dataset-fashion-mnist or give idx:DIR");
-}
 
 ImageSet in_memory(const std::vector<uint8_t>& pixels, torch::IntArrayRef shape,
                    const std::vector<uint8_t>& labels) {
@@ -34,9 +25,9 @@ ImageSet in_memory(const std::vector<uint8_t>& pixels, torch::IntArrayRef shape,
   return set;
 }
 
-ImageSet read_idx_set(const std::string& folder, const std::string& part) {
-  const std::string images_path = idx_path(folder, part + "-images-idx3-ubyte");
-  const std::string labels_path = idx_path(folder, part + "-labels-idx1-ubyte");
+ImageSet read_idx_set(const std::string& folder, IdxPart part) {
+  const std::string images_path = find_idx_file(folder, part, IdxContent::kImages);
+  const std::string labels_path = find_idx_file(folder, part, IdxContent::kLabels);
   const IdxArray images = read_idx(images_path, 3);
   const IdxArray labels = read_idx(labels_path, 1);
   if (images.shape[0] != labels.shape[0]) {
@@ -52,14 +43,14 @@ ImageSet read_idx_set(const std::string& folder, const std::string& part) {
 // The readers leave all training images in `train`.
 Dataset read_idx_folder(const std::string& folder) {
   Dataset data{.name = {},
-               .train = read_idx_set(folder, "train"),
+               .train = read_idx_set(folder, IdxPart::kTrain),
                .search_validation = {},
-               .test = read_idx_set(folder, "t10k")};
+               .test = read_idx_set(folder, IdxPart::kTest)};
   data.classes = int(std::max(data.train.labels.max().item<int64_t>(),
                               data.test.labels.max().item<int64_t>())) +
                  1;
   if (data.test.images.size(1) != data.train.images.size(1)) {
-    throw Error(folder, 0, "test images are not of the size of the training images");
+    throw Error(folder, 0, "has test images of another size than its training images");
   }
   return data;
 }
@@ -72,12 +63,14 @@ Dataset of_cifar(const Cifar& cifar) {
           .train = set(cifar.train),
           .search_validation = {},
           .test = set(cifar.test),
-          .classes = cifar.classes};
+          .classes = cifar.classes,
+          .class_names = cifar.class_names};
 }
 
 Dataset of_folder(const std::string& folder, const FolderOptions& options) {
   Dataset data;
   data.damaged = std::make_shared<DamagedFiles>(options.strict, options.quiet);
+  data.file_hashes = std::make_shared<FileHashes>();
   const ImageFolder images = read_image_folder(folder, *data.damaged);
   const auto set = [](const ImageFiles& files) {
     return ImageSet{{}, torch::tensor(files.labels, torch::kInt).to(torch::kLong), files.paths};
@@ -85,6 +78,7 @@ Dataset of_folder(const std::string& folder, const FolderOptions& options) {
   data.train = set(images.train);
   data.test = set(images.test);
   data.classes = int(images.classes.size());
+  data.class_names = images.classes;
   data.crop_fraction = options.crop_fraction;
   return data;
 }
@@ -146,6 +140,7 @@ Dataset load_dataset(const std::string& spec, int64_t search_validation, uint64_
     throw Error(spec, 0, "is not a data set (" + suggestion(kind, known) + "); give " + kDatasets);
   }
   data.name = spec;
+  data.split_seed = seed;
   const ImageSet all = data.train;
   if (search_validation < 0 || search_validation >= all.size()) {
     throw Error(spec, 0,
@@ -167,6 +162,10 @@ Dataset load_dataset(const std::string& spec, int64_t search_validation, uint64_
     normalize_by_pixels(data);
   }
   return data;
+}
+
+std::string Dataset::class_text(int64_t label) const {
+  return class_names.empty() ? std::to_string(label) : "'" + class_names[size_t(label)] + "'";
 }
 
 void require_fits(const Architecture& architecture, const Dataset& data) {

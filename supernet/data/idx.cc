@@ -2,7 +2,8 @@
 
 #include <zlib.h>
 
-#include <array>
+#include <algorithm>
+#include <filesystem>
 #include <memory>
 
 #include "space/error.h"
@@ -13,8 +14,8 @@ namespace {
 constexpr int64_t kLargestFile = int64_t{1} << 33;
 constexpr size_t kChunk = size_t{1} << 20;
 
-// Reads exactly `size` bytes of a plain or gzipped file, growing as they arrive: a header that
-// promises more than there is costs no memory.
+// Reads exactly `size` bytes of a plain or gzipped file, growing as they arrive, so that a header
+// that promises more than the file holds costs no memory.
 std::vector<uint8_t> read_bytes(gzFile file, size_t size, const std::string& path) {
   std::vector<uint8_t> bytes;
   while (bytes.size() < size) {
@@ -33,6 +34,10 @@ std::vector<uint8_t> read_bytes(gzFile file, size_t size, const std::string& pat
 }  // namespace
 
 IdxArray read_idx(const std::string& path, int dimensions) {
+  std::error_code unreadable;
+  if (std::filesystem::is_directory(path, unreadable)) {
+    throw Error(path, 0, "is a folder; give a folder with the four IDX files themselves");
+  }
   const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose);
   if (!file) throw Error(path, 0, "cannot be read; give a folder with the four IDX files");
   const std::vector<uint8_t> magic = read_bytes(file.get(), 4, path);
@@ -50,7 +55,8 @@ IdxArray read_idx(const std::string& path, int dimensions) {
     const std::vector<uint8_t> b = read_bytes(file.get(), 4, path);
     const int64_t length = int64_t{b[0]} << 24 | int64_t{b[1]} << 16 | int64_t{b[2]} << 8 | b[3];
     if (length == 0 || length > kLargestFile / size) {
-      throw Error(path, 0, "has a dimension of " + std::to_string(length) + ", which cannot be");
+      throw Error(path, 0,
+                  "has a dimension of " + std::to_string(length) + ", which is impossible");
     }
     array.shape.push_back(length);
     size *= length;
@@ -61,7 +67,7 @@ IdxArray read_idx(const std::string& path, int dimensions) {
   const int left = gzread(file.get(), &extra, 1);
   gzerror(file.get(), &state);  // the checksum stands at the end
   if (left != 0 || state != Z_OK) {
-    throw Error(path, 0, "goes on after its last image or is damaged; fetch the file again");
+    throw Error(path, 0, "has bytes after its last image or is damaged; fetch the file again");
   }
   return array;
 }

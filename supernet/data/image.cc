@@ -6,13 +6,14 @@
 namespace ridgewalk {
 namespace {
 
-// What one output pixel takes of one axis of the input.
+// The weights of input pixels along one axis for one output pixel.
 struct Taps {
   int first = 0;
   std::vector<float> weights;
 };
 
-// Output pixels of an axis of `size` input pixels, of which `length` from `start` on are shown.
+// For `outputs` pixels along an axis of `size` input pixels, of which `length` from `start` are
+// shown.
 std::vector<Taps> taps(int size, double start, double length, int outputs) {
   const double scale = length / outputs;
   const double support = std::max(1.0, scale);
@@ -29,7 +30,7 @@ std::vector<Taps> taps(int size, double start, double length, int outputs) {
       taps.weights.push_back(float(weight));
       sum += weight;
     }
-    if (sum <= 0) {  // beside the last pixel: its colour goes on
+    if (sum <= 0) {  // beyond the last pixel: it is repeated
       taps.weights.assign(1, 1.0f);
       taps.first = centre < size / 2.0 ? first : last - 1;
       continue;

@@ -21,13 +21,13 @@ struct Image {
   }
 };
 
-// Part of an image, as shares of its height and width: 0 <= top, top + height <= 1.
+// A part of an image in fractions of its height and width: 0 <= top, top + height <= 1.
 struct Box {
   double top = 0, left = 0, height = 1, width = 1;
 };
 
-// The part resized to side x side: bilinear, over all pixels under an output pixel where it shrinks
-// (a triangle filter as wide as the scale, as PIL resizes).
+// The box resized to side x side: bilinear; where it shrinks, over all pixels under an output pixel
+// (a triangle filter as wide as the scale, as in PIL).
 Image resize(const Image& image, const Box& box, int side);
 
 // The centred square whose side is `fraction` of the shorter side.

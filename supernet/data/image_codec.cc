@@ -29,8 +29,8 @@ void check_size(int64_t height, int64_t width) {
   }
 }
 
-// libjpeg reports an error by a call that may not return: it jumps to where the Step began. Between
-// the two lies nothing that has a destructor.
+// libjpeg reports an error by a call that must not return: it jumps back to where the step began.
+// Nothing between the two has a destructor.
 class JpegReader {
  public:
   explicit JpegReader(std::string_view bytes) {
@@ -82,7 +82,7 @@ class JpegReader {
     jpeg_error_mgr base;
     std::jmp_buf start;
   };
-  // A member, so that it goes when the constructor throws.
+  // A member, so that it is destroyed when the constructor throws.
   struct Decompress : jpeg_decompress_struct {
     Decompress() : jpeg_decompress_struct() {}
     ~Decompress() { jpeg_destroy_decompress(this); }
@@ -94,8 +94,8 @@ class JpegReader {
     std::longjmp(reinterpret_cast<Errors*>(jpeg->err)->start, 1);
   }
 
-  // libjpeg only warns of an image that ends early or makes no sense, and fills it with grey. Other
-  // warnings, as of bytes between two markers, do no harm.
+  // libjpeg only warns of an image that ends early or is corrupt, and fills it with grey. Other
+  // warnings, such as those of extraneous bytes between markers, are harmless.
   static void warn(j_common_ptr jpeg, int level) {
     const int code = jpeg->err->msg_code;
     const bool damaged = code == JWRN_JPEG_EOF || code == JWRN_HIT_MARKER ||
@@ -104,20 +104,20 @@ class JpegReader {
     if (level < 0 && damaged) fail(jpeg);
   }
 
-  // `step` must leave nothing to destroy when it is jumped out of.
+  // `step` must leave nothing to destroy when a jump leaves it.
   template <class Step>
   void run(Step step) {
     if (setjmp(errors_.start) == 0) {
       step();
       return;
     }
-    if (jpeg_.input_scan_number > kMostScans) throw Error("is a JPEG image of too many scans");
+    if (jpeg_.input_scan_number > kMostScans) throw Error("is a JPEG image with too many scans");
     char message[JMSG_LENGTH_MAX];
     errors_.base.format_message(reinterpret_cast<j_common_ptr>(&jpeg_), message);
     throw Error("is a damaged JPEG image (" + std::string(message) + ")");
   }
 
-  // What four inks leave of white. Adobe stores them inverted.
+  // Converts four inks to RGB. Adobe stores them inverted.
   void print(const std::vector<uint8_t>& inks, uint8_t* to) const {
     const int white = jpeg_.saw_Adobe_marker ? 0 : 255;
     for (size_t i = 0; i < inks.size(); i += 4) {
@@ -146,7 +146,7 @@ class PngReader {
 
   Image decode() {
     png_.format = PNG_FORMAT_RGB;
-    png_.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;  // 16 bits have the curve of 8
+    png_.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;  // 16-bit values have the curve of 8-bit ones
     Image image{int(png_.height), int(png_.width), 3, {}};
     image.pixels.resize(PNG_IMAGE_SIZE(png_));
     const png_color white{255, 255, 255};

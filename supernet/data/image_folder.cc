@@ -17,6 +17,11 @@ namespace fs = std::filesystem;
 
 constexpr size_t kMostNamed = 10;
 
+std::string lower(std::string text) {
+  for (char& c : text) c = char(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
 // Sorted names of what is in a folder and `wanted`.
 template <class Wanted>
 std::vector<std::string> entries(const std::string& folder, Wanted wanted) {
@@ -28,7 +33,8 @@ std::vector<std::string> entries(const std::string& folder, Wanted wanted) {
   } catch (const fs::filesystem_error& error) {
     throw Error(folder, 0,
                 "cannot be read (" + error.code().message() +
-                    "); imagefolder:DIR needs DIR/train/CLASS/*.jpg and DIR/test or DIR/val alike");
+                    "); imagefolder:DIR needs DIR/train/CLASS/*.jpg and DIR/test/CLASS/*.jpg (or "
+                    "val, validation)");
   }
   std::sort(names.begin(), names.end());
   return names;
@@ -40,9 +46,8 @@ bool is_class(const fs::directory_entry& entry) {
 }
 
 bool is_image(const fs::directory_entry& entry) {
-  std::string extension = entry.path().extension().string();
-  for (char& c : extension) c = char(std::tolower(static_cast<unsigned char>(c)));
-  // What is no file at all, such as a link to nothing, is listed: reading it finds it damaged.
+  const std::string extension = lower(entry.path().extension().string());
+  // What cannot be read, such as a dangling link, is listed: reading it finds it damaged.
   std::error_code failed;
   const fs::file_type type = entry.status(failed).type();
   const bool is_other =
@@ -51,8 +56,9 @@ bool is_image(const fs::directory_entry& entry) {
          entry.path().filename().string()[0] != '.';
 }
 
+// Files that are no image are kept where `keeps_damaged`.
 ImageFiles list(const std::string& folder, const std::vector<std::string>& classes,
-                DamagedFiles& damaged) {
+                DamagedFiles& damaged, bool keeps_damaged) {
   ImageFiles files;
   for (size_t label = 0; label < classes.size(); ++label) {
     const std::string within = folder + "/" + classes[label];
@@ -63,13 +69,32 @@ ImageFiles list(const std::string& folder, const std::vector<std::string>& class
       stream.read(start.data(), start.size());
       if (!is_image_start({start.data(), start.size()})) {
         damaged.add(path, "is neither a JPEG nor a PNG image");
-        continue;
+        if (!keeps_damaged) continue;
       }
       files.paths.push_back(path);
       files.labels.push_back(int(label));
     }
   }
   return files;
+}
+
+// Of two sorted lists.
+bool shares_one(const std::vector<std::string>& a, const std::vector<std::string>& b) {
+  std::vector<std::string> names;
+  std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(names));
+  return !names.empty();
+}
+
+// The first of `names` that is among `parts` and fits, as a path; empty if none is.
+template <class Fits>
+std::string part_of(const std::string& folder, const std::vector<std::string>& parts,
+                    std::initializer_list<const char*> names, Fits fits) {
+  for (const char* name : names) {
+    for (const std::string& part : parts) {
+      if (lower(part) == name && fits(folder + "/" + part)) return folder + "/" + part;
+    }
+  }
+  return "";
 }
 
 // What is in one list and not in the other, or empty.
@@ -82,7 +107,7 @@ std::string difference(const std::vector<std::string>& a, const std::vector<std:
 }  // namespace
 
 void DamagedFiles::add(const std::string& path, const std::string& what) {
-  if (strict_) throw Error(path, 0, what + "; mend or remove it, or leave --strict out");
+  if (strict_) throw Error(path, 0, what + "; repair or remove it, or leave out --strict");
   const std::lock_guard lock(mutex_);
   if (!paths_.insert(path).second || quiet_ || paths_.size() > kMostNamed) return;
   std::fprintf(stderr, "%s: %s\n", path.c_str(), what.c_str());
@@ -94,20 +119,33 @@ int64_t DamagedFiles::count() const {
 }
 
 ImageFolder read_image_folder(const std::string& folder, DamagedFiles& damaged) {
-  const std::string train = folder + "/train";
-  std::error_code none;
-  const std::string test = folder + (fs::is_directory(folder + "/test", none) ? "/test" : "/val");
+  const std::vector<std::string> parts = entries(folder, is_class);
+  const std::string train =
+      part_of(folder, parts, {"train", "training"}, [](const auto&) { return true; });
+  if (train.empty()) {
+    throw Error(folder + "/train", 0,
+                "cannot be read; imagefolder:DIR needs DIR/train/CLASS/*.jpg and "
+                "DIR/test/CLASS/*.jpg (or val, validation)");
+  }
   ImageFolder data;
   data.classes = entries(train, is_class);
   if (data.classes.empty()) throw Error(train, 0, "holds no folder; each class needs one");
+  const std::string test = part_of(
+      folder, parts, {"test", "testing", "val", "validation", "valid"},
+      [&](const std::string& part) { return shares_one(data.classes, entries(part, is_class)); });
+  if (test.empty()) {
+    throw Error(folder, 0,
+                "has no test, val or validation folder with the classes of " + train + "; add one");
+  }
   const std::string odd = difference(data.classes, entries(test, is_class));
   if (!odd.empty()) {
     throw Error(test, 0,
-                "has not the classes of " + train + ": '" + odd +
+                "does not have the classes of " + train + ": '" + odd +
                     "' is in one of them alone; add or remove that folder");
   }
-  data.train = list(train, data.classes, damaged);
-  data.test = list(test, data.classes, damaged);
+  data.train = list(train, data.classes, damaged, false);
+  // Evaluations count those that cannot be decoded.
+  data.test = list(test, data.classes, damaged, true);
   std::vector<bool> seen(data.classes.size());
   for (const int label : data.train.labels) seen[size_t(label)] = true;
   for (size_t label = 0; label < seen.size(); ++label) {

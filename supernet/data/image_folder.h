@@ -1,4 +1,4 @@
-// A folder of images, a folder a class: DIR/train/CLASS/*.jpg and DIR/test/CLASS/*.jpg.
+// A folder of images with one folder per class: DIR/train/CLASS/*.jpg and DIR/test/CLASS/*.jpg.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@
 
 namespace ridgewalk {
 
-// Images in files; nothing of them is in memory.
+// Images in files, none of them in memory.
 struct ImageFiles {
   std::vector<std::string> paths;
   std::vector<int> labels;  // of each path
@@ -20,13 +20,13 @@ struct ImageFolder {
   ImageFiles train, test;            // by class, then by name
 };
 
-// Files that could not be decoded, from any thread. Those not fatal are named on stderr, the first
-// ten of them, unless `quiet`.
+// Files that could not be decoded, reported from any thread. The first ten are named on stderr
+// unless `quiet`.
 class DamagedFiles {
  public:
   DamagedFiles(bool strict, bool quiet) : strict_(strict), quiet_(quiet) {}
 
-  // A file that is named again counts once. Throws Error when `strict`.
+  // A file that is added again counts once. Throws Error when `strict`.
   void add(const std::string& path, const std::string& what);
   int64_t count() const;
 
@@ -36,10 +36,13 @@ class DamagedFiles {
   std::set<std::string> paths_;
 };
 
-// Lists *.jpg, *.jpeg and *.png, in capitals or not. The test images are in DIR/test, or DIR/val
-// where there is none. Files that do not begin as a JPEG or PNG image are left out and added to
-// `damaged`. Throws Error when a folder is missing or cannot be read, the classes of train and test
-// differ, or a class has no image to train on.
+// Lists *.jpg, *.jpeg and *.png, in capitals or not. The training images are in DIR/train or
+// DIR/training; the test images in the first of DIR/test, DIR/testing, DIR/val, DIR/validation and
+// DIR/valid that holds a folder of a training class (a `test` without class folders, as
+// competitions have it, is passed over). Names of these folders may be in capitals. Files that do
+// not begin as a JPEG or PNG image are added to `damaged`; those to train on are left out. Throws
+// Error when a folder is missing or cannot be read, the classes of train and test differ, or a
+// class has no image to train on.
 ImageFolder read_image_folder(const std::string& folder, DamagedFiles& damaged);
 
 }  // namespace ridgewalk

@@ -20,26 +20,26 @@ using DrawBatch = std::function<std::vector<Draw>(int64_t number)>;
 // Batches in the order of a set, the draws of batch n with the seed mix(seed, n).
 DrawBatch in_order(BatchOrder order, uint64_t seed);
 
-// Threads that keep up with training on as many as LibTorch has: as many where images are decoded
-// or much is done to each, none for what is in memory and only moved.
+// Threads that keep up with training on all of LibTorch's: as many where images are decoded or
+// heavily augmented, none for images in memory that are only shifted or flipped.
 int loader_threads(const ImageSet& set, const Augmentation& augmentation);
 
 // The batches are the same for any number of threads. Threads start at the first get().
 class Loader {
  public:
-  // `set` is of `data`; both must outlive this. Without threads get() makes its batch itself, on
-  // all of LibTorch's. `draws` is called by one thread at a time.
+  // `set` belongs to `data`; both must outlive the loader. Without threads get() makes its batch
+  // itself, on all of LibTorch's. `draws` is called by one thread at a time.
   Loader(const Dataset& data, const ImageSet& set, Augmentation augmentation, DrawBatch draws,
          int threads);
   ~Loader();
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
-  // Batch `number`; while the caller uses it, those after it are made. What was made ahead is
-  // dropped when `number` does not follow the last one. Throws what making it threw.
+  // Batch `number`; while the caller uses it, the next ones are made. Batches made ahead are
+  // dropped when `number` does not follow the last one. Rethrows what making the batch threw.
   Batch get(int64_t number);
 
-  // What the loader alone would give: images made, over the time that each thread was busy.
+  // The throughput of the loader alone: images made over the time that the threads were busy.
   double images_per_second() const;
 
  private:

@@ -74,7 +74,7 @@ Table equalized(const std::array<int64_t, 256>& histogram) {
   return table;
 }
 
-// ITU-R 601, as PIL makes an image grey; an image of one channel is.
+// ITU-R 601, as PIL converts to grey.
 int luminance(const uint8_t* pixel, int channels) {
   if (channels < 3) return pixel[0];
   return (299 * pixel[0] + 587 * pixel[1] + 114 * pixel[2] + 500) / 1000;
@@ -128,7 +128,7 @@ int floor_of(double v) {
   return whole - (v < whole);
 }
 
-// A rounding error must not blend a pixel with its neighbour, or with what is outside.
+// Keeps a rounding error from blending a pixel with its neighbour or with the outside.
 double snapped(double v) {
   const int nearest = floor_of(v + 0.5);
   return std::abs(v - nearest) < 1e-6 ? nearest : v;
@@ -282,11 +282,11 @@ void rand_augment(const RandAugment& options, uint64_t seed, Image& image) {
   Random random(seed);
   for (int layer = 0; layer < options.layers; ++layer) {
     const bool applied = random.chance(options.probability);
-    const int64_t drawn = random.below(int64_t(ops.size()));
+    const size_t drawn = size_t(random.below(int64_t(ops.size()) + 1));  // the last: identity
     const uint64_t sign = random.bits();
     const uint64_t place = random.bits();
-    if (!applied) continue;
-    const ImageOp op = ops[size_t(drawn)];
+    if (!applied || drawn == ops.size()) continue;
+    const ImageOp op = ops[drawn];
     apply(op, amount_of(op, options.magnitude, sign), place, image);
   }
 }

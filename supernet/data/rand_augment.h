@@ -1,5 +1,5 @@
-// RandAugment (Cubuk et al. 2019, arXiv:1909.13719): a few operations drawn from a list, all at one
-// magnitude.
+// RandAugment (Cubuk et al. 2019, arXiv:1909.13719): a few operations drawn from a list, all at the
+// same magnitude.
 #pragma once
 
 #include <cstdint>
@@ -47,11 +47,11 @@ inline constexpr auto kNames<ImageOp> =
                                       {ImageOp::kTranslateY, "translate_y"},
                                       {ImageOp::kCutout, "cutout"}});
 
-// The operation at `amount`, in place; colours are PIL's, moved pixels are bilinear and what comes
-// from outside is grey (128).
+// Applies the operation in place. Colours are PIL's; moved pixels are interpolated bilinearly, with
+// grey (128) outside the image.
 //   rotate: degrees counter-clockwise         posterize: bits kept, from the top
 //   solarize: values from it on are inverted  solarize_add: added to values below 128
-//   color, contrast, brightness, sharpness: 0 none of it, 1 unchanged
+//   color, contrast, brightness, sharpness: 0 removes it, 1 changes nothing
 //   shear_x, shear_y: pixels a pixel          translate_x, translate_y: shares of the side
 //   cutout: half the side of a grey square as a share of the image's, its centre drawn with `seed`
 //   auto_contrast, equalize, invert: no amount
@@ -65,12 +65,15 @@ struct RandAugment {
   bool operator==(const RandAugment&) const = default;
 };
 
-// What a magnitude means to an operation: the table of TensorFlow's model garden
-// (official/vision/ops/augment.py), with which MobileNetV4 was trained; its translation by 100
-// and cutout by 40 pixels at magnitude 10 are here shares of a side of 224. Posterize and solarize
-// grow weaker with the magnitude there, and so here. Moves have either sign, as `seed` decides.
+// The amount of an operation at a magnitude: the table of TensorFlow's model garden
+// (official/vision/ops/augment.py), with which MobileNetV4 was trained; its
+// translation by 100 and cutout by 40 pixels at magnitude 10 are shares of a side of 224 here. As
+// there, posterize and solarize grow weaker with the magnitude. `seed` draws the sign of moves.
 double amount_of(ImageOp op, double magnitude, uint64_t seed);
 
+// Each layer draws evenly from the operations and the identity, as TensorFlow's model garden does
+// (RandAugment._distort_common there draws below len(available_ops) + 1, and the last one is
+// tf.identity); what is drawn is then applied with `probability`.
 void rand_augment(const RandAugment& options, uint64_t seed, Image& image);
 
 }  // namespace ridgewalk

@@ -232,7 +232,8 @@ class Writer {
 
 }  // namespace
 
-void write_onnx(const std::string& path, const Graph& graph, const ParameterStore& parameters) {
+void write_onnx(const std::string& path, const Graph& graph, const ParameterStore& parameters,
+                const std::optional<Provenance>& provenance) {
   if (parameters.values().nbytes() >= kLargestFile) {
     throw Error(path, 0, "'" + graph.name + "' is too large for ONNX; write safetensors");
   }
@@ -243,6 +244,11 @@ void write_onnx(const std::string& path, const Graph& graph, const ParameterStor
   opset.set_domain("");
   opset.set_version(kOpset);
   Writer(graph, parameters, *model.mutable_graph()).run();
+  if (provenance) {
+    onnx::StringStringEntryProto& entry = *model.add_metadata_props();
+    entry.set_key(kProvenanceKey);
+    entry.set_value(to_json(*provenance));
+  }
   onnx::checker::check_model(model);
   const onnx::ShapeInferenceOptions strict(true, 1, true);
   onnx::shape_inference::InferShapes(model, onnx::OpSchemaRegistry::Instance(), strict);
@@ -265,6 +271,9 @@ TensorFile read_onnx(const std::string& path) {
     throw Error(path, 0, "is not an ONNX model, or cut off");
   }
   TensorFile file;
+  for (const onnx::StringStringEntryProto& entry : model.metadata_props()) {
+    file.metadata[entry.key()] = entry.value();
+  }
   std::set<std::string> seen;
   for (const onnx::TensorProto& proto : model.graph().initializer()) {
     // Shapes and constants that the writer adds are not weights.

@@ -13,6 +13,7 @@
 #include <memory>
 #include <set>
 #include <stdexcept>
+#include <string_view>
 
 #include <nlohmann/json.hpp>
 
@@ -26,20 +27,28 @@ using nlohmann::json;
 
 constexpr uint64_t kLargestHeader = uint64_t{100} << 20;  // the format's own limit
 
-constexpr std::array<std::pair<torch::ScalarType, const char*>, 5> kTypes = {{
+// Written by the first name of their type.
+constexpr std::array<std::pair<torch::ScalarType, const char*>, 13> kTypes = {{
     {torch::kFloat, "F32"},
     {torch::kHalf, "F16"},
     {torch::kBFloat16, "BF16"},
+    {torch::kDouble, "F64"},
+    {torch::kByte, "U8"},
+    {torch::kChar, "I8"},
     {torch::kShort, "I16"},
+    {torch::kInt, "I32"},
     {torch::kLong, "I64"},
+    {torch::kBool, "BOOL"},
+    {torch::kShort, "U16"},
+    {torch::kInt, "U32"},
+    {torch::kLong, "U64"},
 }};
 
 const char* type_name(torch::ScalarType type) {
   for (const auto& [known, name] : kTypes) {
     if (known == type) return name;
   }
-  throw std::invalid_argument(
-      "safetensors: only float32, float16, bfloat16, int16 and int64 are written");
+  throw std::invalid_argument("safetensors have no such type of tensor");
 }
 
 // Length of the header as 8 bytes, least significant first.
@@ -49,7 +58,7 @@ std::string little_endian(uint64_t value) {
   return bytes;
 }
 
-// A whole file in memory, copied where it is written to.
+// A whole file in memory, copied on write.
 struct Mapping {
   explicit Mapping(const std::string& path) {
     const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -96,7 +105,10 @@ Entry parse_entry(const std::string& path, const std::string& name, const json& 
   const auto type = std::find_if(kTypes.begin(), kTypes.end(),
                                  [&](const auto& known) { return value["dtype"] == known.second; });
   if (type == kTypes.end()) {
-    throw Error(path, 0, "tensor '" + name + "' is none of F32, F16, BF16, I16, I64; convert it");
+    std::string known;
+    for (const auto& [_, known_name] : kTypes)
+      known += (known.empty() ? "" : ", ") + std::string(known_name);
+    throw Error(path, 0, "tensor '" + name + "' is none of " + known + "; convert it");
   }
   entry.type = type->first;
   const json& offsets = value["data_offsets"];
@@ -119,6 +131,19 @@ Entry parse_entry(const std::string& path, const std::string& name, const json& 
   }
   if (entry.begin > entry.end || entry.end - entry.begin != bytes) fail("does not fill its range");
   return entry;
+}
+
+// What else the file may be, with the remedy; empty if unknown.
+std::string what_else(const char* data, uint64_t size) {
+  const std::string_view bytes(data, size);
+  // A zip archive, or a pickle of protocol 2 and later.
+  if (bytes.starts_with("PK\x03\x04") || bytes.starts_with("\x80\x02")) {
+    return ", but looks like a PyTorch pickle; convert it with safetensors.torch.save_file()";
+  }
+  if (bytes.starts_with("version https://git-lfs")) {
+    return ", but a Git LFS pointer to one; fetch the file itself (git lfs pull)";
+  }
+  return "";
 }
 
 // Refuses a name that comes twice, which a JSON parser would silently merge.
@@ -185,7 +210,7 @@ TensorFile read_safetensors(const std::string& path) {
   uint64_t header_size = 0;
   for (int i = 7; i >= 0; --i) header_size = header_size << 8 | uint8_t(map->data[i]);
   if (header_size > kLargestHeader || header_size > size - 8) {
-    throw Error(path, 0, "is cut off or not a safetensors file");
+    throw Error(path, 0, "is cut off or not a safetensors file" + what_else(map->data, size));
   }
   const std::string text(map->data + 8, header_size);
   const json header = parse_header(path, text);
@@ -199,7 +224,7 @@ TensorFile read_safetensors(const std::string& path) {
     }
     if (!value.is_object()) throw Error(path, 0, "metadata is not an object");
     for (const auto& [key, item] : value.items()) {
-      if (!item.is_string()) throw Error(path, 0, "metadata '" + key + "' is not a text");
+      if (!item.is_string()) throw Error(path, 0, "metadata '" + key + "' is not a string");
       file.metadata[key] = item;
     }
   }
@@ -218,7 +243,7 @@ TensorFile read_safetensors(const std::string& path) {
   if (offset != size - 8 - header_size) {
     const bool is_short = offset > size - 8 - header_size;
     throw Error(path, 0,
-                std::string(is_short ? "is cut off" : "goes on after its tensors") +
+                std::string(is_short ? "is cut off" : "continues after its tensors") +
                     ": they need " + std::to_string(offset) + " bytes, it has " +
                     std::to_string(size - 8 - header_size));
   }

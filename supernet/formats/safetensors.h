@@ -19,14 +19,15 @@ struct TensorFile {
 };
 
 // Writes beside and renames: a reader sees the old file or the whole new one, even after a power
-// cut. Tensors are float32, float16, bfloat16, int16 or int64. Throws Error when the folder is not
+// cut. Tensors are of the types that read_safetensors() reads. Throws Error when the folder is not
 // writable.
 void write_safetensors(const std::string& path, const TensorFile& file);
 
 // Maps the file into memory: tensors are views of it, private to this process, and keep it mapped.
-// Throws Error naming the file, and the tensor where it is one, when the header is damaged, a type
-// is not F32, F16, BF16, I16 or I64, a range does not fit its shape, overlaps another or leaves a
-// gap, or a name comes twice.
+// Types are F64, F32, F16, BF16, I64, I32, I16, I8, U8, BOOL; U64, U32 and U16, which LibTorch 1.13
+// lacks, are read as signed integers of their size. Throws Error naming the file, and the tensor
+// where it is one, when the header is damaged, a type is another, a range does not fit its shape,
+// overlaps another or leaves a gap, or a name comes twice.
 TensorFile read_safetensors(const std::string& path);
 
 }  // namespace ridgewalk

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <set>
 #include <sstream>
@@ -16,8 +17,15 @@ namespace {
 
 constexpr const char* kCounter = ".num_batches_tracked";
 
-bool is_float(torch::ScalarType type) {
-  return type == torch::kFloat || type == torch::kHalf || type == torch::kBFloat16;
+// Where torch.compile puts a module that it wraps.
+constexpr std::string_view kCompiled = "_orig_mod.";
+
+bool is_onnx(const std::string& path) { return path.ends_with(".onnx"); }
+
+// The file itself, of a path that may be a folder.
+std::string safetensors_path(const std::string& path) {
+  std::error_code unreadable;
+  return std::filesystem::is_directory(path, unreadable) ? path + "/model.safetensors" : path;
 }
 
 std::string shape_text(c10::IntArrayRef shape) {
@@ -28,17 +36,55 @@ std::string shape_text(c10::IntArrayRef shape) {
 
 bool is_head(const std::string& name) { return name.starts_with("classifier."); }
 
-// The running variance of a norm whose counter is named so.
+// The running variance of the norm that a counter belongs to; empty for other names.
 std::string norm_of_counter(const std::string& name) {
   if (!name.ends_with(kCounter)) return "";
   return name.substr(0, name.size() - std::strlen(kCounter)) + ".running_var";
 }
 
-bool is_counter(const torch::Tensor& tensor) {
-  return tensor.scalar_type() == torch::kLong && tensor.numel() == 1;
+bool is_counter(const torch::Tensor& tensor) { return tensor.numel() == 1; }
+
+std::string without_compiled(std::string name) {
+  for (size_t at; (at = name.find(kCompiled)) != std::string::npos;) {
+    name.erase(at, kCompiled.size());
+  }
+  return name;
 }
 
-// The head of another class count: same features, other rows.
+// Tensors by the network's own names. DataParallel (`module.`), Lightning (`model.`) and others
+// wrap a network as a member of their own, whose name then stands before every other: what stands
+// before `known`, one of the network's names.
+std::map<std::string, const torch::Tensor*> by_own_names(const TensorFile& file,
+                                                         const std::string& path,
+                                                         const std::string& known) {
+  std::map<std::string, const torch::Tensor*> given;
+  std::string prefix;
+  for (const auto& [full, tensor] : file.tensors) {
+    const std::string name = without_compiled(full);
+    if (!given.emplace(name, &tensor).second) {
+      throw Error(path, 0, "names tensor '" + name + "' twice");
+    }
+    if (name.ends_with("." + known)) prefix = name.substr(0, name.size() - known.size());
+  }
+  if (prefix.empty() || given.count(known) > 0) return given;
+  std::map<std::string, const torch::Tensor*> unwrapped;
+  for (const auto& [name, tensor] : given) {
+    if (!name.starts_with(prefix)) return given;
+    unwrapped.emplace(name.substr(prefix.size()), tensor);
+  }
+  return unwrapped;
+}
+
+void require_possible(const Parameter& parameter, const torch::Tensor& value,
+                      const std::string& path) {
+  const std::string tensor = "tensor '" + parameter.name + "' holds ";
+  if (!value.isfinite().all().item<bool>()) throw Error(path, 0, tensor + "NaN or infinity");
+  if (parameter.role == ParameterRole::kRunningVar && value.lt(0).any().item<bool>()) {
+    throw Error(path, 0, tensor + "a negative variance; the file is damaged, write it again");
+  }
+}
+
+// A head for another number of classes: the same features, other rows.
 bool fits_other_classes(const torch::Tensor& given, const torch::Tensor& own) {
   return given.dim() == own.dim() && given.dim() > 0 &&
          given.sizes().slice(1) == own.sizes().slice(1);
@@ -47,8 +93,7 @@ bool fits_other_classes(const torch::Tensor& given, const torch::Tensor& own) {
 void copy_all(const TensorFile& file, const std::string& path, ParameterStore& parameters,
               bool reset_head) {
   torch::NoGradGuard no_grad;
-  std::map<std::string, const torch::Tensor*> given;
-  for (const auto& [name, tensor] : file.tensors) given[name] = &tensor;
+  const auto given = by_own_names(file, path, parameters.parameters().at(0).name);
   const bool has_other_classes =
       reset_head && std::any_of(parameters.parameters().begin(), parameters.parameters().end(),
                                 [&](const Parameter& parameter) {
@@ -65,15 +110,13 @@ void copy_all(const TensorFile& file, const std::string& path, ParameterStore& p
     }
     const torch::Tensor& tensor = *found->second;
     torch::Tensor own = parameters.full(parameter.name);
-    if (!is_float(tensor.scalar_type())) {
+    if (!tensor.is_floating_point()) {
       throw Error(path, 0, "tensor '" + parameter.name + "' is not a floating-point tensor");
     }
     if (tensor.sizes() == own.sizes()) {
       if (is_head(parameter.name) && has_other_classes) continue;
       own.copy_(tensor);
-      if (!own.isfinite().all().item<bool>()) {
-        throw Error(path, 0, "tensor '" + parameter.name + "' holds NaN or infinity");
-      }
+      require_possible(parameter, own, path);
     } else if (!is_head(parameter.name) || !fits_other_classes(tensor, own)) {
       throw Error(path, 0,
                   "tensor '" + parameter.name + "' is " + shape_text(tensor.sizes()) +
@@ -83,7 +126,7 @@ void copy_all(const TensorFile& file, const std::string& path, ParameterStore& p
                   "tensor '" + parameter.name + "' is " + shape_text(tensor.sizes()) +
                       ", expected " + shape_text(own.sizes()) +
                       "; it has other classes: --classes keeps the file's, train --reset-head "
-                      "starts the head anew");
+                      "starts with a new head");
     }
   }
   for (const auto& [name, tensor] : given) {
@@ -94,7 +137,7 @@ void copy_all(const TensorFile& file, const std::string& path, ParameterStore& p
   }
 }
 
-// The scale and shift of the norms and layer scales that `origins` adds to its convolution.
+// Folds the norms and layer scales of `origins` into their convolution, the first of them.
 void fold_into(const Graph& graph, const ParameterStore& from, const std::vector<int>& origins,
                ParameterStore& to) {
   const Op& convolution = graph.ops[origins[0]];
@@ -122,9 +165,10 @@ void fold_into(const Graph& graph, const ParameterStore& from, const std::vector
 
 }  // namespace
 
-void save_weights(const std::string& path, const ParameterStore& parameters,
-                  torch::ScalarType type) {
+void save_weights(const std::string& path, const ParameterStore& parameters, torch::ScalarType type,
+                  const std::optional<Provenance>& provenance) {
   TensorFile file{.metadata = {{"format", "pt"}}, .tensors = {}};
+  if (provenance) file.metadata[kProvenanceKey] = to_json(*provenance);
   for (const Parameter& parameter : parameters.parameters()) {
     const torch::Tensor tensor = parameters.full(parameter.name).to(type);
     if (type == torch::kHalf && !tensor.isfinite().all().item<bool>()) {
@@ -139,8 +183,23 @@ void save_weights(const std::string& path, const ParameterStore& parameters,
   write_safetensors(path, file);
 }
 
-void load_weights(const std::string& path, ParameterStore& parameters, bool reset_head) {
-  copy_all(read_safetensors(path), path, parameters, reset_head);
+std::optional<Provenance> load_weights(const std::string& path, ParameterStore& parameters,
+                                       bool reset_head) {
+  const std::string file = safetensors_path(path);
+  const TensorFile tensors = read_safetensors(file);
+  copy_all(tensors, file, parameters, reset_head);
+  return provenance_in(tensors.metadata, file);
+}
+
+std::optional<Provenance> read_provenance(const std::string& path) {
+  const std::string file = safetensors_path(path);
+  return provenance_in((is_onnx(path) ? read_onnx(path) : read_safetensors(file)).metadata, file);
+}
+
+void require_possible(const ParameterStore& parameters, const std::string& path) {
+  for (const Parameter& parameter : parameters.parameters()) {
+    require_possible(parameter, parameters.full(parameter.name), path);
+  }
 }
 
 Network fold_norms(const Graph& graph, const ParameterStore& parameters) {
@@ -161,9 +220,9 @@ Network fresh_network(const Graph& graph) {
 }
 
 Network load_network(const std::string& path, const Graph& graph, torch::Device device) {
-  if (!path.ends_with(".onnx")) {
+  if (!is_onnx(path)) {
     Network network{graph, ParameterStore(graph, device)};
-    load_weights(path, network.parameters);
+    network.provenance = load_weights(path, network.parameters);
     return network;
   }
   const TensorFile file = read_onnx(path);
@@ -173,6 +232,7 @@ Network load_network(const std::string& path, const Graph& graph, torch::Device 
                                      [&](const auto& entry) { return entry.first == bias; });
   Network network{is_folded ? folded : graph, ParameterStore(is_folded ? folded : graph, device)};
   copy_all(file, path, network.parameters, false);
+  network.provenance = provenance_in(file.metadata, path);
   return network;
 }
 

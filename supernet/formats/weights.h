@@ -1,9 +1,11 @@
 // Weights in and out of files, and folded for inference.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "space/graph.h"
+#include "supernet/formats/provenance.h"
 #include "supernet/network/parameters.h"
 
 namespace ridgewalk {
@@ -11,28 +13,40 @@ namespace ridgewalk {
 // By timm's state-dict names, running statistics and int64 counters included. `type` is kFloat,
 // kHalf or kBFloat16; the counters stay int64.
 void save_weights(const std::string& path, const ParameterStore& parameters,
-                  torch::ScalarType type = torch::kFloat);
+                  torch::ScalarType type = torch::kFloat,
+                  const std::optional<Provenance>& provenance = std::nullopt);
 
-// Reads safetensors into `parameters`. A classifier of another number of classes is left as it is
-// when `reset_head` says so. Throws Error naming the tensor that is missing, unknown or of another
-// shape.
-void load_weights(const std::string& path, ParameterStore& parameters, bool reset_head = false);
+// Reads safetensors into `parameters`; `path` may be a folder with a model.safetensors, as timm's
+// repositories are. What torch.compile, DataParallel and other wrappers put before every name is
+// ignored. A classifier of another number of classes is left as it is when `reset_head` says so.
+// Returns what the weights were trained on where the file says it. Throws Error naming the tensor
+// that is missing, unknown, of another shape or holds what weights cannot be: NaN, infinity, a
+// negative running variance.
+std::optional<Provenance> load_weights(const std::string& path, ParameterStore& parameters,
+                                       bool reset_head = false);
 
-// A graph and all it needs to run.
+// The provenance alone, of a file that load_network() reads.
+std::optional<Provenance> read_provenance(const std::string& path);
+
+// Throws Error naming `path` and the tensor for values that weights cannot have.
+void require_possible(const ParameterStore& parameters, const std::string& path);
+
+// A graph and everything it needs to run.
 struct Network {
   Graph graph;
   ParameterStore parameters;
+  std::optional<Provenance> provenance = {};  // of weights from a file that has one
 };
 
-// The same network with norms and layer scales inside the convolutions; NormMode::kRunning of what
-// is left of the norms gives the same logits.
+// The same network with norms and layer scales folded into the convolutions; with
+// NormMode::kRunning for the remaining norms it gives the same logits.
 Network fold_norms(const Graph& graph, const ParameterStore& parameters);
 
-// The network of `graph` freshly initialised, folded: as good as any to measure its latency with.
+// The network of `graph` freshly initialised and folded, for measuring its latency.
 Network fresh_network(const Graph& graph);
 
-// The network of `graph` with the weights of a file: safetensors, or ONNX as write_onnx() writes
-// it, folded or not. Throws Error.
+// The network of `graph` with the weights of a file: *.onnx as write_onnx() writes it, folded or
+// not, else safetensors as load_weights() reads them. Throws Error.
 Network load_network(const std::string& path, const Graph& graph, torch::Device device);
 
 }  // namespace ridgewalk

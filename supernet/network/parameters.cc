@@ -172,16 +172,29 @@ torch::Tensor ParameterStore::slice(const std::string& name, const std::vector<i
 
 void ParameterStore::collect_gradients() {
   torch::NoGradGuard no_grad;
+  used_.clear();
   for (auto& [name, place] : places_) {
     const Parameter& parameter = parameters_[place.index];
     for (auto& [shape, leaf] : place.slices) {
       if (!leaf.grad().defined()) continue;
+      if (parameter.role == ParameterRole::kWeight) used_.emplace_back(name, shape);
       const auto full_gradient =
           grads().narrow(0, place.offset, parameter.elements()).view(parameter.shape);
       prefix(full_gradient, shape).add_(leaf.grad());
       leaf.mutable_grad().reset();
     }
   }
+}
+
+torch::Tensor ParameterStore::used() const {
+  torch::Tensor used = torch::zeros({decayed_}, values_.options().dtype(torch::kBool));
+  for (const auto& [name, shape] : used_) {
+    const Place& place = places_.at(name);
+    const Parameter& parameter = parameters_[place.index];
+    const auto full = used.narrow(0, place.offset, parameter.elements()).view(parameter.shape);
+    prefix(full, shape).fill_(true);
+  }
+  return used;
 }
 
 void ParameterStore::copy_common(const ParameterStore& other) {

@@ -52,6 +52,9 @@ class ParameterStore {
   torch::Tensor slice(const std::string& name, const std::vector<int64_t>& shape);
   // Adds the gradients that backward passes left in the slices to grads().
   void collect_gradients();
+  // Where the decayed() weights are in a slice that the last collect_gradients() found a gradient
+  // in: bool [decayed()]. Of a stand-alone network after a backward pass, everywhere.
+  torch::Tensor used() const;
 
   torch::Tensor values() const { return values_; }
   torch::Tensor grads();  // allocated by the first call
@@ -81,6 +84,7 @@ class ParameterStore {
   std::vector<Parameter> parameters_;
   std::map<std::string, LayerScale> layer_scales_;
   std::map<std::string, Place> places_;
+  std::vector<std::pair<std::string, std::vector<int64_t>>> used_;  // slices of weights
   torch::Tensor values_, grads_;
   int64_t decayed_ = 0, learned_ = 0;
 };

@@ -1,15 +1,15 @@
 #include "supernet/training/distillation.h"
 
 #include <cmath>
-#include <cstring>
-#include <filesystem>
 
 #include <nlohmann/json.hpp>
 
 #include "space/error.h"
+#include "space/hash.h"
 #include "space/lowering.h"
 #include "supernet/data/loader.h"
 #include "supernet/formats/safetensors.h"
+#include "supernet/training/provenance_check.h"
 
 namespace ridgewalk {
 namespace {
@@ -25,18 +25,7 @@ Architecture for_data(Architecture architecture, const Dataset& data) {
   return architecture;
 }
 
-uint64_t hash_of(const void* data, size_t size) {
-  const char* bytes = static_cast<const char*>(data);
-  uint64_t hash = size;
-  for (size_t at = 0; at < size; at += 8) {
-    uint64_t word = 0;
-    std::memcpy(&word, bytes + at, std::min<size_t>(8, size - at));
-    hash = mix(hash, word);
-  }
-  return hash;
-}
-
-uint64_t hash_of(const torch::Tensor& tensor) {
+uint64_t tensor_hash(const torch::Tensor& tensor) {
   const torch::Tensor whole = tensor.contiguous();
   return hash_of(whole.data_ptr(), whole.nbytes());
 }
@@ -47,6 +36,7 @@ std::string source_json(const DistilledLabels& labels) {
               {"held_out", labels.held_out},
               {"split_seed", labels.split_seed},
               {"split_hash", labels.split_hash},
+              {"of_contents", true},
               {"resolution", labels.resolution},
               {"crop_fraction", labels.crop_fraction},
               {"augmentation", labels.augmentation},
@@ -69,6 +59,7 @@ void read_source(const std::string& text, DistilledLabels& labels) {
   source.at("held_out").get_to(labels.held_out);
   source.at("split_seed").get_to(labels.split_seed);
   source.at("split_hash").get_to(labels.split_hash);
+  labels.of_contents = source.value("of_contents", false);
   source.at("resolution").get_to(labels.resolution);
   source.at("crop_fraction").get_to(labels.crop_fraction);
   source.at("augmentation").get_to(labels.augmentation);
@@ -83,8 +74,8 @@ void read_source(const std::string& text, DistilledLabels& labels) {
 }
 
 uint64_t file_hash(const std::string& source, const DistilledLabels& labels) {
-  uint64_t hash = mix(hash_of(source.data(), source.size()), hash_of(labels.probabilities));
-  if (labels.classes.defined()) hash = mix(hash, hash_of(labels.classes));
+  uint64_t hash = mix(hash_of(source), tensor_hash(labels.probabilities));
+  if (labels.classes.defined()) hash = mix(hash, tensor_hash(labels.classes));
   return hash;
 }
 
@@ -101,7 +92,7 @@ DistilledLabels first_replicas(DistilledLabels labels, int64_t replicas) {
   return labels;
 }
 
-// What the hash does not say: that the file was right when it was written.
+// That the file was right when it was written, which its hash does not say.
 bool is_sound(const DistilledLabels& labels) {
   const int64_t classes = labels.number_of_classes;
   if (labels.replicas < 1 || labels.images < 1 || classes < 2 || classes > kMostClasses ||
@@ -132,39 +123,45 @@ bool is_sound(const DistilledLabels& labels) {
 
 }  // namespace
 
-uint64_t hash_of(const ImageSet& set) {
-  uint64_t hash = hash_of(set.labels);
-  if (set.paths.empty()) return mix(hash_of(set.images), hash);
-  // Of images in files the names, without the folder that they happen to lie in.
-  for (const std::string& path : set.paths) {
-    const std::string name = std::filesystem::path(path).filename();
-    hash = mix(hash, hash_of(name.data(), name.size()));
-  }
-  return hash;
-}
-
 Teacher::Teacher(const TeacherOptions& options, const Dataset& data, const Compute& compute)
     : name_(options.architecture.name),
       weights_(options.weights),
       compute_(compute),
       network_(load_network(options.weights, lower(for_data(options.architecture, data)),
                             compute.device)),
-      executor_(network_.graph, network_.parameters) {}
+      executor_(network_.graph, network_.parameters) {
+  if (!network_.provenance) return;
+  require_same_classes(*network_.provenance, weights_, data);
+  require_unseen(*network_.provenance, weights_, data);
+  Dataset own = data;
+  normalize_as(*network_.provenance, own);
+  if (own.mean == data.mean && own.deviation == data.deviation) return;
+  scale_ = torch::empty({1, data.channels, 1, 1});
+  shift_ = torch::empty_like(scale_);
+  for (int c = 0; c < data.channels; ++c) {
+    const size_t channel = size_t(c);
+    scale_[0][c] = data.deviation[channel] / own.deviation[channel];
+    shift_[0][c] = (data.mean[channel] - own.mean[channel]) / own.deviation[channel];
+  }
+}
 
 torch::Tensor Teacher::soft_labels(const torch::Tensor& images, double temperature) const {
   torch::NoGradGuard no_grad;
   const Autocast autocast(compute_.precision, compute_.device);
+  const torch::Tensor own = scale_.defined() ? images * scale_ + shift_ : images;
   const auto logits =
-      executor_.forward(network_input(images, network_.graph, compute_.device), NormMode::kRunning);
+      executor_.forward(network_input(own, network_.graph, compute_.device), NormMode::kRunning);
   return torch::softmax(logits.to(torch::kFloat) / temperature, 1).cpu();
 }
 
 Accuracy Teacher::evaluate(const Dataset& data, const ImageSet& set) const {
-  return ridgewalk::evaluate(executor_, data, set, NormMode::kRunning, compute_, 500);
+  Dataset own = data;
+  if (network_.provenance) normalize_as(*network_.provenance, own);
+  return ridgewalk::evaluate(executor_, own, set, NormMode::kRunning, compute_, 500);
 }
 
 uint64_t Teacher::hash() const {
-  uint64_t hash = hash_of(network_.parameters.values().cpu());
+  uint64_t hash = tensor_hash(network_.parameters.values().cpu());
   for (int number : {network_.graph.ops[0].output.height, network_.graph.ops[0].output.width,
                      int(compute_.device.type()), int(compute_.precision), at::get_num_threads()}) {
     hash = mix(hash, uint64_t(number));
@@ -208,7 +205,7 @@ DistilledLabels distill(const Teacher& teacher, const Dataset& data, const Disti
   labels.images = data.train.size();
   labels.held_out = data.search_validation.size();
   labels.split_seed = options.split_seed;
-  labels.split_hash = hash_of(data.train);
+  labels.split_hash = hash_of(data, data.train);
   if (!data.train.paths.empty()) {
     labels.resolution = data.resolution;
     labels.crop_fraction = data.crop_fraction;
@@ -313,7 +310,12 @@ void require_same_split(const DistilledLabels& labels, const Dataset& data) {
                     std::to_string(data.search_validation.size()) +
                     "; make search validation the same or distil again");
   }
-  if (labels.split_hash != hash_of(data.train) || labels.number_of_classes != data.classes) {
+  if (!labels.of_contents && !data.train.paths.empty()) {
+    throw Error(
+        labels.path, 0,
+        "was distilled by a version that told image files apart by name only; distil again");
+  }
+  if (labels.split_hash != hash_of(data, data.train) || labels.number_of_classes != data.classes) {
     throw Error(labels.path, 0,
                 "was distilled from other training images (" + labels.data + ") than those of " +
                     data.name + "; distil again");

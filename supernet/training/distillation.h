@@ -20,10 +20,12 @@ struct TeacherOptions {
   double weight = 1;          // online: of the soft labels; 1 - weight of the hard ones
 };
 
-// A trained network in evaluation mode.
+// A trained network in evaluation mode. It sees images normalised as in its own training, where its
+// weights say how that was.
 class Teacher {
  public:
-  // Throws Error when the weights are not the architecture's.
+  // Throws Error when the weights are not the architecture's, or were trained on other classes or
+  // on images that are held out of `data`.
   Teacher(const TeacherOptions& options, const Dataset& data, const Compute& compute);
 
   // softmax(logits / temperature) of a batch's images: float [N, classes] on the CPU.
@@ -40,6 +42,8 @@ class Teacher {
   Compute compute_;
   Network network_;
   Executor executor_;
+  // From the data's normalisation to the teacher's: [1, C, 1, 1]; undefined where they are the same.
+  torch::Tensor scale_, shift_;
 };
 
 // The teacher's soft labels of `replicas` augmented copies of every training image. A copy is
@@ -47,15 +51,16 @@ class Teacher {
 // augmentation. The file is safetensors:
 //   probabilities  F16 [replicas, images, k]
 //   classes        I16 [replicas, images, k], the classes of the probabilities; absent where k is
-//                  the number of classes. What the k leave of 1 is spread evenly over the others.
+//                  the number of classes. The rest of 1 is spread evenly over the other classes.
 //   metadata       `distilled`: JSON of the fields below; `hash`: of that text and both tensors
 struct DistilledLabels {
   std::string data;         // name of the data set
   int64_t images = 0;       // of its training split
   int64_t held_out = 0;     // training images held out for search validation
   uint64_t split_seed = 0;  // that load_dataset() drew them with
-  uint64_t split_hash = 0;  // of the training split: hash_of()
-  // How files became images, and so where boxes lie in them; 0 of a data set without files.
+  uint64_t split_hash = 0;  // hash_of() the training split
+  bool of_contents = true;  // false in old files, whose split_hash of image files is of names
+  // How files became images, and so where boxes lie in them; 0 for a data set without files.
   int resolution = 0;
   double crop_fraction = 0;
   std::string augmentation;  // YAML
@@ -65,6 +70,7 @@ struct DistilledLabels {
   std::string teacher, teacher_weights;
   uint64_t teacher_hash = 0;
   double teacher_top1 = 0;  // on the test images
+  // Of the teacher's softmax. Above 1 the student's has it too: classification_loss().
   double temperature = 1;
 
   torch::Tensor probabilities, classes;
@@ -86,28 +92,26 @@ struct DistillOptions {
   double temperature = 1;
 };
 
-// What a labelling tells while it runs; what these throw ends it.
+// Called while labels are made; an exception from them ends the work.
 struct DistillProgress {
   std::function<void(int64_t)> images_done = [](int64_t) {};
   // Labels of the replicas so far, after each but the last.
   std::function<void(const DistilledLabels&)> replica_done = [](const DistilledLabels&) {};
 };
 
-// Goes on after the replicas of `so_far`, which must be of the same teacher, images and options.
-// Throws Error where it is not, and for options out of range.
+// Continues after the replicas of `so_far`, which must be of the same teacher, images and options.
+// Throws Error if they are not, and for options out of range.
 DistilledLabels distill(const Teacher& teacher, const Dataset& data, const DistillOptions& options,
                         int64_t batch_size, const DistillProgress& progress = {},
                         const DistilledLabels* so_far = nullptr);
 
 // Written beside and renamed. Throws Error.
 void save_distilled(const std::string& path, const DistilledLabels& labels);
-// Throws Error when the file is damaged or holds something else.
+// Throws Error when the file is damaged or is not one of distilled labels.
 DistilledLabels load_distilled(const std::string& path);
 
-// Of images and labels in their order.
-uint64_t hash_of(const ImageSet& set);
-
-// Whose soft labels a student learns: those of a file, those of a teacher beside it, or nobody's.
+// Whose soft labels a student learns: those of a file, those of a teacher that runs beside it, or
+// none.
 struct Distillation {
   std::shared_ptr<const DistilledLabels> labels = {};
   std::optional<TeacherOptions> teacher = {};
@@ -115,7 +119,8 @@ struct Distillation {
   std::string teacher_name() const { return labels ? labels->teacher : teacher->architecture.name; }
 };
 
-// Throws Error when the labels are of other training images than the data's, or of other crops.
+// Throws Error when the labels are of other training images than the data's, or of other crops, or
+// were written before image files were told apart by their contents.
 void require_same_split(const DistilledLabels& labels, const Dataset& data);
 
 }  // namespace ridgewalk

@@ -1,8 +1,10 @@
-// What a network is trained to lower, and its accuracy on a set of images.
+// The loss that training minimises, and the accuracy of a network on a set of images.
 #pragma once
 
 #include <limits>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "supernet/data/batch.h"
 #include "supernet/network/executor.h"
@@ -13,26 +15,33 @@ namespace ridgewalk {
 struct Accuracy {
   double top1 = 0;  // in [0, 1]
   double top5 = 0;
-  double loss = 0;  // mean cross-entropy
+  double loss = 0;                             // mean cross-entropy
+  int64_t images = 0;                          // that all three are means over
+  int64_t undecodable = 0;                     // left out
+  std::vector<std::string> lost_classes = {};  // of whose images none could be decoded
 };
 
-// How computations run; everything that takes images takes one.
+// How computations run.
 struct Compute {
   torch::Device device = torch::kCPU;
   DataType precision = DataType::kFp32;
-  std::optional<int> loader_threads = {};  // that make batches ahead, if not what fits the data
+  std::optional<int> loader_threads = {};  // that make batches ahead; else loader_threads()
 };
 
-// Images as the network expects them: on the device, resized when the resolutions differ.
+// Images as the network expects them: on the device, resized to its resolution.
 torch::Tensor network_input(const torch::Tensor& images, const Graph& graph, torch::Device device);
 
 // Mean cross-entropy against the batch's soft targets where it has them, else its labels, both
-// smoothed: a share of `label_smoothing` goes to all classes evenly. logits [N, classes].
+// smoothed: a share of `label_smoothing` is spread evenly over all classes. Targets of a teacher at
+// a `temperature` above 1 are compared with the softmax of logits / temperature, and the loss is
+// scaled by temperature^2, so that its gradients keep their size (Hinton et al. 2015,
+// arXiv:1503.02531, section 2). logits [N, classes].
 torch::Tensor classification_loss(const torch::Tensor& logits, const Batch& batch,
-                                  double label_smoothing);
+                                  double label_smoothing, double temperature = 1);
 
 // In order and without augmentation, in batches of at most `batch_size`. With NormMode::kBatch the
-// batch size is part of the answer. Over all images, or `most` of them spread evenly over the set.
+// result depends on the batch size. Over all images, or `most` of them spread evenly over the set;
+// those that cannot be decoded are left out. Throws Error when none can be decoded.
 Accuracy evaluate(const Executor& network, const Dataset& data, const ImageSet& set, NormMode mode,
                   const Compute& compute, int64_t batch_size,
                   int64_t most = std::numeric_limits<int64_t>::max());

@@ -25,7 +25,7 @@ void update_average(torch::Tensor average, const torch::Tensor& values, double d
 Optimizer::Optimizer(ParameterStore& store, const OptimizerOptions& options)
     : store_(store), options_(options), first_moment_(torch::zeros_like(store.grads())) {
   if (options.kind == OptimizerKind::kAdamW) second_moment_ = torch::zeros_like(store.grads());
-  // TensorFlow 1's RMSPropOptimizer, which TuNAS has, starts from 1.
+  // TensorFlow 1's RMSPropOptimizer, which TuNAS uses, starts from 1.
   if (options.kind == OptimizerKind::kRmsProp) second_moment_ = torch::ones_like(store.grads());
 }
 
@@ -36,15 +36,20 @@ void Optimizer::step(int step, int steps) {
       options_.learning_rate * schedule(step, steps, options_.warmup, options_.cosine_alpha);
   torch::Tensor values = store_.values().narrow(0, 0, store_.learned());
   torch::Tensor grads = store_.grads();
+  const torch::Tensor used =
+      options_.l2 > 0 || options_.weight_decay > 0 ? store_.used() : torch::Tensor();
   if (options_.l2 > 0) {
-    grads.narrow(0, 0, store_.decayed()).add_(values.narrow(0, 0, store_.decayed()), options_.l2);
+    const torch::Tensor weights = values.narrow(0, 0, store_.decayed());
+    grads.narrow(0, 0, store_.decayed()).add_(weights * used, options_.l2);
   }
   if (options_.clip_norm > 0) {
     const double norm = grads.norm().item<double>();
     if (norm > options_.clip_norm) grads.mul_(options_.clip_norm / norm);
   }
   if (options_.weight_decay > 0) {
-    values.narrow(0, 0, store_.decayed()).mul_(1 - rate * options_.weight_decay);
+    torch::Tensor factor = torch::ones({store_.decayed()}, values.options());
+    factor.masked_fill_(used, 1 - rate * options_.weight_decay);
+    values.narrow(0, 0, store_.decayed()).mul_(factor);
   }
   switch (options_.kind) {
     case OptimizerKind::kSgd:
@@ -73,7 +78,7 @@ void Optimizer::step(int step, int steps) {
 std::vector<std::pair<std::string, torch::Tensor>> Optimizer::state() const {
   std::vector<std::pair<std::string, torch::Tensor>> state{
       {"optimizer.first_moment", first_moment_}};
-  if (second_moment_.defined()) state.emplace_back("optimizer.second_moment", second_moment_);
+  if (second_moment_.defined()) state.emplace_back(kSecondMoment, second_moment_);
   return state;
 }
 

@@ -25,22 +25,27 @@ struct OptimizerOptions {
   double momentum = 0.9;       // Nesterov's for SGD; beta1 of AdamW
   double decay = 0.999;        // of the second moment; TuNAS' RMSProp has 0.9
   double epsilon = 1e-8;       // TuNAS' RMSProp has 1, under the root
-  double weight_decay = 0;     // decoupled; norms, biases and layer scales have none
-  double l2 = 0;               // l2 / 2 |w|^2 is in the loss, of the same weights as weight_decay
-  double clip_norm = 0;  // a longer gradient (all of it, l2's too) is cut to this norm; 0: none
+  // Decoupled decay, and l2 / 2 |w|^2 in the loss: of the convolution and linear weights that this
+  // step's samples used. Norms, biases and layer scales have none.
+  double weight_decay = 0;
+  double l2 = 0;
+  double clip_norm = 0;  // longer gradients (l2's part included) are scaled to this norm; 0: off
   bool operator==(const OptimizerOptions&) const = default;
 };
 
-// Where nothing is said but the kind: AdamW's rate is not SGD's.
+// Where only the kind is given: AdamW's learning rate differs from SGD's.
 OptimizerOptions default_options(OptimizerKind kind);
 
 // Linear warm-up, then a cosine from 1 to `alpha`, in [0, 1].
 double schedule(int step, int steps, double warmup, double alpha = 0);
 
 // One update of an exponential moving average of `values`, in place. The decay rises with the
-// number of updates before this one, min(decay, (1 + updates) / (10 + updates)), so that the start
-// is forgotten soon (TensorFlow's ExponentialMovingAverage; TF Model Garden's dynamic_decay).
+// number of earlier updates, min(decay, (1 + updates) / (10 + updates)), so that the start is soon
+// forgotten (TensorFlow's ExponentialMovingAverage; TF Model Garden's dynamic_decay).
 void update_average(torch::Tensor average, const torch::Tensor& values, double decay, int updates);
+
+// A tensor of Optimizer::state().
+inline constexpr const char* kSecondMoment = "optimizer.second_moment";
 
 class Optimizer {
  public:
@@ -50,7 +55,7 @@ class Optimizer {
   // from 0 to `steps`.
   void step(int step, int steps);
 
-  // The moments, to be saved and restored in place: name and tensor.
+  // The moments, for checkpoints, restored in place: name and tensor.
   std::vector<std::pair<std::string, torch::Tensor>> state() const;
 
  private:

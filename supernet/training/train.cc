@@ -7,6 +7,7 @@
 
 #include "space/error.h"
 #include "space/lowering.h"
+#include "supernet/training/provenance_check.h"
 
 namespace ridgewalk {
 namespace {
@@ -22,7 +23,7 @@ Graph graph_for(Architecture architecture, const Dataset& data, const TrainOptio
   regularization.dropout = options.dropout.value_or(regularization.dropout);
   require_fits(architecture, data);
   if (data.train.size() < 2) {
-    throw Error(data.name, 0, "has one training image; batch norm needs two");
+    throw Error(data.name, 0, "has only one training image; batch norm needs two");
   }
   return lower(architecture);
 }
@@ -35,6 +36,12 @@ void copy_into(torch::Tensor target, const std::string& name, const TensorFile& 
       std::ostringstream shapes;
       shapes << "tensor '" << name << "' is " << tensor.sizes() << ", expected " << target.sizes();
       throw Error(path, 0, shapes.str() + "; it belongs to another network");
+    }
+    if (!tensor.isfinite().all().item<bool>()) {
+      throw Error(path, 0, "tensor '" + name + "' holds NaN or infinity");
+    }
+    if (name == kSecondMoment && tensor.lt(0).any().item<bool>()) {
+      throw Error(path, 0, "tensor '" + name + "' holds a negative mean square");
     }
     torch::NoGradGuard no_grad;
     target.copy_(tensor);
@@ -67,14 +74,29 @@ Trainer::Trainer(const Architecture& architecture, const Dataset& data, const Tr
                compute),
       steps_(int(batches_.per_epoch()) * options.epochs) {
   parameters_.initialize(mix(options.seed, 2), options.initialization);
-  if (!options.initial_weights.empty()) {
-    load_weights(options.initial_weights, parameters_, options.reset_head);
-  }
+  if (!options.initial_weights.empty()) start_from_weights();
   if (options.ema > 0) {
     average_.emplace(network_.graph(), compute.device);
     average_->copy_common(parameters_);
     averaged_network_.emplace(network_.graph(), *average_);
   }
+}
+
+void Trainer::start_from_weights() {
+  const std::string& path = options_.initial_weights;
+  torch::NoGradGuard no_grad;
+  NamedTensors head;
+  for (const Parameter& parameter : parameters_.parameters()) {
+    if (!parameter.name.starts_with("classifier.")) continue;
+    const torch::Tensor own = parameters_.full(parameter.name);
+    head.emplace_back(parameter.name, own.clone());
+  }
+  const auto weights = load_weights(path, parameters_, options_.reset_head);
+  if (!weights) return;
+  require_unseen(*weights, path, data_);
+  if (!options_.reset_head) return require_same_classes(*weights, path, data_);
+  if (has_same_classes(*weights, data_)) return;
+  for (const auto& [name, fresh] : head) parameters_.full(name).copy_(fresh);
 }
 
 double Trainer::advance() {
@@ -85,7 +107,7 @@ double Trainer::advance() {
     const auto images = network_input(batch.images, network_.graph(), compute_.device);
     const auto logits =
         network_.forward(images, NormMode::kTraining, mix(mix(options_.seed, 4), uint64_t(step_)));
-    loss = classification_loss(logits, batch, batches_.label_smoothing());
+    loss = classification_loss(logits, batch, batches_.label_smoothing(), batches_.temperature());
   }
   const double value = loss.item<double>();
   if (!std::isfinite(value)) {

@@ -23,26 +23,29 @@ struct TrainOptions {
   OptimizerOptions optimizer = default_options(OptimizerKind::kAdamW);
   double label_smoothing = 0.1;
   Initialization initialization = Initialization::kResidual;
-  // In place of the architecture's; this drop_path is the last block's, in proportion before it.
+  // If given, these replace the architecture's; drop_path is the last block's and grows linearly up
+  // to it.
   std::optional<double> drop_path = {}, dropout = {};
   double ema = 0;  // decay of the average of the weights that is evaluated and saved; 0: none
-  // A safetensors file to start from, if not empty; its head anew where the classes differ.
-  std::string initial_weights = {};
-  bool reset_head = false;
+  std::string initial_weights = {};  // a safetensors file to start from, if not empty
+  bool reset_head = false;           // start with a new head where the classes differ
   Augmentation augmentation = {};
   Distillation distillation = {};
   uint64_t seed = 0;
 };
 
-// Tensors that a run needs to go on, by name; written to a checkpoint and copied back in place.
+// Tensors that a run needs to be resumed, by name; written to a checkpoint and copied back in
+// place.
 using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
-// Throws Error naming `path` and the tensor that is missing or of another shape.
+// Throws Error naming `path` and the tensor that is missing, of another shape, or holds what it
+// cannot: NaN, infinity, a negative second moment.
 void restore(const NamedTensors& state, const TensorFile& file, const std::string& path);
 
 class Trainer {
  public:
   // Throws Error when the architecture's channels or classes are not the data's, the initial
-  // weights are not the architecture's, or the distillation is not of these data.
+  // weights are not the architecture's or were trained on other classes or on images held out here,
+  // or the distillation is not of these data.
   Trainer(const Architecture& architecture, const Dataset& data, const TrainOptions& options,
           const Compute& compute);
 
@@ -59,11 +62,13 @@ class Trainer {
   NamedTensors state() const;
   ParameterStore& parameters() { return parameters_; }
   const Executor& network() const { return network_; }
-  // What training is for: the average of the parameters, running statistics included, where the
-  // options ask for one, else the parameters.
+  // The average of the parameters, running statistics included, where the options ask for one, else
+  // the parameters.
   const ParameterStore& result() const { return average_ ? *average_ : parameters_; }
 
  private:
+  void start_from_weights();
+
   const Dataset& data_;
   TrainOptions options_;
   Compute compute_;

@@ -13,13 +13,13 @@ namespace ridgewalk {
 struct BatchOptions {
   int64_t size = 128;
   Augmentation augmentation = {};  // with distilled labels: theirs
-  double label_smoothing = 0;      // of hard labels; a teacher's are soft already
+  double label_smoothing = 0;      // of hard labels; a teacher's labels are soft already
   Distillation distillation = {};
   uint64_t order_seed = 0, draw_seed = 0;
 };
 
-// Batch `number` depends on nothing but the options and the number. Where labels are distilled,
-// epoch e has their replica e mod replicas.
+// Batch `number` is a function of the options and the number. With distilled labels epoch e uses
+// replica e mod replicas.
 class TrainingBatches {
  public:
   // Throws Error when labels or teacher are not for these data.
@@ -27,14 +27,19 @@ class TrainingBatches {
 
   Batch batch(int64_t number);
   int64_t per_epoch() const { return per_epoch_; }
-  // As classification_loss() is to be given it: 0 where the targets are smooth already.
+  // For classification_loss(): 0 where the targets are smooth already, and the temperature of
+  // distilled labels.
   double label_smoothing() const { return options_.distillation ? 0 : options_.label_smoothing; }
+  double temperature() const {
+    const auto& labels = options_.distillation.labels;
+    return labels ? labels->temperature : 1;
+  }
 
   const Loader& loader() const { return loader_; }
 
   // batch() is make_batch() of draws(), then set_targets().
   std::vector<Draw> draws(int64_t number) { return draws_(number); }
-  // Makes a teacher's soft labels the targets; without one it does nothing.
+  // Replaces the targets by a teacher's soft labels, if there is a teacher.
   void set_targets(Batch& batch, std::span<const Draw> draws, int64_t number) const;
 
  private:

@@ -1,7 +1,10 @@
 // A run is not resumed where what it depends on has changed.
 #include "experiments/run/fingerprint.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "experiments/run/run_folder.h"
 
 namespace ridgewalk {
 namespace {
@@ -25,7 +28,8 @@ class Fingerprint : public testing::Test {
                         .more = " stages coarse"});
   }
 
-  Dataset data_;
+  const ImageSet two_{torch::zeros({2, 4, 4, 1}, torch::kUInt8), torch::arange(2)};
+  Dataset data_{.name = "images", .train = two_, .search_validation = two_, .test = two_};
   Distillation no_labels_;
   int threads_ = 0;
 };
@@ -36,12 +40,20 @@ const Target kRange{.name = "b",
                     .latency = {{2e6}, {2.5e6}},
                     .reduce = Reduce::kMean};
 
-// As earlier versions wrote it: their runs must be resumed.
+// As earlier versions wrote it, whose runs must be resumed, then the line of the data.
 TEST_F(Fingerprint, IsTheTextThatRunsOnDiskHave) {
-  EXPECT_EQ(
-      of({.targets = {kPoint, kRange}}),
-      "a: 1\n\nb: 2\n\ncoarse 5 worst 5=1000000 mean 0=2000000 31.25=2500000 cpu fp32 1 threads "
-      "stages coarse");
+  EXPECT_THAT(of({.targets = {kPoint, kRange}}),
+              testing::StartsWith("a: 1\n\nb: 2\n\ncoarse 5 worst 5=1000000 mean 0=2000000 "
+                                  "31.25=2500000 cpu fp32 1 threads "
+                                  "stages coarse\ndata images "));
+}
+
+TEST_F(Fingerprint, KnowsWhatTheImagesAre) {
+  const std::string before = of({});
+  data_.test.images[0][0][0][0] = 1;
+  const std::string after = of({});
+  EXPECT_NE(before, after);
+  EXPECT_EQ(before.substr(0, before.rfind(kDataLine)), after.substr(0, after.rfind(kDataLine)));
 }
 
 TEST_F(Fingerprint, KnowsTheRidgePointsOfATargetAndNotItsName) {

@@ -56,7 +56,7 @@ TEST_F(Idx, SaysWhatIsWrong) {
   const std::string labels = write("labels", kImages);
   expect_error([&] { read_idx(labels, 1); }, labels, "expected 1");
   const std::string longer = write("longer", kImages + "x");
-  expect_error([&] { read_idx(longer, 3); }, longer, "goes on");
+  expect_error([&] { read_idx(longer, 3); }, longer, "has bytes after its last image");
   // A header that claims 2^96 bytes must not be believed.
   const std::string huge = write(
       "huge", std::string("\0\0\x08\x03\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 16));

@@ -57,7 +57,7 @@ TEST_F(ImageFolders, SaysWhatIsMissing) {
   fs::create_directories(folder_ / "train");
   expect_error(read, "holds no folder");
   write("train/a/1.png", png_of(noise_image(3, 3, 3)));
-  expect_error(read, path() + "/val: cannot be read");
+  expect_error(read, path() + ": has no test, val or validation folder");
   fs::create_directories(folder_ / "test/a");
   expect_error(read, path() + "/test: holds no JPEG or PNG");
   write("test/a/1.png", png_of(noise_image(3, 3, 3)));

@@ -1,5 +1,6 @@
 #include "supernet/data/rand_augment.h"
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -97,12 +98,13 @@ TEST(RandAugmentTest, DoesWhatItIsToldAndRepeatsItself) {
   for (ImageOp op : kValues<ImageOp>) {
     if (op != ImageOp::kInvert) only_invert.exclude.push_back(op);
   }
-  Image inverted = image;
-  rand_augment(only_invert, 5, inverted);
-  EXPECT_EQ(inverted.pixels, after(ImageOp::kInvert, 0, image));
-  only_invert.layers = 2;
-  rand_augment(only_invert, 5, inverted);
-  EXPECT_EQ(inverted.pixels, after(ImageOp::kInvert, 0, image));
+  // A layer inverts or, as likely, does nothing.
+  const std::vector<uint8_t> inverted = after(ImageOp::kInvert, 0, image);
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    Image augmented = image;
+    rand_augment(only_invert, seed, augmented);
+    EXPECT_TRUE(augmented == image || augmented.pixels == inverted);
+  }
 
   int unchanged = 0;
   for (uint64_t seed = 0; seed < 400; ++seed) {
@@ -125,6 +127,29 @@ TEST(RandAugmentTest, KnowsItsOperationsByName) {
   EXPECT_EQ(kValues<ImageOp>.size(), 16u);
   for (ImageOp op : kValues<ImageOp>) EXPECT_EQ(value_named<ImageOp>(to_string(op)), op);
   EXPECT_EQ(to_string(ImageOp::kCutout), "cutout");
+}
+
+// Changed images of 2000, when only `ops` are drawn from; each changes every image.
+int changed(const std::vector<ImageOp>& ops) {
+  RandAugment options{.probability = 1, .layers = 1};
+  for (ImageOp op : kValues<ImageOp>) {
+    if (std::find(ops.begin(), ops.end(), op) == ops.end()) options.exclude.push_back(op);
+  }
+  const Image image = image_of(9, 9, 3, [](int y, int x, int c) { return 20 + 9 * y + 7 * x + c; });
+  int count = 0;
+  for (uint64_t seed = 0; seed < 2000; ++seed) {
+    Image augmented = image;
+    rand_augment(options, seed, augmented);
+    count += augmented != image;
+  }
+  return count;
+}
+
+// Four standard deviations of a binomial draw: 90 at 1/2, 77 at 3/4.
+TEST(RandAugmentTest, DrawsTheIdentityLikeAnOperation) {
+  EXPECT_NEAR(changed({ImageOp::kInvert}), 1000, 90);
+  EXPECT_NEAR(changed({ImageOp::kInvert, ImageOp::kRotate, ImageOp::kSolarizeAdd}), 1500, 77);
+  EXPECT_EQ(changed({}), 0);
 }
 
 }  // namespace

@@ -147,7 +147,7 @@ TEST_F(Distilling, RefusesOtherCropsOfFiles) {
   DistilledLabels labels = labelled(options());
   Dataset files = data_;
   files.train.paths.resize(size_t(files.train.size()), "a.png");
-  labels.split_hash = hash_of(files.train);
+  labels.split_hash = hash_of(files, files.train);
   labels.resolution = 28;
   labels.crop_fraction = 0.875;
   require_same_split(labels, files);

@@ -49,12 +49,22 @@ TEST(Optimizer, AgreesWithTorch) {
   }
 }
 
+// A backward pass through all of every weight that leaves gradients of 0.
+void use_all(ParameterStore& store) {
+  for (const Parameter& parameter : store.parameters()) {
+    if (is_learned(parameter.role)) {
+      (store.slice(parameter.name, parameter.shape).sum() * 0).backward();
+    }
+  }
+}
+
 TEST(Optimizer, DecaysWeightsAndSparesNormsAndBiases) {
   const SearchSpace space = load_search_space("fashion-mnist");
   ParameterStore store(lower(covering(space)[0]));
   store.initialize(1);
   const auto before = store.values().clone();
   Optimizer optimizer(store, {.learning_rate = 0.1, .warmup = 0, .weight_decay = 0.5});
+  use_all(store);
   optimizer.step(0, 10);
   const auto after = store.values();
   EXPECT_TRUE(torch::allclose(after.narrow(0, 0, store.decayed()),
@@ -96,9 +106,37 @@ TEST(Optimizer, L2AddsTheWeightsToTheirGradients) {
   ParameterStore store = small_store();
   store.values().fill_(2);
   Optimizer optimizer(store, {.learning_rate = 1, .warmup = 0, .momentum = 0, .l2 = 0.25});
+  use_all(store);
   optimizer.step(0, 10);
   EXPECT_FLOAT_EQ(store.values()[0].item<float>(), 1.5);  // 2 - 0.25 * 2
   EXPECT_FLOAT_EQ(store.values()[store.decayed()].item<float>(), 2);
+}
+
+// One step of SGD with two samples' slices, of which one is used.
+TEST(Optimizer, DecaysOnlyWeightsThatTheStepUsed) {
+  const SearchSpace space = load_search_space("fashion-mnist");
+  for (const bool decoupled : {true, false}) {
+    ParameterStore store(space);
+    store.values().fill_(1);
+    OptimizerOptions options{.learning_rate = 0.1, .warmup = 0, .momentum = 0};
+    (decoupled ? options.weight_decay : options.l2) = 0.5;
+    Optimizer optimizer(store, options);
+    const std::string name = "conv_stem.weight";
+    std::vector<int64_t> half = store.full(name).sizes().vec();
+    half[0] /= 2;
+    store.slice(name, store.full(name).sizes().vec());  // bound, but without a backward pass
+    const torch::Tensor slice = store.slice(name, half);
+    (slice.sum() * 0).backward();
+    optimizer.step(0, 10);
+    const torch::Tensor stem = store.full(name);
+    EXPECT_TRUE(torch::allclose(stem.narrow(0, 0, half[0]), torch::full(half, 0.95)));
+    EXPECT_TRUE(stem.narrow(0, half[0], half[0]).eq(1).all().item<bool>());
+    EXPECT_EQ(store.used().sum().item<int64_t>(), slice.numel());
+    EXPECT_EQ(store.values().ne(1).sum().item<int64_t>(), slice.numel());
+    // Nothing is remembered of the step before.
+    optimizer.step(1, 10);
+    EXPECT_EQ(store.used().sum().item<int64_t>(), 0);
+  }
 }
 
 // Two steps of tf.compat.v1.train.RMSPropOptimizer by hand, gradient 2: the mean square starts at

@@ -1,12 +1,14 @@
 #include "supernet/training/train.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <gtest/gtest.h>
 
 #include "space/decisions.h"
 #include "space/error.h"
 #include "supernet/formats/weights.h"
+#include "tests/helpers.h"
 #include "tests/tiny_dataset.h"
 
 namespace ridgewalk {
@@ -130,6 +132,37 @@ TEST_F(Training, DropsAsTheArchitectureSaysUnlessTold) {
   peak.drop_path = 0.5;
   architecture.regularization.flat_drop_path = true;
   EXPECT_EQ(Trainer(architecture, data_, peak, {}).advance(), dropped);
+}
+
+// Hinton et al. 2015: the gradient of T^2 CE(softmax(z / T), q) is T (softmax(z / T) - q).
+TEST(Loss, TempersTheStudentAndKeepsTheGradientsSize) {
+  const torch::Tensor logits = torch::tensor({{2.0f, 0.0f, -1.0f}}).set_requires_grad(true);
+  Batch batch;
+  batch.targets = torch::tensor({{0.5f, 0.3f, 0.2f}});
+  const double t = 4;
+  const torch::Tensor loss = classification_loss(logits, batch, 0, t);
+  const torch::Tensor soft = torch::softmax(logits.detach() / t, 1);
+  EXPECT_NEAR(loss.item<double>(), -t * t * (batch.targets * soft.log()).sum().item<double>(),
+              1e-5);
+  loss.backward();
+  EXPECT_TRUE(torch::allclose(logits.grad(), t * (soft - batch.targets), 1e-5, 1e-6));
+  // At 1 and below it is the plain loss.
+  const double plain = classification_loss(logits, batch, 0).item<double>();
+  EXPECT_EQ(classification_loss(logits, batch, 0, 0.5).item<double>(), plain);
+}
+
+// What a checkpoint cannot hold is refused naming the tensor.
+TEST(Restoring, RefusesValuesThatCannotBe) {
+  const NamedTensors state{{"values", torch::zeros({3})}, {kSecondMoment, torch::zeros({3})}};
+  const auto refusal = [&](float value, float moment) {
+    const TensorFile file{.metadata = {},
+                          .tensors = {{"values", torch::tensor({1.0f, value, 2.0f})},
+                                      {kSecondMoment, torch::tensor({1.0f, 2.0f, moment})}}};
+    return error_of([&] { restore(state, file, "checkpoint"); });
+  };
+  EXPECT_EQ(refusal(NAN, 1), "checkpoint: tensor 'values' holds NaN or infinity");
+  EXPECT_THAT(refusal(1, -INFINITY), testing::HasSubstr("second_moment' holds NaN"));
+  EXPECT_THAT(refusal(1, -1), testing::HasSubstr("holds a negative mean square"));
 }
 
 }  // namespace

@@ -1,0 +1,143 @@
+// Weights know their classes, their pixels' range and their split.
+#include "supernet/training/provenance_check.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "space/lowering.h"
+#include "supernet/supernet.h"
+#include "tests/folder_test.h"
+#include "tests/helpers.h"
+#include "tests/image_files.h"
+#include "tests/tiny_images.h"
+
+namespace ridgewalk {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+class ProvenanceCheck : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    at::set_num_threads(1);
+    folder_ = write_tiny_images(200, 50);
+  }
+  static void TearDownTestSuite() { std::filesystem::remove_all(folder_); }
+
+  static Dataset load(int64_t held_out, uint64_t seed) {
+    return load_dataset("idx:" + folder_, held_out, seed);
+  }
+  static Architecture network() {
+    return architecture_from_yaml(
+        "name: net\nresolution: 28\nchannels: 1\nclasses: 10\n"
+        "stem: {block: conv, kernel: 3, stride: 2, width: 8}\n"
+        "stages: [[{block: uib, kernel1: 3, kernel2: 3, stride: 2, expanded: 16, width: 8}]]\n"
+        "head: {width: 16, features: 16}\n",
+        "net.yaml");
+  }
+  // Fresh weights that say they were trained on these data.
+  static std::string weights_of(const Dataset& data, const std::string& name = "w") {
+    ParameterStore store(lower(network()));
+    store.initialize(5);
+    const std::string path = folder_ + "/" + name + ".safetensors";
+    save_weights(path, store, torch::kFloat, provenance_of(data));
+    return path;
+  }
+  static std::string check(const Provenance& weights, const Dataset& data) {
+    return error_of([&] { require_unseen(weights, "w", data); });
+  }
+
+  static inline std::string folder_;
+};
+
+TEST_F(ProvenanceCheck, HeldOutImagesMustBeOfTheSameSplit) {
+  const Provenance weights = provenance_of(load(40, 1));
+  EXPECT_EQ(weights.held_out, 40);
+  for (const auto& [held_out, seed] : {std::pair(40, 1), {30, 1}, {0, 2}}) {
+    require_unseen(weights, "w", load(held_out, uint64_t(seed)));
+  }
+  EXPECT_THAT(check(weights, load(40, 2)),
+              AllOf(testing::StartsWith("w: has learned images that are held out here"),
+                    HasSubstr("40 images drawn with seed 1, here are 40 drawn with seed 2")));
+  EXPECT_THAT(check(weights, load(50, 1)), HasSubstr("here are 50"));
+  EXPECT_THAT(check(provenance_of(load(0, 1)), load(40, 1)), HasSubstr("held out 0 images"));
+}
+
+// The rule's ground: fewer images held out with the same seed are a part of more.
+TEST_F(ProvenanceCheck, ASmallerSplitIsPartOfALargerOne) {
+  const Dataset more = load(40, 1), fewer = load(30, 1);
+  EXPECT_TRUE(
+      torch::equal(more.search_validation.images.narrow(0, 0, 30), fewer.search_validation.images));
+}
+
+TEST_F(ProvenanceCheck, DataThatHaveChangedAreNotTrusted) {
+  const Provenance weights = provenance_of(load(40, 1));
+  Dataset changed = load(40, 1);
+  changed.train.images[7].bitwise_not_();
+  EXPECT_THAT(check(weights, changed), HasSubstr("was trained on other images than idx:"));
+  changed.name = "idx:elsewhere";  // other data: nothing of it is known to the weights
+  require_unseen(weights, "w", changed);
+}
+
+TEST_F(ProvenanceCheck, WhateverStartsFromWeightsIsChecked) {
+  const std::string weights = weights_of(load(40, 1));
+  const Dataset other = load(40, 2);
+  TrainOptions options{.initial_weights = weights};
+  { const Trainer fits(network(), load(40, 1), options, {}); }
+  EXPECT_THAT(error_of([&] { Trainer(network(), other, options, {}); }),
+              HasSubstr("has learned images"));
+  const TeacherOptions teacher{.architecture = network(), .weights = weights};
+  { const Teacher fits(teacher, load(40, 1), {}); }
+  EXPECT_THAT(error_of([&] { Teacher(teacher, other, {}); }), HasSubstr("has learned images"));
+  ParameterStore store(lower(network()));
+  load_weights_for(load(40, 1), weights, store);
+  EXPECT_THAT(error_of([&] { load_weights_for(other, weights, store); }),
+              HasSubstr("has learned images"));
+}
+
+TEST_F(ProvenanceCheck, ClassesMustBeTheSameInTheSameOrder) {
+  Dataset data = load(0, 1);
+  data.class_names = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
+  const std::string path = weights_of(data);
+  const Provenance weights = *read_provenance(path);
+  require_same_classes(weights, path, data);
+  require_same_classes(weights, path, load(0, 1));  // no names
+  std::swap(data.class_names[3], data.class_names[4]);
+  EXPECT_THAT(error_of([&] { require_same_classes(weights, path, data); }),
+              AllOf(testing::StartsWith(path + ": was trained on other classes"),
+                    HasSubstr("class 3 is 'd' there and 'e' here")));
+  EXPECT_THROW(Teacher({.architecture = network(), .weights = path}, data, {}), Error);
+  EXPECT_THROW(Trainer(network(), data, {.initial_weights = path}, {}), Error);
+
+  // A new head learns the other order.
+  Trainer anew(network(), data, {.initial_weights = path, .reset_head = true, .seed = 9}, {});
+  ParameterStore saved(lower(network())), fresh(lower(network()));
+  saved.initialize(5);
+  fresh.initialize(mix(9, 2));
+  EXPECT_TRUE(
+      torch::equal(anew.parameters().full("classifier.weight"), fresh.full("classifier.weight")));
+  EXPECT_TRUE(
+      torch::equal(anew.parameters().full("conv_stem.weight"), saved.full("conv_stem.weight")));
+}
+
+// Mean and deviation are of the images trained on: 160 here, 200 without a split.
+TEST_F(ProvenanceCheck, ATeacherSeesImagesInItsOwnRange) {
+  const Dataset trained = load(40, 1);
+  Dataset all = load(0, 1);
+  ASSERT_NE(all.mean, trained.mean);
+  all.mean[0] += 0.2;  // a student's range
+  const Teacher teacher({.architecture = network(), .weights = weights_of(trained)}, all, {});
+  const std::vector<Draw> some = draws({3, 9}, 1);
+  Dataset as_trained = all;
+  normalize_as(*read_provenance(weights_of(trained)), as_trained);
+  EXPECT_EQ(as_trained.mean, trained.mean);
+  const Teacher plain({.architecture = network(), .weights = weights_of(trained)}, as_trained, {});
+  EXPECT_TRUE(torch::allclose(teacher.soft_labels(make_batch(all, all.train, some, {}).images),
+                              plain.soft_labels(make_batch(as_trained, all.train, some, {}).images),
+                              1e-4, 1e-5));
+  EXPECT_EQ(teacher.evaluate(all, all.test).loss, plain.evaluate(as_trained, all.test).loss);
+}
+
+}  // namespace
+}  // namespace ridgewalk
