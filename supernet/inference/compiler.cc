@@ -1,0 +1,355 @@
+#include "supernet/inference/compiler.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace ridgewalk {
+
+using dnnl::algorithm;
+using dnnl::memory;
+using Tag = memory::format_tag;
+using Type = memory::data_type;
+using Value = Program::Value;
+constexpr auto kInference = dnnl::prop_kind::forward_inference;
+
+namespace {
+
+// Appends an op that runs inside a primitive, after it.
+void append(dnnl::post_ops& post_ops, const Op& op) {
+  const auto eltwise = [&](algorithm kind, float alpha = 0, float beta = 0) {
+    post_ops.append_eltwise(1, kind, alpha, beta);
+  };
+  if (op.kind == OpKind::kSigmoid) return eltwise(algorithm::eltwise_logistic);
+  if (op.kind == OpKind::kHardSigmoid) {
+    eltwise(algorithm::eltwise_linear, 1.f / 6, 0.5f);
+    return eltwise(algorithm::eltwise_clip, 0, 1);
+  }
+  switch (op.activation) {
+    case Activation::kNone:
+      return;
+    case Activation::kRelu:
+      return eltwise(algorithm::eltwise_relu);
+    case Activation::kRelu6:
+      return eltwise(algorithm::eltwise_clip, 0, 6);
+    case Activation::kHardSwish:
+      return eltwise(algorithm::eltwise_hardswish);
+    case Activation::kSilu:
+      return eltwise(algorithm::eltwise_swish, 1);
+    case Activation::kGelu:
+      return eltwise(algorithm::eltwise_gelu_erf);
+  }
+}
+
+bool is_elementwise(OpKind kind) {
+  return kind == OpKind::kActivation || kind == OpKind::kSigmoid || kind == OpKind::kHardSigmoid;
+}
+
+// Turns ops into steps, in the order of the graph.
+class Compiler {
+ public:
+  Compiler(const Network& network, int batch, DataType precision)
+      : graph_(network.graph),
+        parameters_(network.parameters),
+        batch_(batch),
+        type_(precision == DataType::kBf16 ? Type::bf16 : Type::f32),
+        last_(int(graph_.ops.size()) - 1),
+        values_(graph_.ops.size(), -1),
+        readers_(graph_.ops.size()) {
+    for (size_t i = 0; i < graph_.ops.size(); ++i) {
+      for (int input : graph_.ops[i].inputs) readers_[size_t(input)].push_back(int(i));
+    }
+  }
+
+  void run(Program& program, std::vector<Inference::Step>& steps) {
+    program_ = &program;
+    steps_ = &steps;
+    const Shape& image = graph_.ops[0].output;
+    const Value images = program.input({dims(image), Type::f32, Tag::nchw});
+    values_[0] = copy(images, activations(image));
+    for (size_t i = 1; i < values_.size(); ++i) {
+      if (values_[i] < 0) compile(int(i));
+    }
+    program.finish(values_.back());
+  }
+
+ private:
+  const Op& op(int index) const { return graph_.ops[size_t(index)]; }
+  Value input(int index, size_t i = 0) const { return values_[size_t(op(index).inputs[i])]; }
+  memory::dims dims(const Shape& s) const { return {batch_, s.channels, s.height, s.width}; }
+  using Desc = memory::desc;
+  Desc layout(Value value) const { return program_->layout(value); }
+  Desc activations(const Shape& shape) const { return {dims(shape), type_, Tag::nhwc}; }
+
+  // Adds a step that computes `ops`; its output is that of the last.
+  template <class Primitive>
+  Value add(const typename Primitive::primitive_desc& description, Program::Bindings bindings,
+            const std::vector<int>& ops, Value output) {
+    bindings.emplace_back(DNNL_ARG_DST, output);
+    program_->add<Primitive>(description, std::move(bindings));
+    steps_->push_back({op(ops[0]).name, ops, description.impl_info_str()});
+    for (int done : ops) values_[size_t(done)] = output;
+    return output;
+  }
+
+  Value copy(Value value, const Desc& wanted) {
+    const Value copied = program_->value(wanted);
+    const dnnl::reorder::primitive_desc description(
+        program_->engine(), layout(value), program_->engine(), wanted, Program::attributes());
+    program_->add<dnnl::reorder>(description, {{DNNL_ARG_SRC, value}, {DNNL_ARG_DST, copied}});
+    steps_->push_back({"images", {}, description.impl_info_str()});
+    return copied;
+  }
+
+  // A parameter, packed once in the layout and type wanted.
+  Value constant(const torch::Tensor& tensor, const Desc& wanted) {
+    const torch::Tensor plain = tensor.detach().to(torch::kFloat).contiguous();
+    const memory::dims sizes = wanted.dims();
+    memory::dims strides(sizes.size(), 1);
+    for (size_t d = sizes.size() - 1; d > 0; --d) strides[d - 1] = strides[d] * sizes[d];
+    memory given({sizes, Type::f32, strides}, program_->engine(), plain.data_ptr());
+    memory packed(wanted, program_->engine());
+    dnnl::stream stream(program_->engine());
+    dnnl::reorder(given, packed).execute(stream, given, packed);
+    stream.wait();
+    return program_->constant(std::move(packed));
+  }
+  torch::Tensor parameter(const Op& op, const char* suffix) const {
+    return parameters_.full(op.name + suffix);
+  }
+
+  // The ops that run inside one step, and where its result goes.
+  struct Fused {
+    std::vector<int> ops;
+    dnnl::post_ops post_ops = {};
+    Value output = -1;
+  };
+
+  // Follows op `first` as long as its value has a single reader: activations, and one add whose
+  // other side is computed already and is not read later, so that the add can be done in place.
+  Fused fuse(int first, const Desc& output) {
+    Fused fused{.ops = {first}};
+    for (int at = first; readers_[size_t(at)].size() == 1; at = fused.ops.back()) {
+      const int next = readers_[size_t(at)][0];
+      if (is_elementwise(op(next).kind)) {
+        append(fused.post_ops, op(next));
+      } else if (op(next).kind == OpKind::kAdd && fused.output < 0) {
+        const int skip = op(next).inputs[op(next).inputs[0] == at ? 1 : 0];
+        const Value added = values_[size_t(skip)];
+        if (added < 0 || layout(added) != output || is_read_besides(skip, next)) break;
+        fused.post_ops.append_sum();
+        fused.output = added;
+      } else {
+        break;
+      }
+      fused.ops.push_back(next);
+    }
+    if (fused.output < 0) fused.output = program_->value(output);
+    return fused;
+  }
+  bool is_read_besides(int value, int reader) const {
+    const std::vector<int>& readers = readers_[size_t(value)];
+    return std::any_of(readers.begin(), readers.end(),
+                       [&](int r) { return r != reader && values_[size_t(r)] < 0; });
+  }
+
+  void compile(int index) {
+    switch (op(index).kind) {
+      case OpKind::kInput:
+        return;
+      case OpKind::kConv:
+      case OpKind::kDepthwise:
+      case OpKind::kLinear:
+        return convolution(index);
+      case OpKind::kNorm:
+        return norm(index);
+      case OpKind::kLayerScale:
+        return scale(index, parameter(op(index), ".gamma"), {});
+      case OpKind::kActivation:
+      case OpKind::kSigmoid:
+      case OpKind::kHardSigmoid:
+        return elementwise(index);
+      case OpKind::kSoftmax:
+        return softmax(index);
+      case OpKind::kAdd:
+        return binary(index, algorithm::binary_add);
+      case OpKind::kMultiply:
+        return binary(index, algorithm::binary_mul);
+      case OpKind::kMean:
+        return mean(index);
+      case OpKind::kPool:
+        return pool(index);
+      case OpKind::kAttentionScores:
+        return attention_scores(index);
+      case OpKind::kAttentionMix:
+        return attention_mix(index);
+    }
+  }
+
+  // A linear layer is a convolution whose kernel is as large as the image.
+  void convolution(int index) {
+    const Op& o = op(index);
+    const bool is_linear = o.kind == OpKind::kLinear;
+    const Shape& image = op(o.inputs[0]).output;
+    const torch::Tensor weight = parameter(o, ".weight");
+    memory::dims shape = weight.sizes().vec();
+    if (is_linear) shape = {o.output.channels, image.channels, image.height, image.width};
+    if (o.kind == OpKind::kDepthwise) shape.insert(shape.begin() + 1, 1);
+    const Desc source = activations(image);
+    const Desc output(dims(o.output), index == last_ ? Type::f32 : type_, Tag::nhwc);
+    const Desc bias = o.bias ? Desc({o.output.channels}, Type::f32, Tag::x) : Desc();
+    const memory::dims strides(2, o.stride), padding(2, is_linear ? 0 : (o.kernel - 1) / 2);
+    memory::dims after(2);  // only padding that is read
+    for (size_t d = 0; d < 2; ++d) {
+      const int64_t kernel = shape[shape.size() - 2 + d];
+      after[d] = (output.dims()[d + 2] - 1) * o.stride + kernel - source.dims()[d + 2] - padding[d];
+    }
+    const Fused fused = fuse(index, output);
+    const dnnl::convolution_forward::desc description(kInference, algorithm::convolution_direct,
+                                                      source, Desc(shape, type_, Tag::any), bias,
+                                                      output, strides, padding, after);
+    const dnnl::convolution_forward::primitive_desc chosen(
+        description, Program::attributes(fused.post_ops), program_->engine());
+    Program::Bindings bindings{{DNNL_ARG_SRC, input(index)},
+                               {DNNL_ARG_WEIGHTS, constant(weight, chosen.weights_desc())}};
+    if (o.bias) bindings.emplace_back(DNNL_ARG_BIAS, constant(parameter(o, ".bias"), bias));
+    add<dnnl::convolution_forward>(chosen, std::move(bindings), fused.ops, fused.output);
+  }
+
+  void norm(int index) {
+    const Op& o = op(index);
+    const torch::Tensor scale =
+        parameter(o, ".weight") / torch::sqrt(parameter(o, ".running_var") + graph_.norm.epsilon);
+    this->scale(index, scale, parameter(o, ".bias") - parameter(o, ".running_mean") * scale);
+  }
+
+  // x * factor + shift, by channel.
+  void scale(int index, const torch::Tensor& factor, const torch::Tensor& shift) {
+    const Desc source = layout(input(index));
+    const Desc column({1, source.dims()[1], 1, 1}, Type::f32, Tag::nchw);
+    dnnl::post_ops post_ops;
+    Program::Bindings bindings{{DNNL_ARG_SRC_0, input(index)},
+                               {DNNL_ARG_SRC_1, constant(factor, column)}};
+    if (shift.defined()) {
+      post_ops.append_binary(algorithm::binary_add, column);
+      bindings.emplace_back(DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1,
+                            constant(shift, column));
+    }
+    const dnnl::binary::primitive_desc chosen({algorithm::binary_mul, source, column, source},
+                                              Program::attributes(post_ops), program_->engine());
+    add<dnnl::binary>(chosen, bindings, {index}, program_->value(source));
+  }
+
+  void elementwise(int index) {
+    const Desc source = layout(input(index));
+    dnnl::post_ops post_ops;
+    append(post_ops, op(index));
+    const dnnl::eltwise_forward::primitive_desc chosen(
+        {kInference, algorithm::eltwise_linear, source, 1, 0}, Program::attributes(post_ops),
+        program_->engine());
+    add<dnnl::eltwise_forward>(chosen, {{DNNL_ARG_SRC, input(index)}}, {index},
+                               program_->value(source));
+  }
+
+  void softmax(int index) {
+    const Desc source = layout(input(index));
+    const dnnl::softmax_forward::primitive_desc chosen(
+        {kInference, source, int(source.dims().size()) - 1}, Program::attributes(),
+        program_->engine());
+    add<dnnl::softmax_forward>(chosen, {{DNNL_ARG_SRC, input(index)}}, {index},
+                               program_->value(source));
+  }
+
+  void binary(int index, algorithm kind) {
+    const Desc output = layout(input(index));
+    const dnnl::binary::primitive_desc chosen({kind, output, layout(input(index, 1)), output},
+                                              Program::attributes(), program_->engine());
+    add<dnnl::binary>(chosen, {{DNNL_ARG_SRC_0, input(index)}, {DNNL_ARG_SRC_1, input(index, 1)}},
+                      {index}, program_->value(output));
+  }
+
+  void mean(int index) {
+    const size_t count = op(index).inputs.size();
+    const Desc output = activations(op(index).output);
+    Program::Bindings bindings;
+    for (size_t i = 0; i < count; ++i) {
+      bindings.emplace_back(DNNL_ARG_MULTIPLE_SRC + int(i), input(index, i));
+    }
+    const dnnl::sum::primitive_desc chosen(output, std::vector<float>(count, 1.f / float(count)),
+                                           std::vector<Desc>(count, output), program_->engine(),
+                                           Program::attributes());
+    add<dnnl::sum>(chosen, bindings, {index}, program_->value(output));
+  }
+
+  void pool(int index) {
+    const Desc source = layout(input(index));
+    const Desc output = activations(op(index).output);
+    const memory::dims window{source.dims()[2], source.dims()[3]};
+    const memory::dims none(2, 0);
+    const dnnl::pooling_forward::primitive_desc chosen(
+        {kInference, algorithm::pooling_avg_exclude_padding, source, output, window, window, none,
+         none},
+        Program::attributes(), program_->engine());
+    add<dnnl::pooling_forward>(chosen, {{DNNL_ARG_SRC, input(index)}}, {index},
+                               program_->value(output));
+  }
+
+  // An image of [C, H, W] as a matrix [H W heads, C / heads]: in channels last it already is one.
+  Value as_matrix(Value value, int heads) {
+    const memory::dims d = layout(value).dims();
+    return program_->alias(value, {{d[0], d[2] * d[3] * heads, d[1] / heads}, type_, Tag::abc});
+  }
+  Desc transposed(const Desc& matrix) const {
+    const memory::dims d = matrix.dims();
+    return {{d[0], d[2], d[1]}, type_, Tag::acb};
+  }
+
+  // One key head serves all query heads, so the queries of every position and head form one matrix.
+  void attention_scores(int index) {
+    const Op& o = op(index);
+    const Value query = as_matrix(input(index), o.heads);
+    const Value key = as_matrix(input(index, 1), 1);
+    const Desc right = transposed(layout(key));
+    const memory::dims sizes{batch_, layout(query).dims()[1], right.dims()[2]};
+    const Desc output(sizes, type_, Tag::abc);
+    dnnl::primitive_attr attributes = Program::attributes();
+    attributes.set_output_scales(0, {float(1 / std::sqrt(double(layout(query).dims()[2])))});
+    const dnnl::matmul::primitive_desc chosen({layout(query), right, output}, attributes,
+                                              program_->engine());
+    add<dnnl::matmul>(chosen,
+                      {{DNNL_ARG_SRC, query}, {DNNL_ARG_WEIGHTS, program_->alias(key, right)}},
+                      {index}, program_->value(output));
+  }
+
+  void attention_mix(int index) {
+    const Op& o = op(index);
+    const Value weights = input(index);
+    const Value value = as_matrix(input(index, 1), 1);
+    const Desc output({batch_, layout(weights).dims()[1], layout(value).dims()[2]}, type_,
+                      Tag::abc);
+    const dnnl::matmul::primitive_desc chosen({layout(weights), layout(value), output},
+                                              Program::attributes(), program_->engine());
+    const Value mixed =
+        add<dnnl::matmul>(chosen, {{DNNL_ARG_SRC, weights}, {DNNL_ARG_WEIGHTS, value}}, {index},
+                          program_->value(output));
+    values_[size_t(index)] = program_->alias(mixed, activations(o.output));
+  }
+
+  const Graph& graph_;
+  const ParameterStore& parameters_;
+  const int64_t batch_;
+  const Type type_;
+  const int last_;
+  std::vector<Value> values_;  // of each op; -1 while it is not compiled
+  std::vector<std::vector<int>> readers_;
+  Program* program_ = nullptr;
+  std::vector<Inference::Step>* steps_ = nullptr;
+};
+
+}  // namespace
+
+void compile(const Network& network, int batch, DataType precision, Program& program,
+             std::vector<Inference::Step>& steps) {
+  Compiler(network, batch, precision).run(program, steps);
+}
+
+}  // namespace ridgewalk
