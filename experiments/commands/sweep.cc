@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <random>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -82,6 +83,25 @@ std::vector<NetworkRecord> networks_of(const CommandLine& line) {
   return networks;
 }
 
+// Random and all different. Throws Error where the space does not have as many.
+std::vector<Decisions> distinct_samples(const SearchSpace& space, int count, uint64_t seed) {
+  constexpr int kTries = 100000;  // in a row without a new one
+  std::mt19937_64 random(seed);
+  std::vector<Decisions> samples;
+  std::set<Decisions> seen;
+  for (int tries = 0; int(samples.size()) < count; ++tries) {
+    if (tries == kTries) {
+      throw Error(fmt::format("--members: space '{}' has only {} networks; ask for fewer",
+                              space.name, samples.size()));
+    }
+    const Decisions decisions = sample(space, random);
+    if (!seen.insert(decisions).second) continue;
+    samples.push_back(decisions);
+    tries = 0;
+  }
+  return samples;
+}
+
 // "mobile:100": that many random members of a space.
 std::vector<NetworkRecord> random_members(const std::string& text, uint64_t seed) {
   constexpr int kMost = 200;  // the report holds the ops of each
@@ -94,11 +114,10 @@ std::vector<NetworkRecord> random_members(const std::string& text, uint64_t seed
   const SearchSpace space = load_search_space(text.substr(0, colon));
   std::string file_name = space.name;
   std::replace(file_name.begin(), file_name.end(), '/', '_');
-  std::mt19937_64 random(seed);
   std::vector<NetworkRecord> members;
-  for (int i = 0; i < *count; ++i) {
-    Architecture architecture = decode(space, sample(space, random));
-    architecture.name = fmt::format("{}-{}-{:03}", file_name, seed, i);
+  for (const Decisions& decisions : distinct_samples(space, int(*count), seed)) {
+    Architecture architecture = decode(space, decisions);
+    architecture.name = fmt::format("{}-{}-{:03}", file_name, seed, members.size());
     members.push_back({.architecture = std::move(architecture)});
   }
   return members;

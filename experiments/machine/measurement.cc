@@ -84,6 +84,19 @@ std::string agreement_table(const MeasuredNetworks& measured) {
   return text;
 }
 
+// One network is one draw of an agreement, under however many names.
+void refuse_twins(const std::vector<Architecture>& architectures) {
+  for (size_t i = 0; i < architectures.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      Architecture renamed = architectures[i];
+      renamed.name = architectures[j].name;
+      if (renamed != architectures[j]) continue;
+      throw Error(architectures[i].name, 0,
+                  "is the same network as '" + renamed.name + "'; give one of them");
+    }
+  }
+}
+
 // Nothing measured yet.
 MeasuredNetwork predicted(const Architecture& architecture, const Profile& profile) {
   const Graph graph = lower(architecture);
@@ -131,6 +144,7 @@ MeasuredNetworks measure_networks(const std::vector<Architecture>& architectures
                                   const Profile& profile, bool quiet) {
   const TimingOptions options{.threads = std::max(1, profile.threads), .repeats = 3};
   const DataType precision = precision_of(profile);
+  refuse_twins(architectures);
   MeasuredNetworks measured{.profile = profile.name,
                             .profile_machine = profile.machine,
                             .machine = cpu_name(),

@@ -46,7 +46,7 @@ std::vector<std::pair<std::string, Agreement>> agreements(const MeasuredNetworks
 
 // Measures each network five times, all networks in turn, with the threads and in the data type of
 // a calibrated profile. Throws Error when the profile has no laws, predicts no time, or is for a
-// data type other than fp32 and bf16.
+// data type other than fp32 and bf16, and when two networks differ only in their names.
 MeasuredNetworks measure_networks(const std::vector<Architecture>& networks, const Profile& profile,
                                   bool quiet);
 

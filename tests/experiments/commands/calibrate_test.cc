@@ -97,6 +97,12 @@ TEST_F(Program, RefusesToPredictWithoutLaws) {
   expect_refused({"sweep", "--members", "mobile:3", "--resolution", "64", "--out", out},
                  {"leave out --resolution"});
   expect_refused({"sweep", "--members", "no-space:3", "--out", out}, {"no-space"});
+  std::ofstream(folder_ + "/tiny.yaml")
+      << "{name: tiny, resolution: 28, channels: 1, classes: 10, stem: {kernel: 3, stride: 1, "
+         "width: [4, 8]}, stages: [{block: fused_ib, stride: 2, width: [8], depth: [1], "
+         "expansion: [2]}], head: {width: 32, features: 32}}";
+  expect_refused({"sweep", "--members", folder_ + "/tiny.yaml:3", "--out", out},
+                 {"'tiny' has only 2 networks"});
   expect_refused({"calibrate"}, {"--out"});
   expect_refused({"calibrate", "--out", folder_ + "/no/folder/machine.yaml"}, {"machine.yaml"});
   expect_refused({"calibrate", "--networks", "3", "--out", out}, {"--networks"});

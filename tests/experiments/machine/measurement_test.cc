@@ -5,6 +5,8 @@
 
 #include <gmock/gmock.h>
 
+#include "space/catalog.h"
+
 namespace ridgewalk {
 namespace {
 
@@ -117,6 +119,21 @@ TEST(MeasureNetworks, RefusesAProfileThatIsNotMeasuredHere) {
     FAIL();
   } catch (const std::exception& error) {
     EXPECT_THAT(error.what(), HasSubstr("'quantised' is for int8"));
+  }
+}
+
+// A copy of a network would count twice in the agreements.
+TEST(MeasureNetworks, RefusesANetworkUnderTwoNames) {
+  Profile profile;
+  profile.data_type = DataType::kFp32;
+  const Architecture nano = find_architecture("compact-nano");
+  Architecture copy = nano;
+  copy.name = "copy";
+  try {
+    measure_networks({nano, find_architecture("mnv4-conv-small"), copy}, profile, true);
+    FAIL();
+  } catch (const std::exception& error) {
+    EXPECT_THAT(error.what(), HasSubstr("copy: is the same network as 'compact-nano'"));
   }
 }
 
