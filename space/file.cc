@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -72,11 +73,35 @@ fs::file_status status_of(const std::string& path) {
   return status;
 }
 
+[[noreturn]] void fail_to_write(const std::string& path, int error) {
+  throw_if_disk_failed(path, error);
+  throw Error(path, 0,
+              std::string("cannot be written (") + std::strerror(error) +
+                  "); choose a folder that you may write to");
+}
+
 }  // namespace
 
 bool path_exists(const std::string& path) { return fs::exists(status_of(path)); }
 
 bool is_folder(const std::string& path) { return fs::is_directory(status_of(path)); }
+
+void throw_if_disk_failed(const std::string& path, int error) {
+  const bool is_full = error == ENOSPC || error == EDQUOT;
+  if (!is_full && error != EIO) return;
+  throw std::runtime_error(path + ": cannot be written (" + std::strerror(error) + "); " +
+                           (is_full ? "free some space" : "check the disk") +
+                           ", then continue the run or start it again");
+}
+
+void sync_to_disk(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) fail_to_write(path, errno);
+  // EINVAL: of a file system that cannot sync folders.
+  const int error = ::fsync(descriptor) == 0 || errno == EINVAL ? 0 : errno;
+  ::close(descriptor);
+  if (error != 0) fail_to_write(path, error);
+}
 
 std::string read_file(const std::string& path) {
   std::error_code unreadable;
@@ -119,38 +144,45 @@ FileWriter::~FileWriter() {
   ::unlink(beside_.c_str());
 }
 
-void FileWriter::fail() const {
-  throw Error(path_, 0,
-              std::string("cannot be written (") + std::strerror(errno) +
-                  "); choose a folder that you may write to");
-}
+void FileWriter::fail() const { fail_to_write(path_, errno); }
 
 void FileWriter::write(const void* data, size_t size) {
-  const char* bytes = static_cast<const char*>(data);
-  while (size > 0) {
-    const ssize_t written = ::write(descriptor_, bytes, size);
+  constexpr size_t kMostBuffered = 1 << 20;
+  const std::string_view bytes(static_cast<const char*>(data), size);
+  if (buffer_.size() + size > kMostBuffered) {
+    write_out(buffer_);
+    buffer_.clear();
+  }
+  if (size > kMostBuffered) {
+    write_out(bytes);
+  } else {
+    buffer_.append(bytes);
+  }
+}
+
+void FileWriter::write_out(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) fail();
-    bytes += written;
-    size -= size_t(written);
+    bytes.remove_prefix(size_t(written));
   }
 }
 
 void FileWriter::commit() {
+  write_out(buffer_);
   if (::fsync(descriptor_) != 0 || ::rename(beside_.c_str(), target_.c_str()) != 0) fail();
   ::close(descriptor_);
   descriptor_ = -1;
+  const fs::path folder = fs::path(target_).parent_path();
+  sync_to_disk(folder.empty() ? "." : folder.string());
 }
 
 FileLock::FileLock(const std::string& path) : path_(path + ".lock") {
   do {  // again where its last holder removed the file in between
     if (descriptor_ >= 0) ::close(descriptor_);
     descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
-    if (descriptor_ < 0) {
-      throw Error(path, 0,
-                  std::string("cannot be written (") + std::strerror(errno) +
-                      "); choose a folder you may write to");
-    }
+    if (descriptor_ < 0) fail_to_write(path, errno);
     if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
       ::close(descriptor_);
       throw Error(path, 0,

@@ -15,10 +15,19 @@ bool is_folder(const std::string& path);
 // Whole contents. Throws Error when the file cannot be read.
 std::string read_file(const std::string& path);
 
+// Throws std::runtime_error if `error`, an errno, says that the disk is full or broken: no other
+// path or option of the command would mend that.
+void throw_if_disk_failed(const std::string& path, int error);
+
+// Returns when what was written to a file, or renamed in a folder, would outlast a loss of power.
+// Throws like FileWriter.
+void sync_to_disk(const std::string& path);
+
 // Writes path.PID-N.partial and renames it to `path` on commit(): a reader sees the old file or the
-// new one, of two writers the later one wins, and nothing remains of a file that was not committed;
-// what killed processes left of the same file is removed. Follows a symbolic link. Throws Error when
-// `path` is a folder or a device or cannot be written.
+// new one, even after a loss of power; of two writers the later one wins, and nothing remains of a
+// file that was not committed; what killed processes left of the same file is removed. Follows a
+// symbolic link. Throws Error when `path` is a folder or a device or may not be written, and
+// std::runtime_error when the disk is full or broken.
 class FileWriter {
  public:
   explicit FileWriter(const std::string& path);
@@ -31,8 +40,10 @@ class FileWriter {
 
  private:
   [[noreturn]] void fail() const;
+  void write_out(std::string_view bytes);
 
   std::string path_, target_, beside_;
+  std::string buffer_;  // not written out yet
   int descriptor_ = -1;
 };
 

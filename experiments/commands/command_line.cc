@@ -288,6 +288,7 @@ std::string command_text(const std::string& command, const Arguments& arguments)
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=.,:/@%";
   std::string text = "ridgewalk " + command;
   for (const std::string& word : arguments) {
+    if (word == "--resume") continue;
     text += ' ';
     if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) {
       text += word;

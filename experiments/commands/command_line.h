@@ -120,7 +120,7 @@ Enum option_named(const std::string& option, const std::string& name) {
 Dataset dataset_of(const SearchConfig& config, const CommandLine& line,
                    const std::string& weights = "");
 
-// The command as a shell takes it.
+// The command as a shell takes it, without --resume: a report does not depend on interruptions.
 std::string command_text(const std::string& command, const Arguments& arguments);
 
 // "0:500" or "0,5,31.2": the ends of a sweep of `count` points, or the points themselves. Throws

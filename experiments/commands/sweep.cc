@@ -201,6 +201,7 @@ void make_folder(const std::string& path) {
   std::error_code failed;
   std::filesystem::create_directories(path, failed);
   if (failed) {
+    throw_if_disk_failed(path, failed.value());
     throw Error(path, 0, "cannot be created (" + failed.message() + "); choose another --out");
   }
 }

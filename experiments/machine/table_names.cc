@@ -42,7 +42,10 @@ std::vector<std::string> names_in_table(const std::vector<Architecture>& network
     names.back() = "networks/" + file_name + ".yaml";
     std::error_code failed;
     std::filesystem::create_directories(folder + "/networks", failed);
-    if (failed) throw Error(folder + "/networks", 0, "cannot be created: " + failed.message());
+    if (failed) {
+      throw_if_disk_failed(folder + "/networks", failed.value());
+      throw Error(folder + "/networks", 0, "cannot be created: " + failed.message());
+    }
     write_file(folder + "/" + names.back(), text);
   }
   return names;

@@ -13,7 +13,7 @@ void catch_interrupts() {
     if (sigaction(number, nullptr, &action) == 0 && action.sa_handler == SIG_IGN) return;  // nohup
     action = {};
     action.sa_handler = [](int) { signal_seen = 1; };
-    action.sa_flags = flags;
+    action.sa_flags = flags | SA_RESTART;  // nothing is half done because of it
     sigaction(number, &action, nullptr);
   };
   constexpr auto kOnce = static_cast<int>(SA_RESETHAND);  // a second one ends the program at once

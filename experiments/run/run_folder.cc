@@ -6,10 +6,13 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 
 #include <fmt/format.h>
 
+#include "space/file.h"
 #include "space/random.h"
 
 namespace ridgewalk {
@@ -67,12 +70,14 @@ RunFolder RunFolder::create(const std::string& path, const std::string& fingerpr
   }
   std::error_code failed;
   fs::create_directories(path, failed);
-  if (failed)
+  if (failed) {
+    throw_if_disk_failed(path, failed.value());
     throw Error(path, 0, "cannot be created (" + failed.message() + "); choose another --out");
+  }
   RunFolder run(path, fingerprint);
   run.lock();
   run.write({}, {});
-  run.log_.open(run.file(kLog), std::ios::trunc);
+  run.open_log(std::ios::trunc);
   return run;
 }
 
@@ -83,7 +88,7 @@ RunFolder RunFolder::resume(const std::string& path, const std::string& fingerpr
   }
   run.lock();
   run.read_checkpoint();
-  run.log_.open(run.file(kLog), std::ios::app);
+  run.open_log(std::ios::app);
   return run;
 }
 
@@ -99,10 +104,7 @@ void RunFolder::read_checkpoint() {
     rates_ = state.value("images_per_second", Json::object());
     unfinished_ = state.at("current");
     require_same(metadata.at("fingerprint"));
-    const auto bytes = state.at("log_bytes").get<uintmax_t>();
-    if (fs::exists(file(kLog)) && fs::file_size(file(kLog)) > bytes) {
-      fs::resize_file(file(kLog), bytes);
-    }
+    cut_log(state.at("log_bytes").get<uintmax_t>());
   } catch (const Json::exception&) {
     throw Error(path, 0, "is not a checkpoint of a run; start again with another --out");
   } catch (const std::out_of_range&) {
@@ -126,6 +128,36 @@ void RunFolder::require_same(const std::string& fingerprint) const {
                   " have changed since the run began; restore them, or choose another --out");
 }
 
+// To what it was at the checkpoint.
+void RunFolder::cut_log(uintmax_t bytes) const {
+  const std::string path = file(kLog);
+  const uintmax_t size = fs::exists(path) ? fs::file_size(path) : 0;
+  if (size < bytes) {
+    throw Error(path, 0,
+                "is shorter than at the last checkpoint; restore it, or start again with another "
+                "--out");
+  }
+  if (size == bytes) return;
+  std::error_code failed;
+  fs::resize_file(path, bytes, failed);
+  if (failed) {
+    throw_if_disk_failed(path, failed.value());
+    throw Error(path, 0, "cannot be written (" + failed.message() + ")");
+  }
+}
+
+void RunFolder::open_log(std::ios::openmode mode) {
+  log_.open(file(kLog), mode);
+  check_log();
+}
+
+// Right after the log was opened or written: errno says why that failed.
+void RunFolder::check_log() const {
+  if (log_) return;
+  throw_if_disk_failed(file(kLog), errno);
+  throw Error(file(kLog), 0, std::string("cannot be written (") + std::strerror(errno) + ")");
+}
+
 double RunFolder::seconds(const std::string& phase) const { return seconds_.value(phase, 0.0); }
 
 std::optional<Rates> RunFolder::rates(const std::string& phase) const {
@@ -144,7 +176,10 @@ void RunFolder::restore(const NamedTensors& tensors) const {
   ridgewalk::restore(tensors, resumed_, file(kCheckpoint));
 }
 
-void RunFolder::log(const Json& record) { log_ << record.dump() << '\n'; }
+void RunFolder::log(const Json& record) {
+  log_ << record.dump() << '\n';
+  check_log();
+}
 
 void RunFolder::checkpoint(const Json& state, const NamedTensors& tensors) {
   write({{"phase", phase_}, {"state", state}}, tensors);
@@ -169,7 +204,8 @@ void RunFolder::write(const Json& current, const NamedTensors& tensors) {
   uintmax_t log_bytes = 0;
   if (log_.is_open()) {
     log_.flush();
-    if (!log_) throw Error(file(kLog), 0, "cannot be written; is the disk full?");
+    check_log();
+    sync_to_disk(file(kLog));  // before the checkpoint that gives its length
     log_bytes = fs::file_size(file(kLog));
   }
   const Json all = {{"finished", finished_},

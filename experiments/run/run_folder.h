@@ -85,6 +85,9 @@ class RunFolder {
   void lock();
   void read_checkpoint();
   void require_same(const std::string& fingerprint) const;
+  void cut_log(uintmax_t bytes) const;
+  void open_log(std::ios::openmode mode);
+  void check_log() const;
   void start(const std::string& phase);
   void write(const Json& state, const NamedTensors& tensors);
 
