@@ -115,20 +115,22 @@ std::vector<Home> homes_of(const std::string& path) {
 struct CompareRequest {
   const CommandLine& line;
   std::string command;  // as it was called
+  std::string yaml;     // of --config, read once
   std::string out;
   std::vector<uint64_t> seeds;
   std::vector<Way> ways;
   int random_networks = 0;
 
   SearchConfig config(const std::optional<std::string>& targets, uint64_t seed) const {
-    return load_search_config(line.required("config"),
-                              {.seed = seed, .threads = {}, .targets = targets});
+    return search_config_from_yaml(yaml, line.required("config"),
+                                   {.seed = seed, .threads = {}, .targets = targets});
   }
 };
 
 CompareRequest request_of(const CommandLine& line, const Arguments& arguments) {
   CompareRequest request{.line = line,
                          .command = command_text("compare", arguments),
+                         .yaml = read_file(line.required("config")),
                          .out = line.required("out"),
                          .seeds = seeds_of(line.get<std::string>("seeds")),
                          .ways = ways_of(line.get<std::string>("ways")),

@@ -150,18 +150,19 @@ SearchSpace read_space(FieldReader& reader) {
 }
 
 // `depth`: how many files refer to this one through their `base`.
-SearchConfig load(const std::string& path, const ConfigOverrides& overrides, int depth);
+SearchConfig config_of(const std::string& yaml, const std::string& path,
+                       const ConfigOverrides& overrides, int depth);
 
 // The keys of a file over those of its base. The base must be valid by itself, so that errors in it
 // are reported with its own lines.
-YamlSource read_on_base(const std::string& path, int depth) {
-  const YamlSource source = parse_yaml(read_file(path), path);
+YamlSource on_base(const std::string& yaml, const std::string& path, int depth) {
+  const YamlSource source = parse_yaml(yaml, path);
   FieldReader reader(source);
   if (!reader.has("base")) return source;
   const auto file =
       std::filesystem::path(path).replace_filename(reader.required<std::string>("base")).string();
   if (depth == 8) reader.child("base").fail("'base' leads through 8 files; is it a circle?");
-  YamlSource result = parse_yaml(load(file, {}, depth + 1).resolved, path);
+  YamlSource result = parse_yaml(config_of(read_file(file), file, {}, depth + 1).resolved, path);
   std::set<std::string> own;
   for (const auto& entry : source.node) {
     const auto key = yaml_value<std::string>({entry.first, path}, "a key");
@@ -175,8 +176,9 @@ YamlSource read_on_base(const std::string& path, int depth) {
   return result;
 }
 
-SearchConfig load(const std::string& path, const ConfigOverrides& overrides, int depth) {
-  YamlSource source = read_on_base(path, depth);
+SearchConfig config_of(const std::string& yaml, const std::string& path,
+                       const ConfigOverrides& overrides, int depth) {
+  YamlSource source = on_base(yaml, path, depth);
   if (overrides.seed) source.node["seed"] = *overrides.seed;
   if (overrides.threads) source.node["threads"] = *overrides.threads;
   if (overrides.targets) source.node["targets"] = parse_yaml(*overrides.targets, "--targets").node;
@@ -223,7 +225,12 @@ Architecture for_space(Architecture architecture, const SearchSpace& space) {
 }
 
 SearchConfig load_search_config(const std::string& path, const ConfigOverrides& overrides) {
-  return load(path, overrides, 0);
+  return search_config_from_yaml(read_file(path), path, overrides);
+}
+
+SearchConfig search_config_from_yaml(const std::string& yaml, const std::string& path,
+                                     const ConfigOverrides& overrides) {
+  return config_of(yaml, path, overrides, 0);
 }
 
 }  // namespace ridgewalk

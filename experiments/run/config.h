@@ -52,6 +52,9 @@ struct ConfigOverrides {
 // `base: FILE`, beside the file, gives all keys that the file does not have itself: a section is
 // replaced whole. Throws Error with file and line for what is missing, unknown or out of range.
 SearchConfig load_search_config(const std::string& path, const ConfigOverrides& overrides);
+// The same of a text that was read from `path`, which may be a pipe: it can be read only once.
+SearchConfig search_config_from_yaml(const std::string& yaml, const std::string& path,
+                                     const ConfigOverrides& overrides);
 
 // The architecture with input and head of the space.
 Architecture for_space(Architecture architecture, const SearchSpace& space);

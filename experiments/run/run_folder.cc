@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <sstream>
 
 #include <fmt/format.h>
 
@@ -26,6 +27,26 @@ constexpr const char* kLog = "log.jsonl";
 // Bytes that are not UTF-8, as in a comment of a configuration, become U+FFFD.
 std::string utf8(const std::string& text) {
   return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+// "the run has 'threads: 1', this is 'threads: 2'": of the first line that differs the words that
+// do.
+std::string first_difference(const std::string& run, const std::string& now) {
+  std::istringstream run_lines(run), now_lines(now);
+  std::string of_run, of_now;
+  while (of_run == of_now) {
+    if (!std::getline(run_lines, of_run)) of_run = "nothing more";
+    if (!std::getline(now_lines, of_now)) of_now = "nothing more";
+    if (!run_lines && !now_lines) return "it differs at its end";
+  }
+  // Whole words: the difference of 1 and 12 is not 2.
+  size_t same =
+      size_t(std::mismatch(of_run.begin(), of_run.end(), of_now.begin(), of_now.end()).first -
+             of_run.begin());
+  while (same > 0 && of_run[same - 1] != ' ') --same;
+  constexpr size_t kMost = 60;  // characters of each
+  return "the run has '" + of_run.substr(same, kMost) + "' where this has '" +
+         of_now.substr(same, kMost) + "'";
 }
 
 std::string text_hash(const std::string& text) {
@@ -117,8 +138,9 @@ void RunFolder::require_same(const std::string& fingerprint) const {
   const size_t ours = std::min(fingerprint_.size(), fingerprint_.rfind(kDataLine));
   if (fingerprint.substr(0, theirs) != fingerprint_.substr(0, ours)) {
     throw Error(file(kCheckpoint), 0,
-                "is of another configuration; give the one in " + file("config.yaml") +
-                    ", or another --out");
+                "is of another configuration: " +
+                    first_difference(fingerprint.substr(0, theirs), fingerprint_.substr(0, ours)) +
+                    "; give what the run had (" + file("config.yaml") + "), or another --out");
   }
   const std::string data = fingerprint_.substr(ours);
   if (data.empty() || theirs == fingerprint.size() || fingerprint.substr(theirs) == data) return;

@@ -79,7 +79,8 @@ TEST_F(Folder, ResumesWhereTheCheckpointWasWritten) {
 TEST_F(Folder, RefusesAnotherFingerprintAndASecondRun) {
   EXPECT_THAT(refusal(), HasSubstr("no run to resume"));
   stop_in_the_second_phase();
-  EXPECT_THAT(refusal("changed"), HasSubstr("is of another configuration"));
+  EXPECT_THAT(refusal("as after"), HasSubstr("is of another configuration: the run has 'before' "
+                                             "where this has 'after'; give what the run had"));
   EXPECT_THAT(error_of([&] { RunFolder::create(path_, "as before"); }), HasSubstr("--resume"));
   const RunFolder run = RunFolder::resume(path_, "as before");
   EXPECT_THAT(refusal(), HasSubstr("another ridgewalk is running there"));
