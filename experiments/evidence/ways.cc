@@ -44,8 +44,8 @@ void check_sections(const SearchConfig& config, Way way) {
   for (SearchStage stage : stages_of(way)) {
     const std::string name(to_string(stage));
     if (!config.stages.contains(stage)) {
-      throw Error("the configuration has no '" + name + "' section; " + std::string(to_string(way)) +
-                  " needs it");
+      throw Error("the configuration has no '" + name + "' section; " +
+                  std::string(to_string(way)) + " needs it");
     }
     if (config.stages.at(stage).latency_factor != 1) {
       throw Error("section '" + name +

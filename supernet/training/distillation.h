@@ -42,7 +42,8 @@ class Teacher {
   Compute compute_;
   Network network_;
   Executor executor_;
-  // From the data's normalisation to the teacher's: [1, C, 1, 1]; undefined where they are the same.
+  // From the data's normalisation to the teacher's: [1, C, 1, 1]; undefined where they are the
+  // same.
   torch::Tensor scale_, shift_;
 };
 
