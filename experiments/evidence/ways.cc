@@ -44,8 +44,8 @@ void check_sections(const SearchConfig& config, Way way) {
   for (SearchStage stage : stages_of(way)) {
     const std::string name(to_string(stage));
     if (!config.stages.contains(stage)) {
-      throw Error("the configuration has no '" + name + "' section; " + to_string(way) +
-                  " needs it");
+      throw Error("the configuration has no '" + name + "' section; " +
+                  std::string(to_string(way)) + " needs it");
     }
     if (config.stages.at(stage).latency_factor != 1) {
       throw Error("section '" + name +
@@ -59,7 +59,7 @@ RunFolder open_run(const WaysContext& context, const SearchConfig& config, Way w
   const std::string folder = fmt::format("{}/{}-{}", context.folder, to_string(way), config.seed);
   const std::string inputs =
       fingerprint({.texts = {config.resolved, to_yaml(config.space)},
-                   .settings = to_string(way),
+                   .settings = std::string(to_string(way)),
                    .reward = &config.reward,
                    .distillations = {&config.weights.distillation, &config.train.distillation},
                    .data = context.data,

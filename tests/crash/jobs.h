@@ -1,6 +1,7 @@
 // Five commands that can be resumed, each in about a second, and what they leave.
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -158,12 +159,13 @@ checkpoint_every: 2
       return kept;
     }
     if (!name.ends_with(".html") && !name.ends_with(".yaml")) return text;
-    for (const std::string key : {"search_seconds", "\"seconds\"", "\"images_per_second\"",
-                                  "\"loader\"", "\"peak_memory_mib\"", "\"created\""}) {
+    // The value after each of these is left out; it may be null.
+    for (const std::string key : {"search_seconds: ", "search_seconds:\n      mean: ",
+                                  "\"search_seconds\":", "\"seconds\":", "\"images_per_second\":",
+                                  "\"loader\":", "\"peak_memory_mib\":", "\"created\":"}) {
       for (size_t at = text.find(key); at != std::string::npos; at = text.find(key, at + 1)) {
-        const size_t begin = text.find_first_of("0123456789", at);
-        if (begin == std::string::npos || begin > at + 60) continue;
-        text.erase(begin, text.find_first_not_of("0123456789.e+-: ", begin) - begin);
+        const size_t value = at + key.size();
+        text.erase(value, std::min(text.find_first_of(",}\n", value), text.size()) - value);
       }
     }
     return text;

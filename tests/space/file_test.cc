@@ -4,7 +4,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
+#include <cstring>
+#include <stdexcept>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -84,6 +87,38 @@ TEST_F(FileTest, WhatAKilledProcessLeftIsRemovedByTheNextWriter) {
   write_file(path("f"), "whole");
   EXPECT_EQ(read(path("f")), "whole");
   EXPECT_EQ(entries(), 3u);
+}
+
+TEST_F(FileTest, PartsOfAnySizeAreWrittenInTheirOrder) {
+  std::string whole;
+  FileWriter file(path("f"));
+  for (const size_t size :
+       {3u, 1u << 20, 5u, 3u << 20, (1u << 20) + 1, 0u, 1u << 19, 1u << 19, 7u}) {
+    const std::string part(size, char('a' + whole.size() % 23));
+    file.write(part.data(), part.size());
+    whole += part;
+  }
+  EXPECT_FALSE(fs::exists(path("f")));
+  file.commit();
+  EXPECT_TRUE(read(path("f")) == whole);
+}
+
+// Exit codes tell them apart: 2 for what the user can mend by another command, 1 for a failed run.
+TEST_F(FileTest, AFullOrBrokenDiskIsNotTheUsersMistake) {
+  for (const int error : {ENOSPC, EDQUOT, EIO}) {
+    try {
+      throw_if_disk_failed("/runs/log", error);
+      FAIL() << std::strerror(error);
+    } catch (const Error&) {
+      FAIL() << std::strerror(error);
+    } catch (const std::runtime_error& failed) {
+      EXPECT_THAT(failed.what(), testing::StartsWith("/runs/log: cannot be written (" +
+                                                     std::string(std::strerror(error))));
+    }
+  }
+  EXPECT_NO_THROW(throw_if_disk_failed("/runs/log", EACCES));
+  EXPECT_THAT(error_of([&] { write_file(path("none/f"), ""); }),
+              testing::HasSubstr("No such file or directory"));
 }
 
 TEST_F(FileTest, ALockKeepsOtherProcessesOut) {

@@ -11,6 +11,7 @@
 namespace ridgewalk {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 std::string text_of(const std::string& path) {
@@ -123,6 +124,21 @@ TEST_F(Folder, RefusesAResultOfAnotherShape) {
   EXPECT_THAT(error_of([&] { run.result<StageOutcome>("first"); }), HasSubstr("is damaged"));
   EXPECT_THAT(error_of([&] { run.begin<std::vector<double>>("second"); }),
               HasSubstr("checkpoint.safetensors"));
+}
+
+// What it lacks would be missing from the report.
+TEST_F(Folder, RefusesALogThatIsShorterThanAtTheCheckpoint) {
+  stop_in_the_second_phase();
+  std::filesystem::resize_file(path_ + "/log.jsonl", 5);
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("log.jsonl"), HasSubstr("shorter")));
+  std::filesystem::remove(path_ + "/log.jsonl");
+  EXPECT_THAT(refusal(), HasSubstr("log.jsonl"));
+}
+
+TEST_F(Folder, RefusesALogThatCannotBeWritten) {
+  std::filesystem::create_directories(path_ + "/log.jsonl");
+  EXPECT_THAT(error_of([&] { RunFolder::create(path_, ""); }),
+              AllOf(HasSubstr("log.jsonl"), HasSubstr("Is a directory")));
 }
 
 TEST_F(Folder, RefusesAPathThatIsNoFolder) {
