@@ -134,16 +134,19 @@ void RunFolder::read_checkpoint() {
 }
 
 void RunFolder::require_same(const std::string& fingerprint) const {
-  const size_t theirs = std::min(fingerprint.size(), fingerprint.rfind(kDataLine));
-  const size_t ours = std::min(fingerprint_.size(), fingerprint_.rfind(kDataLine));
-  if (fingerprint.substr(0, theirs) != fingerprint_.substr(0, ours)) {
+  // Both are JSON strings: utf8().
+  const auto run = Json::parse(fingerprint).get<std::string>();
+  const auto now = Json::parse(fingerprint_).get<std::string>();
+  const size_t run_end = std::min(run.size(), run.rfind(kDataLine));
+  const size_t now_end = std::min(now.size(), now.rfind(kDataLine));
+  if (run.substr(0, run_end) != now.substr(0, now_end)) {
     throw Error(file(kCheckpoint), 0,
                 "is of another configuration: " +
-                    first_difference(fingerprint.substr(0, theirs), fingerprint_.substr(0, ours)) +
+                    first_difference(run.substr(0, run_end), now.substr(0, now_end)) +
                     "; give what the run had (" + file("config.yaml") + "), or another --out");
   }
-  const std::string data = fingerprint_.substr(ours);
-  if (data.empty() || theirs == fingerprint.size() || fingerprint.substr(theirs) == data) return;
+  const std::string data = now.substr(now_end);
+  if (data.empty() || run_end == run.size() || run.substr(run_end) == data) return;
   const size_t name = kDataLine.size();
   throw Error(file(kCheckpoint), 0,
               "the images of " + data.substr(name, data.rfind(' ') - name) +

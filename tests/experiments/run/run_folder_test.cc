@@ -87,6 +87,22 @@ TEST_F(Folder, RefusesAnotherFingerprintAndASecondRun) {
   EXPECT_THAT(refusal(), HasSubstr("another ridgewalk is running there"));
 }
 
+// Only the data have changed: no other configuration. Runs of earlier versions do not know theirs.
+TEST_F(Folder, NamesTheDataThatHaveChanged) {
+  const auto with = [](const std::string& data) {
+    return "seed: 1" + std::string(kDataLine) + data;
+  };
+  RunFolder::create(path_, with("imagefolder:my birds 00ff"));
+  EXPECT_NO_THROW(RunFolder::resume(path_, with("imagefolder:my birds 00ff")));
+  EXPECT_THAT(refusal(with("imagefolder:my birds 00fe")),
+              HasSubstr("the images of imagefolder:my birds have changed since the run began"));
+  EXPECT_THAT(refusal("seed: 2" + std::string(kDataLine) + "imagefolder:my birds 00fe"),
+              HasSubstr("is of another configuration: the run has '1' where this has '2'"));
+  std::filesystem::remove_all(path_);
+  RunFolder::create(path_, "seed: 1");
+  EXPECT_NO_THROW(RunFolder::resume(path_, with("imagefolder:my birds 00ff")));
+}
+
 TEST_F(Folder, RefusesATruncatedCheckpoint) {
   stop_in_the_second_phase();
   const std::string whole = text_of(checkpoint_);
