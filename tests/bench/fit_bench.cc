@@ -18,7 +18,7 @@ std::vector<Measured> random_table(int count) {
     NetworkWork work = network_work("", lower(decode(space, sample(space, random))),
                                     DataType::kInt8, ByteConvention::kMnv4);
     const Seconds latency{machine.predict(work).value * noise(random)};
-    networks.push_back({std::move(work), latency});
+    networks.push_back({std::move(work), latency, std::to_string(i)});
   }
   return networks;
 }

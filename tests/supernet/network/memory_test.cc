@@ -12,7 +12,8 @@ namespace {
 
 // 16 values -> conv, norm, ReLU of 32 values each -> linear on the flattened 32: 10 values.
 Graph small_graph() {
-  Graph graph{.name = "small"};
+  Graph graph;
+  graph.name = "small";
   graph.ops = {
       {.kind = OpKind::kInput, .name = "image", .output = {1, 4, 4}},
       {.kind = OpKind::kConv, .name = "conv", .inputs = {0}, .output = {2, 4, 4}, .kernel = 3},
