@@ -201,10 +201,10 @@ TEST(CalibratedProfile, RefusesWhatCannotBe) {
   EXPECT_THAT(refusal(sets + "ops: {source: me, laws: [{kind: ''}]}"),
               HasSubstr("'kind' is empty"));
   EXPECT_THAT(refusal(sets + "ops: {source: me, laws: [{kind: add, ops: -7}]}"),
-              HasSubstr("'ops' must be"));
+              HasSubstr("'ops' is -7; it must be from 0"));
   EXPECT_THAT(refusal(sets + "ops: {source: me, laws: [{kind: add, spread: {error: .nan}}]}"),
               HasSubstr("'error' must be"));
-  EXPECT_THAT(refusal("threads: -1"), HasSubstr("'threads' must be"));
+  EXPECT_THAT(refusal("threads: -1"), HasSubstr("'threads' is -1; it must be from 0"));
 }
 
 }  // namespace
