@@ -1,7 +1,7 @@
 // Every command that can be resumed is killed, interrupted and refused writes, then resumed until
 // it ends: its results are those of a run that nothing disturbed, bit for bit.
 //
-//   RIDGEWALK_CRASHES=N    crashes of each kind and command (20)
+//   RIDGEWALK_CRASHES=N    kills and write faults of each command (20); half as many signals
 //   RIDGEWALK_CRASHES=all  100 at random moments, and all four faults at every call that writes
 //   RIDGEWALK_CRASH_SEED=N of the random numbers; printed, so that a failure can be repeated
 #include <algorithm>
@@ -81,6 +81,8 @@ class Crash : public testing::TestWithParam<std::string> {
   static int crashes() {
     return is_exhaustive() ? 100 : std::stoi(setting("RIDGEWALK_CRASHES", "20"));
   }
+  // Of signals, and of each of the two kinds of faults at writes.
+  static int half() { return is_exhaustive() ? crashes() : (crashes() + 1) / 2; }
 
   const Whole& whole() const { return whole_; }
   std::mt19937_64& random() { return random_; }
@@ -138,12 +140,12 @@ class Crash : public testing::TestWithParam<std::string> {
     return stopped;
   }
 
-  // Until there were enough crashes, some in a run.
-  void crash(const std::function<Disturbance()>& next) {
+  // Until there were `enough` crashes, some in a run.
+  void crash(int enough, const std::function<Disturbance()>& next) {
     constexpr int kMostInARun = 4;
     int runs = 0;
-    for (int stopped = 0; stopped < crashes() && !HasFailure(); ++runs) {
-      ASSERT_LT(runs, 10 * crashes()) << job_.name << " always ends before anything happens to it";
+    for (int stopped = 0; stopped < enough && !HasFailure(); ++runs) {
+      ASSERT_LT(runs, 10 * enough) << job_.name << " always ends before anything happens to it";
       stopped += crash_and_resume(kMostInARun, next);
     }
   }
@@ -207,11 +209,11 @@ class Crash : public testing::TestWithParam<std::string> {
 };
 
 TEST_P(Crash, KilledAtAnyMoment) {
-  crash([&] { return Disturbance{.signals = {SIGKILL}, .after = moment()}; });
+  crash(crashes(), [&] { return Disturbance{.signals = {SIGKILL}, .after = moment()}; });
 }
 
 TEST_P(Crash, InterruptedAtAnyMoment) {
-  crash([&] {
+  crash(half(), [&] {
     Disturbance disturbance{.after = moment(), .pause = uniform(0, 0.05)};
     const int signals = one_of<int>({1, 1, 2});
     for (int i = 0; i < signals; ++i) {
@@ -226,7 +228,7 @@ class CrashAtWrites : public Crash {
   void crash_at_writes(const std::vector<std::string>& kinds) {
     const long writes = whole().writes;
     if (!is_exhaustive()) {
-      crash([&] {
+      crash(half(), [&] {
         const long call = std::uniform_int_distribution<long>(1, writes)(random());
         return Disturbance{.fault = one_of(kinds) + ":" + std::to_string(call)};
       });
