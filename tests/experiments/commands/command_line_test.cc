@@ -48,9 +48,11 @@ std::vector<Option> options_in_help(Command command) {
     if (std::smatch parts; std::regex_match(line, parts, kOption)) {
       options.push_back({parts[2], line});
     } else if (!options.empty()) {
-      options.back().about += " " + line.substr(std::min(line.size(), line.find_first_not_of(' ')));
+      options.back().about += " " + line;  // long ones are wrapped
     }
   }
+  static const std::regex kSpaces(" +");
+  for (Option& option : options) option.about = std::regex_replace(option.about, kSpaces, " ");
   return options;
 }
 
@@ -65,7 +67,7 @@ TEST(NumericOptions, OfEveryCommandAreDecimalAndBounded) {
   for (const auto& [name, command] : kCommands) {
     for (const Option& option : options_in_help(command)) {
       static const std::regex kNumericDefault(".*\\(=[0-9.]+\\).*");
-      EXPECT_EQ(is_number(option) || !std::regex_match(option.about, kNumericDefault), true)
+      EXPECT_TRUE(is_number(option) || !std::regex_match(option.about, kNumericDefault))
           << name << " --" << option.name << " has no range";
       if (!is_number(option)) continue;
       ++numbers;

@@ -73,26 +73,37 @@ TEST_F(Program, ImpossiblePathsAreRefusedInOneLine) {
 }
 
 TEST_F(Program, ANetworkLargerThanTheMemoryIsRefusedWithTheFigures) {
-  const std::vector<std::string> huge{
-      "custom",       "--base", "64",         "--n1", "0",         "--heads", "64",
-      "--resolution", "1024",   "--channels", "1",    "--classes", "10"};
-  const auto with = [&](const std::string& command, std::vector<std::string> more) {
-    std::vector<std::string> words{command};
-    words.insert(words.end(), huge.begin(), huge.end());
+  const auto with = [&](const std::string& command, const char* resolution,
+                        std::vector<std::string> more) {
+    std::vector<std::string> words{command,     "custom",  "--base",       "64",         "--n1",
+                                   "0",         "--heads", "64",           "--channels", "1",
+                                   "--classes", "10",      "--resolution", resolution};
     words.insert(words.end(), more.begin(), more.end());
     return words;
   };
-  const std::string data = "idx:" + images_;
-  expect_refused(with("bench", {}),
+  const std::string data = "idx:" + images_, weights = folder_ + "/huge.safetensors";
+  // The weights are small, and the same for every resolution.
+  ASSERT_EQ(run(with("export", "32", {"--format", "safetensors", "--out", weights})).exit_code, 0);
+  expect_refused(with("bench", "1024", {}),
                  {"'custom' on 1 image needs about", "attention scores", "are available"});
-  expect_refused(with("evaluate", {"--weights", "w", "--data", data}), {"needs about"});
-  expect_refused(with("train", {"--data", data, "--out", folder_ + "/huge"}), {"needs about"});
-  expect_refused(with("distill", {"--weights", "w", "--data", data, "--out", folder_ + "/huge"}),
+  expect_refused(with("evaluate", "1024", {"--weights", weights, "--data", data}), {"needs about"});
+  expect_refused(with("train", "1024", {"--data", data, "--out", folder_ + "/huge"}),
                  {"needs about"});
   expect_refused(
-      {"export", "custom", "--base", "65536", "--expanded", "65536", "--n1", "12", "--resolution",
-       "8192", "--heads", "1", "--format", "onnx", "--out", folder_ + "/huge"},
-      {"needs about", "weights"});
+      with("distill", "1024", {"--weights", weights, "--data", data, "--out", folder_ + "/huge"}),
+      {"needs about"});
+  expect_refused({"export",       "custom",
+                  "--base",       "65536",
+                  "--expanded",   "65536",
+                  "--n1",         "12",
+                  "--n2",         "0",
+                  "--n3",         "0",
+                  "--n4",         "0",
+                  "--heads",      "1",
+                  "--resolution", "8192",
+                  "--format",     "onnx",
+                  "--out",        folder_ + "/huge"},
+                 {"needs about", "weights"});
   EXPECT_FALSE(fs::exists(folder_ + "/huge"));
 }
 

@@ -10,7 +10,7 @@
 namespace ridgewalk {
 namespace {
 
-// 16 values -> conv, norm, ReLU of 32 values each -> linear on the flattened 32: 10 values.
+// 16 values -> convolution, norm and ReLU of 32 values each -> pointwise convolution to 16 values.
 Graph small_graph() {
   Graph graph;
   graph.name = "small";
@@ -23,11 +23,11 @@ Graph small_graph() {
        .inputs = {2},
        .output = {2, 4, 4},
        .activation = Activation::kRelu},
-      {.kind = OpKind::kLinear, .name = "fc", .inputs = {3}, .output = {10, 1, 1}, .bias = true}};
+      {.kind = OpKind::kConv, .name = "head", .inputs = {3}, .output = {1, 4, 4}}};
   return graph;
 }
 
-constexpr double kWeights = 4 * (2 * 9 + 4 * 2 + 10 * 32 + 10);  // bytes; a norm has four vectors
+constexpr double kWeights = 4 * (2 * 9 + 4 * 2 + 2);  // bytes; a norm has four vectors
 
 TEST(Memory, OfInferenceIsThatOfTheValuesAliveAtOnce) {
   const MemoryNeed need = inference_memory(small_graph(), 5);
@@ -45,9 +45,9 @@ TEST(Memory, OfTrainingIsThatOfTheValuesThatGradientsNeed) {
   Graph graph = small_graph();
   const MemoryNeed need = training_memory(graph, 3);
   EXPECT_EQ(need.weights, 4 * kWeights);
-  // Image, convolution, and the norm that the ReLU is done with; of the logits none.
+  // The image, the convolution, and the norm with its ReLU; not what comes last.
   EXPECT_EQ(need.activations, 3 * 4 * (16 + 32 + 32));
-  graph.ops[3].activation = Activation::kSilu;  // needs its input, and the linear layer its output
+  graph.ops[3].activation = Activation::kSilu;  // needs its input, and the head its output
   EXPECT_EQ(training_memory(graph, 3).activations, 3 * 4 * (16 + 32 + 32 + 32));
   // The norm before a sum is not needed; the sum is, as the next layer's input.
   graph.ops[3] = {.kind = OpKind::kAdd, .name = "add", .inputs = {2, 1}, .output = {2, 4, 4}};
