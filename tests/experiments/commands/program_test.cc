@@ -151,7 +151,7 @@ TEST_F(Program, RefusesBadInputInOneLineAndExits2) {
   std::string with_empty = config();
   with_empty.replace(with_empty.find("fashion-mnist"), 13, folder_ + "/empty-space.yaml");
   expect_refused(search_with(file("empty.yaml", with_empty)),
-                 {"empty-space.yaml:4", "empty choice"});
+                 {"empty-space.yaml:4", "'width' is empty"});
   expect_refused({"search", "all", "--config", folder_ + "/config.yaml", "--out", "/dev/null/run"},
                  {"/dev/null/run", "choose another --out"});
   expect_refused(
