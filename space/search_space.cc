@@ -117,7 +117,7 @@ void attention_options(FieldReader& reader, const char* name, Attention& options
     options.push_back(read_one(source.node));
     return;
   }
-  if (source.node.size() == 0) source.fail("'attention' is an empty choice");
+  if (source.node.size() == 0) source.fail("'attention' is empty; list at least one option");
   for (const YAML::Node& node : source.node) options.push_back(read_one(node));
 }
 
