@@ -325,7 +325,8 @@ TEST_F(Evidence, RefusesWhatCannotBe) {
   };
   refused_target("{ridge: [500, 0], relative_to: compact-nano}", "the lower one first");
   refused_target("{ridge: [0, 500]}", "relative_to");
-  refused_target("{ridge: [0, 500], relative_to: compact-nano, reduce: best}", "worst or mean");
+  refused_target("{ridge: [0, 500], relative_to: compact-nano, reduce: best}",
+                 "is named 'best'; known are worst, mean");
   refused_target("{ridge: [0, 500], relative_to: compact-nano, points: 1}", "points");
   refused_target("{ridge: [0, 500], relative_to: nothing}", "nothing");
 }
