@@ -67,19 +67,22 @@ after(async () => {
 const cells = (page, table) => page.evaluate(`[...document.querySelectorAll('#${table} tbody tr')].map((row) => [...row.cells].map((cell) => cell.textContent))`);
 const sets = (page, caption) => page.evaluate(`charts.find((entry) => entry.canvas.getAttribute('aria-label').startsWith(${JSON.stringify(caption)})).chart.data.datasets
   .map(({ type, label, named, data }) => ({ type, label, named: named === true, data: data.map(({ x, y }) => ({ x, y })) }))`);
+// With its interval, where there is one: of few networks or equal values there is none.
+const within = ({ value, low, high }, text) => text(value) + (typeof low === 'number' ? ` [${text(low)}, ${text(high)}]` : '');
+const plusMinus = ({ mean, high }, scale, digits) => (scale * mean).toFixed(digits) + (typeof high === 'number' ? ` ± ${(scale * (high - mean)).toFixed(digits)}` : '');
 const two = (value) => (typeof value === 'number' ? value.toFixed(2).replace('-', '−') : '–');
 
 test('how far the supernet can be trusted', async () => {
   const { ranking, networks, epochs } = data.ranking.ranking;
   const section = await pages.ranking.evaluate(`document.querySelector('#trust').textContent`);
   const tau = ranking.pairs[0].kendall_tau_b;
-  assert.ok(section.includes(`Kendall's tau-b of ${two(tau.value)} [${two(tau.low)}, ${two(tau.high)}]`), section);
+  assert.ok(section.includes(`Kendall's tau-b of ${within(tau, two)};`), section);
   const points = (value) => (100 * value).toFixed(2);
-  assert.ok(section.includes(`lacks ${points(ranking.regret.value)} [${points(ranking.regret.low)}, ${points(ranking.regret.high)}] points`), section);
+  assert.ok(section.includes(`lacks ${within(ranking.regret, points)} points`), section);
   assert.ok(section.includes(`a random pick ${points(ranking.regret_of_a_random_pick)}`), section);
   for (const word of [`${networks.length} networks`, `${epochs} epoch `, 'single stage', 'fashion-mnist-single']) assert.ok(section.includes(word), word);
   assert.deepEqual(await cells(pages.ranking, 'pairs'), ranking.pairs.map((pair) => [pair.shared, pair.alone,
-    ...['kendall_tau_b', 'spearman'].map((figure) => `${two(pair[figure].value)} [${two(pair[figure].low)}, ${two(pair[figure].high)}]`)]));
+    ...['kendall_tau_b', 'spearman'].map((figure) => within(pair[figure], two))]));
   const rows = await cells(pages.ranking, 'ranked');
   assert.deepEqual(rows.map((row) => [row[0], row.at(-1)]), networks.map((network) => [network.network, `${points(network.scratch_test_top1)}\u00a0%`]));
 
@@ -99,8 +102,7 @@ test('ways to a network', async () => {
   summary.forEach((row, i) => {
     const tests = entries.filter((entry) => entry.way === row.way).map((entry) => entry.scratch_test_top1);
     const mean = tests.reduce((sum, value) => sum + value, 0) / tests.length;
-    const half = row.scratch_test_top1.high - row.scratch_test_top1.mean;
-    assert.deepEqual([rows[i][0], rows[i][1], rows[i][7]], [row.way, String(tests.length), `${(100 * mean).toFixed(2)} ± ${(100 * half).toFixed(2)}`]);
+    assert.deepEqual([rows[i][0], rows[i][1], rows[i][7]], [row.way, String(tests.length), plusMinus({ ...row.scratch_test_top1, mean }, 100, 2)]);
     const over = row.over_random ? 100 * row.over_random.points : undefined;
     assert.equal(rows[i][8], over > 0 ? `+${two(over)}` : two(over));
   });
@@ -114,7 +116,7 @@ test('ways to a network', async () => {
     assert.ok(dots.data.every(({ y }) => Math.abs(y - row) < 0.5));
     assert.equal(new Set(dots.data.map(({ y }) => y)).size, 2);
     assert.ok(drawn.some((set) => set.type === 'line' && set.data.every(({ x, y }) => x === 100 * mean && Math.abs(y - row) < 0.5)));
-    assert.ok(drawn.some((set) => set.type === 'line' && set.data[0].x === 100 * low && set.data[0].y === row));
+    if (typeof low === 'number') assert.ok(drawn.some((set) => set.type === 'line' && set.data[0].x === 100 * low && set.data[0].y === row));
   });
 });
 
@@ -122,8 +124,7 @@ test('networks of several targets, priced at the ridge points of all', async () 
   const { homes } = data.homes;
   assert.deepEqual(homes.map((home) => home.home), ['low', 'range']);
   const rows = await cells(pages.homes, 'homes');
-  const text = ({ mean, high }, scale, digits) => `${(scale * mean).toFixed(digits)} ± ${(scale * (high - mean)).toFixed(digits)}`;
-  assert.deepEqual(rows, homes.map((home) => [home.home, 'one-stage', '2', text(home.test_top1, 100, 2), ...home.relative_latency.map((one) => text(one, 1, 3)), text(home.worst, 1, 3)]));
+  assert.deepEqual(rows, homes.map((home) => [home.home, 'one-stage', '2', plusMinus(home.test_top1, 100, 2), ...home.relative_latency.map((one) => plusMinus(one, 1, 3)), plusMinus(home.worst, 1, 3)]));
   for (const { relative_latency, worst } of homes) {
     for (const { mean } of relative_latency) assert.ok(mean <= worst.mean + 1e-9);
   }
