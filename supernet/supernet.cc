@@ -93,8 +93,8 @@ std::vector<double> Supernet::accuracy(int step, std::span<const Decisions> samp
 }
 
 Accuracy Supernet::validate(const Decisions& sample) {
-  return evaluate(bind(sample), data_, data_.search_validation, NormMode::kBatch, compute_,
-                  options_.validation_batch_size);
+  return evaluate(bind(sample), data_, data_.search_validation, compute_,
+                  {.mode = NormMode::kBatch, .batch_size = options_.validation_batch_size});
 }
 
 NamedTensors Supernet::state() const {

@@ -41,7 +41,7 @@ Evaluation evaluate_on_test(Network network, const Dataset& data, const Compute&
   const Executor executor(network.graph, network.parameters);
   const auto start = std::chrono::steady_clock::now();
   const Accuracy accuracy =
-      evaluate(executor, data, data.test, NormMode::kRunning, compute, batch_size);
+      evaluate(executor, data, data.test, compute, {.batch_size = batch_size});
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   return {accuracy, double(accuracy.images) / seconds.count()};
 }

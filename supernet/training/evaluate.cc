@@ -26,14 +26,14 @@ torch::Tensor classification_loss(const torch::Tensor& logits, const Batch& batc
   return tempered ? loss * (temperature * temperature) : loss;
 }
 
-Accuracy evaluate(const Executor& network, const Dataset& data, const ImageSet& set, NormMode mode,
-                  const Compute& compute, int64_t batch_size, int64_t most) {
+Accuracy evaluate(const Executor& network, const Dataset& data, const ImageSet& set,
+                  const Compute& compute, const EvaluationOptions& options) {
   torch::NoGradGuard no_grad;
   const Autocast autocast(compute.precision, compute.device);
   const int64_t classes = network.graph().ops.back().output.channels;
   // Batches of equal size, as far as possible: a short last one would have other statistics.
-  const int64_t count = std::min(set.size(), most);
-  const int64_t batches = (count + batch_size - 1) / batch_size;
+  const int64_t count = std::min(set.size(), options.most);
+  const int64_t batches = (count + options.batch_size - 1) / options.batch_size;
   Accuracy sum;
   std::vector<char> asked(size_t(data.classes)), seen(size_t(data.classes));
   for (int64_t b = 0; b < batches; ++b) {
@@ -49,7 +49,7 @@ Accuracy evaluate(const Executor& network, const Dataset& data, const ImageSet& 
     if (decoded == 0) continue;
     for (int64_t n = 0; n < decoded; ++n) seen[size_t(batch.labels.data_ptr<int64_t>()[n])] = 1;
     const auto images = network_input(batch.images, network.graph(), compute.device);
-    const auto logits = network.forward(images, mode).to(torch::kFloat).cpu();
+    const auto logits = network.forward(images, options.mode).to(torch::kFloat).cpu();
     const auto ranked = std::get<1>(logits.topk(std::min<int64_t>(5, classes), 1));
     const auto hits = ranked.eq(batch.labels.unsqueeze(1));
     sum.top1 += double(hits.select(1, 0).sum().item<int64_t>());

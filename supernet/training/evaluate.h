@@ -39,11 +39,15 @@ torch::Tensor network_input(const torch::Tensor& images, const Graph& graph, tor
 torch::Tensor classification_loss(const torch::Tensor& logits, const Batch& batch,
                                   double label_smoothing, double temperature = 1);
 
-// In order and without augmentation, in batches of at most `batch_size`. With NormMode::kBatch the
-// result depends on the batch size. Over all images, or `most` of them spread evenly over the set;
-// those that cannot be decoded are left out. Throws Error when none can be decoded.
-Accuracy evaluate(const Executor& network, const Dataset& data, const ImageSet& set, NormMode mode,
-                  const Compute& compute, int64_t batch_size,
-                  int64_t most = std::numeric_limits<int64_t>::max());
+struct EvaluationOptions {
+  NormMode mode = NormMode::kRunning;  // with kBatch the result depends on the batch size
+  int64_t batch_size = 500;            // at most
+  int64_t most = std::numeric_limits<int64_t>::max();  // images, spread evenly over the set
+};
+
+// In order and without augmentation. Images that cannot be decoded are left out. Throws Error when
+// none can be decoded.
+Accuracy evaluate(const Executor& network, const Dataset& data, const ImageSet& set,
+                  const Compute& compute, const EvaluationOptions& options);
 
 }  // namespace ridgewalk

@@ -123,7 +123,7 @@ double Trainer::advance() {
 
 Accuracy Trainer::evaluate(const ImageSet& set, int64_t most) const {
   return ridgewalk::evaluate(averaged_network_ ? *averaged_network_ : network_, data_, set,
-                             NormMode::kRunning, compute_, kEvaluationBatch, most);
+                             compute_, {.batch_size = kEvaluationBatch, .most = most});
 }
 
 NamedTensors Trainer::state() const {

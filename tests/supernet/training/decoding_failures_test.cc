@@ -41,8 +41,7 @@ TEST_F(DecodingFailures, AreLeftOutOfAnEvaluation) {
   store.full("classifier.bias").copy_(torch::tensor({0.0f, 9.0f, 0.0f}));
   const Executor network(lower(architecture), store);
   for (int64_t batch_size : {2, 5, 100}) {
-    const Accuracy accuracy =
-        evaluate(network, data, data.test, NormMode::kRunning, {}, batch_size);
+    const Accuracy accuracy = evaluate(network, data, data.test, {}, {.batch_size = batch_size});
     EXPECT_EQ(accuracy.images, 11);
     EXPECT_EQ(accuracy.undecodable, 5);
     EXPECT_EQ(accuracy.top1, 0);
@@ -61,7 +60,7 @@ TEST_F(DecodingFailures, AreLeftOutOfAnEvaluation) {
                      .channels = 3,
                      .resolution = 8,
                      .damaged = data.damaged};
-  EXPECT_THAT(error_of([&] { evaluate(network, none, none.test, NormMode::kRunning, {}, 2); }),
+  EXPECT_THAT(error_of([&] { evaluate(network, none, none.test, {}, {.batch_size = 2}); }),
               HasSubstr("none of 2 can be decoded"));
 }
 
