@@ -186,9 +186,9 @@ torch::Tensor DistilledLabels::targets(std::span<const Draw> draws, int64_t repl
   return kept / kept.sum(1, true);
 }
 
-DistilledLabels distill(const Teacher& teacher, const Dataset& data, const DistillOptions& options,
-                        int64_t batch_size, const DistillProgress& progress,
-                        const DistilledLabels* so_far) {
+namespace {
+
+void check(const DistillOptions& options, const Dataset& data) {
   const auto in_range = [](int64_t number, int64_t low, int64_t high, const char* what) {
     if (number >= low && number <= high) return;
     throw Error(std::string(what) + " must be from " + std::to_string(low) + " to " +
@@ -200,6 +200,11 @@ DistilledLabels distill(const Teacher& teacher, const Dataset& data, const Disti
   if (!(options.temperature >= 0.01 && options.temperature <= 1000)) {
     throw Error("the temperature must be from 0.01 to 1000");
   }
+}
+
+// Room for all replicas, and what they are made from.
+DistilledLabels empty_labels(const Teacher& teacher, const Dataset& data,
+                             const DistillOptions& options) {
   DistilledLabels labels;
   labels.data = data.name;
   labels.images = data.train.size();
@@ -223,19 +228,34 @@ DistilledLabels distill(const Teacher& teacher, const Dataset& data, const Disti
   const int64_t k = options.top_k > 0 ? options.top_k : by_default;
   labels.probabilities = torch::empty({options.replicas, labels.images, k}, torch::kHalf);
   if (k < data.classes) labels.classes = torch::empty_like(labels.probabilities, torch::kShort);
-  int64_t done = 0;  // replicas
-  if (so_far) {
-    done = so_far->replicas;
-    DistilledLabels same = *so_far;
-    same.replicas = labels.replicas;
-    if (done > labels.replicas || source_json(same) != source_json(labels) ||
-        so_far->probabilities.size(2) != k) {
-      throw Error(so_far->path, 0,
-                  "holds labels of another teacher or other options; remove it to start anew");
-    }
-    labels.probabilities.narrow(0, 0, done).copy_(so_far->probabilities);
-    if (k < data.classes) labels.classes.narrow(0, 0, done).copy_(so_far->classes);
+  return labels;
+}
+
+// Copies the replicas of an interrupted `distill`. Returns how many there are.
+int64_t take_over(const DistilledLabels& so_far, DistilledLabels& labels) {
+  DistilledLabels same = so_far;
+  same.replicas = labels.replicas;
+  if (so_far.replicas > labels.replicas || source_json(same) != source_json(labels) ||
+      so_far.probabilities.size(2) != labels.probabilities.size(2)) {
+    throw Error(so_far.path, 0,
+                "holds labels of another teacher or other options; remove it to start again");
   }
+  labels.probabilities.narrow(0, 0, so_far.replicas).copy_(so_far.probabilities);
+  if (labels.classes.defined()) {
+    labels.classes.narrow(0, 0, so_far.replicas).copy_(so_far.classes);
+  }
+  return so_far.replicas;
+}
+
+}  // namespace
+
+DistilledLabels distill(const Teacher& teacher, const Dataset& data, const DistillOptions& options,
+                        int64_t batch_size, const DistillProgress& progress,
+                        const DistilledLabels* so_far) {
+  check(options, data);
+  DistilledLabels labels = empty_labels(teacher, data, options);
+  const int64_t done = so_far != nullptr ? take_over(*so_far, labels) : 0;  // replicas
+  const int64_t k = labels.probabilities.size(2);
   const int64_t batches = (labels.images + batch_size - 1) / batch_size;  // of a replica
   const auto draws_of = [&](int64_t number) {
     const int64_t first = number % batches * batch_size;
