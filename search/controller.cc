@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <queue>
 #include <sstream>
 
 #include <nlohmann/json.hpp>
 
+#include "roofline/statistics.h"
 #include "space/error.h"
 #include "space/random.h"
 
@@ -18,10 +18,6 @@ using nlohmann::json;
 
 std::vector<double> to_vector(const Eigen::ArrayXd& array) {
   return {array.data(), array.data() + array.size()};
-}
-
-double mean(std::span<const double> values) {
-  return std::accumulate(values.begin(), values.end(), 0.0) / double(values.size());
 }
 
 }  // namespace

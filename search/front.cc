@@ -8,8 +8,8 @@
 namespace ridgewalk {
 namespace {
 
-constexpr int kDraws = 30;    // samples, of which the one in the widest gap is tried
-constexpr int kTries = 1000;  // before a small space counts as exhausted
+constexpr int kDraws = 30;             // samples, of which the one in the widest gap is tried
+constexpr int kMostRejections = 1000;  // before a small space counts as exhausted
 
 double ratio(const Reward& reward, const std::vector<Macs>& latency, size_t target) {
   return reward.ratios(latency)[target];
@@ -52,7 +52,7 @@ std::vector<Candidate> search_fronts(const Trial& trial, int evaluations, std::m
   const auto log_ratio = [&](const Decisions& decisions, size_t target) {
     return std::log(ratio(trial.reward, trial.table.price(decisions), target));
   };
-  for (int tries = 0; 3 * int(tried.size()) < evaluations && tries < kTries; ++tries) {
+  for (int tries = 0; 3 * int(tried.size()) < evaluations && tries < kMostRejections; ++tries) {
     const size_t target = tried.size() % targets;
     std::vector<double> taken;
     for (const Candidate& one : tried) taken.push_back(log_ratio(one.decisions, target));
@@ -68,7 +68,7 @@ std::vector<Candidate> search_fronts(const Trial& trial, int evaluations, std::m
     try_new(loneliest);
     tries = 0;
   }
-  for (int tries = 0; int(tried.size()) < evaluations && tries < kTries; ++tries) {
+  for (int tries = 0; int(tried.size()) < evaluations && tries < kMostRejections; ++tries) {
     const std::vector<size_t> front = pareto_front(tried, trial.reward, tried.size() % targets);
     const size_t parent = front[random() % front.size()];
     Decisions child = mutated(trial.space, tried[parent].decisions, random);

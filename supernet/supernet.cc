@@ -74,7 +74,7 @@ double Supernet::train(int step, std::span<const Decisions> samples) {
 
 std::vector<double> Supernet::accuracy(int step, std::span<const Decisions> samples) {
   const Stopwatch watch(step_seconds_);
-  torch::NoGradGuard no_grad;
+  at::NoGradGuard no_grad;
   const Batch batch =
       make_evaluation_batch(data_, data_.search_validation, validation_order_.indices(step));
   if (batch.labels.size(0) == 0) {

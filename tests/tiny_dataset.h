@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <string>
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include "supernet/data/dataset.h"

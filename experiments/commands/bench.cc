@@ -1,3 +1,4 @@
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include "experiments/commands/command_line.h"
@@ -159,7 +160,7 @@ void refuse_other_conditions(const Profile& profile, const BenchOptions& options
   }
 }
 
-BenchOptions options_of(const CommandLine& line) {
+BenchOptions bench_options(const CommandLine& line) {
   const Session session = line.session(1, "fp32");
   if (!session.compute.device.is_cpu()) throw Error("--device: bench measures only the CPU");
   BenchOptions options{.names = line.words(),
@@ -218,7 +219,7 @@ void print(const Measured& measured, const BenchOptions& options) {
 int bench_command(const Arguments& arguments) {
   CommandLine line = bench_line();
   if (!line.parse(arguments)) return 0;
-  const BenchOptions options = options_of(line);
+  const BenchOptions options = bench_options(line);
   Json networks = Json::array();
   for (const std::string& name : options.names) {
     const Measured network = measured(line.architecture(name), options);

@@ -132,7 +132,7 @@ struct CalibrateOptions {
   bool quiet = false;
 };
 
-CalibrateOptions options_of(const CommandLine& line) {
+CalibrateOptions calibrate_options(const CommandLine& line) {
   const std::string out = line.required("out");
   const Session session = line.session(1, "fp32");
   if (!session.compute.device.is_cpu()) throw Error("--device: calibrate measures only the CPU");
@@ -178,7 +178,7 @@ void measure_ops(const CalibrateOptions& options, const std::string& source, Pro
 int calibrate_command(const Arguments& arguments) {
   CommandLine line = calibrate_line();
   if (!line.parse(arguments)) return 0;
-  const CalibrateOptions options = options_of(line);
+  const CalibrateOptions options = calibrate_options(line);
   { const FileWriter refuses_a_bad_path_now(options.out); }
   const std::string source = "measured by ridgewalk calibrate, " + now_text();
   Profile profile = empty_profile(options);

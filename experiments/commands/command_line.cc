@@ -4,7 +4,9 @@
 #include <limits>
 #include <sstream>
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
+#include <torch/cuda.h>
 
 #include "experiments/machine/resources.h"
 #include "roofline/latency.h"

@@ -21,7 +21,7 @@
 namespace ridgewalk {
 namespace {
 
-CommandLine command_line() {
+CommandLine compare_command_line() {
   namespace po = boost::program_options;
   CommandLine line(
       "compare --config FILE --out DIR [--seeds 1,2,3] [--ways LIST]",
@@ -127,7 +127,7 @@ struct CompareRequest {
   }
 };
 
-CompareRequest request_of(const CommandLine& line, const Arguments& arguments) {
+CompareRequest compare_request(const CommandLine& line, const Arguments& arguments) {
   CompareRequest request{.line = line,
                          .command = command_text("compare", arguments),
                          .yaml = read_file(line.required("config")),
@@ -250,10 +250,10 @@ void compare_homes(const CompareRequest& request) {
 }  // namespace
 
 int compare_command(const Arguments& arguments) {
-  CommandLine line = command_line();
+  CommandLine line = compare_command_line();
   if (!line.parse(arguments)) return 0;
   catch_interrupts();
-  const CompareRequest request = request_of(line, arguments);
+  const CompareRequest request = compare_request(line, arguments);
   if (line.has("homes")) {
     compare_homes(request);
     return 0;

@@ -53,7 +53,7 @@ CommandLine distill_line() {
   return line;
 }
 
-DistillOptions options_of(const CommandLine& line, const TeacherOptions& teacher) {
+DistillOptions distill_options(const CommandLine& line, const TeacherOptions& teacher) {
   const auto config = line.find<std::string>("config");
   const std::string augmentation = config ? read_file(*config) : "{}";
   const uint64_t seed = line.seed();
@@ -114,7 +114,7 @@ int distill_command(const Arguments& arguments) {
   const Architecture architecture = line.architecture(line.words()[0]);
   const TeacherOptions teacher_options{.architecture = architecture,
                                        .weights = line.required("weights")};
-  const DistillOptions options = options_of(line, teacher_options);
+  const DistillOptions options = distill_options(line, teacher_options);
   const Dataset data =
       load_dataset(line.required("data"), line.get<int64_t>("search-validation"),
                    options.split_seed, line.folder_options(architecture.resolution));

@@ -65,7 +65,7 @@ torch::ScalarType weight_type(const std::string& name) {
   throw Error("--dtype: weights are not written in int8; give fp32, fp16 or bf16");
 }
 
-ExportOptions options_of(const CommandLine& line) {
+ExportOptions export_options(const CommandLine& line) {
   const ExportOptions options{.format = option_named<Format>("--format", line.required("format")),
                               .out = line.required("out"),
                               .weights = line.find<std::string>("weights"),
@@ -112,7 +112,7 @@ int export_command(const Arguments& arguments) {
   CommandLine line = export_line();
   if (!line.parse(arguments)) return 0;
   const Session session = line.session();
-  const ExportOptions options = options_of(line);
+  const ExportOptions options = export_options(line);
   const Architecture architecture = line.architecture(line.words()[0]);
   write(network_of(architecture, options), options);
   if (!session.quiet) {

@@ -19,7 +19,7 @@
 namespace ridgewalk {
 namespace {
 
-CommandLine command_line() {
+CommandLine front_command_line() {
   namespace po = boost::program_options;
   CommandLine line("front RUN --out DIR [--ridge LIST] [--range A:B] [--evaluations N]",
                    "The networks worth having of one trained supernet: the Pareto set of accuracy\n"
@@ -83,7 +83,7 @@ struct FrontRequest {
   Reward reward;
 };
 
-FrontRequest request_of(const CommandLine& line) {
+FrontRequest front_request(const CommandLine& line) {
   FrontRequest request;
   request.folder = line.words()[0];
   request.config = load_search_config(request.folder + "/config.yaml", {});
@@ -200,10 +200,10 @@ void write(const RunFolder& run, const Fronts& fronts, const FrontRequest& reque
 }  // namespace
 
 int front_command(const Arguments& arguments) {
-  CommandLine line = command_line();
+  CommandLine line = front_command_line();
   if (!line.parse(arguments)) return 0;
   catch_interrupts();
-  const FrontRequest request = request_of(line);
+  const FrontRequest request = front_request(line);
   const SearchConfig& config = request.config;
   const Session session = line.session(config.threads, config.precision);
   const std::string weights = supernet_file(request.folder, request.stage);

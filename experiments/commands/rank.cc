@@ -25,7 +25,7 @@ namespace {
 
 constexpr const char* kTrainings = "trainings.json";
 
-CommandLine command_line() {
+CommandLine rank_command_line() {
   namespace po = boost::program_options;
   CommandLine line(
       "rank RUN --out DIR [--networks N] [--stage S] [--resume]",
@@ -73,7 +73,7 @@ struct RankRequest {
   std::string trained;  // folder of an earlier ranking, or empty
 };
 
-RankRequest request_of(const CommandLine& line) {
+RankRequest rank_request(const CommandLine& line) {
   RankRequest request;
   request.folder = line.words()[0];
   request.config = load_search_config(request.folder + "/config.yaml", {});
@@ -285,10 +285,10 @@ void write_ranking(const SearchContext& context, const RankRequest& request,
 }  // namespace
 
 int rank_command(const Arguments& arguments) {
-  CommandLine line = command_line();
+  CommandLine line = rank_command_line();
   if (!line.parse(arguments)) return 0;
   catch_interrupts();
-  RankRequest request = request_of(line);
+  RankRequest request = rank_request(line);
   SearchConfig& config = request.config;
   Session session = line.session(config.threads, config.precision);
   session.checkpoint_every = config.checkpoint_every;

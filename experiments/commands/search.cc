@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <ATen/Parallel.h>
 #include <torch/version.h>
 
 #include "experiments/commands/command_line.h"
@@ -27,7 +28,7 @@ struct SearchRequest {
   bool resume = false;
 };
 
-SearchRequest request_of(const CommandLine& line) {
+SearchRequest search_request(const CommandLine& line) {
   SearchRequest request{.plan = plan_named(line.has("stage") ? line.words()[0] : "all"),
                         .out = line.required("out"),
                         .from = line.has("from") ? line.get<std::string>("from") : "",
@@ -102,7 +103,7 @@ void print(const SearchSummary& summary, const SearchConfig& config) {
   fmt::print("{:<20} {:>5.0f} MiB\n\n", "peak memory", summary.peak_memory_mib);
 }
 
-CommandLine command_line() {
+CommandLine search_command_line() {
   namespace po = boost::program_options;
   CommandLine line(
       "search [coarse|fine|hybrid|single|all] --config FILE --out DIR",
@@ -126,10 +127,10 @@ CommandLine command_line() {
 }  // namespace
 
 int search_command(const Arguments& arguments) {
-  CommandLine line = command_line();
+  CommandLine line = search_command_line();
   if (!line.parse(arguments)) return 0;
   catch_interrupts();
-  const SearchRequest request = request_of(line);
+  const SearchRequest request = search_request(line);
   const SearchConfig& config = request.config;
   Session session = line.session(config.threads, config.precision);
   session.checkpoint_every = config.checkpoint_every;

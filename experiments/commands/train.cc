@@ -15,7 +15,7 @@
 namespace ridgewalk {
 namespace {
 
-CommandLine command_line() {
+CommandLine train_command_line() {
   namespace po = boost::program_options;
   CommandLine line(
       "train ARCH --data D --out DIR [--weights W] [--config FILE] [--resume]",
@@ -44,7 +44,7 @@ CommandLine command_line() {
 }
 
 // `config` is the text of --config, or empty.
-TrainOptions options_of(const CommandLine& line, const std::string& config) {
+TrainOptions train_options(const CommandLine& line, const std::string& config) {
   TrainOptions options;
   if (line.has("config")) {
     options = read_train(parse_yaml(config, line.get<std::string>("config")));
@@ -97,11 +97,11 @@ RunFolder open_run(const CommandLine& line, const Architecture& architecture,
 }  // namespace
 
 int train_command(const Arguments& arguments) {
-  CommandLine line = command_line();
+  CommandLine line = train_command_line();
   if (!line.parse(arguments)) return 0;
   catch_interrupts();
   const std::string config = line.has("config") ? read_file(line.get<std::string>("config")) : "";
-  const TrainOptions options = options_of(line, config);
+  const TrainOptions options = train_options(line, config);
   Session session = line.session();
   session.checkpoint_every = line.get<int>("checkpoint-every");
   const Architecture architecture = line.architecture(line.words()[0]);

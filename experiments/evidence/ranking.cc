@@ -13,8 +13,8 @@
 namespace ridgewalk {
 namespace {
 
-constexpr int kResamples = 2000;
-constexpr double kCoverage = 0.95;
+constexpr int kRankingResamples = 2000;
+constexpr double kRankingCoverage = 0.95;
 
 constexpr const char* kShared = "search-validation top-1, shared weights";
 constexpr const char* kHeldOut = "search-validation top-1 from scratch";
@@ -62,10 +62,11 @@ OrderAgreement agreement_of(const std::string& shared, const std::string& alone,
       return mean(figures);
     };
     std::vector<double> resampled;
-    resample(all.size(), kResamples, seed,
+    resample(all.size(), kRankingResamples, seed,
              [&](const std::vector<size_t>& drawn) { resampled.push_back(mean_of(drawn)); });
     const double value = mean_of(all);
-    return Figure{value, correlation_interval(kind, value, all.size(), kCoverage, resampled)};
+    return Figure{value,
+                  correlation_interval(kind, value, all.size(), kRankingCoverage, resampled)};
   };
   return {.shared = shared,
           .alone = alone,
@@ -154,11 +155,11 @@ Ranking rank(const std::vector<NetworkRecord>& networks, uint64_t seed) {
                        .deviation = std::sqrt(squares / std::max(1.0, double(test.size()) - 1)),
                        .lowest = *std::min_element(test.begin(), test.end()),
                        .highest = best};
-  ranking.regret = {
-      regret(columns.shared, test),
-      bootstrap(networks.size(), kResamples, seed, kCoverage, [&](const std::vector<size_t>& i) {
-        return regret(at(columns.shared, i), at(test, i));
-      })};
+  ranking.regret = {regret(columns.shared, test),
+                    bootstrap(networks.size(), kRankingResamples, seed, kRankingCoverage,
+                              [&](const std::vector<size_t>& i) {
+                                return regret(at(columns.shared, i), at(test, i));
+                              })};
   ranking.regret_of_a_random_pick = best - mean(test);
   return ranking;
 }
@@ -166,8 +167,8 @@ Ranking rank(const std::vector<NetworkRecord>& networks, uint64_t seed) {
 Json ranking_json(const Ranking& ranking) {
   Json json = {{"networks", ranking.networks},
                {"trainings", ranking.trainings},
-               {"coverage", kCoverage},
-               {"resamples", kResamples},
+               {"coverage", kRankingCoverage},
+               {"resamples", kRankingResamples},
                {"interval_methods", interval_methods(ranking)},
                {"pairs", Json::array()}};
   for (const OrderAgreement& pair : ranking.pairs) {

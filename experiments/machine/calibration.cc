@@ -20,7 +20,7 @@ namespace {
 
 // Over all networks in turn, so that a busy moment of the machine does not make up all of one
 // network's time.
-constexpr int kPasses = 3;
+constexpr int kCalibrationPasses = 3;
 
 double uniform(std::mt19937_64& random, double low, double high) {
   return low + (high - low) * double(random() >> 11) * 0x1p-53;
@@ -110,9 +110,9 @@ TimedNetworks time_networks(const std::vector<Architecture>& architectures, Data
                             const TimingOptions& options, bool quiet) {
   TimedNetworks timed;
   std::vector<std::vector<Timing>> passes(architectures.size());
-  Progress progress("calibrate", 0, kPasses * int(architectures.size()), 0, quiet);
+  Progress progress("calibrate", 0, kCalibrationPasses * int(architectures.size()), 0, quiet);
   int done = 0;
-  for (int pass = 0; pass < kPasses; ++pass) {
+  for (int pass = 0; pass < kCalibrationPasses; ++pass) {
     for (size_t i = 0; i < architectures.size(); ++i) {
       progress.update(done, architectures[i].name);
       if (done++ % kProbeEvery == 0) timed.probes.push_back(time_probe(precision, options));

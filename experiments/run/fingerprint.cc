@@ -1,5 +1,6 @@
 #include "experiments/run/fingerprint.h"
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include "experiments/run/run_folder.h"

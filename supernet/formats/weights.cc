@@ -92,7 +92,7 @@ bool fits_other_classes(const torch::Tensor& given, const torch::Tensor& own) {
 
 void copy_all(const TensorFile& file, const std::string& path, ParameterStore& parameters,
               bool reset_head) {
-  torch::NoGradGuard no_grad;
+  at::NoGradGuard no_grad;
   const auto given = by_own_names(file, path, parameters.parameters().at(0).name);
   const bool has_other_classes =
       reset_head && std::any_of(parameters.parameters().begin(), parameters.parameters().end(),
@@ -203,7 +203,7 @@ void require_possible(const ParameterStore& parameters, const std::string& path)
 }
 
 Network fold_norms(const Graph& graph, const ParameterStore& parameters) {
-  torch::NoGradGuard no_grad;
+  at::NoGradGuard no_grad;
   FoldedGraph folded = fold_norms(graph);
   ParameterStore store(folded.graph, parameters.values().device());
   store.copy_common(parameters);

@@ -4,6 +4,8 @@
 #include <new>
 #include <stdexcept>
 
+#include <ATen/Parallel.h>
+
 #include "space/error.h"
 #include "supernet/inference/compiler.h"
 
@@ -18,7 +20,7 @@ struct Inference::Compiled {
 
 Inference::Inference(const Network& folded, int batch, DataType precision)
     : compiled_(std::make_unique<Compiled>()) {
-  torch::NoGradGuard no_grad;
+  at::NoGradGuard no_grad;
   const Shape& image = folded.graph.ops[0].output;
   compiled_->images = {batch, image.channels, image.height, image.width};
   compiled_->logits = {batch, folded.graph.ops.back().output.elements()};

@@ -6,7 +6,8 @@
 #include <numeric>
 #include <vector>
 
-#include <torch/torch.h>
+#include <ATen/Parallel.h>
+#include <torch/types.h>
 #include <dnnl.hpp>
 
 #include "roofline/statistics.h"

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include <ATen/Parallel.h>
+
 #include "supernet/inference/inference.h"
 
 namespace ridgewalk {

@@ -1,5 +1,7 @@
 #include "supernet/network/depthwise.h"
 
+#include <torch/csrc/autograd/custom_function.h>
+
 #include "supernet/network/precision.h"
 
 namespace ridgewalk {

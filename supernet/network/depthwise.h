@@ -1,7 +1,7 @@
 // Depthwise convolution in training.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace ridgewalk {
 

@@ -5,7 +5,7 @@
 #include <functional>
 #include <vector>
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "space/graph.h"
 #include "supernet/network/parameters.h"

@@ -12,7 +12,7 @@ namespace ridgewalk {
 namespace {
 
 // FNV-1a, which is the same on every machine, unlike std::hash.
-uint64_t hash_of(const std::string& text) {
+uint64_t name_hash(const std::string& text) {
   uint64_t hash = 14695981039346656037ull;
   for (unsigned char c : text) hash = (hash ^ c) * 1099511628211ull;
   return hash;
@@ -110,9 +110,9 @@ torch::Tensor ParameterStore::grads() {
 }
 
 void ParameterStore::initialize(uint64_t seed, Initialization initialization) {
-  torch::NoGradGuard no_grad;
+  at::NoGradGuard no_grad;
   for (const Parameter& parameter : parameters_) {
-    auto generator = at::make_generator<at::CPUGeneratorImpl>(seed ^ hash_of(parameter.name));
+    auto generator = at::make_generator<at::CPUGeneratorImpl>(seed ^ name_hash(parameter.name));
     const std::vector<int64_t>& shape = parameter.shape;
     torch::Tensor value = torch::zeros(shape);
     switch (parameter.role) {
@@ -171,7 +171,7 @@ torch::Tensor ParameterStore::slice(const std::string& name, const std::vector<i
 }
 
 void ParameterStore::collect_gradients() {
-  torch::NoGradGuard no_grad;
+  at::NoGradGuard no_grad;
   used_.clear();
   for (auto& [name, place] : places_) {
     const Parameter& parameter = parameters_[place.index];
@@ -198,7 +198,7 @@ torch::Tensor ParameterStore::used() const {
 }
 
 void ParameterStore::copy_common(const ParameterStore& other) {
-  torch::NoGradGuard no_grad;
+  at::NoGradGuard no_grad;
   for (const Parameter& parameter : parameters_) {
     const auto found = other.places_.find(parameter.name);
     if (found == other.places_.end()) continue;

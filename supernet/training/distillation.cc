@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include <ATen/Parallel.h>
 #include <nlohmann/json.hpp>
 
 #include "space/error.h"
@@ -146,7 +147,7 @@ Teacher::Teacher(const TeacherOptions& options, const Dataset& data, const Compu
 }
 
 torch::Tensor Teacher::soft_labels(const torch::Tensor& images, double temperature) const {
-  torch::NoGradGuard no_grad;
+  at::NoGradGuard no_grad;
   const Autocast autocast(compute_.precision, compute_.device);
   const torch::Tensor own = scale_.defined() ? images * scale_ + shift_ : images;
   const auto logits =

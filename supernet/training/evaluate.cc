@@ -28,7 +28,7 @@ torch::Tensor classification_loss(const torch::Tensor& logits, const Batch& batc
 
 Accuracy evaluate(const Executor& network, const Dataset& data, const ImageSet& set,
                   const Compute& compute, const EvaluationOptions& options) {
-  torch::NoGradGuard no_grad;
+  at::NoGradGuard no_grad;
   const Autocast autocast(compute.precision, compute.device);
   const int64_t classes = network.graph().ops.back().output.channels;
   // Batches of equal size, as far as possible: a short last one would have other statistics.

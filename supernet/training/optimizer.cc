@@ -18,7 +18,7 @@ double schedule(int step, int steps, double warmup, double alpha) {
 }
 
 void update_average(torch::Tensor average, const torch::Tensor& values, double decay, int updates) {
-  torch::NoGradGuard no_grad;
+  at::NoGradGuard no_grad;
   average.lerp_(values, 1 - std::min(decay, (1.0 + updates) / (10.0 + updates)));
 }
 
@@ -30,7 +30,7 @@ Optimizer::Optimizer(ParameterStore& store, const OptimizerOptions& options)
 }
 
 void Optimizer::step(int step, int steps) {
-  torch::NoGradGuard no_grad;
+  at::NoGradGuard no_grad;
   store_.collect_gradients();
   const double rate =
       options_.learning_rate * schedule(step, steps, options_.warmup, options_.cosine_alpha);

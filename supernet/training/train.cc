@@ -43,7 +43,7 @@ void copy_into(torch::Tensor target, const std::string& name, const TensorFile& 
     if (name == kSecondMoment && tensor.lt(0).any().item<bool>()) {
       throw Error(path, 0, "tensor '" + name + "' holds a negative mean square");
     }
-    torch::NoGradGuard no_grad;
+    at::NoGradGuard no_grad;
     target.copy_(tensor);
     return;
   }
@@ -84,7 +84,7 @@ Trainer::Trainer(const Architecture& architecture, const Dataset& data, const Tr
 
 void Trainer::start_from_weights() {
   const std::string& path = options_.initial_weights;
-  torch::NoGradGuard no_grad;
+  at::NoGradGuard no_grad;
   NamedTensors head;
   for (const Parameter& parameter : parameters_.parameters()) {
     if (!parameter.name.starts_with("classifier.")) continue;

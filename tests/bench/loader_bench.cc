@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
 
 #include "supernet/data/image_codec.h"

@@ -1,5 +1,6 @@
 // A step of the supernet: narrow and wide samples, fp32 and bf16, and how much of a search step is
 // not training but slicing, controller and cost table.
+#include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
 
 #include "experiments/run/supernet_weights.h"

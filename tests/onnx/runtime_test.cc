@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include "space/catalog.h"
@@ -55,7 +56,7 @@ class Runtime : public testing::TestWithParam<std::string> {
 };
 
 TEST_P(Runtime, GivesTheExecutorsLogits) {
-  torch::NoGradGuard no_grad;
+  at::NoGradGuard no_grad;
   const Architecture architecture = find_architecture(GetParam());
   const Graph graph = lower(architecture);
   ParameterStore store(graph);

@@ -5,7 +5,6 @@
 namespace ridgewalk {
 namespace {
 
-using nlohmann::json;
 using testing::HasSubstr;
 
 // One test, since CTest runs each in a process of its own and calibrating takes seconds.
@@ -24,15 +23,15 @@ TEST_F(Program, CalibratesAndPredicts) {
 
   const Outcome described = run({"describe", "mnv4-conv-small", "--profile", profile, "--json"});
   ASSERT_EQ(described.exit_code, 0) << described.err;
-  const json latency = json::parse(described.out)["latency"];
+  const nlohmann::json latency = nlohmann::json::parse(described.out)["latency"];
   EXPECT_GT(latency["laws_ms"].get<double>(), 0);
   // Its ops, step by step as they are run.
   const Outcome benched = run({"bench", "mnv4-conv-small", "--ops", "--json", "--profile", profile,
                                "--repeats", "1", "--seconds", "0"});
   ASSERT_EQ(benched.exit_code, 0) << benched.err;
-  const json record = json::parse(benched.out);
+  const nlohmann::json record = nlohmann::json::parse(benched.out);
   double sum = 0;
-  for (const json& op : record["ops"]) sum += op["predicted_ms"].get<double>();
+  for (const nlohmann::json& op : record["ops"]) sum += op["predicted_ms"].get<double>();
   EXPECT_NEAR(sum, latency["laws_ms"].get<double>(), 1e-6 * sum);
 
   const std::string out = folder_ + "/measured";
@@ -40,12 +39,12 @@ TEST_F(Program, CalibratesAndPredicts) {
                                "9", "--measure", "--profile", profile, "--out", out});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("the same network measured twice"));
-  const json measured = json::parse(read(out + "/measured.json"));
+  const nlohmann::json measured = nlohmann::json::parse(read(out + "/measured.json"));
   ASSERT_EQ(measured["networks"].size(), 4u);
   EXPECT_GT(measured["drift"].get<double>(), 0);
   EXPECT_TRUE(measured["agreement"].contains("drifted"));
   EXPECT_EQ(measured["networks"][0]["name"], "mnv4-conv-small");
-  for (const json& network : measured["networks"]) {
+  for (const nlohmann::json& network : measured["networks"]) {
     ASSERT_EQ(network["passes_ms"].size(), 5u);
     std::vector<double> passes = network["passes_ms"];
     std::sort(passes.begin(), passes.end());
@@ -62,7 +61,7 @@ TEST_F(Program, CalibratesAndPredicts) {
   const Outcome fitted =
       run({"fit", out + "/measured.csv", "--latency", "measured_ms", "--dtype", "fp32", "--json"});
   ASSERT_EQ(fitted.exit_code, 0) << fitted.err;
-  EXPECT_EQ(json::parse(fitted.out)["networks"].size(), 4u);
+  EXPECT_EQ(nlohmann::json::parse(fitted.out)["networks"].size(), 4u);
   // Other conditions than the profile's are refused, not measured.
   expect_refused(
       {"sweep", "compact-nano", "--measure", "--profile", profile, "--threads", "2", "--out", out},
@@ -82,7 +81,7 @@ TEST_F(Program, CalibratesAndPredicts) {
   const Outcome member =
       run({"describe", out + "/members/fashion-mnist-9-002.yaml", "--profile", profile, "--json"});
   ASSERT_EQ(member.exit_code, 0) << member.err;
-  EXPECT_NEAR(json::parse(member.out)["latency"]["laws_ms"].get<double>(),
+  EXPECT_NEAR(nlohmann::json::parse(member.out)["latency"]["laws_ms"].get<double>(),
               measured["networks"][3]["predicted_ms"].get<double>(), 1e-9);
 }
 

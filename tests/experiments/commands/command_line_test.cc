@@ -7,6 +7,7 @@
 #include <regex>
 #include <sstream>
 
+#include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,6 +1,7 @@
 // A run is not resumed where what it depends on has changed.
 #include "experiments/run/fingerprint.h"
 
+#include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -7,7 +7,7 @@ namespace ridgewalk {
 
 // 8 x 8 RGB pixels in 5 classes.
 inline Dataset noise_dataset(int64_t count) {
-  torch::manual_seed(1);
+  at::manual_seed(1);
   const ImageSet set{torch::randint(256, {count, 8, 8, 3}, torch::kUInt8),
                      torch::arange(count).remainder(5)};
   return {.name = "noise",

@@ -26,7 +26,7 @@ class SmallHybrid : public FolderTest {
   SmallHybrid() : graph_(lower(small_hybrid())), store_(graph_) { fill(store_); }
 
   static torch::Tensor logits(const Graph& graph, ParameterStore& store) {
-    torch::NoGradGuard no_grad;
+    at::NoGradGuard no_grad;
     return Executor(graph, store).forward(uniform(1, {3, 1, 16, 16}), NormMode::kRunning);
   }
 

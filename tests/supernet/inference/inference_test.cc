@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include "space/catalog.h"
@@ -21,7 +22,7 @@ torch::Tensor random_images(const Graph& graph, int batch) {
 
 // The largest difference, relative to the largest logit.
 double difference(const Graph& graph, int batch, DataType precision = DataType::kFp32) {
-  torch::NoGradGuard no_grad;
+  at::NoGradGuard no_grad;
   ParameterStore store(graph);
   fill(store);
   Inference inference(fold_norms(graph, store), batch, precision);
@@ -110,7 +111,7 @@ TEST(Inference, KeepsASkipThatIsReadLater) {
 }
 
 TEST(Inference, EveryOpHasOneStep) {
-  torch::NoGradGuard no_grad;
+  at::NoGradGuard no_grad;
   const Graph graph = graph_of("mnv4-hybrid-medium", 64);
   ParameterStore store(graph);
   const Network folded = fold_norms(graph, store);

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <set>
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 namespace ridgewalk {
@@ -40,7 +41,7 @@ torch::Tensor images(std::vector<int64_t> shape, torch::ScalarType type) {
 
 // Compared with LibTorch's in double precision; bf16 has 8 significant bits.
 TEST(BatchNorm, HasTheOutputAndTheGradientsOfLibTorchs) {
-  torch::manual_seed(1);
+  at::manual_seed(1);
   const std::vector<std::vector<int64_t>> shapes = {
       {2, 1, 1, 1}, {3, 3, 5, 4}, {4, 24, 7, 7}, {8, 65, 9, 9}, {2, 200, 3, 3}, {16, 16, 28, 28}};
   for (const auto& shape : shapes) {
@@ -76,7 +77,7 @@ TEST(BatchNorm, HasTheOutputAndTheGradientsOfLibTorchs) {
 // Compiled without OpenMP, at::parallel_for would be a plain loop on one thread.
 TEST(BatchNorm, SumsOfSeveralThreadsAreThoseOfOne) {
   const int before = at::get_num_threads();
-  torch::manual_seed(1);
+  at::manual_seed(1);
   const torch::Tensor x = images({64, 16, 28, 28}, torch::kFloat);
   const auto by = [&](int threads) {
     at::set_num_threads(threads);
@@ -101,7 +102,7 @@ TEST(BatchNorm, SumsOfSeveralThreadsAreThoseOfOne) {
 
 // Far from 0 a plain sum of squares would lose all digits of the variance.
 TEST(BatchNorm, KeepsItsDigitsFarFromZero) {
-  torch::manual_seed(1);
+  at::manual_seed(1);
   const torch::Tensor x = images({16, 8, 14, 14}, torch::kFloat) + 1000;
   const NormParameters parameters{torch::ones(8), torch::zeros(8), {}, {}};
   const auto y = batch_norm(x, parameters, 0.1, 1e-5, false).to(torch::kDouble);
@@ -129,7 +130,7 @@ TEST(BatchNorm, NotANumberAndInfinityAreSeen) {
 
 // Whatever the kernels do not handle, such as other layouts.
 TEST(BatchNorm, LeavesTheRestToLibTorch) {
-  torch::manual_seed(1);
+  at::manual_seed(1);
   const NormParameters parameters{torch::ones(8), torch::zeros(8), {}, {}};
   const torch::Tensor x = torch::randn({4, 8, 5, 5});
   const auto expected =

@@ -26,13 +26,13 @@ Gradients gradients(const torch::Tensor& x, const torch::Tensor& weight, DataTyp
   return {output.detach(), own_x.grad(), own_weight.grad()};
 }
 
-double distance(const torch::Tensor& a, const torch::Tensor& b) {
+double error_of(const torch::Tensor& a, const torch::Tensor& b) {
   return ((a - b).abs().max() / b.abs().max()).item<double>();
 }
 
 // Compared with torch::conv2d in fp32; bf16 has 8 significant bits.
 TEST(Depthwise, HasTheGradientsOfAConvolution) {
-  torch::manual_seed(1);
+  at::manual_seed(1);
   for (const int64_t kernel : {3, 5, 7}) {
     for (const int64_t stride : {1, 2}) {
       for (const int64_t size : {4, 7, 14}) {
@@ -51,9 +51,9 @@ TEST(Depthwise, HasTheGradientsOfAConvolution) {
         for (DataType precision : {DataType::kFp32, DataType::kBf16}) {
           const double tolerance = precision == DataType::kFp32 ? 1e-5 : 0.03;
           const Gradients seen = gradients(x, weight, precision, own);
-          EXPECT_LT(distance(seen.output, expected.output), tolerance);
-          EXPECT_LT(distance(seen.of_input, expected.of_input), tolerance);
-          EXPECT_LT(distance(seen.of_weight, expected.of_weight), tolerance);
+          EXPECT_LT(error_of(seen.output, expected.output), tolerance);
+          EXPECT_LT(error_of(seen.of_input, expected.of_input), tolerance);
+          EXPECT_LT(error_of(seen.of_weight, expected.of_weight), tolerance);
           EXPECT_EQ(seen.of_weight.scalar_type(), torch::kFloat);
         }
       }

@@ -28,7 +28,7 @@ head: {width: 8, features: 8}
 
 // Op warm-up runs every option of a choice and averages them; the mean enters the expansion.
 TEST(Executor, ABlendIsTheAverageOfItsOptions) {
-  torch::NoGradGuard no_grad;
+  at::NoGradGuard no_grad;
   const SearchSpace space = one_block_space();
   ParameterStore store(space);
   store.initialize(1);
@@ -69,7 +69,7 @@ TEST(Executor, EveryOptionOfABlendGetsAGradient) {
   const Executor network(lower(decode_blended(space, decisions)), store);
   network.forward(torch::rand({4, 1, 28, 28}), NormMode::kBatch).square().sum().backward();
   store.collect_gradients();
-  torch::NoGradGuard no_grad;
+  at::NoGradGuard no_grad;
   ParameterStore gradients(space);
   gradients.values().narrow(0, 0, gradients.learned()).copy_(store.grads());
   for (const Parameter& parameter : gradients.parameters()) {
@@ -131,7 +131,7 @@ TEST(Executor, JoinedOpsAreTheOpsOneByOne) {
 
 // Compared with the definition, softmax(Q K^T / sqrt(d)) V, one head at a time.
 TEST(Executor, AttentionIsMultiQuery) {
-  torch::NoGradGuard no_grad;
+  at::NoGradGuard no_grad;
   Architecture architecture;
   architecture.resolution = 4;
   architecture.channels = 1;
@@ -166,7 +166,7 @@ TEST(Executor, AttentionIsMultiQuery) {
 // A residual branch is dropped for a whole image, and the branches kept are scaled to make up for
 // it.
 TEST(Executor, DropsBranchesOfImagesInTrainingAlone) {
-  torch::NoGradGuard no_grad;
+  at::NoGradGuard no_grad;
   const Shape shape{.channels = 3, .height = 2, .width = 2};
   Graph graph{.name = "skip", .ops = {}};
   graph.ops.push_back({.kind = OpKind::kInput, .name = "input", .output = shape});

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <random>
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include "space/catalog.h"
@@ -64,7 +65,7 @@ TEST(ParameterStore, InitialisationDependsOnSeedAndNameAlone) {
 // The rule of weight sharing: a sampled architecture computes what a stand-alone network with the
 // same weights computes, for every option of every block.
 TEST(ParameterStore, SampledArchitectureEqualsTheStandAloneNetworkWithTheSameWeights) {
-  torch::NoGradGuard no_grad;
+  at::NoGradGuard no_grad;
   at::set_num_threads(2);
   const SearchSpace all = space();
   ParameterStore shared(all);
@@ -130,12 +131,12 @@ TEST(Initialization, IsTimmsForEveryKindOfWeight) {
 // Standard deviation of the logits of a fresh network in evaluation mode. With the released
 // initialisation it is 2.7e-16 (timm 1.0.15): numerically dead.
 TEST(Initialization, ReleasedHybridsAreDeadInEvaluationAndOursAlive) {
-  torch::NoGradGuard no_grad;
+  at::NoGradGuard no_grad;
   at::set_num_threads(2);
   const Graph graph = lower(find_architecture("mnv4-hybrid-medium"));
   ParameterStore store(graph);
   const Executor network(graph, store);
-  torch::manual_seed(1);
+  at::manual_seed(1);
   const auto images = torch::randn({2, 3, 256, 256});
   const auto deviation = [&](Initialization initialization) {
     store.initialize(1, initialization);

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <map>
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -49,7 +50,7 @@ class Parity : public testing::TestWithParam<Case> {
 
 TEST_P(Parity, EveryStageAndTheLogitsAreTimms) {
   at::set_num_threads(2);
-  torch::NoGradGuard no_grad;
+  at::NoGradGuard no_grad;
   std::ifstream stream("tests/data/parity.json");
   const auto expected = nlohmann::json::parse(stream).at(GetParam().key);
   Architecture architecture = find_architecture(GetParam().network);

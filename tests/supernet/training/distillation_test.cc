@@ -306,7 +306,7 @@ TEST_F(Distilling, AStudentComesNearTheTeacher) {
   }();
   const auto target = teacher_->soft_labels(test.images);
   const auto divergence = [&](const Trainer& trainer) {
-    torch::NoGradGuard no_grad;
+    at::NoGradGuard no_grad;
     const auto logits = trainer.network().forward(test.images, NormMode::kRunning);
     return (target * (target.clamp_min(1e-12).log() - torch::log_softmax(logits, 1)))
         .sum(1)

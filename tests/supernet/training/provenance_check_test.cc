@@ -1,6 +1,7 @@
 // Weights know their classes, their pixels' range and their split.
 #include "supernet/training/provenance_check.h"
 
+#include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
