@@ -74,7 +74,7 @@ class Process {
   }
 
   // Until it ends; it is killed after `seconds`.
-  Ending wait(double seconds = 120) {
+  Ending wait(double seconds = 900) {
     const double end = seconds_now() + seconds;
     while (!has_ended() && seconds_now() < end) sleep_for(0.001);
     if (!has_ended()) {
