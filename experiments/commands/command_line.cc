@@ -272,6 +272,17 @@ void require_training_memory(const Graph& graph, int64_t batch, const Session& s
                  "take a smaller batch_size or --resolution");
 }
 
+void require_supernet_memory(const SearchSpace& space, const SearchConfig& config,
+                             const Session& session) {
+  if (!session.compute.device.is_cpu()) return;
+  const int64_t batch = std::max(config.weights.batch_size, config.train.batch_size);
+  require_memory(
+      fmt::format("a supernet of space '{}' on {} images", space.name, batch),
+      supernet_memory(space, batch, config.weights.validation_batch_size,
+                      activation_bytes(session)),
+      "take a smaller batch_size, validation_batch_size or resolution in the configuration");
+}
+
 Dataset dataset_of(const SearchConfig& config, const CommandLine& line,
                    const std::string& weights) {
   const auto& resolutions = config.space.resolution;

@@ -100,6 +100,10 @@ int checked_threads(int threads, bool quiet);
 // Throw Error when a batch takes more memory than is available. A GPU's memory is not checked.
 void require_inference_memory(const Graph& graph, int64_t batch, const Session& session);
 void require_training_memory(const Graph& graph, int64_t batch, const Session& session);
+// For the shared weights of `space` and the networks that they judge and that are trained from
+// scratch after them.
+void require_supernet_memory(const SearchSpace& space, const SearchConfig& config,
+                             const Session& session);
 // Runs `make`, naming the option in what it throws.
 template <class Make>
 auto at_option(const std::string& option, Make make) {

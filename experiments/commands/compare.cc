@@ -162,6 +162,8 @@ std::vector<NetworkRecord> run_comparison(const CompareRequest& request, const s
     session.checkpoint_every = config.checkpoint_every;
     const Dataset data = dataset_of(config, request.line);
     check_ways(config, request.ways, request.random_networks, data);
+    require_supernet_memory(searched_space(config.space, SearchStage::kSingle, std::nullopt),
+                            config, session);
     const WaysContext context{out, config, data, session, request.random_networks};
     for (Way way : request.ways) {
       try {

@@ -209,6 +209,7 @@ int front_command(const Arguments& arguments) {
   const std::string weights = supernet_file(request.folder, request.stage);
   const Dataset data = dataset_of(config, line, weights);
   const SearchSpace space = searched_space(config, request.folder, request.stage);
+  require_supernet_memory(space, config, session);
   Supernet supernet(space, data, config.weights, session.compute);
   load_weights_for(data, weights, supernet.parameters());
 

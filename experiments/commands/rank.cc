@@ -295,6 +295,7 @@ int rank_command(const Arguments& arguments) {
   const Dataset data = dataset_of(config, line, supernet_file(request.folder, request.stage));
   const std::string recipe = read_recipe(line, config);
   const SearchSpace space = searched_space(config, request.folder, request.stage);
+  require_supernet_memory(space, config, session);
   const Reward reward =
       scaled_targets(config.reward, config.stages.at(request.stage).latency_factor);
 

@@ -136,6 +136,9 @@ int search_command(const Arguments& arguments) {
   session.checkpoint_every = config.checkpoint_every;
   const Dataset data = dataset_of(config, line, warm_weights(request));
   const StartingPoint start = check_search(config, request.plan, request.from, data);
+  require_supernet_memory(
+      searched_space(config.space, request.plan.stages.front(), start.architecture), config,
+      session);
 
   RunFolder run = open_run(request, start, data, session);
   const std::string machine =

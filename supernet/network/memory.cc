@@ -1,11 +1,17 @@
 #include "supernet/network/memory.h"
 
+#include <algorithm>
+#include <map>
+#include <string>
 #include <vector>
+
+#include "space/decisions.h"
 
 namespace ridgewalk {
 namespace {
 
 constexpr int kBytesPerWeight = 4;
+constexpr int kTrainingCopies = 4;  // the weight, its gradient, two moments
 
 bool is_attention_map(OpKind kind) {
   return kind == OpKind::kAttentionScores || kind == OpKind::kSoftmax;
@@ -109,9 +115,8 @@ MemoryNeed compiled_memory(const Graph& graph, int64_t batch, int bytes_per_acti
 }
 
 MemoryNeed training_memory(const Graph& graph, int64_t batch, int bytes_per_activation) {
-  constexpr int kCopies = 4;  // the weight, its gradient, two moments
   const double scale = double(batch) * bytes_per_activation;
-  MemoryNeed need{.weights = kCopies * kBytesPerWeight * weight_elements(graph)};
+  MemoryNeed need{.weights = kTrainingCopies * kBytesPerWeight * weight_elements(graph)};
   const std::vector<bool> kept = kept_for_backward(graph);
   for (size_t i = 0; i < graph.ops.size(); ++i) {
     if (!kept[i]) continue;
@@ -121,6 +126,31 @@ MemoryNeed training_memory(const Graph& graph, int64_t batch, int bytes_per_acti
     if (is_attention_map(op.kind)) need.attention_scores += bytes;
   }
   return need;
+}
+
+MemoryNeed supernet_memory(const SearchSpace& space, int64_t batch, int64_t validation_batch,
+                           int bytes_per_activation) {
+  std::map<std::string, double> elements;  // of the widest parameter of each name
+  MemoryNeed most;
+  for (const Architecture& architecture : covering(space)) {
+    const Graph graph = lower(architecture, Naming::kShared);
+    for (size_t op = 0; op < graph.ops.size(); ++op) {
+      for (const Parameter& parameter : parameters(graph, int(op))) {
+        double& widest = elements[parameter.name];
+        widest = std::max(widest, double(parameter.elements()));
+      }
+    }
+    for (const MemoryNeed& need :
+         {training_memory(graph, batch, bytes_per_activation),
+          inference_memory(graph, validation_batch, bytes_per_activation)}) {
+      if (need.activations > most.activations) most = need;
+    }
+  }
+  most.weights = 0;
+  for (const auto& [name, count] : elements) {
+    most.weights += kTrainingCopies * kBytesPerWeight * count;
+  }
+  return most;
 }
 
 }  // namespace ridgewalk

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "space/graph.h"
+#include "space/search_space.h"
 
 namespace ridgewalk {
 
@@ -25,5 +26,11 @@ MemoryNeed compiled_memory(const Graph& graph, int64_t batch, int bytes_per_acti
 // Of a training step: every value that the backward pass reads lives until then, and each weight
 // has a gradient and two moments of the optimizer.
 MemoryNeed training_memory(const Graph& graph, int64_t batch, int bytes_per_activation = 4);
+
+// Of a supernet's step: the shared weights with what training keeps for each of them, and what the
+// largest network of the space takes, on `batch` training images or on `validation_batch` others.
+// Samples take turns. An operation warm-up, which runs every option of a choice, takes more.
+MemoryNeed supernet_memory(const SearchSpace& space, int64_t batch, int64_t validation_batch,
+                           int bytes_per_activation = 4);
 
 }  // namespace ridgewalk

@@ -107,6 +107,20 @@ TEST_F(Program, ANetworkLargerThanTheMemoryIsRefusedWithTheFigures) {
   EXPECT_FALSE(fs::exists(folder_ + "/huge"));
 }
 
+TEST_F(Program, ASupernetLargerThanTheMemoryIsRefusedWithTheFigures) {
+  std::string text = config();
+  const std::string batch = "batch_size: 16,";
+  text.replace(text.find(batch), batch.size(), "batch_size: 65536,");
+  const std::string path = folder_ + "/large_batch.yaml";
+  std::ofstream(path) << text << "single: {steps: 24, samples_per_step: 2}\n";
+  for (const char* command : {"search", "compare"}) {
+    expect_refused({command, "--config", path, "--out", folder_ + "/huge"},
+                   {"a supernet of space 'fashion-mnist", "on 65536 images needs about",
+                    "take a smaller batch_size"});
+  }
+  EXPECT_FALSE(fs::exists(folder_ + "/huge"));
+}
+
 // What no estimate foresaw: here a limit that only the allocator meets.
 TEST_F(Program, RunningOutOfMemoryIsOneLine) {
   const std::string network =

@@ -5,7 +5,9 @@
 
 #include "space/architecture.h"
 #include "space/compact.h"
+#include "space/decisions.h"
 #include "space/lowering.h"
+#include "supernet/network/parameters.h"
 
 namespace ridgewalk {
 namespace {
@@ -63,6 +65,25 @@ TEST(Memory, OfAttentionGrowsWithTheSquareOfItsPositions) {
   EXPECT_EQ(need.attention_scores, 2 * 4 * 0x1p32);
   EXPECT_GT(need.activations, need.attention_scores);
   EXPECT_LT(need.activations, 1.01 * need.attention_scores);
+}
+
+// Shared weights hold every parameter at its widest once, so as many as the store has; no member of
+// the space takes more for a step than its widest networks.
+TEST(Memory, OfASupernetHoldsTheStepOfEveryMember) {
+  const SearchSpace space = load_search_space("fashion-mnist");
+  double elements = 0;
+  const ParameterStore store(space);
+  for (const Parameter& parameter : store.parameters()) {
+    elements += double(parameter.elements());
+  }
+  const MemoryNeed need = supernet_memory(space, 8, 16);
+  EXPECT_EQ(need.weights, 4 * 4 * elements);
+  std::mt19937_64 random(1);
+  for (int i = 0; i < 300; ++i) {
+    const Graph graph = lower(decode(space, sample(space, random)));
+    EXPECT_LE(training_memory(graph, 8).activations, need.activations);
+    EXPECT_LE(inference_memory(graph, 16).activations, need.activations);
+  }
 }
 
 }  // namespace
