@@ -30,7 +30,7 @@ void write_floats(const fs::path& path, const torch::Tensor& tensor) {
 class Runtime : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    at::set_num_threads(2);
+    at::set_num_threads(1);
     folder_ = fs::temp_directory_path() / ("ridgewalk-onnx-" + std::to_string(getpid()));
     fs::create_directories(folder_);
   }
