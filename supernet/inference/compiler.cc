@@ -17,7 +17,7 @@ namespace {
 // Appends an op that runs inside a primitive, after it.
 void append(dnnl::post_ops& post_ops, const Op& op) {
   const auto eltwise = [&](algorithm kind, float alpha = 0, float beta = 0) {
-    post_ops.append_eltwise(1, kind, alpha, beta);
+    onednn::append_eltwise(post_ops, kind, alpha, beta);
   };
   if (op.kind == OpKind::kSigmoid) return eltwise(algorithm::eltwise_logistic);
   if (op.kind == OpKind::kHardSigmoid) {
@@ -32,7 +32,7 @@ void append(dnnl::post_ops& post_ops, const Op& op) {
     case Activation::kRelu6:
       return eltwise(algorithm::eltwise_clip, 0, 6);
     case Activation::kHardSwish:
-      return eltwise(algorithm::eltwise_hardswish);
+      return eltwise(algorithm::eltwise_hardswish, 1.f / 6, 0.5f);
     case Activation::kSilu:
       return eltwise(algorithm::eltwise_swish, 1);
     case Activation::kGelu:
@@ -103,7 +103,7 @@ class Compiler {
   // A parameter, packed once in the layout and type wanted.
   Value constant(const torch::Tensor& tensor, const Desc& wanted) {
     const torch::Tensor plain = tensor.detach().to(torch::kFloat).contiguous();
-    const memory::dims sizes = wanted.dims();
+    const memory::dims sizes = onednn::sizes(wanted);
     memory::dims strides(sizes.size(), 1);
     for (size_t d = sizes.size() - 1; d > 0; --d) strides[d - 1] = strides[d] * sizes[d];
     memory given({sizes, Type::f32, strides}, program_->engine(), plain.data_ptr());
@@ -201,14 +201,14 @@ class Compiler {
     memory::dims after(2);  // only padding that is read
     for (size_t d = 0; d < 2; ++d) {
       const int64_t kernel = shape[shape.size() - 2 + d];
-      after[d] = (output.dims()[d + 2] - 1) * o.stride + kernel - source.dims()[d + 2] - padding[d];
+      const int64_t from = onednn::sizes(source)[d + 2], to = onednn::sizes(output)[d + 2];
+      after[d] = (to - 1) * o.stride + kernel - from - padding[d];
     }
     const Fused fused = fuse(index, output);
-    const dnnl::convolution_forward::desc description(kInference, algorithm::convolution_direct,
-                                                      source, Desc(shape, type_, Tag::any), bias,
-                                                      output, strides, padding, after);
-    const dnnl::convolution_forward::primitive_desc chosen(
-        description, Program::attributes(fused.post_ops), program_->engine());
+    const auto chosen = onednn::describe<dnnl::convolution_forward>(
+        program_->engine(), Program::attributes(fused.post_ops), kInference,
+        algorithm::convolution_direct, source, Desc(shape, type_, Tag::any), bias, output, strides,
+        padding, after);
     Program::Bindings bindings{{DNNL_ARG_SRC, input(index)},
                                {DNNL_ARG_WEIGHTS, constant(weight, chosen.weights_desc())}};
     if (o.bias) bindings.emplace_back(DNNL_ARG_BIAS, constant(parameter(o, ".bias"), bias));
@@ -225,7 +225,7 @@ class Compiler {
   // x * factor + shift, by channel.
   void scale(int index, const torch::Tensor& factor, const torch::Tensor& shift) {
     const Desc source = layout(input(index));
-    const Desc column({1, source.dims()[1], 1, 1}, Type::f32, Tag::nchw);
+    const Desc column({1, onednn::sizes(source)[1], 1, 1}, Type::f32, Tag::nchw);
     dnnl::post_ops post_ops;
     Program::Bindings bindings{{DNNL_ARG_SRC_0, input(index)},
                                {DNNL_ARG_SRC_1, constant(factor, column)}};
@@ -234,8 +234,9 @@ class Compiler {
       bindings.emplace_back(DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1,
                             constant(shift, column));
     }
-    const dnnl::binary::primitive_desc chosen({algorithm::binary_mul, source, column, source},
-                                              Program::attributes(post_ops), program_->engine());
+    const auto chosen =
+        onednn::describe<dnnl::binary>(program_->engine(), Program::attributes(post_ops),
+                                       algorithm::binary_mul, source, column, source);
     add<dnnl::binary>(chosen, bindings, {index}, program_->value(source));
   }
 
@@ -243,26 +244,25 @@ class Compiler {
     const Desc source = layout(input(index));
     dnnl::post_ops post_ops;
     append(post_ops, op(index));
-    const dnnl::eltwise_forward::primitive_desc chosen(
-        {kInference, algorithm::eltwise_linear, source, 1, 0}, Program::attributes(post_ops),
-        program_->engine());
+    const auto chosen =
+        onednn::describe_linear(program_->engine(), Program::attributes(post_ops), source, 1, 0);
     add<dnnl::eltwise_forward>(chosen, {{DNNL_ARG_SRC, input(index)}}, {index},
                                program_->value(source));
   }
 
   void softmax(int index) {
     const Desc source = layout(input(index));
-    const dnnl::softmax_forward::primitive_desc chosen(
-        {kInference, source, int(source.dims().size()) - 1}, Program::attributes(),
-        program_->engine());
-    add<dnnl::softmax_forward>(chosen, {{DNNL_ARG_SRC, input(index)}}, {index},
-                               program_->value(source));
+    const int last_axis = int(onednn::sizes(source).size()) - 1;
+    const auto chosen =
+        onednn::describe<onednn::Softmax>(program_->engine(), Program::attributes(), kInference,
+                                          algorithm::softmax_accurate, source, source, last_axis);
+    add<onednn::Softmax>(chosen, {{DNNL_ARG_SRC, input(index)}}, {index}, program_->value(source));
   }
 
   void binary(int index, algorithm kind) {
     const Desc output = layout(input(index));
-    const dnnl::binary::primitive_desc chosen({kind, output, layout(input(index, 1)), output},
-                                              Program::attributes(), program_->engine());
+    const auto chosen = onednn::describe<dnnl::binary>(
+        program_->engine(), Program::attributes(), kind, output, layout(input(index, 1)), output);
     add<dnnl::binary>(chosen, {{DNNL_ARG_SRC_0, input(index)}, {DNNL_ARG_SRC_1, input(index, 1)}},
                       {index}, program_->value(output));
   }
@@ -274,32 +274,29 @@ class Compiler {
     for (size_t i = 0; i < count; ++i) {
       bindings.emplace_back(DNNL_ARG_MULTIPLE_SRC + int(i), input(index, i));
     }
-    const dnnl::sum::primitive_desc chosen(output, std::vector<float>(count, 1.f / float(count)),
-                                           std::vector<Desc>(count, output), program_->engine(),
-                                           Program::attributes());
+    const auto chosen = onednn::describe_sum(program_->engine(), Program::attributes(), output,
+                                             std::vector<float>(count, 1.f / float(count)),
+                                             std::vector<Desc>(count, output));
     add<dnnl::sum>(chosen, bindings, {index}, program_->value(output));
   }
 
   void pool(int index) {
     const Desc source = layout(input(index));
     const Desc output = activations(op(index).output);
-    const memory::dims window{source.dims()[2], source.dims()[3]};
-    const memory::dims none(2, 0);
-    const dnnl::pooling_forward::primitive_desc chosen(
-        {kInference, algorithm::pooling_avg_exclude_padding, source, output, window, window, none,
-         none},
-        Program::attributes(), program_->engine());
-    add<dnnl::pooling_forward>(chosen, {{DNNL_ARG_SRC, input(index)}}, {index},
-                               program_->value(output));
+    const memory::dims image = onednn::sizes(source), window{image[2], image[3]}, none(2, 0);
+    const auto chosen = onednn::describe<onednn::Pooling>(
+        program_->engine(), Program::attributes(), kInference,
+        algorithm::pooling_avg_exclude_padding, source, output, window, window, none, none, none);
+    add<onednn::Pooling>(chosen, {{DNNL_ARG_SRC, input(index)}}, {index}, program_->value(output));
   }
 
   // An image of [C, H, W] as a matrix [H W heads, C / heads]: in channels last it already is one.
   Value as_matrix(Value value, int heads) {
-    const memory::dims d = layout(value).dims();
+    const memory::dims d = onednn::sizes(layout(value));
     return program_->alias(value, {{d[0], d[2] * d[3] * heads, d[1] / heads}, type_, Tag::abc});
   }
   Desc transposed(const Desc& matrix) const {
-    const memory::dims d = matrix.dims();
+    const memory::dims d = onednn::sizes(matrix);
     return {{d[0], d[2], d[1]}, type_, Tag::acb};
   }
 
@@ -309,12 +306,13 @@ class Compiler {
     const Value query = as_matrix(input(index), o.heads);
     const Value key = as_matrix(input(index, 1), 1);
     const Desc right = transposed(layout(key));
-    const memory::dims sizes{batch_, layout(query).dims()[1], right.dims()[2]};
-    const Desc output(sizes, type_, Tag::abc);
-    dnnl::primitive_attr attributes = Program::attributes();
-    attributes.set_output_scales(0, {float(1 / std::sqrt(double(layout(query).dims()[2])))});
-    const dnnl::matmul::primitive_desc chosen({layout(query), right, output}, attributes,
-                                              program_->engine());
+    const memory::dims left = onednn::sizes(layout(query));
+    const Desc output({batch_, left[1], onednn::sizes(right)[2]}, type_, Tag::abc);
+    dnnl::post_ops scale;
+    onednn::append_eltwise(scale, algorithm::eltwise_linear, float(1 / std::sqrt(double(left[2]))),
+                           0);
+    const auto chosen = onednn::describe<dnnl::matmul>(
+        program_->engine(), Program::attributes(scale), layout(query), right, output);
     add<dnnl::matmul>(chosen,
                       {{DNNL_ARG_SRC, query}, {DNNL_ARG_WEIGHTS, program_->alias(key, right)}},
                       {index}, program_->value(output));
@@ -324,10 +322,10 @@ class Compiler {
     const Op& o = op(index);
     const Value weights = input(index);
     const Value value = as_matrix(input(index, 1), 1);
-    const Desc output({batch_, layout(weights).dims()[1], layout(value).dims()[2]}, type_,
-                      Tag::abc);
-    const dnnl::matmul::primitive_desc chosen({layout(weights), layout(value), output},
-                                              Program::attributes(), program_->engine());
+    const int64_t rows = onednn::sizes(layout(weights))[1];
+    const Desc output({batch_, rows, onednn::sizes(layout(value))[2]}, type_, Tag::abc);
+    const auto chosen = onednn::describe<dnnl::matmul>(program_->engine(), Program::attributes(),
+                                                       layout(weights), layout(value), output);
     const Value mixed =
         add<dnnl::matmul>(chosen, {{DNNL_ARG_SRC, weights}, {DNNL_ARG_WEIGHTS, value}}, {index},
                           program_->value(output));

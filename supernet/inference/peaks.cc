@@ -8,9 +8,9 @@
 
 #include <ATen/Parallel.h>
 #include <torch/types.h>
-#include <dnnl.hpp>
 
 #include "roofline/statistics.h"
+#include "supernet/inference/onednn.h"
 #include "supernet/network/precision.h"
 
 namespace ridgewalk {
@@ -87,8 +87,8 @@ std::optional<MeasuredRate> measure_product(DataType type, memory::dim size) {
     return memory::desc({size, size}, t, memory::format_tag::any);
   };
   try {
-    const dnnl::matmul::primitive_desc description(
-        dnnl::matmul::desc(any(types.left), any(types.right), any(types.result)), engine);
+    const auto description = onednn::describe<dnnl::matmul>(engine, {}, any(types.left),
+                                                            any(types.right), any(types.result));
     if (std::string(description.impl_info_str()).find("ref") != std::string::npos) {
       return std::nullopt;
     }

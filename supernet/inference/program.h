@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include <dnnl.hpp>
+#include "supernet/inference/onednn.h"
 
 namespace ridgewalk {
 
