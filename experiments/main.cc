@@ -19,6 +19,7 @@
 namespace {
 
 constexpr const char* kUsage = R"(Usage: ridgewalk COMMAND [--help | ARGUMENTS]
+       ridgewalk --version
 
 Finds mobile vision networks that are fast on every kind of hardware.
 
@@ -118,6 +119,10 @@ int main(int argc, char** argv) {
   if (words.empty() || words[0] == "--help" || words[0] == "-h") {
     (words.empty() ? std::cerr : std::cout) << kUsage;
     return flushed(words.empty() ? 2 : 0);
+  }
+  if (words[0] == "--version") {
+    ridgewalk::print_version();
+    return flushed(0);
   }
   return flushed(guarded(words));
 }

@@ -23,4 +23,7 @@ int fit_command(const Arguments& arguments);
 int calibrate_command(const Arguments& arguments);
 int bench_command(const Arguments& arguments);
 
+// `ridgewalk --version`: environment(), with the cores that this process may use as threads.
+void print_version();
+
 }  // namespace ridgewalk

@@ -13,6 +13,7 @@
 
 #include <fmt/format.h>
 
+#include "experiments/run/environment.h"
 #include "space/file.h"
 #include "space/random.h"
 
@@ -99,6 +100,7 @@ RunFolder RunFolder::create(const std::string& path, const std::string& fingerpr
   run.lock();
   run.write({}, {});
   run.open_log(std::ios::trunc);
+  record_environment(run.file("environment.yaml"));
   return run;
 }
 
@@ -110,6 +112,7 @@ RunFolder RunFolder::resume(const std::string& path, const std::string& fingerpr
   run.lock();
   run.read_checkpoint();
   run.open_log(std::ios::app);
+  record_environment(run.file("environment.yaml"));
   return run;
 }
 

@@ -7,7 +7,9 @@
 #include <stdexcept>
 
 #include <onnx/checker.h>
+#include <onnx/common/version.h>
 #include <onnx/defs/attr_proto_util.h>
+#include <onnx/defs/schema.h>
 #include <onnx/onnx_pb.h>
 #include <onnx/shape_inference/implementation.h>
 
@@ -257,6 +259,12 @@ void write_onnx(const std::string& path, const Graph& graph, const ParameterStor
     throw Error(path, 0, "'" + graph.name + "' is too large for ONNX; write safetensors");
   }
   write_file(path, bytes);
+}
+
+std::string onnx_version() {
+  const auto& opsets = onnx::OpSchemaRegistry::DomainToVersionRange::Instance().Map();
+  return std::string(onnx::LAST_RELEASE_VERSION) + " (opset " +
+         std::to_string(opsets.at("").second) + ")";
 }
 
 TensorFile read_onnx(const std::string& path) {

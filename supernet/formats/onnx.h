@@ -19,6 +19,10 @@ namespace ridgewalk {
 void write_onnx(const std::string& path, const Graph& graph, const ParameterStore& parameters,
                 const std::optional<Provenance>& provenance = std::nullopt);
 
+// Of the ONNX that this was compiled with, and the newest operator set that the loaded one knows:
+// "1.12.0 (opset 17)".
+std::string onnx_version();
+
 // The float initialisers of an ONNX file that write_onnx() wrote, by name, and its metadata_props.
 // Throws Error when the file is no ONNX model, or a tensor is damaged.
 TensorFile read_onnx(const std::string& path);

@@ -47,6 +47,7 @@ TEST_F(Program, ARunKilledAtAnyMomentEndsAsOneLeftAlone) {
   const Outcome resumed = run(search(killed, true));
   ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
   EXPECT_EQ(read(killed + "/result.yaml"), read(whole + "/result.yaml"));
+  EXPECT_EQ(read(killed + "/environment.yaml"), read(whole + "/environment.yaml"));
   expect_same(whole, killed);
 }
 
@@ -102,6 +103,15 @@ head: {width: 32, features: 32}
            "idx:" + images_, "--json", "--precision", "fp32"});
   ASSERT_EQ(evaluated.exit_code, 0) << evaluated.err;
   EXPECT_GT(nlohmann::json::parse(evaluated.out)["top1"].get<double>(), 0.5);
+}
+
+TEST_F(Program, TellsItsVersion) {
+  const Outcome outcome = run({"--version"});
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_THAT(outcome.out, testing::StartsWith("ridgewalk "));
+  for (const char* name : {"\ncompiler ", "\nlibtorch ", "\nonednn ", "\nonnx ", "\nthreads "}) {
+    EXPECT_THAT(outcome.out, HasSubstr(name));
+  }
 }
 
 TEST_F(Program, DescribesACatalogueNetwork) {
