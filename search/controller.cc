@@ -5,10 +5,9 @@
 #include <queue>
 #include <sstream>
 
-#include <nlohmann/json.hpp>
-
 #include "roofline/statistics.h"
 #include "space/error.h"
+#include "space/json.h"
 #include "space/random.h"
 
 namespace ridgewalk {

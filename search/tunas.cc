@@ -6,10 +6,9 @@
 #include <sstream>
 #include <stdexcept>
 
-#include <nlohmann/json.hpp>
-
 #include "roofline/statistics.h"
 #include "space/error.h"
+#include "space/json.h"
 #include "space/random.h"
 
 namespace ridgewalk {

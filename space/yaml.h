@@ -33,8 +33,13 @@ struct YamlSource {
   [[noreturn]] void fail(const std::string& message) const { throw Error(file, line(), message); }
 };
 
-// Throws Error when the text is not YAML; `file` names it in errors.
+// Throws Error when the text is not YAML, or holds aliases that stand for far more than it has
+// characters; `file` names it in errors.
 YamlSource parse_yaml(const std::string& text, const std::string& file);
+
+// Whether YAML can be written with this text and read alike: without what is not UTF-8, and what
+// Unicode has no characters for.
+bool is_yaml_text(std::string_view text);
 
 template <class T>
 constexpr const char* yaml_type_name() {
@@ -54,6 +59,7 @@ T yaml_value(const YamlSource& source, std::string_view name) {
   if (!source.node.IsScalar()) fail("");
   const std::string& text = source.node.Scalar();
   if constexpr (std::is_same_v<T, std::string>) {
+    if (!is_yaml_text(text)) fail(" in UTF-8; save the file in this encoding");
     return text;
   } else if constexpr (std::is_same_v<T, bool>) {
     bool value = false;

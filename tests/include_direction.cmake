@@ -1,5 +1,5 @@
-# Fails where a room includes another that it may not, or a library of supernet/ outside supernet/ and
-# experiments/. A room is a folder with sources, named by its path; each one under ROOT must have a rule
+# Fails where a room includes another that it may not, a library of supernet/ outside supernet/ and
+# experiments/, or nlohmann's JSON but through space/json.h. A room is a folder with sources, named by its path; each one under ROOT must have a rule
 # here. Sources end in .h or .cc and include each other as "room/file.h", so that none escapes the rules.
 cmake_minimum_required(VERSION 3.25)
 
@@ -75,6 +75,8 @@ foreach(top IN LISTS tops)
       elseif(header MATCHES "^(torch|ATen|c10|caffe2|dnnl|oneapi|onnx)[/.]"
           AND NOT room MATCHES "^(supernet|experiments)")
         list(APPEND bad "${file}: ${line}")
+      elseif(header MATCHES "^nlohmann/" AND NOT file STREQUAL "space/json.h")
+        list(APPEND bad "${file}: ${line} must be \"space/json.h\"")
       endif()
     endforeach()
   endforeach()

@@ -44,6 +44,7 @@ plant(space/planted.cc "#include \"tests/helpers.h\"")
 # Libraries.
 plant(roofline/planted.h "#include <torch/torch.h>")
 plant(search/planted.h "#include<dnnl.hpp>")
+plant(search/planted.cc "#include <nlohmann/json.hpp>")
 # Other ways to write a path.
 plant(space/planted.cc "#include \"graph.h\"")
 plant(space/planted.cc "#include \"../search/tunas.h\"")

@@ -65,12 +65,17 @@ std::vector<NetworkRecord> networks_of_run(const std::string& folder) {
   FieldReader result(parse_yaml(read_file(path), path));
   std::vector<NetworkRecord> networks;
   if (result.has("networks")) {
-    for (const YAML::Node& network : result.child("networks").node) {
+    const YamlSource list = result.child("networks");
+    if (!list.node.IsSequence()) list.fail("'networks' must be a list");
+    for (const YAML::Node& network : list.node) {
       networks.push_back(emitted_network({network, path}, folder));
     }
   } else if (result.has("stages")) {
-    for (const auto& stage : result.child("stages").node) {
-      networks.push_back(stage_result({stage.second, path}, stage.first.as<std::string>()));
+    const YamlSource stages = result.child("stages");
+    if (!stages.node.IsMap()) stages.fail("'stages' must be a mapping 'stage: result'");
+    for (const auto& stage : stages.node) {
+      const auto name = yaml_value<std::string>({stage.first, path}, "a stage");
+      networks.push_back(stage_result({stage.second, path}, name));
     }
   } else {
     networks.push_back({.architecture = load_architecture(folder + "/architecture.yaml"),

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include <nlohmann/json.hpp>
+#include "space/json.h"
 
 namespace ridgewalk {
 

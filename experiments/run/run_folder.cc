@@ -127,6 +127,10 @@ void RunFolder::read_checkpoint() {
     seconds_ = state.at("seconds");
     rates_ = state.value("images_per_second", Json::object());
     unfinished_ = state.at("current");
+    const bool is_sound =
+        finished_.is_object() && rates_.is_object() && seconds_.is_object() &&
+        std::all_of(seconds_.begin(), seconds_.end(), [](const Json& s) { return s.is_number(); });
+    if (!is_sound) throw damaged();
     require_same(metadata.at("fingerprint"));
     cut_log(state.at("log_bytes").get<uintmax_t>());
   } catch (const Json::exception&) {

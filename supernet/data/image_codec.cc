@@ -1,5 +1,6 @@
 #include "supernet/data/image_codec.h"
 
+#include <algorithm>
 #include <csetjmp>
 #include <cstdio>
 #include <string>
@@ -16,17 +17,39 @@ namespace ridgewalk {
 namespace {
 
 constexpr int64_t kMostPixels = 100'000'000;
+// Of one byte. JPEG: Huffman codes spend a bit or more on each block of 8 x 8 pixels, of a
+// component that may have every 16th. PNG: deflate spends a byte or more on 1032, each of eight
+// pixels or fewer.
+constexpr int64_t kMostJpegPixels = 8 * 64 * 16, kMostPngPixels = 1032 * 8;
 // A progressive file may have any number of scans, each as long to decode as the image.
 constexpr int kMostScans = 200;
 
 bool is_jpeg(std::string_view bytes) { return bytes.starts_with("\xff\xd8\xff"); }
 bool is_png(std::string_view bytes) { return bytes.starts_with("\x89PNG\r\n\x1a\n"); }
 
-void check_size(int64_t height, int64_t width) {
+// Before memory is taken: `most` is how many pixels the bytes can hold.
+void check_size(int64_t height, int64_t width, int64_t most) {
+  const std::string size =
+      "has " + std::to_string(width) + " x " + std::to_string(height) + " pixels";
   if (height < 1 || width < 1 || height > kMostPixels / width) {
-    throw Error("has " + std::to_string(width) + " x " + std::to_string(height) +
-                " pixels; at most 100 million are decoded");
+    throw Error(size + "; at most 100 million are decoded");
   }
+  if (height * width > most) throw Error(size + " by its header, far more than its bytes can hold");
+}
+
+// Whether no chunk of a PNG promises to be longer than the file: libpng takes memory for some kinds
+// before it reads them.
+bool has_whole_chunks(std::string_view bytes) {
+  constexpr size_t kSignature = 8, kFrame = 12;  // of a chunk: length, type and checksum
+  bytes.remove_prefix(std::min(kSignature, bytes.size()));
+  while (bytes.size() >= kFrame) {
+    size_t length = 0;
+    for (size_t i = 0; i < 4; ++i) length = length << 8 | uint8_t(bytes[i]);
+    if (bytes.substr(4, 4) == "IEND") break;  // what follows is not read
+    if (length > bytes.size() - kFrame) return false;
+    bytes.remove_prefix(kFrame + length);
+  }
+  return true;
 }
 
 // libjpeg reports an error by a call that must not return: it jumps back to where the step began.
@@ -47,7 +70,9 @@ class JpegReader {
       jpeg_mem_src(&jpeg_, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
       jpeg_read_header(&jpeg_, TRUE);
     });
-    check_size(jpeg_.image_height, jpeg_.image_width);
+    const bool is_huffman = jpeg_.arith_code == 0;
+    check_size(jpeg_.image_height, jpeg_.image_width,
+               is_huffman ? int64_t(bytes.size()) * kMostJpegPixels : kMostPixels);
   }
 
   ImageSize size() const { return {int(jpeg_.image_height), int(jpeg_.image_width)}; }
@@ -137,9 +162,10 @@ class JpegReader {
 class PngReader {
  public:
   explicit PngReader(std::string_view bytes) {
+    if (!has_whole_chunks(bytes)) throw Error("is a damaged PNG image (it ends within a chunk)");
     png_.version = PNG_IMAGE_VERSION;
     if (png_image_begin_read_from_memory(&png_, bytes.data(), bytes.size()) == 0) fail();
-    check_size(png_.height, png_.width);
+    check_size(png_.height, png_.width, int64_t(bytes.size()) * kMostPngPixels);
   }
 
   ImageSize size() const { return {int(png_.height), int(png_.width)}; }

@@ -2,9 +2,8 @@
 
 #include <cmath>
 
-#include <nlohmann/json.hpp>
-
 #include "space/error.h"
+#include "space/json.h"
 
 namespace ridgewalk {
 namespace {

@@ -15,10 +15,9 @@
 #include <stdexcept>
 #include <string_view>
 
-#include <nlohmann/json.hpp>
-
 #include "space/error.h"
 #include "space/file.h"
+#include "space/json.h"
 
 namespace ridgewalk {
 namespace {

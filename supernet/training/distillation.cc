@@ -3,10 +3,10 @@
 #include <cmath>
 
 #include <ATen/Parallel.h>
-#include <nlohmann/json.hpp>
 
 #include "space/error.h"
 #include "space/hash.h"
+#include "space/json.h"
 #include "space/lowering.h"
 #include "supernet/data/loader.h"
 #include "supernet/formats/safetensors.h"

@@ -1,9 +1,8 @@
 // A space small enough to enumerate, for tests of search/.
 #pragma once
 
-#include <nlohmann/json.hpp>
-
 #include "search/controller.h"
+#include "space/json.h"
 
 namespace ridgewalk {
 

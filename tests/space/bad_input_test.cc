@@ -212,5 +212,42 @@ TEST(BrokenFile, OfTheSpacesParsesOrIsRefused) {
   }
 }
 
+// Texts come back as U+FFFD from a file that is written with bytes that are not UTF-8.
+TEST(BadYaml, TextsAreUtf8) {
+  for (const char* name : {"a\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80", "\x01"}) {
+    const std::string text = replaced(kArchitecture, "small", "\"" + std::string(name) + "\"");
+    const Architecture read = architecture_from_yaml(text, "a.yaml");
+    EXPECT_EQ(read.name, name);
+    EXPECT_EQ(architecture_from_yaml(to_yaml(read), "written").name, name);
+  }
+  // A Latin-1 e, a cut sequence, an overlong slash, a surrogate, what is no character, too large.
+  for (const char* name : {"a\xE9", "\xE2\x82", "\xC0\xAF", "\xED\xA0\x80", "\xEF\xBF\xBF",
+                           "\xF4\x90\x80\x80", "\xE0\x80\xAF", "\x80"}) {
+    expect_error([&] { architecture_from_yaml(replaced(kArchitecture, "small", name), "a.yaml"); },
+                 "a.yaml:1: 'name' must be a text in UTF-8");
+  }
+  // Only what is read: a comment may be Latin-1.
+  EXPECT_NO_THROW(architecture_from_yaml("# caf\xE9\n" + kArchitecture, "a.yaml"));
+}
+
+// Ten lines of ten aliases each stand for 10^10 blocks.
+TEST(BadYaml, AliasesDoNotGrowWithoutEnd) {
+  std::string text = "a0: &a0 [x]\n";
+  for (int i = 1; i <= 10; ++i) {
+    const std::string before = "*a" + std::to_string(i - 1) + " ";
+    text += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [";
+    for (int n = 0; n < 10; ++n) text += before + ", ";
+    text += "]\n";
+  }
+  expect_error([&] { architecture_from_yaml(text, "a.yaml"); }, "a.yaml:", "write it out");
+  expect_error([&] { architecture_from_yaml("stages: &a [*a]\n", "a.yaml"); }, "a.yaml:1",
+               "stand for too much or for themselves");
+  const std::string stem = "stem: &stem {block: conv, kernel: 3, stride: 2, width: 16}";
+  const std::string shared = replaced(
+      replaced(kArchitecture, "stem: {block: conv, kernel: 3, stride: 2, width: 16}", stem),
+      "  - - {block: uib", "  - [*stem, *stem]\n  - - {block: uib");
+  EXPECT_EQ(architecture_from_yaml(shared, "a.yaml").stages[0].size(), 2u);
+}
+
 }  // namespace
 }  // namespace ridgewalk

@@ -13,8 +13,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
+#include "space/json.h"
 #include "tests/tiny_images.h"
 
 #ifndef RIDGEWALK_PROGRAM

@@ -139,5 +139,43 @@ TEST(ImageCodec, RefusesWhatIsNoImageOrTooLarge) {
   expect_error([&] { decode_image(jpeg); }, "32776 x 32776");
 }
 
+// A header costs no more memory than its file can fill: 9000 x 9000 pixels were 243 MB, the chunk a
+// gigabyte.
+TEST(ImageCodec, RefusesMoreThanTheFileCanHold) {
+  const auto with_size = [](std::string png, uint16_t side) {
+    for (const size_t at : {size_t{18}, size_t{22}}) {
+      png[at] = char(side >> 8);
+      png[at + 1] = char(side & 0xff);
+    }
+    const auto crc = uint32_t(crc32(0, reinterpret_cast<const Bytef*>(&png[12]), 17));
+    for (size_t i = 0; i < 4; ++i) png[29 + i] = char(crc >> (24 - 8 * i));
+    return png;
+  };
+  const std::string png = png_of(noise_image(8, 8, 3));
+  for (const auto& decode : {+[](const std::string& bytes) { image_size(bytes); },
+                             +[](const std::string& bytes) { decode_image(bytes); }}) {
+    expect_error([&] { decode(with_size(png, 9000)); }, "9000 x 9000",
+                 "far more than its bytes can hold");
+    std::string jpeg = jpeg_of(noise_image(8, 8, 3));
+    const size_t frame = jpeg.find("\xff\xc0");
+    jpeg[frame + 5] = jpeg[frame + 7] = char(0x23);
+    expect_error([&] { decode(jpeg); }, "far more than its bytes can hold");
+    std::string chunk(
+        "\x41\x00\x49\x44"
+        "eXIf",
+        8);
+    expect_error([&] { decode(std::string(png).insert(33, chunk)); }, "ends within a chunk");
+  }
+  // The most that deflate and the shortest Huffman codes make of a byte.
+  const Image black = image_of(2000, 2000, 1, [](int, int, int) { return 0; });
+  EXPECT_EQ(
+      decode_image(png_of(2000, 2000, 1, PNG_COLOR_TYPE_GRAY, std::string(500000, '\0'))).width,
+      2000);
+  EXPECT_EQ(decode_image(jpeg_of(black)).width, 2000);
+  EXPECT_EQ(decode_image(jpeg_of(black, true)).width, 2000);
+  // What stands after the end is not read.
+  EXPECT_EQ(decode_image(png + std::string(16, '\xff')).width, 8);
+}
+
 }  // namespace
 }  // namespace ridgewalk

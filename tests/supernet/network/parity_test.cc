@@ -8,9 +8,9 @@
 
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 
 #include "space/catalog.h"
+#include "space/json.h"
 #include "space/lowering.h"
 #include "supernet/network/executor.h"
 #include "tests/formula_weights.h"
