@@ -303,7 +303,9 @@ TensorFile read_onnx(const std::string& path) {
       throw Error(path, 0, "names tensor '" + proto.name() + "' twice");
     }
     torch::Tensor tensor = torch::empty(shape);
-    std::memcpy(tensor.data_ptr(), proto.raw_data().data(), proto.raw_data().size());
+    if (elements > 0) {  // without, there is no memory to copy to
+      std::memcpy(tensor.data_ptr(), proto.raw_data().data(), proto.raw_data().size());
+    }
     file.tensors.emplace_back(proto.name(), std::move(tensor));
   }
   return file;

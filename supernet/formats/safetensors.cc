@@ -250,7 +250,8 @@ TensorFile read_safetensors(const std::string& path) {
     char* data = map->data + 8 + header_size + entry.begin;
     torch::Tensor tensor = torch::from_blob(
         data, entry.shape, [map](void*) {}, entry.type);
-    if (reinterpret_cast<uintptr_t>(data) % c10::elementSize(entry.type) != 0) {
+    const bool is_aligned = reinterpret_cast<uintptr_t>(data) % c10::elementSize(entry.type) == 0;
+    if (!is_aligned && entry.end > entry.begin) {
       torch::Tensor aligned = torch::empty(entry.shape, entry.type);
       std::memcpy(aligned.data_ptr(), data, entry.end - entry.begin);
       tensor = aligned;

@@ -2,6 +2,7 @@
 // would see nothing but wrong hashes.
 #include "space/hash.h"
 #include "space/random.h"
+#include "supernet/formats/safetensors.h"
 #include "supernet/training/distillation.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -13,7 +13,7 @@ using namespace ridgewalk;
 
 namespace {
 
-constexpr int kMostPaths = 16;
+constexpr int kMostPaths = 8;
 
 // Within `folder`: "." and ".." are left out.
 void create(const std::string& folder, std::string path) {

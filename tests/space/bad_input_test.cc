@@ -214,7 +214,7 @@ TEST(BrokenFile, OfTheSpacesParsesOrIsRefused) {
 
 // Texts come back as U+FFFD from a file that is written with bytes that are not UTF-8.
 TEST(BadYaml, TextsAreUtf8) {
-  for (const char* name : {"a\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80", "\x01"}) {
+  for (const char* name : {"a\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80"}) {
     const std::string text = replaced(kArchitecture, "small", "\"" + std::string(name) + "\"");
     const Architecture read = architecture_from_yaml(text, "a.yaml");
     EXPECT_EQ(read.name, name);

@@ -4,7 +4,10 @@
 #include <filesystem>
 #include <fstream>
 
+#include <fmt/format.h>
+
 #include "experiments/run/results.h"
+#include "space/random.h"
 #include "supernet/formats/safetensors.h"
 #include "tests/helpers.h"
 
@@ -140,6 +143,24 @@ TEST_F(Folder, RefusesAResultOfAnotherShape) {
   EXPECT_THAT(error_of([&] { run.result<StageOutcome>("first"); }), HasSubstr("is damaged"));
   EXPECT_THAT(error_of([&] { run.begin<std::vector<double>>("second"); }),
               HasSubstr("checkpoint.safetensors"));
+}
+
+// With the hash that it should have.
+TEST_F(Folder, RefusesAStateOfAnotherShape) {
+  stop_in_the_second_phase();
+  const std::string good = read_safetensors(checkpoint_).metadata.at("run");
+  for (const char* key : {"finished", "seconds", "images_per_second"}) {
+    for (const Json& bad : {Json::array(), Json(3), Json(nullptr)}) {
+      Json state = Json::parse(good);
+      state[key] = bad;
+      const std::string text = state.dump();
+      uint64_t hash = text.size();
+      for (const char c : text) hash = mix(hash, uint8_t(c));
+      rewrite("run", text);
+      rewrite("hash", fmt::format("{:016x}", hash));
+      EXPECT_THAT(refusal(), HasSubstr("is damaged")) << key;
+    }
+  }
 }
 
 // What it lacks would be missing from the report.

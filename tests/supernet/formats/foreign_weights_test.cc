@@ -149,6 +149,10 @@ TEST_F(ForeignWeights, DamagedMetadataAreRefused) {
                                  {"[1.0]", "[]"},
                                  {"[0.5]", "[null]"},
                                  {"\"held_out\":0", "\"held_out\":-1"},
+                                 {"\"held_out\":0", "\"held_out\":true"},
+                                 {"\"resolution\":8", "\"resolution\":8.5"},
+                                 {"\"resolution\":8", "\"resolution\":4294967304"},
+                                 {"\"training_hash\":0", "\"training_hash\":1e30"},
                                  {"}", ""},
                                  {"\"d\"", "3"}}) {
     const std::string bad = replaced(good, from, to);

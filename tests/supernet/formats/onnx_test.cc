@@ -56,6 +56,15 @@ TEST_F(Onnx, SurvivesTruncationAndCorruption) {
   expect_error([&] { read_onnx(write("text.onnx", "not a model")); }, "text.onnx", "not an ONNX");
 }
 
+// ModelProto{graph: {initializer: {dims: 0, data_type: FLOAT, name: "b", raw_data: ""}}}, by hand.
+TEST_F(Onnx, ReadsATensorWithoutElements) {
+  const std::string bytes(
+      "\x3A\x0B\x2A\x09\x08\x00\x10\x01\x42\x01"
+      "b\x4A\x00",
+      13);
+  EXPECT_EQ(read_onnx(write("empty.onnx", bytes)).at("b").sizes(), torch::IntArrayRef{0});
+}
+
 TEST_F(Onnx, LeavesNothingBehindWhereItCannotWrite) {
   for (const std::string& target :
        {(folder_ / "no-such-folder" / "a.onnx").string(), folder_.string()}) {
