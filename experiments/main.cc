@@ -87,9 +87,12 @@ int guarded(const ridgewalk::Arguments& words) {
   } catch (const std::bad_alloc&) {
     return fail_for_memory();
   } catch (const std::exception& error) {
-    const std::string what = error.what();  // LibTorch's allocator has no exception of its own
-    return what.find("can't allocate memory") == std::string::npos ? fail(what, 1)
-                                                                   : fail_for_memory();
+    const std::string what =
+        error.what();  // LibTorch 1.13's allocators have no exception of their own
+    return what.find("can't allocate memory") == std::string::npos &&
+                   what.find("out of memory") == std::string::npos
+               ? fail(what, 1)
+               : fail_for_memory();
   }
 }
 

@@ -52,7 +52,7 @@ Executor Supernet::bind(const Decisions& sample) {
 
 double Supernet::train(int step, std::span<const Decisions> samples) {
   const Stopwatch watch(step_seconds_);
-  double sum = 0;
+  std::vector<torch::Tensor> losses;  // read after the loop: a GPU is waited for only once
   for (size_t k = 0; k < samples.size(); ++k) {
     const Executor network = bind(samples[k]);
     const Batch batch = batches_.batch(int64_t(step) * int64_t(samples.size()) + int64_t(k));
@@ -63,11 +63,12 @@ double Supernet::train(int step, std::span<const Decisions> samples) {
       loss = classification_loss(network.forward(images, NormMode::kBatch), batch,
                                  batches_.label_smoothing(), batches_.temperature());
     }
-    const double value = loss.item<double>();
-    if (!std::isfinite(value)) return value;
-    sum += value;
     (loss * (1.0 / double(samples.size()))).backward();
+    losses.push_back(loss.detach());
   }
+  double sum = 0;
+  for (const torch::Tensor& loss : losses) sum += loss.item<double>();
+  if (!std::isfinite(sum)) return sum;
   optimizer_.step(step, options_.steps);
   return sum / double(samples.size());
 }
@@ -81,13 +82,17 @@ std::vector<double> Supernet::accuracy(int step, std::span<const Decisions> samp
     throw Error(data_.name, 0, "has a batch of held-out images of which none can be decoded");
   }
   const auto labels = batch.labels.to(compute_.device);
-  std::vector<double> accuracies;
+  const auto on_device = batch.images.to(compute_.device);
+  std::vector<torch::Tensor> hits;  // read after the loop, as the losses of train()
   for (const Decisions& sample : samples) {
     const Executor network = bind(sample);
     const Autocast autocast(compute_.precision, compute_.device);
-    const auto images = network_input(batch.images, network.graph(), compute_.device);
-    const auto hits = network.forward(images, NormMode::kBatch).argmax(1).eq(labels);
-    accuracies.push_back(double(hits.sum().item<int64_t>()) / double(labels.size(0)));
+    const auto images = network_input(on_device, network.graph(), compute_.device);
+    hits.push_back(network.forward(images, NormMode::kBatch).argmax(1).eq(labels).sum());
+  }
+  std::vector<double> accuracies;
+  for (const torch::Tensor& count : hits) {
+    accuracies.push_back(double(count.item<int64_t>()) / double(labels.size(0)));
   }
   return accuracies;
 }

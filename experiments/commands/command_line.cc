@@ -6,7 +6,6 @@
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
-#include <torch/cuda.h>
 
 #include "experiments/machine/resources.h"
 #include "roofline/latency.h"
@@ -15,6 +14,7 @@
 #include "space/error.h"
 #include "space/number.h"
 #include "space/suggestion.h"
+#include "supernet/network/device.h"
 
 namespace ridgewalk {
 
@@ -214,16 +214,8 @@ Session CommandLine::session(int threads, const std::string& precision) const {
   if (has("threads")) threads = get<int>("threads");
   at::set_num_threads(threads == 0 ? usable_cores() : checked_threads(threads, has("quiet")));
   Session session{.compute = {}, .quiet = has("quiet")};
-  const auto device = get<std::string>("device");
-  if (device == "cuda") {
-    if (!torch::cuda::is_available()) {
-      throw Error("--device cuda: this LibTorch finds no CUDA device; leave --device out");
-    }
-    session.compute.device = torch::kCUDA;
-  } else if (device != "cpu") {
-    throw Error("--device: no device is named '" + device + "'; " +
-                suggestion(device, {"cpu", "cuda"}));
-  }
+  session.compute.device =
+      at_option("--device", [&] { return device_named(get<std::string>("device")); });
   session.compute.precision = at_option("--precision", [&] {
     return precision_named(has("precision") ? get<std::string>("precision") : precision,
                            session.compute.device);

@@ -19,12 +19,13 @@ int loader_threads(const ImageSet& set, const Augmentation& augmentation) {
 }
 
 Loader::Loader(const Dataset& data, const ImageSet& set, Augmentation augmentation, DrawBatch draws,
-               int threads)
+               int threads, bool pinned)
     : data_(data),
       set_(set),
       augmentation_(std::move(augmentation)),
       draws_(std::move(draws)),
-      threads_(threads) {}
+      threads_(threads),
+      pinned_(pinned) {}
 
 Loader::~Loader() {
   {
@@ -62,7 +63,12 @@ Loader::Made Loader::make(const std::vector<Draw>& draws, bool parallel) {
   const auto start = std::chrono::steady_clock::now();
   Made made;
   try {
-    made.batch = make_batch(data_, set_, draws, augmentation_, parallel);
+    Batch& batch = made.batch = make_batch(data_, set_, draws, augmentation_, parallel);
+    if (pinned_) {
+      for (torch::Tensor* tensor : {&batch.images, &batch.labels, &batch.targets}) {
+        if (tensor->defined()) *tensor = tensor->pin_memory();
+      }
+    }
   } catch (...) {
     made.error = std::current_exception();
   }

@@ -28,9 +28,10 @@ int loader_threads(const ImageSet& set, const Augmentation& augmentation);
 class Loader {
  public:
   // `set` belongs to `data`; both must outlive the loader. Without threads get() makes its batch
-  // itself, on all of LibTorch's. `draws` is called by one thread at a time.
+  // itself, on all of LibTorch's. `draws` is called by one thread at a time. `pinned` batches lie
+  // in memory that a GPU copies from while the CPU goes on.
   Loader(const Dataset& data, const ImageSet& set, Augmentation augmentation, DrawBatch draws,
-         int threads);
+         int threads, bool pinned = false);
   ~Loader();
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
@@ -56,6 +57,7 @@ class Loader {
   const Augmentation augmentation_;
   const DrawBatch draws_;
   const int threads_;
+  const bool pinned_;
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable room_, ready_;

@@ -47,9 +47,9 @@ bool is_elementwise(OpKind kind) {
 // Turns ops into steps, in the order of the graph.
 class Compiler {
  public:
-  Compiler(const Network& network, int batch, DataType precision)
-      : graph_(network.graph),
-        parameters_(network.parameters),
+  Compiler(const Graph& graph, const ParameterOf& parameter, int batch, DataType precision)
+      : graph_(graph),
+        parameter_(parameter),
         batch_(batch),
         type_(precision == DataType::kBf16 ? Type::bf16 : Type::f32),
         last_(int(graph_.ops.size()) - 1),
@@ -114,7 +114,7 @@ class Compiler {
     return program_->constant(std::move(packed));
   }
   torch::Tensor parameter(const Op& op, const char* suffix) const {
-    return parameters_.full(op.name + suffix);
+    return parameter_(op.name + suffix);
   }
 
   // The ops that run inside one step, and where its result goes.
@@ -333,7 +333,7 @@ class Compiler {
   }
 
   const Graph& graph_;
-  const ParameterStore& parameters_;
+  const ParameterOf& parameter_;
   const int64_t batch_;
   const Type type_;
   const int last_;
@@ -345,9 +345,9 @@ class Compiler {
 
 }  // namespace
 
-void compile(const Network& network, int batch, DataType precision, Program& program,
-             std::vector<Inference::Step>& steps) {
-  Compiler(network, batch, precision).run(program, steps);
+void compile(const Graph& graph, const ParameterOf& parameter, int batch, DataType precision,
+             Program& program, std::vector<Inference::Step>& steps) {
+  Compiler(graph, parameter, batch, precision).run(program, steps);
 }
 
 }  // namespace ridgewalk

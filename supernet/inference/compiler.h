@@ -3,14 +3,14 @@
 
 #include <vector>
 
-#include "supernet/inference/inference.h"
+#include "supernet/inference/module.h"
 #include "supernet/inference/program.h"
 
 namespace ridgewalk {
 
 // Turns the ops of a network whose norms are folded into steps, in the order of the graph;
 // `program` must be empty. Throws dnnl::error for what oneDNN cannot run on this machine.
-void compile(const Network& network, int batch, DataType precision, Program& program,
-             std::vector<Inference::Step>& steps);
+void compile(const Graph& graph, const ParameterOf& parameter, int batch, DataType precision,
+             Program& program, std::vector<Inference::Step>& steps);
 
 }  // namespace ridgewalk

@@ -7,12 +7,12 @@
 #include <ATen/Parallel.h>
 
 #include "space/error.h"
-#include "supernet/inference/compiler.h"
+#include "supernet/inference/module.h"
 
 namespace ridgewalk {
 
 struct Inference::Compiled {
-  Program program;
+  std::unique_ptr<CompiledNetwork> program;
   std::vector<Step> steps;
   std::vector<int64_t> images, logits;  // shapes
   int threads = at::get_num_threads();
@@ -30,8 +30,10 @@ Inference::Inference(const Network& folded, int batch, DataType precision)
                 " on this machine (" + why + "); try a smaller batch or fp32");
   };
   try {
-    compile(folded, batch, precision, compiled_->program, compiled_->steps);
-  } catch (const dnnl::error& error) {
+    compiled_->program = one_dnn().compile(
+        folded.graph, [&](const std::string& name) { return folded.parameters.full(name); }, batch,
+        precision, compiled_->steps);
+  } catch (const std::runtime_error& error) {
     refuse(error.what());
   } catch (const std::bad_alloc&) {
     refuse("not enough memory");
@@ -52,7 +54,7 @@ torch::Tensor Inference::forward(const torch::Tensor& images, const StepClock& c
   if (at::get_num_threads() != compiled_->threads) {
     throw std::invalid_argument("the network was compiled for another number of threads");
   }
-  Program& program = compiled_->program;
+  CompiledNetwork& program = *compiled_->program;
   program.set_input(images.data_ptr());
   for (size_t i = 0; i < program.size(); ++i) {
     const Clock::time_point start = clock ? Clock::now() : Clock::time_point();
@@ -64,6 +66,6 @@ torch::Tensor Inference::forward(const torch::Tensor& images, const StepClock& c
 
 const std::vector<Inference::Step>& Inference::steps() const { return compiled_->steps; }
 const std::vector<int64_t>& Inference::image_shape() const { return compiled_->images; }
-size_t Inference::arena_bytes() const { return compiled_->program.arena_bytes(); }
+size_t Inference::arena_bytes() const { return compiled_->program->arena_bytes(); }
 
 }  // namespace ridgewalk

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include <dnnl.hpp>
+#include <oneapi/dnnl/dnnl.hpp>
 
 namespace ridgewalk::onednn {
 

@@ -10,14 +10,13 @@
 #include <torch/types.h>
 
 #include "roofline/statistics.h"
-#include "supernet/inference/onednn.h"
+#include "supernet/inference/module.h"
 #include "supernet/network/precision.h"
 
 namespace ridgewalk {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using dnnl::memory;
 
 constexpr int kRepeats = 9;
 constexpr double kSecondsPerRepeat = 0.05;
@@ -40,25 +39,6 @@ MeasuredRate measured_rate(double work, Run run) {
   return {.value = quantile(rates, 0.5), .spread = relative_spread(rates)};
 }
 
-struct ProductTypes {
-  memory::data_type left, right, result;
-};
-
-ProductTypes product_types(DataType type) {
-  using T = memory::data_type;
-  switch (type) {
-    case DataType::kInt8:
-      return {T::u8, T::s8, T::s32};
-    case DataType::kBf16:
-      return {T::bf16, T::bf16, T::f32};
-    case DataType::kFp16:
-      return {T::f16, T::f16, T::f32};
-    case DataType::kFp32:
-      break;
-  }
-  return {T::f32, T::f32, T::f32};
-}
-
 constexpr int64_t kLine = 64;  // words that are read together
 
 // Sums `count` words, a multiple of kLine, as fast as they can be read: with the widest vectors
@@ -78,40 +58,6 @@ sum_of(const uint64_t* words, size_t count) {
   return sum;
 }
 
-// The rate, in 1e9 MACs/s, of the product of two square matrices.
-std::optional<MeasuredRate> measure_product(DataType type, memory::dim size) {
-  const ProductTypes types = product_types(type);
-  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-  dnnl::stream stream(engine);
-  const auto any = [&](memory::data_type t) {
-    return memory::desc({size, size}, t, memory::format_tag::any);
-  };
-  try {
-    const auto description = onednn::describe<dnnl::matmul>(engine, {}, any(types.left),
-                                                            any(types.right), any(types.result));
-    if (std::string(description.impl_info_str()).find("ref") != std::string::npos) {
-      return std::nullopt;
-    }
-    memory left(description.src_desc(), engine), right(description.weights_desc(), engine),
-        result(description.dst_desc(), engine);
-    for (memory* operand : {&left, &right, &result}) {
-      // About 0.75 as fp32 and bf16, 1.8 as fp16, 63 as int8: with zeros the CPU would heat up
-      // less.
-      std::fill_n(static_cast<char*>(operand->get_data_handle()), operand->get_desc().get_size(),
-                  char(0x3f));
-    }
-    const dnnl::matmul product(description);
-    const double gmacs = 1e-9 * double(size * size * size);
-    return measured_rate(gmacs, [&] {
-      product.execute(stream,
-                      {{DNNL_ARG_SRC, left}, {DNNL_ARG_WEIGHTS, right}, {DNNL_ARG_DST, result}});
-      stream.wait();
-    });
-  } catch (const dnnl::error&) {
-    return std::nullopt;
-  }
-}
-
 }  // namespace
 
 std::optional<MeasuredRate> measure_peak_gmacs(DataType type, int threads) {
@@ -121,9 +67,11 @@ std::optional<MeasuredRate> measure_peak_gmacs(DataType type, int threads) {
   }
   at::set_num_threads(threads);
   std::optional<MeasuredRate> best;
-  for (memory::dim size : {256, 512, 1024, 2048}) {
-    const auto rate = measure_product(type, size);
-    if (rate && (!best || rate->value > best->value)) best = rate;
+  for (int64_t size : {256, 512, 1024, 2048}) {
+    const std::function<void()> product = one_dnn().product(type, size);
+    if (!product) continue;
+    const MeasuredRate rate = measured_rate(1e-9 * double(size * size * size), product);
+    if (!best || rate.value > best->value) best = rate;
   }
   return best;
 }

@@ -8,11 +8,12 @@
 #include <utility>
 #include <vector>
 
+#include "supernet/inference/module.h"
 #include "supernet/inference/onednn.h"
 
 namespace ridgewalk {
 
-class Program {
+class Program : public CompiledNetwork {
  public:
   // A constant, or bytes in the arena that live from the first step that uses them to the last.
   using Value = int;
@@ -41,11 +42,11 @@ class Program {
   // last add().
   void finish(Value output);
 
-  size_t size() const { return steps_.size(); }
-  void run_step(size_t step);
-  void set_input(const void* bytes);
-  const void* output() const { return values_[size_t(output_)].memory.get_data_handle(); }
-  size_t arena_bytes() const { return arena_bytes_; }
+  size_t size() const override { return steps_.size(); }
+  void run_step(size_t step) override;
+  void set_input(const void* bytes) override;
+  const void* output() const override { return values_[size_t(output_)].memory.get_data_handle(); }
+  size_t arena_bytes() const override { return arena_bytes_; }
 
  private:
   struct Slot {

@@ -210,7 +210,7 @@ torch::Tensor batch_norm(const torch::Tensor& x, const NormParameters& parameter
   const auto& [weight, bias, running_mean, running_variance] = parameters;
   if (!has_kernel(x, parameters)) {
     const torch::Tensor y = torch::batch_norm(x, weight, bias, running_mean, running_variance, true,
-                                              momentum, epsilon, false);
+                                              momentum, epsilon, true);
     return relu ? torch::relu(y) : y;
   }
   if (!torch::GradMode::is_enabled()) return normalise(x, parameters, momentum, epsilon, relu).y;

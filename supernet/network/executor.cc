@@ -28,7 +28,8 @@ torch::Tensor activate(const torch::Tensor& x, Activation activation) {
   return x;
 }
 
-// Drops whole images of an add's branch, or single features of a linear layer's input.
+// Drops whole images of an add's branch, or single features of a linear layer's input. Drawn on the
+// CPU: alike on every device.
 torch::Tensor dropped(const torch::Tensor& x, const Op& op, uint64_t seed) {
   std::vector<int64_t> shape(size_t(x.dim()), 1);
   shape[0] = x.size(0);
@@ -124,8 +125,7 @@ torch::Tensor Executor::run(size_t index, const std::vector<torch::Tensor>& valu
     case OpKind::kNorm: {
       const auto& [epsilon, momentum] = graph_.norm;
       if (mode == NormMode::kRunning) {
-        return torch::batch_norm(x, own[0], own[1], own[2], own[3], false, momentum, epsilon,
-                                 false);
+        return torch::batch_norm(x, own[0], own[1], own[2], own[3], false, momentum, epsilon, true);
       }
       const bool keeps = mode == NormMode::kTraining;
       return batch_norm(x, {own[0], own[1], keeps ? own[2] : none, keeps ? own[3] : none}, momentum,

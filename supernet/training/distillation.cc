@@ -152,7 +152,7 @@ torch::Tensor Teacher::soft_labels(const torch::Tensor& images, double temperatu
   const torch::Tensor own = scale_.defined() ? images * scale_ + shift_ : images;
   const auto logits =
       executor_.forward(network_input(own, network_.graph, compute_.device), NormMode::kRunning);
-  return torch::softmax(logits.to(torch::kFloat) / temperature, 1).cpu();
+  return torch::softmax(logits.to(torch::kFloat) / temperature, 1);
 }
 
 Accuracy Teacher::evaluate(const Dataset& data, const ImageSet& set) const {
@@ -268,7 +268,8 @@ DistilledLabels distill(const Teacher& teacher, const Dataset& data, const Disti
   };
   Loader loader(
       data, data.train, options.augmentation, draws_of,
-      teacher.compute().loader_threads.value_or(loader_threads(data.train, options.augmentation)));
+      teacher.compute().loader_threads.value_or(loader_threads(data.train, options.augmentation)),
+      teacher.compute().device.is_cuda());
   for (int64_t replica = done; replica < options.replicas; ++replica) {
     if (replica > done) progress.replica_done(first_replicas(labels, replica));
     for (int64_t number = 0; number < batches; ++number) {

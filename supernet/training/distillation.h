@@ -28,7 +28,7 @@ class Teacher {
   // on images that are held out of `data`.
   Teacher(const TeacherOptions& options, const Dataset& data, const Compute& compute);
 
-  // softmax(logits / temperature) of a batch's images: float [N, classes] on the CPU.
+  // softmax(logits / temperature) of a batch's images: float [N, classes] on the teacher's device.
   torch::Tensor soft_labels(const torch::Tensor& images, double temperature = 1) const;
   Accuracy evaluate(const Dataset& data, const ImageSet& set) const;
   const std::string& name() const { return name_; }

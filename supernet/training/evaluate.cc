@@ -7,7 +7,7 @@
 namespace ridgewalk {
 
 torch::Tensor network_input(const torch::Tensor& images, const Graph& graph, torch::Device device) {
-  torch::Tensor x = images.to(device);
+  torch::Tensor x = images.to(device, images.scalar_type(), /*non_blocking=*/true);
   const Shape& input = graph.ops[0].output;
   if (x.size(2) == input.height && x.size(3) == input.width) return x;
   return at::upsample_bilinear2d(x, {input.height, input.width}, false)
@@ -16,8 +16,8 @@ torch::Tensor network_input(const torch::Tensor& images, const Graph& graph, tor
 
 torch::Tensor classification_loss(const torch::Tensor& logits, const Batch& batch,
                                   double label_smoothing, double temperature) {
-  const torch::Tensor target =
-      (batch.targets.defined() ? batch.targets : batch.labels).to(logits.device());
+  const torch::Tensor& given = batch.targets.defined() ? batch.targets : batch.labels;
+  const torch::Tensor target = given.to(logits.device(), given.scalar_type(), true);
   const bool tempered = temperature > 1;
   torch::Tensor scores = logits.to(torch::kFloat);
   if (tempered) scores = scores / temperature;

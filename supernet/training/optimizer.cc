@@ -43,8 +43,9 @@ void Optimizer::step(int step, int steps) {
     grads.narrow(0, 0, store_.decayed()).add_(weights * used, options_.l2);
   }
   if (options_.clip_norm > 0) {
-    const double norm = grads.norm().item<double>();
-    if (norm > options_.clip_norm) grads.mul_(options_.clip_norm / norm);
+    // A tensor, which a GPU need not be waited for.
+    const torch::Tensor norm = grads.norm().to(torch::kDouble);
+    grads.mul_(torch::full_like(norm, options_.clip_norm).div_(norm).clamp_max_(1));
   }
   if (options_.weight_decay > 0) {
     torch::Tensor factor = torch::ones({store_.decayed()}, values.options());

@@ -109,12 +109,12 @@ double Trainer::advance() {
         network_.forward(images, NormMode::kTraining, mix(mix(options_.seed, 4), uint64_t(step_)));
     loss = classification_loss(logits, batch, batches_.label_smoothing(), batches_.temperature());
   }
-  const double value = loss.item<double>();
+  loss.backward();
+  const double value = loss.item<double>();  // after backward(): a GPU is waited for only once
   if (!std::isfinite(value)) {
     throw std::runtime_error("the loss of '" + network_.graph().name + "' is not finite at step " +
                              std::to_string(step_) + "; lower the learning rate");
   }
-  loss.backward();
   optimizer_.step(step_, steps_);
   if (average_) update_average(average_->values(), parameters_.values(), options_.ema, step_);
   ++step_;

@@ -29,7 +29,8 @@ TrainingBatches::TrainingBatches(const Dataset& data, const BatchOptions& option
           BatchOrder(data.train.size(), options.size, options.order_seed).batches_per_epoch()),
       draws_(draws_of(options, {data.train.size(), options.size, options.order_seed})),
       loader_(data, data.train, options.augmentation, draws_,
-              compute.loader_threads.value_or(loader_threads(data.train, options.augmentation))) {
+              compute.loader_threads.value_or(loader_threads(data.train, options.augmentation)),
+              compute.device.is_cuda()) {
   const Distillation& distillation = options.distillation;
   if (distillation.labels) require_same_split(*distillation.labels, data);
   if (distillation.teacher) teacher_.emplace(*distillation.teacher, data, compute);
@@ -48,8 +49,8 @@ void TrainingBatches::set_targets(Batch& batch, std::span<const Draw> draws, int
                                    ? batch.targets
                                    : torch::one_hot(batch.labels, data_.classes).to(torch::kFloat);
     const double smoothing = options_.label_smoothing;
-    soft =
-        weight * soft + (1 - weight) * ((1 - smoothing) * hard + smoothing / double(data_.classes));
+    const torch::Tensor smooth = (1 - smoothing) * hard + smoothing / double(data_.classes);
+    soft = weight * soft + (1 - weight) * smooth.to(soft.device());
   }
   batch.targets = soft;
 }

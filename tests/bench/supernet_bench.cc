@@ -1,5 +1,6 @@
 // A step of the supernet: narrow and wide samples, fp32 and bf16, and how much of a search step is
-// not training but slicing, controller and cost table.
+// not training but slicing, controller and cost table. A step of a network alone. The kernels of
+// our own beside LibTorch's.
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
 
@@ -114,6 +115,36 @@ BENCHMARK(search_step)
     ->ArgName("ridge points")
     ->Arg(1)
     ->Arg(32)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
+
+// A training step of a network alone, on one thread.
+void train_network(benchmark::State& state, DataType precision) {
+  const auto set = [](int64_t count) {
+    return ImageSet{torch::randint(256, {count, 64, 64, 3}, torch::kUInt8),
+                    torch::randint(10, {count}, torch::kLong)};
+  };
+  const Dataset data{.name = "random",
+                     .train = set(1024),
+                     .search_validation = set(16),
+                     .test = set(16),
+                     .classes = 10,
+                     .channels = 3,
+                     .resolution = 64};
+  Architecture architecture = find_architecture("mnv4-conv-small");
+  architecture.resolution = 64;
+  architecture.classes = 10;
+  at::set_num_threads(1);
+  Trainer trainer(architecture, data, {.epochs = 1000, .batch_size = kBatch},
+                  {.precision = precision});
+  for (auto _ : state) benchmark::DoNotOptimize(trainer.advance());
+  state.counters["images/s"] =
+      benchmark::Counter(double(kBatch), benchmark::Counter::kIsIterationInvariantRate);
+}
+BENCHMARK_CAPTURE(train_network, fp32, DataType::kFp32)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(train_network, bf16, DataType::kBf16)
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 

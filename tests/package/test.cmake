@@ -1,4 +1,4 @@
-# Installs the build in BUILD, builds the program in SOURCE against it and runs it.
+# Installs the build in BUILD, builds the program in SOURCE against it and the LibTorch in TORCH, and runs it.
 cmake_minimum_required(VERSION 3.25)
 function(run)
   execute_process(COMMAND ${ARGV} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
@@ -12,7 +12,7 @@ set(folder ${BUILD}/package-test)
 file(REMOVE_RECURSE ${folder})
 run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${folder}/prefix)
 run(${CMAKE_COMMAND} -S ${SOURCE} -B ${folder}/build -G Ninja -DCMAKE_BUILD_TYPE=Release
-  -DCMAKE_PREFIX_PATH=${folder}/prefix)
+  -DCMAKE_PREFIX_PATH=${folder}/prefix -DTorch_DIR=${TORCH})
 run(${CMAKE_COMMAND} --build ${folder}/build)
 run(${folder}/build/outside)
 if(NOT output STREQUAL "186005568 MACs, 2.639 ms on pixel6-cpu\n5.3e+62 networks, 140 choices\n")

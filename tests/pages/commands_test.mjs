@@ -18,8 +18,9 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 const notRun = [
   [/^(\.\/)?tests\//, 'runs tests, this one among them'],
   [/^(cmake|ctest) /, 'builds, or runs this test'],
-  [/^(node )?build\/(?!release\/)/, 'tests, fuzzers and benchmarks of another build: minutes long'],
+  [/^(\w+=\S+ )?(node )?build\/(?!release\/)/, 'tests, fuzzers and benchmarks of another build: minutes long'],
   [/^experiments\/install-packages /, 'installs packages'],
+  [/^python3 -m pip /, 'downloads up to 3 GB'],
   [/^git ls-files .*clang-format/, 'rewrites the sources'],
 ];
 

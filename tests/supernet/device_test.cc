@@ -1,0 +1,356 @@
+// What holds on every device that networks run on. The environment names the device, the CPU unless
+// told:
+//   RIDGEWALK_TEST_DEVICE=cuda build/ci/tests/ridgewalk_supernet_tests --gtest_filter='OnDevice.*'
+#include "supernet/network/device.h"
+
+#include <ATen/Parallel.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
+#include <torch/cuda.h>
+#include <torch/utils.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <numeric>
+#include <random>
+
+#include "space/decisions.h"
+#include "space/lowering.h"
+#include "supernet/formats/safetensors.h"
+#include "supernet/network/batch_norm.h"
+#include "supernet/network/depthwise.h"
+#include "supernet/supernet.h"
+#include "tests/helpers.h"
+#include "tests/tiny_dataset.h"
+
+namespace ridgewalk {
+namespace {
+
+class OnDevice : public TinyDataset {
+ protected:
+  OnDevice() {
+    const char* name = std::getenv("RIDGEWALK_TEST_DEVICE");
+    compute_.device = device_named(name != nullptr ? name : "cpu");
+    torch::manual_seed(1);
+    at::set_num_threads(1);
+  }
+
+  // A network of the space without attention, and one with it.
+  static Decisions sample_of(const SearchSpace& space, bool with_attention) {
+    std::mt19937_64 random(1);
+    while (true) {
+      const Decisions decisions = sample(space, random);
+      const Graph graph = lower(decode(space, decisions));
+      if (with_attention == std::any_of(graph.ops.begin(), graph.ops.end(), [](const Op& op) {
+            return op.kind == OpKind::kAttentionScores;
+          })) {
+        return decisions;
+      }
+    }
+  }
+  static Architecture network() {
+    const SearchSpace space = load_search_space("fashion-mnist");
+    Architecture architecture = decode(space, sample_of(space, true));
+    architecture.regularization = {.drop_path = 0.1, .dropout = 0.2};
+    return architecture;
+  }
+  torch::Tensor random_images(const Graph& graph, int64_t batch) const {
+    const Shape& image = graph.ops[0].output;
+    return torch::randn({batch, image.channels, image.height, image.width})
+        .contiguous(torch::MemoryFormat::ChannelsLast)
+        .to(compute_.device);
+  }
+
+  const SearchSpace space_ = load_search_space("fashion-mnist");
+  Compute compute_;
+};
+
+double distance(const torch::Tensor& a, const torch::Tensor& b) {
+  const auto wide_a = a.detach().cpu().to(torch::kDouble);
+  const auto wide_b = b.detach().cpu().to(torch::kDouble);
+  return ((wide_a - wide_b).abs().max() / wide_b.abs().max().clamp_min(1e-3)).item<double>();
+}
+
+using Values = std::vector<torch::Tensor>;
+
+// What `compute` makes of `inputs`, and their gradients for a loss that differs at every position.
+template <class Compute>
+Values output_and_gradients(const Values& inputs, Compute compute) {
+  Values leaves;
+  for (const torch::Tensor& input : inputs) {
+    leaves.push_back(input.detach().clone(torch::MemoryFormat::Preserve).requires_grad_());
+  }
+  const torch::Tensor output = compute(leaves);
+  const auto loss = torch::linspace(-1, 1, output.numel(), output.device()).view(output.sizes());
+  (output.to(torch::kFloat) * loss).sum().backward();
+  Values values{output};
+  for (const torch::Tensor& leaf : leaves) values.push_back(leaf.grad());
+  return values;
+}
+
+void expect_near(const Values& seen, const Values& expected, double tolerance) {
+  ASSERT_EQ(seen.size(), expected.size());
+  for (size_t i = 0; i < seen.size(); ++i)
+    EXPECT_LT(distance(seen[i], expected[i]), tolerance) << i;
+}
+
+Values moved(Values values, torch::Device device, torch::ScalarType type) {
+  for (torch::Tensor& value : values) value = value.to(device, type);
+  return values;
+}
+
+// Compared with LibTorch's on the CPU, in double precision; bf16 has 8 significant bits.
+TEST_F(OnDevice, NormsAreLibTorchs) {
+  const Values inputs{
+      torch::randn({8, 24, 7, 7}).mul(2).add(0.5).contiguous(torch::MemoryFormat::ChannelsLast),
+      torch::linspace(0.5, 1.5, 24), torch::linspace(-0.5, 0.5, 24)};
+  for (const auto type : {torch::kFloat, torch::kBFloat16}) {
+    Values on_device = moved(inputs, compute_.device, torch::kFloat);
+    on_device[0] = on_device[0].to(type);
+    const auto mean = torch::zeros({24}, on_device[1].options());
+    const auto variance = torch::ones({24}, on_device[1].options());
+    const Values seen = output_and_gradients(on_device, [&](const Values& of) {
+      return batch_norm(of[0], {of[1], of[2], mean, variance}, 0.1, 1e-5, true);
+    });
+    const Values rounded{on_device[0].cpu().to(torch::kDouble), inputs[1].to(torch::kDouble),
+                         inputs[2].to(torch::kDouble)};
+    const auto expected_mean = torch::zeros({24}, torch::kDouble);
+    const auto expected_variance = torch::ones({24}, torch::kDouble);
+    const Values expected = output_and_gradients(rounded, [&](const Values& of) {
+      return torch::relu(torch::batch_norm(of[0], of[1], of[2], expected_mean, expected_variance,
+                                           true, 0.1, 1e-5, false));
+    });
+    expect_near(seen, expected, type == torch::kFloat ? 1e-3 : 0.02);
+    expect_near({mean, variance}, {expected_mean, expected_variance}, 1e-4);
+    EXPECT_EQ(seen[0].scalar_type(), type);
+    EXPECT_EQ(seen[0].device().type(), compute_.device.type());
+  }
+}
+
+TEST_F(OnDevice, DepthwiseConvolutionsAreLibTorchs) {
+  for (const int64_t kernel : {3, 5}) {
+    for (const int64_t stride : {1, 2}) {
+      const Values inputs{
+          torch::randn({3, 20, 14, 15}).contiguous(torch::MemoryFormat::ChannelsLast),
+          torch::randn({20, 1, kernel, kernel})};
+      const Values expected =
+          output_and_gradients(moved(inputs, torch::kCPU, torch::kDouble), [&](const Values& of) {
+            return torch::conv2d(of[0], of[1], {}, stride, (kernel - 1) / 2, 1, 20);
+          });
+      for (const DataType precision : {DataType::kFp32, DataType::kBf16}) {
+        const Values seen = output_and_gradients(
+            moved(inputs, compute_.device, torch::kFloat), [&](const Values& of) {
+              const Autocast autocast(precision, compute_.device);
+              return depthwise_conv(of[0], of[1], stride);
+            });
+        // A GPU's fp32 convolutions may be TF32, which has 11 bits.
+        expect_near(seen, expected, precision == DataType::kFp32 ? 5e-3 : 0.03);
+      }
+    }
+  }
+}
+
+TEST_F(OnDevice, BatchesArrive) {
+  const Graph graph = lower(network());
+  for (const int threads : {0, 2}) {
+    compute_.loader_threads = threads;
+    TrainingBatches batches(data_, {.size = 32, .order_seed = 1, .draw_seed = 2}, compute_);
+    for (int64_t number = 0; number < 3; ++number) {
+      const Batch batch = batches.batch(number);
+      const Batch expected = make_batch(data_, data_.train, batches.draws(number), {});
+      EXPECT_TRUE(torch::equal(batch.labels, expected.labels));
+      EXPECT_EQ(batch.images.is_pinned(), compute_.device.is_cuda());
+      const torch::Tensor images = network_input(batch.images, graph, compute_.device);
+      EXPECT_EQ(images.device().type(), compute_.device.type());
+      EXPECT_TRUE(images.is_contiguous(torch::MemoryFormat::ChannelsLast));
+      EXPECT_TRUE(torch::equal(images.cpu(), expected.images));
+    }
+  }
+}
+
+// The ops of a network without attention, each by LibTorch, in training.
+torch::Tensor by_plain_ops(const Graph& graph, std::map<std::string, torch::Tensor>& weights,
+                           const torch::Tensor& images) {
+  Values values{images};
+  for (size_t i = 1; i < graph.ops.size(); ++i) {
+    const Op& op = graph.ops[i];
+    const torch::Tensor& x = values[size_t(op.inputs[0])];
+    const auto own = [&](const char* suffix) { return weights.at(op.name + suffix); };
+    switch (op.kind) {
+      case OpKind::kConv:
+      case OpKind::kDepthwise:
+        values.push_back(torch::conv2d(x, own(".weight"), {}, op.stride, (op.kernel - 1) / 2, 1,
+                                       op.kind == OpKind::kConv ? 1 : op.output.channels));
+        break;
+      case OpKind::kNorm:
+        values.push_back(torch::batch_norm(x, own(".weight"), own(".bias"), {}, {}, true, 0,
+                                           graph.norm.epsilon, false));
+        break;
+      case OpKind::kActivation:
+        values.push_back(torch::relu(x));
+        break;
+      case OpKind::kAdd:
+        values.push_back(x + values[size_t(op.inputs[1])]);
+        break;
+      case OpKind::kLayerScale:
+        values.push_back(x * own(".gamma").view({1, -1, 1, 1}));
+        break;
+      case OpKind::kPool:
+        values.push_back(x.mean({2, 3}, true));
+        break;
+      case OpKind::kLinear:
+        values.push_back(torch::linear(x.flatten(1), own(".weight"), own(".bias")));
+        break;
+      default:
+        throw std::logic_error("no plain op for " + op.name);
+    }
+  }
+  return values.back();
+}
+
+torch::Tensor prefix(torch::Tensor tensor, const std::vector<int64_t>& shape) {
+  for (size_t d = 0; d < shape.size(); ++d) tensor = tensor.narrow(int64_t(d), 0, shape[d]);
+  return tensor;
+}
+
+// One batch holds all images, so that the loss does not depend on their order.
+TEST_F(OnDevice, AStepOfASampledNetworkIsThatOfPlainAutograd) {
+  Dataset few = data_;
+  few.train = {data_.train.images.narrow(0, 0, 32), data_.train.labels.narrow(0, 0, 32)};
+  const SupernetOptions options{.steps = 10,
+                                .batch_size = 32,
+                                .optimizer = {.learning_rate = 0.5, .warmup = 0, .momentum = 0},
+                                .label_smoothing = 0.1};
+  Supernet supernet(space_, few, options, compute_);
+  ParameterStore& store = supernet.parameters();
+  const Decisions decisions = sample_of(space_, false);
+  const Graph graph = lower(decode_blended(space_, decisions));
+  std::map<std::string, torch::Tensor> weights;
+  for (size_t op = 0; op < graph.ops.size(); ++op) {
+    for (const Parameter& parameter : parameters(graph, int(op))) {
+      if (!is_learned(parameter.role)) continue;
+      weights[parameter.name] =
+          prefix(store.full(parameter.name), parameter.shape).detach().clone().requires_grad_();
+    }
+  }
+  const Batch batch = make_evaluation_batch(few, few.train, [] {
+    std::vector<int64_t> all(32);
+    std::iota(all.begin(), all.end(), 0);
+    return all;
+  }());
+  const torch::Tensor logits =
+      by_plain_ops(graph, weights, network_input(batch.images, graph, compute_.device));
+  const torch::Tensor loss = torch::cross_entropy_loss(logits, batch.labels.to(compute_.device), {},
+                                                       at::Reduction::Mean, -100, 0.1);
+  loss.backward();
+
+  ParameterStore expected(space_, compute_.device);
+  expected.copy_common(store);
+  EXPECT_NEAR(supernet.train(0, std::vector<Decisions>{decisions}), loss.item<double>(), 1e-3);
+  torch::NoGradGuard no_grad;
+  double largest = 0;
+  for (const auto& [name, weight] : weights) {
+    const torch::Tensor change = weight.grad() * -0.5;
+    largest = std::max(largest, change.abs().max().item<double>());
+    prefix(expected.full(name), weight.sizes().vec()).add_(change);
+  }
+  EXPECT_GT(largest, 1e-3);
+  const torch::Tensor error = (store.values() - expected.values()).abs().max();
+  EXPECT_LT(error.item<double>(), 2e-3 * largest);
+}
+
+TEST_F(OnDevice, EvaluationsRepeatAndAreThoseOfTheCpu) {
+  const Graph graph = lower(network());
+  ParameterStore store(graph, compute_.device), on_cpu(graph);
+  for (ParameterStore* one : {&store, &on_cpu}) one->initialize(1);
+  const Executor network(graph, store), reference(graph, on_cpu);
+  const EvaluationOptions options{.batch_size = 16, .most = 32};
+  const Accuracy expected = evaluate(reference, data_, data_.test, {}, options);
+  for (const DataType precision : {DataType::kFp32, DataType::kBf16}) {
+    compute_.precision = precision;
+    const Accuracy first = evaluate(network, data_, data_.test, compute_, options);
+    const Accuracy second = evaluate(network, data_, data_.test, compute_, options);
+    EXPECT_EQ(first.loss, second.loss);
+    EXPECT_EQ(first.top1, second.top1);
+    EXPECT_EQ(first.images, expected.images);
+    EXPECT_NEAR(first.loss, expected.loss, precision == DataType::kFp32 ? 1e-3 : 0.05);
+  }
+}
+
+TEST_F(OnDevice, SearchesRepeatThemselves) {
+  for (const DataType precision : {DataType::kFp32, DataType::kBf16}) {
+    compute_.precision = precision;
+    std::vector<double> accuracies[2];
+    torch::Tensor values[2];
+    for (int run = 0; run < 2; ++run) {
+      Supernet supernet(space_, data_, {.steps = 2, .batch_size = 8, .seed = 5}, compute_);
+      const std::vector<Decisions> samples{sample_of(space_, false), sample_of(space_, true)};
+      for (int step = 0; step < 2; ++step) supernet.train(step, samples);
+      accuracies[run] = supernet.accuracy(0, samples);
+      values[run] = supernet.parameters().values().clone();
+    }
+    EXPECT_EQ(accuracies[0], accuracies[1]);
+    EXPECT_TRUE(torch::equal(values[0], values[1]));
+  }
+}
+
+// Of all that has a state or draws: averages, clipping, dropout.
+TEST_F(OnDevice, AResumedTrainingEqualsAnUninterruptedOneBitForBit) {
+  TrainOptions options{.epochs = 1, .batch_size = 16, .ema = 0.9, .seed = 3};
+  options.optimizer.clip_norm = 1;
+  const std::string path =
+      (std::filesystem::temp_directory_path() / "ridgewalk-device.safetensors").string();
+  for (const DataType precision : {DataType::kFp32, DataType::kBf16}) {
+    compute_.precision = precision;
+    Trainer whole(network(), data_, options, compute_);
+    for (int step = 0; step < 2; ++step) whole.advance();
+    write_safetensors(path, {.metadata = {}, .tensors = whole.state()});
+    double last = 0;
+    for (int step = 0; step < 2; ++step) last = whole.advance();
+
+    Trainer resumed(network(), data_, options, compute_);
+    restore(resumed.state(), read_safetensors(path), path);
+    resumed.set_step(2);
+    double resumed_last = 0;
+    for (int step = 0; step < 2; ++step) resumed_last = resumed.advance();
+    EXPECT_EQ(last, resumed_last);
+    EXPECT_TRUE(torch::equal(whole.parameters().values(), resumed.parameters().values()));
+    EXPECT_TRUE(torch::equal(whole.result().values(), resumed.result().values()));
+    EXPECT_EQ(whole.parameters().values().device().type(), compute_.device.type());
+  }
+  std::filesystem::remove(path);
+}
+
+TEST_F(OnDevice, Bf16ComputesInBf16AndIsNear) {
+  torch::NoGradGuard no_grad;
+  const Graph graph = lower(network());
+  ParameterStore store(graph, compute_.device);
+  store.initialize(1);
+  Executor executor(graph, store);
+  const torch::Tensor images = random_images(graph, 8);
+  const torch::Tensor expected = executor.forward(images, NormMode::kBatch);
+  executor.observe([](const Op& op, const torch::Tensor& value) {
+    if (op.kind == OpKind::kConv || op.kind == OpKind::kDepthwise) {
+      EXPECT_EQ(value.scalar_type(), torch::kBFloat16) << op.name;
+    }
+  });
+  const Autocast autocast(DataType::kBf16, compute_.device);
+  const torch::Tensor logits = executor.forward(images, NormMode::kBatch);
+  EXPECT_LT(distance(logits, expected), 0.1);
+  EXPECT_GT(distance(logits, expected), 0);
+}
+
+TEST(Devices, AreNamed) {
+  EXPECT_EQ(device_named("cpu"), torch::Device(torch::kCPU));
+  expect_error([] { device_named("cdua"); }, "'cdua'", "did you mean cuda?");
+  if (torch::cuda::is_available()) {
+    EXPECT_EQ(device_named("cuda"), torch::Device(torch::kCUDA));
+  } else if (c10::impl::hasDeviceGuardImpl(torch::kCUDA)) {
+    expect_error([] { device_named("cuda"); }, "no GPU", "nvidia-smi");
+  } else {
+    expect_error([] { device_named("cuda"); }, "a LibTorch without CUDA", "CONTRIBUTING.md");
+  }
+}
+
+}  // namespace
+}  // namespace ridgewalk
