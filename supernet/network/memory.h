@@ -23,14 +23,18 @@ MemoryNeed inference_memory(const Graph& graph, int64_t batch, int bytes_per_act
 // sums are written over what they read.
 MemoryNeed compiled_memory(const Graph& graph, int64_t batch, int bytes_per_activation = 4);
 
-// Of a training step: every value that the backward pass reads lives until then, and each weight
-// has a gradient and two moments of the optimizer.
+// Of a training step: every value that the backward pass reads lives until then, and of each weight
+// there are kTrainingCopies: itself, its gradient and two moments of the optimizer.
+inline constexpr int kTrainingCopies = 4;
 MemoryNeed training_memory(const Graph& graph, int64_t batch, int bytes_per_activation = 4);
 
 // Of a supernet's step: the shared weights with what training keeps for each of them, and what the
 // largest network of the space takes, on `batch` training images or on `validation_batch` others.
-// Samples take turns. An operation warm-up, which runs every option of a choice, takes more.
+// An operation warm-up, which runs every option of a choice, takes more.
 MemoryNeed supernet_memory(const SearchSpace& space, int64_t batch, int64_t validation_batch,
                            int bytes_per_activation = 4);
+
+// Of `lanes` passes over the same weights at once.
+MemoryNeed side_by_side(MemoryNeed need, int64_t lanes);
 
 }  // namespace ridgewalk
