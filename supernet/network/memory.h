@@ -23,9 +23,8 @@ MemoryNeed inference_memory(const Graph& graph, int64_t batch, int bytes_per_act
 // sums are written over what they read.
 MemoryNeed compiled_memory(const Graph& graph, int64_t batch, int bytes_per_activation = 4);
 
-// Of a training step: every value that the backward pass reads lives until then, and of each weight
-// there are kTrainingCopies: itself, its gradient and two moments of the optimizer.
-inline constexpr int kTrainingCopies = 4;
+// Of a training step: every value that the backward pass reads lives until then, and each weight
+// has a gradient and two moments of the optimizer.
 MemoryNeed training_memory(const Graph& graph, int64_t batch, int bytes_per_activation = 4);
 
 // Of a supernet's step: the shared weights with what training keeps for each of them, and what the
