@@ -1,10 +1,14 @@
 #include "supernet/supernet.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <numeric>
+#include <utility>
 
 #include "space/error.h"
 #include "space/lowering.h"
+#include "supernet/training/lanes.h"
 
 namespace ridgewalk {
 namespace {
@@ -21,6 +25,22 @@ class Stopwatch {
   double& seconds_;
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
+
+// The order in which lanes begin networks: the last ones should be small, so that no lane waits
+// long for another at the end. A network takes about as long as its activations are large: most of
+// a step moves them.
+std::vector<size_t> largest_first(const std::vector<Executor>& networks) {
+  std::vector<int64_t> elements;
+  for (const Executor& network : networks) {
+    elements.push_back(0);
+    for (const Op& op : network.graph().ops) elements.back() += op.output.elements();
+  }
+  std::vector<size_t> order(networks.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return elements[a] > elements[b]; });
+  return order;
+}
 
 }  // namespace
 
@@ -45,51 +65,89 @@ Supernet::Supernet(const SearchSpace& space, const Dataset& data, const Supernet
   parameters_.initialize(mix(options.seed, 13));
 }
 
-Executor Supernet::bind(const Decisions& sample) {
+Executor Supernet::bind(const Decisions& sample, size_t leaves) {
   const Stopwatch watch(slicing_seconds_);
-  return Executor(lower(decode_blended(space_, sample)), parameters_);
+  return Executor(lower(decode_blended(space_, sample)), parameters_, leaves);
+}
+
+// Leaves `share` times the gradients of a sample's loss in its leaves, and returns the loss.
+// Several lanes run this at once: each has a network with leaves of its own, and the backward pass
+// of a CPU runs in the thread that asks for it. What they share, the values and the data, is only
+// read.
+torch::Tensor Supernet::add_gradients(const Executor& network, TrainingBatches::Begun begun,
+                                      double share) const {
+  const Batch batch = batches_.finished(std::move(begun));
+  torch::Tensor loss;
+  {
+    const Autocast autocast(compute_.precision, compute_.device);
+    const auto images = network_input(batch.images, network.graph(), compute_.device);
+    loss = classification_loss(network.forward(images, NormMode::kBatch), batch,
+                               batches_.label_smoothing(), batches_.temperature());
+  }
+  (loss * share).backward();
+  return loss.detach();
 }
 
 double Supernet::train(int step, std::span<const Decisions> samples) {
   const Stopwatch watch(step_seconds_);
-  std::vector<torch::Tensor> losses;  // read after the loop: a GPU is waited for only once
-  for (size_t k = 0; k < samples.size(); ++k) {
-    const Executor network = bind(samples[k]);
-    const Batch batch = batches_.batch(int64_t(step) * int64_t(samples.size()) + int64_t(k));
-    torch::Tensor loss;
-    {
-      const Autocast autocast(compute_.precision, compute_.device);
-      const auto images = network_input(batch.images, network.graph(), compute_.device);
-      loss = classification_loss(network.forward(images, NormMode::kBatch), batch,
-                                 batches_.label_smoothing(), batches_.temperature());
-    }
-    (loss * (1.0 / double(samples.size()))).backward();
-    losses.push_back(loss.detach());
+  const size_t count = samples.size();
+  std::vector<Executor> networks;
+  std::vector<TrainingBatches::Begun> batches;
+  for (size_t k = 0; k < count; ++k) {
+    networks.push_back(bind(samples[k], k));
+    batches.push_back(batches_.begun(int64_t(step) * int64_t(count) + int64_t(k)));
   }
+  std::vector<torch::Tensor> losses(count);  // read after the loop: a GPU is waited for only once
+  const std::vector<size_t> order = largest_first(networks);
+  in_lanes(compute_.lanes, int64_t(count), [&](int64_t i) {
+    const size_t k = order[size_t(i)];
+    losses[k] = add_gradients(networks[k], std::move(batches[k]), 1.0 / double(count));
+  });
   double sum = 0;
   for (const torch::Tensor& loss : losses) sum += loss.item<double>();
-  if (!std::isfinite(sum)) return sum;
+  if (!std::isfinite(sum)) {
+    parameters_.drop_gradients();
+    return sum;
+  }
   optimizer_.step(step, options_.steps);
-  return sum / double(samples.size());
+  return sum / double(count);
+}
+
+Batch Supernet::validation_batch(int step) {
+  const ImageSet& set = data_.search_validation;
+  const std::vector<int64_t> images = validation_order_.indices(step);
+  if (set.paths.empty()) return make_evaluation_batch(data_, set, images);
+  // Files take long to decode.
+  const int64_t lanes = compute_.lanes, count = int64_t(images.size());
+  std::vector<torch::Tensor> pixels(static_cast<size_t>(lanes)), labels(pixels.size());
+  in_lanes(int(lanes), lanes, [&](int64_t i) {
+    const auto part = make_evaluation_batch(
+        data_, set, {images.begin() + i * count / lanes, images.begin() + (i + 1) * count / lanes});
+    pixels[size_t(i)] = part.images;
+    labels[size_t(i)] = part.labels;
+  });
+  return {torch::cat(pixels).contiguous(torch::MemoryFormat::ChannelsLast), torch::cat(labels), {}};
 }
 
 std::vector<double> Supernet::accuracy(int step, std::span<const Decisions> samples) {
   const Stopwatch watch(step_seconds_);
-  at::NoGradGuard no_grad;
-  const Batch batch =
-      make_evaluation_batch(data_, data_.search_validation, validation_order_.indices(step));
+  const Batch batch = validation_batch(step);
   if (batch.labels.size(0) == 0) {
     throw Error(data_.name, 0, "has a batch of held-out images of which none can be decoded");
   }
   const auto labels = batch.labels.to(compute_.device);
+  std::vector<Executor> networks;
+  for (size_t k = 0; k < samples.size(); ++k) networks.push_back(bind(samples[k], k));
   const auto on_device = batch.images.to(compute_.device);
-  std::vector<torch::Tensor> hits;  // read after the loop, as the losses of train()
-  for (const Decisions& sample : samples) {
-    const Executor network = bind(sample);
+  std::vector<torch::Tensor> hits(samples.size());  // read after the loop, as the losses of train()
+  const std::vector<size_t> order = largest_first(networks);
+  in_lanes(compute_.lanes, int64_t(samples.size()), [&](int64_t i) {
+    at::NoGradGuard no_grad;
+    const size_t k = order[size_t(i)];
     const Autocast autocast(compute_.precision, compute_.device);
-    const auto images = network_input(on_device, network.graph(), compute_.device);
-    hits.push_back(network.forward(images, NormMode::kBatch).argmax(1).eq(labels).sum());
-  }
+    const auto images = network_input(on_device, networks[k].graph(), compute_.device);
+    hits[k] = networks[k].forward(images, NormMode::kBatch).argmax(1).eq(labels).sum();
+  });
   std::vector<double> accuracies;
   for (const torch::Tensor& count : hits) {
     accuracies.push_back(double(count.item<int64_t>()) / double(labels.size(0)));

@@ -27,8 +27,8 @@ class Supernet {
   Supernet(const SearchSpace& space, const Dataset& data, const SupernetOptions& options,
            const Compute& compute);
 
-  // One optimiser step: each sample on its own training batch, gradients averaged. Returns the mean
-  // loss; if it is not finite, nothing was updated.
+  // One optimiser step: each sample on its own training batch, gradients averaged. The samples run
+  // in lanes. Returns the mean loss; if it is not finite, nothing was updated.
   double train(int step, std::span<const Decisions> samples);
   // Of each sample, in [0, 1], all on the same batch of search-validation images. Throws Error when
   // none of these can be decoded.
@@ -45,7 +45,10 @@ class Supernet {
   const Loader& loader() const { return batches_.loader(); }
 
  private:
-  Executor bind(const Decisions& sample);
+  Executor bind(const Decisions& sample, size_t leaves = 0);
+  Batch validation_batch(int step);
+  torch::Tensor add_gradients(const Executor& network, TrainingBatches::Begun begun,
+                              double share) const;
 
   SearchSpace space_;
   const Dataset& data_;

@@ -15,6 +15,7 @@
 #include "space/number.h"
 #include "space/suggestion.h"
 #include "supernet/network/device.h"
+#include "supernet/training/lanes.h"
 
 namespace ridgewalk {
 
@@ -95,6 +96,14 @@ void CommandLine::add_session_options(const char* threads, const char* precision
                   std::string("CPU threads (default: ") + threads + ")");
   add()("device", po::value<std::string>()->default_value("cpu"), "cpu or cuda");
   add()("precision", po::value<std::string>(), precision_text.c_str());
+}
+
+void CommandLine::add_lanes_options(const std::string& pieces) {
+  add_number<int>("jobs", 1, kMostThreads,
+                  pieces +
+                      " at a time, which changes nothing in the results (default: as many as "
+                      "there are cores)");
+  add_session_options("1 for each job");
 }
 
 void CommandLine::add_data_options(bool crop_fraction) {
@@ -210,12 +219,24 @@ FolderOptions CommandLine::folder_options(int resolution) const {
   return options;
 }
 
+// Returns the number of lanes.
+int CommandLine::set_threads_and_lanes(int threads) const {
+  const bool in_lanes = options_.find_nothrow("jobs", false) != nullptr;
+  if (threads == 0) threads = in_lanes ? 1 : usable_cores();
+  const int lanes =
+      in_lanes ? find<int>("jobs").value_or(std::max(1, usable_cores() / threads)) : 1;
+  checked_threads(threads, has("quiet"), lanes);
+  set_threads(threads);
+  return lanes;
+}
+
 Session CommandLine::session(int threads, const std::string& precision) const {
   if (has("threads")) threads = get<int>("threads");
-  at::set_num_threads(threads == 0 ? usable_cores() : checked_threads(threads, has("quiet")));
   Session session{.compute = {}, .quiet = has("quiet")};
+  session.compute.lanes = set_threads_and_lanes(threads);
   session.compute.device =
       at_option("--device", [&] { return device_named(get<std::string>("device")); });
+  if (!session.compute.device.is_cpu()) session.compute.lanes = 1;
   session.compute.precision = at_option("--precision", [&] {
     return precision_named(has("precision") ? get<std::string>("precision") : precision,
                            session.compute.device);
@@ -224,17 +245,20 @@ Session CommandLine::session(int threads, const std::string& precision) const {
   return session;
 }
 
-int checked_threads(int threads, bool quiet) {
-  const int cores = usable_cores();
+int checked_threads(int threads, bool quiet, int jobs) {
+  const int cores = usable_cores(), all = threads * jobs;
   const int most = std::max(kAlwaysAllowedThreads, 8 * cores);
+  const char* option = jobs > 1 ? "--jobs" : "--threads";
+  const int of_each = jobs > 1 ? threads : 1;
   const std::string available =
       fmt::format("this process may use {} core{}", cores, cores == 1 ? "" : "s");
-  if (threads > most) {
-    throw Error(fmt::format("{} threads: {}; give at most --threads {}", threads, available, most));
+  if (all > most) {
+    throw Error(fmt::format("{} threads: {}; give at most {} {}", all, available, option,
+                            std::max(1, most / of_each)));
   }
-  if (threads > cores && !quiet) {
-    std::cerr << fmt::format("ridgewalk: {} threads, but {}; --threads {} is faster\n", threads,
-                             available, cores);
+  if (all > cores && !quiet) {
+    std::cerr << fmt::format("ridgewalk: {} threads, but {}; {} {} is faster\n", all, available,
+                             option, std::max(1, cores / of_each));
   }
   return threads;
 }
@@ -253,8 +277,11 @@ std::string on_images(const Graph& graph, int64_t batch) {
 
 void require_inference_memory(const Graph& graph, int64_t batch, const Session& session) {
   if (!session.compute.device.is_cpu()) return;
-  require_memory(on_images(graph, batch), inference_memory(graph, batch, activation_bytes(session)),
-                 "take a smaller --batch-size or --resolution");
+  const int lanes = session.compute.lanes;
+  require_memory(on_images(graph, batch) + (lanes > 1 ? fmt::format(" in {} jobs", lanes) : ""),
+                 side_by_side(inference_memory(graph, batch, activation_bytes(session)), lanes),
+                 std::string("take a smaller --batch-size or --resolution") +
+                     (lanes > 1 ? ", or fewer --jobs" : ""));
 }
 
 void require_training_memory(const Graph& graph, int64_t batch, const Session& session) {
@@ -268,11 +295,20 @@ void require_supernet_memory(const SearchSpace& space, const SearchConfig& confi
                              const Session& session) {
   if (!session.compute.device.is_cpu()) return;
   const int64_t batch = std::max(config.weights.batch_size, config.train.batch_size);
+  int samples = 1;
+  for (const auto& [name, stage] : config.stages) {
+    samples = std::max(samples, stage.tunas.samples_per_step);
+  }
+  const int lanes = std::min(session.compute.lanes, samples);
   require_memory(
-      fmt::format("a supernet of space '{}' on {} images", space.name, batch),
-      supernet_memory(space, batch, config.weights.validation_batch_size,
-                      activation_bytes(session)),
-      "take a smaller batch_size, validation_batch_size or resolution in the configuration");
+      fmt::format("a supernet of space '{}' on {} images{}", space.name, batch,
+                  lanes > 1 ? fmt::format(" in {} jobs", lanes) : ""),
+      side_by_side(supernet_memory(space, batch, config.weights.validation_batch_size,
+                                   activation_bytes(session)),
+                   lanes),
+      std::string("take a smaller batch_size, validation_batch_size or resolution in the "
+                  "configuration") +
+          (lanes > 1 ? ", or fewer --jobs" : ""));
 }
 
 Dataset dataset_of(const SearchConfig& config, const CommandLine& line,

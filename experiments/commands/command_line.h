@@ -39,6 +39,9 @@ class CommandLine {
   void add_input_options();  // --resolution, --classes, --channels, the arguments of `custom`
   // --threads, --device, --precision; the defaults that are stated are those given to session().
   void add_session_options(const char* threads = "all cores", const char* precision = "auto");
+  // The same for a command that runs independent pieces of work in lanes: --jobs of them, with one
+  // thread each unless told otherwise.
+  void add_lanes_options(const std::string& pieces);
 
   // --strict and, unless a configuration has it, --crop-fraction.
   void add_data_options(bool crop_fraction = true);
@@ -69,8 +72,10 @@ class CommandLine {
   Architecture architecture(const std::string& name_or_path) const;
   // How the images of a folder are read for a network of this resolution.
   FolderOptions folder_options(int resolution) const;
-  // Sets the number of threads: --threads, else `threads`, or all usable cores where that is 0.
-  // Warns of more threads than cores. Throws Error for far more, an unknown device or precision.
+  // Sets the number of threads: --threads, else `threads`, or where that is 0 all usable cores;
+  // with add_lanes_options() one, and as many lanes as there are cores for them unless --jobs says
+  // otherwise. Warns of more threads than cores. Throws Error for far more, an unknown device or
+  // precision.
   Session session(int threads = 0, const std::string& precision = "auto") const;
 
  private:
@@ -85,6 +90,7 @@ class CommandLine {
   [[noreturn]] void fail(const std::string& message) const;
   [[noreturn]] void fail_unknown(const std::string& option) const;
   Architecture custom_architecture() const;
+  int set_threads_and_lanes(int threads) const;
 
   std::string usage_, about_;
   boost::program_options::options_description options_;
@@ -93,11 +99,13 @@ class CommandLine {
   std::vector<Number> numbers_;
 };
 
-// `threads`, with a warning on stderr when the process may not use as many cores, unless `quiet`.
-// Throws Error for more than 64 that are also more than eight for each core.
-int checked_threads(int threads, bool quiet);
+// `threads`, with a warning on stderr when the process may not use as many cores, unless `quiet`;
+// with several jobs, of as many in each. Throws Error for more than 64 that are also more than
+// eight for each core.
+int checked_threads(int threads, bool quiet, int jobs = 1);
 
-// Throw Error when a batch takes more memory than is available. A GPU's memory is not checked.
+// Throw Error when a batch in each lane, one in training, or the samples of a search step in their
+// lanes take more memory than is available. A GPU's memory is not checked.
 void require_inference_memory(const Graph& graph, int64_t batch, const Session& session);
 void require_training_memory(const Graph& graph, int64_t batch, const Session& session);
 // For the shared weights of `space` and the networks that they judge and that are trained from

@@ -47,7 +47,7 @@ CommandLine compare_command_line() {
   line.add_number<int>("random-networks", 1, 10000, "random networks per seed", 8);
   line.add_data_options(false);
   line.add_loader_options();
-  line.add_session_options();
+  line.add_lanes_options("samples of a step, batches of an evaluation and trainings");
   return line;
 }
 

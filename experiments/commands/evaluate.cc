@@ -27,7 +27,7 @@ CommandLine evaluate_line() {
   line.add()("json", "for machines");
   line.add_data_options();
   line.add_input_options();
-  line.add_session_options();
+  line.add_lanes_options("batches");
   return line;
 }
 

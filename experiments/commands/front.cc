@@ -42,7 +42,7 @@ CommandLine front_command_line() {
   line.add_seed("of the networks that are tried", 0);
   line.add()("resume", "continue the run in --out");
   line.add_data_options(false);
-  line.add_session_options();
+  line.add_lanes_options("batches of an evaluation");
   return line;
 }
 

@@ -1,5 +1,6 @@
 #include <cmath>
 #include <memory>
+#include <mutex>
 
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
@@ -18,6 +19,7 @@
 #include "space/error.h"
 #include "space/file.h"
 #include "space/yaml.h"
+#include "supernet/training/lanes.h"
 #include "supernet/training/provenance_check.h"
 
 namespace ridgewalk {
@@ -34,7 +36,7 @@ CommandLine rank_command_line() {
       "shared weights: Kendall's tau, Spearman, the regret of the one it would choose.",
       "run", 1);
   line.add()("out", po::value<std::string>(), "folder of this ranking");
-  line.add_number<int>("networks", 3, 10000, "to train, one after another", 30);
+  line.add_number<int>("networks", 3, 10000, "to train", 30);
   line.add()(
       "stage", po::value<std::string>(),
       "whose supernet (default: the first that the run has of single, coarse, fine, hybrid)");
@@ -58,7 +60,7 @@ CommandLine rank_command_line() {
   line.add()("resume", "continue the ranking in --out");
   line.add_data_options(false);
   line.add_loader_options();
-  line.add_session_options();
+  line.add_lanes_options("trainings, tunings and batches of an evaluation");
   return line;
 }
 
@@ -184,13 +186,23 @@ class Judge {
  public:
   Judge(const RankRequest& request, const SearchSpace& space, const Dataset& data,
         const Compute& compute)
-      : request_(request), space_(space), data_(data), compute_(compute), supernet_(loaded()) {}
+      : request_(request),
+        space_(space),
+        data_(data),
+        compute_(compute),
+        supernet_(loaded(compute)) {}
 
   const ParameterStore& weights() { return supernet_->parameters(); }
 
-  Judgement operator()(const Decisions& network) {
+  // How many networks may be judged at a time: with tuning, where each has a copy of the weights,
+  // as many as there are lanes; else one, whose evaluation runs in the lanes.
+  int lanes() const { return request_.tune_steps > 0 ? compute_.lanes : 1; }
+
+  Judgement operator()(const Decisions& network) const {
     if (request_.tune_steps == 0) return judged(*supernet_, network);
-    const auto copy = loaded();
+    Compute own = compute_;
+    own.lanes = 1;
+    const auto copy = loaded(own);
     for (int step = 0; step < request_.tune_steps; ++step) {
       if (interrupted()) throw Interrupted();
       if (!std::isfinite(copy->train(step, {&network, 1}))) {
@@ -207,8 +219,8 @@ class Judge {
     return {accuracy.top1, accuracy.loss};
   }
 
-  std::unique_ptr<Supernet> loaded() const {
-    auto supernet = std::make_unique<Supernet>(space_, data_, request_.config.weights, compute_);
+  std::unique_ptr<Supernet> loaded(const Compute& compute) const {
+    auto supernet = std::make_unique<Supernet>(space_, data_, request_.config.weights, compute);
     load_weights_for(data_, supernet_file(request_.folder, request_.stage), supernet->parameters());
     return supernet;
   }
@@ -220,36 +232,53 @@ class Judge {
   std::unique_ptr<Supernet> supernet_;
 };
 
-Judgement judgement_phase(RunFolder& run, const std::string& name, Judge& judge,
-                          const Decisions& network) {
-  const std::string phase = "shared " + name;
-  if (const auto judgement = run.result<Judgement>(phase)) return *judgement;
-  run.begin<Json>(phase);
-  const Judgement judgement = judge(network);
-  run.finish(judgement);
-  return judgement;
+// Judges every network, so far as the run has not done so.
+void judgement_phases(const SearchContext& context, const SearchSpace& space, Judge& judge,
+                      std::vector<NetworkRecord>& networks) {
+  RunFolder& run = context.run;
+  std::mutex recording;  // guards the run
+  in_lanes(judge.lanes(), int64_t(networks.size()), [&](int64_t i) {
+    NetworkRecord& network = networks[size_t(i)];
+    const std::string phase = "shared " + network.architecture.name;
+    std::unique_lock lock(recording);
+    auto judgement = run.result<Judgement>(phase);
+    if (!judgement) {
+      lock.unlock();
+      judgement = judge(encode(space, network.architecture));
+      lock.lock();
+      run.begin<Json>(phase);
+      run.finish(*judgement);
+    }
+    network.shared_top1 = judgement->top1;
+    network.shared_loss = judgement->loss;
+  });
 }
 
 // Judges and trains every network, so far as the run has not done so.
 void rank_phases(const SearchContext& context, const RankRequest& request, const Reward& reward,
                  const SearchSpace& space, Judge& judge, Trainings& trainings) {
+  std::vector<NetworkRecord>& networks = trainings.networks;
   const CostTable table(space, reward.ridge_points());
-  for (NetworkRecord& network : trainings.networks) {
+  for (NetworkRecord& network : networks) {
+    write_file(context.run.file(network.architecture.name + ".yaml"),
+               to_yaml(network.architecture));
+    network.of_target = reward.ratios(table.price(encode(space, network.architecture)));
+  }
+  judgement_phases(context, space, judge, networks);
+  std::vector<TrainingTask> tasks;
+  std::vector<NetworkRecord*> trained;  // by each task
+  for (NetworkRecord& network : networks) {
     const std::string& name = network.architecture.name;
-    const Decisions decisions = encode(space, network.architecture);
-    write_file(context.run.file(name + ".yaml"), to_yaml(network.architecture));
-    const Judgement judgement = judgement_phase(context.run, name, judge, decisions);
-    network.shared_top1 = judgement.top1;
-    network.shared_loss = judgement.loss;
-    network.of_target = reward.ratios(table.price(decisions));
     TrainOptions options = context.config.train;
     for (int repeat = int(network.trainings.size()); repeat < request.repeats; ++repeat) {
       options.seed = stream_seed(trainings.seed, SeedStream::kRankedTraining, uint64_t(repeat));
-      network.trainings.push_back(
-          training_phase(context, repeat == 0 ? name : fmt::format("{}.{}", name, repeat + 1),
-                         network.architecture, options));
+      tasks.push_back({repeat == 0 ? name : fmt::format("{}.{}", name, repeat + 1),
+                       network.architecture, options});
+      trained.push_back(&network);
     }
   }
+  const std::vector<TrainingResult> results = training_phases(context, tasks);
+  for (size_t i = 0; i < results.size(); ++i) trained[i]->trainings.push_back(results[i]);
 }
 
 // The files of a ranking, and what it prints.

@@ -120,7 +120,7 @@ CommandLine search_command_line() {
              "YAML, instead of the configuration's: {ridge_point: 0, relative_to: compact-nano}");
   line.add_data_options(false);
   line.add_loader_options();
-  line.add_session_options();
+  line.add_lanes_options("samples of a step, batches of an evaluation and trainings");
   return line;
 }
 
@@ -150,7 +150,8 @@ int search_command(const Arguments& arguments) {
   const SearchOutcome outcome = run_search(context, request.plan, start);
 
   const SearchSummary summary = summarize_search(context, outcome);
-  const Json report = search_report(context, summary, command_text("search", arguments), machine);
+  const Json report = search_report(context, summary, command_text("search", arguments),
+                                    fmt::format("{}, {} jobs", machine, session.compute.lanes));
   write_file(run.file("report.html"), report_html(report));
   print(summary, config);
   fmt::print("report: {}\n", run.file("report.html"));

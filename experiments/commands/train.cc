@@ -1,8 +1,11 @@
 #include <algorithm>
+#include <chrono>
+#include <cmath>
 
 #include <fmt/format.h>
 
 #include "experiments/commands/command_line.h"
+#include "experiments/machine/resources.h"
 #include "experiments/run/fingerprint.h"
 #include "experiments/run/interrupt.h"
 #include "experiments/run/train_config.h"
@@ -10,6 +13,7 @@
 #include "space/error.h"
 #include "space/lowering.h"
 #include "space/yaml.h"
+#include "supernet/training/lanes.h"
 #include "supernet/training/provenance_check.h"
 
 namespace ridgewalk {
@@ -39,8 +43,48 @@ CommandLine train_command_line() {
   line.add_data_options();
   line.add_loader_options();
   line.add_input_options();
-  line.add_session_options();
+  line.add_session_options("1 or all cores, whichever is faster, which a few steps tell");
   return line;
+}
+
+// Seconds of a step on so many threads.
+double step_seconds(Trainer& trainer, int threads) {
+  constexpr double kEnough = 0.05;  // seconds
+  set_threads(threads);
+  const auto advance = [&] {
+    trainer.set_step(0);  // where the learning rate is small
+    trainer.advance();
+  };
+  advance();  // the first one on other threads prepares what the next ones reuse
+  const auto start = std::chrono::steady_clock::now();
+  int steps = 0;
+  do {
+    advance();
+    ++steps;
+  } while (seconds_since(start) < kEnough);
+  return seconds_since(start) / steps;
+}
+
+// What --threads says, else what the run that is resumed had: results depend on it. Else 1, unless
+// `probe`, whose training counts for nothing, is clearly faster on all cores: a small network loses
+// more at the threads' barriers than they gain, above all beside other programs.
+int choose_threads(const CommandLine& line, Trainer& probe, const Session& session) {
+  constexpr int kTurns = 3;
+  constexpr double kClearly = 1.1;  // times as fast
+  if (line.has("threads")) return line.get<int>("threads");
+  const int cores = usable_cores();
+  if (line.has("resume")) return threads_of_run(line.required("out")).value_or(cores);
+  if (cores == 1 || !session.compute.device.is_cpu()) return cores;
+  double one = INFINITY, all = INFINITY;  // the least of each, in turns
+  for (int turn = 0; turn < kTurns; ++turn) {
+    one = std::min(one, step_seconds(probe, 1));
+    all = std::min(all, step_seconds(probe, cores));
+  }
+  const int threads = one > kClearly * all ? cores : 1;
+  say(session, fmt::format("train: {} thread{}: a step takes {:.4g} ms on 1 and {:.4g} on {}; "
+                           "--threads chooses otherwise",
+                           threads, threads == 1 ? "" : "s", 1e3 * one, 1e3 * all, cores));
+  return threads;
 }
 
 // `config` is the text of --config, or empty.
@@ -109,8 +153,14 @@ int train_command(const Arguments& arguments) {
   require_fits(architecture, data);
   require_training_memory(lower(architecture),
                           std::min<int64_t>(options.batch_size, data.train.size()), session);
-  // Refuses a network that does not fit the data before anything is written.
-  { const Trainer probe(architecture, data, options, session.compute); }
+  {
+    // Refuses a network that does not fit the data before anything is written.
+    Trainer probe(architecture, data, options, session.compute);
+    const int threads = choose_threads(line, probe, session);
+    set_threads(threads);
+    const bool has_lanes = !line.has("threads") && session.compute.device.is_cpu();
+    if (has_lanes) session.compute.lanes = std::max(1, usable_cores() / threads);
+  }
 
   RunFolder run = open_run(line, architecture, config, options, data, session);
   write_file(run.file("config.yaml"), config);

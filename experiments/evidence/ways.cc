@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -71,26 +72,40 @@ RunFolder open_run(const WaysContext& context, const SearchConfig& config, Way w
   return run;
 }
 
-// The network of a way, trained from scratch.
-NetworkRecord trained(const SearchContext& context, const Origin& origin, const std::string& name,
-                      Architecture architecture) {
+// The networks of a way, which are named, trained from scratch.
+std::vector<NetworkRecord> trained(const SearchContext& context, const Origin& origin,
+                                   const std::vector<Architecture>& architectures) {
   const auto& config = context.config;
-  architecture.name = name;
-  write_file(context.run.file(name + ".yaml"), to_yaml(architecture));
   TrainOptions options = config.train;
   options.seed = stream_seed(config.seed, SeedStream::kTraining);
-  const Graph graph = lower(architecture);
-  std::vector<Macs> taken;
-  for (MacsPerByte point : config.reward.ridge_points()) taken.push_back(latency(graph, point));
-  const bool is_random = origin.way == Way::kRandomNetworks;
-  return {.architecture = architecture,
-          .kind = is_random ? NetworkKind::kRandom : NetworkKind::kFound,
-          .origin = origin,
-          .of_target = config.reward.ratios(taken),
-          .trainings = {training_phase(context, name, architecture, options)}};
+  std::vector<TrainingTask> tasks;
+  for (const Architecture& architecture : architectures) {
+    write_file(context.run.file(architecture.name + ".yaml"), to_yaml(architecture));
+    tasks.push_back({architecture.name, architecture, options});
+  }
+  const std::vector<TrainingResult> results = training_phases(context, tasks);
+  std::vector<NetworkRecord> networks;
+  for (size_t i = 0; i < results.size(); ++i) {
+    const Graph graph = lower(architectures[i]);
+    std::vector<Macs> taken;
+    for (MacsPerByte point : config.reward.ridge_points()) taken.push_back(latency(graph, point));
+    const bool is_random = origin.way == Way::kRandomNetworks;
+    networks.push_back({.architecture = architectures[i],
+                        .kind = is_random ? NetworkKind::kRandom : NetworkKind::kFound,
+                        .origin = origin,
+                        .of_target = config.reward.ratios(taken),
+                        .trainings = {results[i]}});
+  }
+  return networks;
 }
 
-// Of the space, at the targets' latency.
+NetworkRecord trained(const SearchContext& context, const Origin& origin, const std::string& name,
+                      Architecture architecture) {
+  architecture.name = name;
+  return trained(context, origin, std::vector{std::move(architecture)}).front();
+}
+
+// Of the space, at the targets' latency; named.
 std::vector<Architecture> random_members(const SearchConfig& config, int count) {
   const SearchSpace space = searched_space(config.space, SearchStage::kSingle, std::nullopt);
   const CostTable table(space, config.reward.ridge_points());
@@ -99,6 +114,7 @@ std::vector<Architecture> random_members(const SearchConfig& config, int count) 
   for (const Decisions& decisions :
        samples_near_targets(space, table, config.reward, config.random_tolerance, count, random)) {
     members.push_back(decode(space, decisions));
+    members.back().name = fmt::format("random-{:02}", members.size());
   }
   if (int(members.size()) < count) {
     throw Error(
@@ -111,12 +127,7 @@ std::vector<Architecture> random_members(const SearchConfig& config, int count) 
 
 std::vector<NetworkRecord> random_networks(const SearchContext& context, int count) {
   const Origin origin{.way = Way::kRandomNetworks, .seed = context.config.seed};
-  std::vector<NetworkRecord> networks;
-  for (const Architecture& architecture : random_members(context.config, count)) {
-    networks.push_back(
-        trained(context, origin, fmt::format("random-{:02}", networks.size() + 1), architecture));
-  }
-  return networks;
+  return trained(context, origin, random_members(context.config, count));
 }
 
 // The best that evolution tried with the supernet of random search.

@@ -27,7 +27,7 @@ struct SearchConfig {
   int64_t search_validation = 5000;  // training images held out
   double crop_fraction = 0.875;      // of an image file's shorter side, when not cropped at random
   uint64_t seed = 0;
-  int threads = 0;  // 0: all cores
+  int threads = 0;  // of each piece of work; 0: one
   std::string precision = "auto";
   Reward reward;
   SupernetOptions weights;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <stop_token>
 #include <string>
 
 #include "experiments/run/config.h"
@@ -15,6 +16,8 @@ struct Session {
   Compute compute;
   bool quiet = false;
   int checkpoint_every = 100;  // steps
+  // Requested when another of the trainings that run at the same time has failed.
+  std::stop_token stop = {};
 };
 
 struct RunContext {
@@ -39,13 +42,13 @@ void say_rates(const RunContext& context, const std::string& phase, double image
 
 double seconds_since(std::chrono::steady_clock::time_point start);
 
-// Writes a checkpoint of `state()` every `interval` steps and when the user interrupts, which then
-// throws Interrupted.
+// Writes a checkpoint of `state()` every `interval` steps, and when the user interrupts or another
+// training has failed, which then throws Interrupted.
 template <class State>
-void checkpoint_if_due(RunFolder& run, int interval, int step, State state,
+void checkpoint_if_due(const RunContext& context, int interval, int step, State state,
                        const NamedTensors& tensors) {
-  const bool stop = interrupted();
-  if (stop || step % interval == 0) run.checkpoint(state(), tensors);
+  const bool stop = interrupted() || context.session.stop.stop_requested();
+  if (stop || step % interval == 0) context.run.checkpoint(state(), tensors);
   if (stop) throw Interrupted();
 }
 

@@ -1,9 +1,12 @@
 #include "experiments/run/fingerprint.h"
 
+#include <algorithm>
+
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include "experiments/run/run_folder.h"
+#include "space/number.h"
 
 namespace ridgewalk {
 namespace {
@@ -39,6 +42,16 @@ std::string fingerprint(const Distillation& distillation, const Dataset& data) {
     return fmt::format(" teacher {}", Teacher(*distillation.teacher, data, {}).hash());
   }
   return "";
+}
+
+std::optional<int> threads_of_run(const std::string& folder) {
+  std::string inputs = RunFolder::fingerprint_of(folder);
+  inputs.resize(std::min(inputs.size(), inputs.rfind(kDataLine)));
+  const size_t end = inputs.rfind(" threads");  // as fingerprint(Compute) writes it
+  if (end == std::string::npos) return std::nullopt;
+  const size_t begin = inputs.find_last_of(' ', end - 1) + 1;
+  const auto threads = parse_whole(inputs.substr(begin, end - begin));
+  return threads ? std::optional(int(*threads)) : std::nullopt;
 }
 
 std::string fingerprint(const RunInputs& inputs) {

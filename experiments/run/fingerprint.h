@@ -2,6 +2,7 @@
 // changed. The texts must stay as they are, or the runs of earlier versions cannot be resumed.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,10 @@ struct RunInputs {
 // by device, precision and the threads of this process, which sum in another order with others; the
 // data, in a last line after kDataLine, by their name and contents.
 std::string fingerprint(const RunInputs& inputs);
+
+// The number of threads of the run in a folder, which its results depend on; nothing where there is
+// no run.
+std::optional<int> threads_of_run(const std::string& folder);
 
 // Of soft labels and the data they are for; empty where there are none.
 std::string fingerprint(const Distillation& distillation, const Dataset& data);

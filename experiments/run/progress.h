@@ -1,6 +1,8 @@
-// A progress bar on a terminal, nothing elsewhere.
+// A progress bar on a terminal, nothing elsewhere. Bars of work that goes on at the same time share
+// a line. Threads may use them at once.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 
@@ -25,7 +27,13 @@ class Progress {
   double images_per_step_;
   bool on_terminal_;
   Clock::time_point start_ = Clock::now();
-  Clock::time_point drawn_;
+  int done_;
+  std::string note_;
+
+  std::string text() const;
+  std::string short_text() const;
+  int percent() const { return 100 * done_ / std::max(1, total_); }
+  static void draw();
 };
 
 // Writes to stderr. A terminal that was closed meanwhile is no reason to end a run.

@@ -76,6 +76,9 @@ bool is_plain_name(const std::string& text) {
 RunFolder::RunFolder(std::string path, const std::string& fingerprint)
     : path_(std::move(path)), fingerprint_(utf8(fingerprint)) {}
 
+std::string RunFolder::checkpoint_file() const { return file(prefix_ + kCheckpoint); }
+std::string RunFolder::log_file() const { return file(prefix_ + kLog); }
+
 void RunFolder::lock() {
   const int descriptor = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) throw Error(path_, 0, "is not a readable folder; choose another --out");
@@ -106,7 +109,7 @@ RunFolder RunFolder::create(const std::string& path, const std::string& fingerpr
 
 RunFolder RunFolder::resume(const std::string& path, const std::string& fingerprint) {
   RunFolder run(path, fingerprint);
-  if (!fs::exists(run.file(kCheckpoint))) {
+  if (!fs::exists(run.checkpoint_file())) {
     throw Error(path, 0, "holds no run to resume; leave --resume out");
   }
   run.lock();
@@ -116,8 +119,59 @@ RunFolder RunFolder::resume(const std::string& path, const std::string& fingerpr
   return run;
 }
 
+std::string RunFolder::fingerprint_of(const std::string& path) {
+  const RunFolder run(path, "");
+  if (!fs::exists(run.checkpoint_file())) return "";
+  const TensorFile file = read_safetensors(run.checkpoint_file());
+  const auto found = file.metadata.find("fingerprint");
+  const Json text =
+      found == file.metadata.end() ? Json() : Json::parse(found->second, nullptr, false);
+  return text.is_string() ? text.get<std::string>() : "";
+}
+
+RunFolder RunFolder::part(const std::string& name) const {
+  RunFolder part(path_, "");
+  part.prefix_ = name + ".";
+  part.fingerprint_ = fingerprint_;
+  if (fs::exists(part.checkpoint_file())) {
+    part.read_checkpoint();
+    part.open_log(std::ios::app);
+  } else {
+    part.write({}, {});
+    part.open_log(std::ios::trunc);
+  }
+  return part;
+}
+
+// A crash leaves either the part as it was, or its phases here and maybe files of the part: until
+// write() has replaced the checkpoint, what was added to the log does not count.
+void RunFolder::adopt(const RunFolder& part) {
+  log_ << read_file(part.log_file());
+  check_log();
+  for (const auto& [phase, result] : part.finished_.items()) {
+    finished_[phase] = result;
+    seconds_[phase] = part.seconds(phase);
+    if (part.rates_.contains(phase)) rates_[phase] = part.rates_[phase];
+  }
+  phase_.clear();  // the clock of an earlier phase has stopped
+  write({}, {});
+  part.remove_files();
+}
+
+void RunFolder::drop_part(const std::string& name) const {
+  RunFolder part(path_, "");
+  part.prefix_ = name + ".";
+  part.remove_files();
+}
+
+void RunFolder::remove_files() const {
+  std::error_code ignored;  // what is left is removed when the run is resumed
+  fs::remove(checkpoint_file(), ignored);
+  fs::remove(log_file(), ignored);
+}
+
 void RunFolder::read_checkpoint() {
-  const std::string path = file(kCheckpoint);
+  const std::string path = checkpoint_file();
   resumed_ = read_safetensors(path);
   const auto& metadata = resumed_.metadata;
   try {
@@ -147,7 +201,7 @@ void RunFolder::require_same(const std::string& fingerprint) const {
   const size_t run_end = std::min(run.size(), run.rfind(kDataLine));
   const size_t now_end = std::min(now.size(), now.rfind(kDataLine));
   if (run.substr(0, run_end) != now.substr(0, now_end)) {
-    throw Error(file(kCheckpoint), 0,
+    throw Error(checkpoint_file(), 0,
                 "is of another configuration: " +
                     first_difference(run.substr(0, run_end), now.substr(0, now_end)) +
                     "; give what the run had (" + file("config.yaml") + "), or another --out");
@@ -155,14 +209,14 @@ void RunFolder::require_same(const std::string& fingerprint) const {
   const std::string data = now.substr(now_end);
   if (data.empty() || run_end == run.size() || run.substr(run_end) == data) return;
   const size_t name = kDataLine.size();
-  throw Error(file(kCheckpoint), 0,
+  throw Error(checkpoint_file(), 0,
               "the images of " + data.substr(name, data.rfind(' ') - name) +
                   " have changed since the run began; restore them, or choose another --out");
 }
 
 // To what it was at the checkpoint.
 void RunFolder::cut_log(uintmax_t bytes) const {
-  const std::string path = file(kLog);
+  const std::string path = log_file();
   const uintmax_t size = fs::exists(path) ? fs::file_size(path) : 0;
   if (size < bytes) {
     throw Error(path, 0,
@@ -179,15 +233,15 @@ void RunFolder::cut_log(uintmax_t bytes) const {
 }
 
 void RunFolder::open_log(std::ios::openmode mode) {
-  log_.open(file(kLog), mode);
+  log_.open(log_file(), mode);
   check_log();
 }
 
 // Right after the log was opened or written: errno says why that failed.
 void RunFolder::check_log() const {
   if (log_) return;
-  throw_if_disk_failed(file(kLog), errno);
-  throw Error(file(kLog), 0, std::string("cannot be written (") + std::strerror(errno) + ")");
+  throw_if_disk_failed(log_file(), errno);
+  throw Error(log_file(), 0, std::string("cannot be written (") + std::strerror(errno) + ")");
 }
 
 double RunFolder::seconds(const std::string& phase) const { return seconds_.value(phase, 0.0); }
@@ -205,7 +259,7 @@ void RunFolder::start(const std::string& phase) {
 }
 
 void RunFolder::restore(const NamedTensors& tensors) const {
-  ridgewalk::restore(tensors, resumed_, file(kCheckpoint));
+  ridgewalk::restore(tensors, resumed_, checkpoint_file());
 }
 
 void RunFolder::log(const Json& record) {
@@ -225,7 +279,7 @@ void RunFolder::finish(const Json& result) {
 }
 
 Error RunFolder::damaged() const {
-  return {file(kCheckpoint), 0, "is damaged; start again with another --out"};
+  return {checkpoint_file(), 0, "is damaged; start again with another --out"};
 }
 
 void RunFolder::write(const Json& current, const NamedTensors& tensors) {
@@ -237,8 +291,8 @@ void RunFolder::write(const Json& current, const NamedTensors& tensors) {
   if (log_.is_open()) {
     log_.flush();
     check_log();
-    sync_to_disk(file(kLog));  // before the checkpoint that gives its length
-    log_bytes = fs::file_size(file(kLog));
+    sync_to_disk(log_file());  // before the checkpoint that gives its length
+    log_bytes = fs::file_size(log_file());
   }
   const Json all = {{"finished", finished_},
                     {"seconds", seconds_},
@@ -247,7 +301,7 @@ void RunFolder::write(const Json& current, const NamedTensors& tensors) {
                     {"log_bytes", log_bytes}};
   const std::string state = all.dump(-1, ' ', false, Json::error_handler_t::replace);
   write_safetensors(
-      file(kCheckpoint),
+      checkpoint_file(),
       {.metadata = {{"run", state}, {"hash", text_hash(state)}, {"fingerprint", fingerprint_}},
        .tensors = tensors});
 }

@@ -45,6 +45,9 @@ class RunFolder {
   // where only they have changed.
   static RunFolder resume(const std::string& path, const std::string& fingerprint);
 
+  // What the run in a folder was created with; empty where there is none.
+  static std::string fingerprint_of(const std::string& path);
+
   std::string file(const std::string& name) const { return path_ + "/" + name; }
 
   // Of a finished phase.
@@ -62,8 +65,12 @@ class RunFolder {
   template <class State>
   std::optional<State> begin(const std::string& phase) {
     start(phase);
-    if (!unfinished_.is_object() || unfinished_["phase"] != phase) return std::nullopt;
+    if (!is_in(phase)) return std::nullopt;
     return read<State>(unfinished_["state"]);
+  }
+  // Whether the checkpoint is of the middle of this phase.
+  bool is_in(const std::string& phase) const {
+    return unfinished_.is_object() && unfinished_.value("phase", "") == phase;
   }
   // The tensors that go with begin()'s state.
   void restore(const NamedTensors& tensors) const;
@@ -77,11 +84,24 @@ class RunFolder {
   // Ends the current phase. Its other files must be on disk before.
   void finish(const Json& result);
 
+  // A phase that goes on beside others: a run of its own in this folder, whose checkpoint and log
+  // are NAME.checkpoint.safetensors and NAME.log.jsonl, continued where they exist.
+  RunFolder part(const std::string& name) const;
+  // Takes over the phases that a part has finished and its log, then removes its checkpoint and
+  // log.
+  void adopt(const RunFolder& part);
+  // Removes what a crash may have left of a part after it was adopted.
+  void drop_part(const std::string& name) const;
+
+  std::string checkpoint_file() const;
+
   // What to throw when the checkpoint cannot be what a run of this program wrote.
   Error damaged() const;
 
  private:
   RunFolder(std::string path, const std::string& fingerprint);
+  std::string log_file() const;
+  void remove_files() const;
   void lock();
   void read_checkpoint();
   void require_same(const std::string& fingerprint) const;
@@ -103,6 +123,7 @@ class RunFolder {
   }
 
   std::string path_;
+  std::string prefix_;  // of the checkpoint and the log: empty, or "NAME." of a part
   std::string fingerprint_;
   std::shared_ptr<void> lock_;  // on the folder, for as long as this process runs in it
   std::ofstream log_;

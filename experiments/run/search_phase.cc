@@ -153,7 +153,7 @@ StageResult StagePhase::run_stage(const std::function<void(const StepRecord&)>& 
   RecordedWeights recorded(weights_, accuracies_, [&](const std::vector<double>& accuracies) {
     accuracies_ = accuracies;
     checkpoint_if_due(
-        context_.run, context_.session.checkpoint_every, int(accuracies.size()),
+        context_, context_.session.checkpoint_every, int(accuracies.size()),
         [&] { return state(); }, supernet_.state());
   });
   try {
@@ -179,7 +179,7 @@ StageResult StagePhase::run() {
                     fmt::format("loss {:.3f}  reward {:.3f}", record.loss, record.reward));
     if (search_.done()) after_training(first_step, seconds_since(start));
     checkpoint_if_due(
-        context_.run, session.checkpoint_every, search_.step(), [&] { return state(); },
+        context_, session.checkpoint_every, search_.step(), [&] { return state(); },
         supernet_.state());
     if (search_.step() % session.checkpoint_every == 0) last_checkpoint_ = search_.step();
   });
@@ -250,7 +250,7 @@ std::vector<Candidate> trial_phase(
   RecordedWeights weights(shared, known, [&](const std::vector<double>& accuracies) {
     progress.update(int(accuracies.size()), fmt::format("accuracy {:.4f}", accuracies.back()));
     checkpoint_if_due(
-        context.run, kCheckpointEvery, int(accuracies.size()), [&] { return Json(accuracies); },
+        context, kCheckpointEvery, int(accuracies.size()), [&] { return Json(accuracies); },
         NamedTensors{});
   });
   const CostTable table(trials.space, trials.reward.ridge_points());

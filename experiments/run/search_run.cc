@@ -181,10 +181,12 @@ SearchOutcome run_search(const SearchContext& context, const SearchPlan& plan,
     outcome.networks = networks_to_train(config, outcome.stages);
     TrainOptions options = config.train;
     options.seed = stream_seed(config.seed, SeedStream::kTraining);
-    for (NetworkRecord& network : outcome.networks) {
-      network.trainings = {
-          training_phase(context, file_name(network), network.architecture, options)};
+    std::vector<TrainingTask> tasks;
+    for (const NetworkRecord& network : outcome.networks) {
+      tasks.push_back({file_name(network), network.architecture, options});
     }
+    const std::vector<TrainingResult> results = training_phases(context, tasks);
+    for (size_t i = 0; i < results.size(); ++i) outcome.networks[i].trainings = {results[i]};
   }
   write_results(context.run, outcome);
   return outcome;

@@ -1,15 +1,22 @@
 #include "experiments/run/training_phase.h"
 
+#include <algorithm>
+#include <optional>
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "experiments/run/progress.h"
 #include "space/error.h"
 #include "space/file.h"
 #include "supernet/formats/weights.h"
+#include "supernet/training/lanes.h"
 #include "supernet/training/provenance_check.h"
 
 namespace ridgewalk {
 namespace {
+
+std::string phase_of(const std::string& name) { return "train " + name; }
 
 // From the run's checkpoint, if it has one, to the last step.
 void train(const RunContext& context, const std::string& phase, Trainer& trainer, int batch_size) {
@@ -18,7 +25,7 @@ void train(const RunContext& context, const std::string& phase, Trainer& trainer
     if (*step < 0 || *step > trainer.steps()) throw run.damaged();
     trainer.set_step(*step);
     run.restore(trainer.state());
-    require_possible(trainer.parameters(), run.file("checkpoint.safetensors"));
+    require_possible(trainer.parameters(), run.checkpoint_file());
     say(session, fmt::format("{}: resumed at step {}", phase, trainer.step()));
   }
   const int first = trainer.step();
@@ -31,7 +38,7 @@ void train(const RunContext& context, const std::string& phase, Trainer& trainer
       run.log({{"phase", phase}, {"step", step}, {"loss", loss}});
       progress.update(trainer.step(), fmt::format("loss {:.3f}", loss));
       checkpoint_if_due(
-          run, session.checkpoint_every, trainer.step(), [&] { return Json(trainer.step()); },
+          context, session.checkpoint_every, trainer.step(), [&] { return Json(trainer.step()); },
           trainer.state());
     }
   }
@@ -44,7 +51,7 @@ void train(const RunContext& context, const std::string& phase, Trainer& trainer
 TrainingResult training_phase(const RunContext& context, const std::string& name,
                               const Architecture& architecture, const TrainOptions& options) {
   const auto& [run, data, session] = context;
-  const std::string phase = "train " + name;
+  const std::string phase = phase_of(name);
   const std::string weights = run.file(name + ".safetensors");
   if (const auto result = run.result<TrainingResult>(phase)) {
     if (!path_exists(weights)) {
@@ -77,6 +84,47 @@ TrainingResult training_phase(const RunContext& context, const std::string& name
   say(session, fmt::format("{}: top-1 {} after {} epochs {}", phase, top1_text(result),
                            options.epochs, result.weights));
   return result;
+}
+
+std::vector<TrainingResult> training_phases(const RunContext& context,
+                                            const std::vector<TrainingTask>& tasks) {
+  const auto& [run, data, session] = context;
+  std::vector<std::optional<TrainingResult>> results;
+  std::vector<size_t> missing;
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    const TrainingTask& task = tasks[i];
+    // An earlier version may have left the run in the middle of this one.
+    if (run.is_in(phase_of(task.name))) {
+      training_phase(context, task.name, task.architecture, task.options);
+    }
+    results.push_back(run.result<TrainingResult>(phase_of(task.name)));
+    if (!results[i]) {
+      missing.push_back(i);
+    } else {
+      run.drop_part(task.name);
+      training_phase(context, task.name, task.architecture, task.options);  // its weights are there
+    }
+  }
+  std::stop_source stop;
+  Session own = session;
+  own.stop = stop.get_token();
+  const int at_once = std::max(1, std::min(session.compute.lanes, int(missing.size())));
+  own.compute.lanes = session.compute.lanes / at_once;
+  // What the lanes share is only read, the images, or locks itself: files that cannot be decoded,
+  // the progress. Each has its own part of the run, loader, weights and random numbers.
+  in_lanes(
+      at_once, int64_t(missing.size()),
+      [&](int64_t i) {
+        const TrainingTask& task = tasks[missing[size_t(i)]];
+        RunFolder part = run.part(task.name);
+        results[missing[size_t(i)]] =
+            training_phase({part, data, own}, task.name, task.architecture, task.options);
+      },
+      stop);
+  for (size_t i : missing) run.adopt(run.part(tasks[i].name));
+  std::vector<TrainingResult> all;
+  for (auto& result : results) all.push_back(std::move(*result));
+  return all;
 }
 
 }  // namespace ridgewalk

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "experiments/run/context.h"
 #include "experiments/run/results.h"
@@ -13,5 +14,18 @@ namespace ridgewalk {
 // has the result.
 TrainingResult training_phase(const RunContext& context, const std::string& name,
                               const Architecture& architecture, const TrainOptions& options);
+
+// One of several trainings of a run.
+struct TrainingTask {
+  std::string name;
+  Architecture architecture;
+  TrainOptions options;
+};
+
+// The training_phase() of each, as many at a time as the session has lanes, each in a part of the
+// run. Results in the order of the tasks; they do not depend on the number of lanes, nor does the
+// run's log. When one fails, the others stop after a checkpoint.
+std::vector<TrainingResult> training_phases(const RunContext& context,
+                                            const std::vector<TrainingTask>& tasks);
 
 }  // namespace ridgewalk

@@ -61,13 +61,13 @@ torch::Tensor attention_mix(const torch::Tensor& weights, const torch::Tensor& v
 
 }  // namespace
 
-Executor::Executor(Graph graph, ParameterStore& store) : graph_(std::move(graph)) {
+Executor::Executor(Graph graph, ParameterStore& store, size_t leaves) : graph_(std::move(graph)) {
   const size_t count = graph_.ops.size();
   std::vector<size_t> last_use(count, count), uses(count);
   for (size_t i = 0; i < count; ++i) {
     auto& own = parameters_.emplace_back();
     for (const Parameter& parameter : parameters(graph_, int(i))) {
-      own.push_back(store.slice(parameter.name, parameter.shape));
+      own.push_back(store.slice(parameter.name, parameter.shape, leaves));
     }
     for (int input : graph_.ops[i].inputs) {
       last_use[input] = i;

@@ -23,12 +23,13 @@ enum class NormMode {
 // A graph bound to slices of a store, so that every parameter is looked up only once.
 class Executor {
  public:
-  // Throws std::out_of_range when the store lacks a parameter. Keeps the graph; the store must
-  // outlive it.
-  Executor(Graph graph, ParameterStore& store);
+  // Reads slices of the given set of the store's leaves. Throws std::out_of_range when the store
+  // lacks a parameter. Keeps the graph; the store must outlive it.
+  Executor(Graph graph, ParameterStore& store, size_t leaves = 0);
 
   // images [N, C, H, W] -> logits [N, classes]. Runs in the images' memory format (channels_last is
-  // the fast one). `drop_seed` seeds what kTraining drops (Op::drop); 0 drops nothing.
+  // the fast one). `drop_seed` seeds what kTraining drops (Op::drop); 0 drops nothing. Several
+  // threads may call it at once, except with kTraining, which writes running statistics.
   torch::Tensor forward(const torch::Tensor& images, NormMode mode, uint64_t drop_seed = 0) const;
 
   // `observer` is called with every op's output during a forward pass.

@@ -153,4 +153,10 @@ MemoryNeed supernet_memory(const SearchSpace& space, int64_t batch, int64_t vali
   return most;
 }
 
+MemoryNeed side_by_side(MemoryNeed need, int64_t lanes) {
+  need.activations *= double(lanes);
+  need.attention_scores *= double(lanes);
+  return need;
+}
+
 }  // namespace ridgewalk

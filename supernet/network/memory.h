@@ -29,8 +29,11 @@ MemoryNeed training_memory(const Graph& graph, int64_t batch, int bytes_per_acti
 
 // Of a supernet's step: the shared weights with what training keeps for each of them, and what the
 // largest network of the space takes, on `batch` training images or on `validation_batch` others.
-// Samples take turns. An operation warm-up, which runs every option of a choice, takes more.
+// An operation warm-up, which runs every option of a choice, takes more.
 MemoryNeed supernet_memory(const SearchSpace& space, int64_t batch, int64_t validation_batch,
                            int bytes_per_activation = 4);
+
+// Of `lanes` passes over the same weights at once.
+MemoryNeed side_by_side(MemoryNeed need, int64_t lanes);
 
 }  // namespace ridgewalk

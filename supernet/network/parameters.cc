@@ -151,11 +151,13 @@ void ParameterStore::initialize(uint64_t seed, Initialization initialization) {
   }
 }
 
-torch::Tensor ParameterStore::slice(const std::string& name, const std::vector<int64_t>& shape) {
+torch::Tensor ParameterStore::slice(const std::string& name, const std::vector<int64_t>& shape,
+                                    size_t leaves) {
   const auto found = places_.find(name);
   if (found == places_.end()) throw std::out_of_range("no parameter is named " + name);
   Place& place = found->second;
-  for (const auto& [known, tensor] : place.slices) {
+  if (place.slices.size() <= leaves) place.slices.resize(leaves + 1);
+  for (const auto& [known, tensor] : place.slices[leaves]) {
     if (known == shape) return tensor;
   }
   const Parameter& parameter = parameters_[place.index];
@@ -166,7 +168,7 @@ torch::Tensor ParameterStore::slice(const std::string& name, const std::vector<i
   }
   torch::Tensor leaf = prefix(full(name), shape).detach();
   leaf.set_requires_grad(is_learned(parameter.role));
-  place.slices.emplace_back(shape, leaf);
+  place.slices[leaves].emplace_back(shape, leaf);
   return leaf;
 }
 
@@ -175,13 +177,24 @@ void ParameterStore::collect_gradients() {
   used_.clear();
   for (auto& [name, place] : places_) {
     const Parameter& parameter = parameters_[place.index];
-    for (auto& [shape, leaf] : place.slices) {
-      if (!leaf.grad().defined()) continue;
-      if (parameter.role == ParameterRole::kWeight) used_.emplace_back(name, shape);
-      const auto full_gradient =
-          grads().narrow(0, place.offset, parameter.elements()).view(parameter.shape);
-      prefix(full_gradient, shape).add_(leaf.grad());
-      leaf.mutable_grad().reset();
+    const auto full_gradient = [&] {
+      return grads().narrow(0, place.offset, parameter.elements()).view(parameter.shape);
+    };
+    for (auto& leaves : place.slices) {
+      for (auto& [shape, leaf] : leaves) {
+        if (!leaf.grad().defined()) continue;
+        if (parameter.role == ParameterRole::kWeight) used_.emplace_back(name, shape);
+        prefix(full_gradient(), shape).add_(leaf.grad());
+        leaf.mutable_grad().reset();
+      }
+    }
+  }
+}
+
+void ParameterStore::drop_gradients() {
+  for (auto& [name, place] : places_) {
+    for (auto& leaves : place.slices) {
+      for (auto& [shape, leaf] : leaves) leaf.mutable_grad().reset();
     }
   }
 }

@@ -47,11 +47,17 @@ class ParameterStore {
   // stream, determined by seed and name.
   void initialize(uint64_t seed, Initialization initialization = Initialization::kResidual);
 
-  // The first shape[i] entries of each dimension: a view of values() and a leaf of autograd. Throws
-  // std::out_of_range for an unknown name or a larger shape.
-  torch::Tensor slice(const std::string& name, const std::vector<int64_t>& shape);
-  // Adds the gradients that backward passes left in the slices to grads().
+  // The first shape[i] entries of each dimension: a view of values() and a leaf of autograd.
+  // Networks that are trained at the same time take their slices from different sets of leaves, so
+  // that each has gradients of its own; the slices themselves are made by one thread at a time.
+  // Throws std::out_of_range for an unknown name or a larger shape.
+  torch::Tensor slice(const std::string& name, const std::vector<int64_t>& shape,
+                      size_t leaves = 0);
+  // Adds the gradients that backward passes left in the slices to grads(), in the order of the sets
+  // of leaves: with a set for each sample, the sum does not depend on when each was trained.
   void collect_gradients();
+  // Forgets them instead.
+  void drop_gradients();
   // Where the decayed() weights are in a slice that the last collect_gradients() found a gradient
   // in: bool [decayed()]. Of a stand-alone network after a backward pass, everywhere.
   torch::Tensor used() const;
@@ -79,7 +85,8 @@ class ParameterStore {
   struct Place {
     int64_t offset = 0;
     size_t index = 0;  // in parameters_
-    std::vector<std::pair<std::vector<int64_t>, torch::Tensor>> slices;
+    // By set of leaves.
+    std::vector<std::vector<std::pair<std::vector<int64_t>, torch::Tensor>>> slices;
   };
   std::vector<Parameter> parameters_;
   std::map<std::string, LayerScale> layer_scales_;

@@ -3,8 +3,42 @@
 #include <algorithm>
 
 #include "space/error.h"
+#include "supernet/training/lanes.h"
 
 namespace ridgewalk {
+namespace {
+
+// Of one batch: sums over its images.
+struct BatchResult {
+  double top1 = 0, top5 = 0, loss = 0;
+  std::vector<int64_t> asked = {},
+                       seen = {};  // labels of all images and of those that were decoded
+};
+
+BatchResult evaluate_batch(const Executor& network, const Dataset& data, const ImageSet& set,
+                           const std::vector<int64_t>& images, const Compute& compute,
+                           NormMode mode) {
+  at::NoGradGuard no_grad;
+  const Autocast autocast(compute.precision, compute.device);
+  BatchResult result;
+  for (int64_t n : images) result.asked.push_back(set.labels.data_ptr<int64_t>()[n]);
+  const Batch batch = make_evaluation_batch(data, set, images);
+  const auto* labels = batch.labels.data_ptr<int64_t>();
+  result.seen.assign(labels, labels + batch.labels.size(0));
+  if (result.seen.empty()) return result;
+  const int64_t classes = network.graph().ops.back().output.channels;
+  const auto input = network_input(batch.images, network.graph(), compute.device);
+  const auto logits = network.forward(input, mode).to(torch::kFloat).cpu();
+  const auto ranked = std::get<1>(logits.topk(std::min<int64_t>(5, classes), 1));
+  const auto hits = ranked.eq(batch.labels.unsqueeze(1));
+  result.top1 = double(hits.select(1, 0).sum().item<int64_t>());
+  result.top5 = double(hits.sum().item<int64_t>());
+  result.loss =
+      torch::cross_entropy_loss(logits, batch.labels, {}, at::Reduction::Sum).item<double>();
+  return result;
+}
+
+}  // namespace
 
 torch::Tensor network_input(const torch::Tensor& images, const Graph& graph, torch::Device device) {
   torch::Tensor x = images.to(device, images.scalar_type(), /*non_blocking=*/true);
@@ -28,34 +62,27 @@ torch::Tensor classification_loss(const torch::Tensor& logits, const Batch& batc
 
 Accuracy evaluate(const Executor& network, const Dataset& data, const ImageSet& set,
                   const Compute& compute, const EvaluationOptions& options) {
-  at::NoGradGuard no_grad;
-  const Autocast autocast(compute.precision, compute.device);
-  const int64_t classes = network.graph().ops.back().output.channels;
   // Batches of equal size, as far as possible: a short last one would have other statistics.
   const int64_t count = std::min(set.size(), options.most);
   const int64_t batches = (count + options.batch_size - 1) / options.batch_size;
+  std::vector<BatchResult> results(static_cast<size_t>(batches));
+  in_lanes(compute.lanes, batches, [&](int64_t b) {
+    std::vector<int64_t> images;
+    for (int64_t n = b * count / batches; n < (b + 1) * count / batches; ++n) {
+      images.push_back(n * set.size() / count);
+    }
+    results[size_t(b)] = evaluate_batch(network, data, set, images, compute, options.mode);
+  });
   Accuracy sum;
   std::vector<char> asked(size_t(data.classes)), seen(size_t(data.classes));
-  for (int64_t b = 0; b < batches; ++b) {
-    std::vector<int64_t> indices;
-    for (int64_t n = b * count / batches; n < (b + 1) * count / batches; ++n) {
-      indices.push_back(n * set.size() / count);
-      asked[size_t(set.labels.data_ptr<int64_t>()[indices.back()])] = 1;
-    }
-    const Batch batch = make_evaluation_batch(data, set, indices);
-    const int64_t decoded = batch.labels.size(0);
-    sum.images += decoded;
-    sum.undecodable += int64_t(indices.size()) - decoded;
-    if (decoded == 0) continue;
-    for (int64_t n = 0; n < decoded; ++n) seen[size_t(batch.labels.data_ptr<int64_t>()[n])] = 1;
-    const auto images = network_input(batch.images, network.graph(), compute.device);
-    const auto logits = network.forward(images, options.mode).to(torch::kFloat).cpu();
-    const auto ranked = std::get<1>(logits.topk(std::min<int64_t>(5, classes), 1));
-    const auto hits = ranked.eq(batch.labels.unsqueeze(1));
-    sum.top1 += double(hits.select(1, 0).sum().item<int64_t>());
-    sum.top5 += double(hits.sum().item<int64_t>());
-    sum.loss +=
-        torch::cross_entropy_loss(logits, batch.labels, {}, at::Reduction::Sum).item<double>();
+  for (const BatchResult& result : results) {
+    sum.top1 += result.top1;
+    sum.top5 += result.top5;
+    sum.loss += result.loss;
+    sum.images += int64_t(result.seen.size());
+    sum.undecodable += int64_t(result.asked.size() - result.seen.size());
+    for (int64_t label : result.asked) asked[size_t(label)] = 1;
+    for (int64_t label : result.seen) seen[size_t(label)] = 1;
   }
   if (sum.images == 0) {
     throw Error(data.name, 0,

@@ -25,7 +25,11 @@ struct Accuracy {
 struct Compute {
   torch::Device device = torch::kCPU;
   DataType precision = DataType::kFp32;
-  std::optional<int> loader_threads = {};  // that make batches ahead; else loader_threads()
+  std::optional<int> loader_threads = {};  // that make batches ahead; else as many as these need
+  // Independent pieces of work at a time (supernet/training/lanes.h), such as the samples of a step
+  // and the batches of an evaluation, each on at::get_num_threads() threads. Results do not depend
+  // on it.
+  int lanes = 1;
 };
 
 // Images as the network expects them: on the device, resized to its resolution.

@@ -1,5 +1,7 @@
 #include "supernet/training/training_batches.h"
 
+#include <utility>
+
 namespace ridgewalk {
 namespace {
 
@@ -29,7 +31,8 @@ TrainingBatches::TrainingBatches(const Dataset& data, const BatchOptions& option
           BatchOrder(data.train.size(), options.size, options.order_seed).batches_per_epoch()),
       draws_(draws_of(options, {data.train.size(), options.size, options.order_seed})),
       loader_(data, data.train, options.augmentation, draws_,
-              compute.loader_threads.value_or(loader_threads(data.train, options.augmentation)),
+              compute.loader_threads.value_or(compute.lanes *
+                                              loader_threads(data.train, options.augmentation)),
               compute.device.is_cuda()) {
   const Distillation& distillation = options.distillation;
   if (distillation.labels) require_same_split(*distillation.labels, data);
@@ -55,10 +58,15 @@ void TrainingBatches::set_targets(Batch& batch, std::span<const Draw> draws, int
   batch.targets = soft;
 }
 
-Batch TrainingBatches::batch(int64_t number) {
-  Batch batch = loader_.get(number);
-  if (options_.distillation) set_targets(batch, draws(number), number);
-  return batch;
+TrainingBatches::Begun TrainingBatches::begun(int64_t number) {
+  Begun begun{.number = number, .batch = loader_.get(number)};
+  if (options_.distillation) begun.draws = draws(number);
+  return begun;
+}
+
+Batch TrainingBatches::finished(Begun begun) const {
+  if (options_.distillation) set_targets(begun.batch, begun.draws, begun.number);
+  return std::move(begun.batch);
 }
 
 }  // namespace ridgewalk

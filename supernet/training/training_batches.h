@@ -25,7 +25,18 @@ class TrainingBatches {
   // Throws Error when labels or teacher are not for these data.
   TrainingBatches(const Dataset& data, const BatchOptions& options, const Compute& compute);
 
-  Batch batch(int64_t number);
+  Batch batch(int64_t number) { return finished(begun(number)); }
+
+  // batch() in two steps, for lanes: batches are begun by one thread, in order, and may then be
+  // finished by several at once.
+  struct Begun {
+    int64_t number = 0;
+    Batch batch;
+    std::vector<Draw> draws = {};  // where targets depend on them
+  };
+  Begun begun(int64_t number);
+  Batch finished(Begun begun) const;
+
   int64_t per_epoch() const { return per_epoch_; }
   // For classification_loss(): 0 where the targets are smooth already, and the temperature of
   // distilled labels.

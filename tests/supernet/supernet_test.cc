@@ -7,6 +7,7 @@
 
 #include "space/decisions.h"
 #include "space/lowering.h"
+#include "supernet/training/lanes.h"
 #include "tests/tiny_dataset.h"
 
 namespace ridgewalk {
@@ -36,6 +37,109 @@ TEST_F(Supernets, TrainsSamplesOfEveryKindAndRepeatsItself) {
   }
   EXPECT_EQ(accuracies[0], accuracies[1]);
   EXPECT_TRUE(torch::equal(values[0], values[1]));
+}
+
+// Three steps of four samples, with blends, then an evaluation: all that a search sees of a
+// supernet.
+class LanesOfASupernet : public TinyDataset {
+ protected:
+  struct Run {
+    std::vector<double> losses, accuracies;
+    Accuracy validated;
+    NamedTensors state;  // copies
+  };
+  static constexpr int kSteps = 3;
+
+  void SetUp() override { set_threads(1); }
+
+  static std::vector<Decisions> samples(int step) {
+    std::mt19937_64 random{uint64_t(step)};
+    std::vector<Decisions> list;
+    for (int k = 0; k < 4; ++k) list.push_back(sample(space(), random));
+    const std::vector<Choice> all = choices(space());
+    for (size_t c = 0; c < all.size() && step == 0; ++c) {
+      const bool blends = all[c].kind == ChoiceKind::kOperation && all[c].options.size() > 1;
+      list[1][c] = blends ? kBlend : all[c].widest;
+    }
+    if (step == 0) deactivate_unused(space(), choice_layout(space()), list[1]);
+    return list;
+  }
+  static const SearchSpace& space() {
+    static const SearchSpace space = load_search_space("fashion-mnist");
+    return space;
+  }
+
+  // From `step` on, where a supernet that has trained so far has left `state`.
+  static Run run(int lanes, DataType precision, int first = 0, int end = kSteps,
+                 const NamedTensors& state = {}) {
+    const SupernetOptions options{.steps = kSteps,
+                                  .batch_size = 16,
+                                  .validation_batch_size = 30,
+                                  .optimizer = {.learning_rate = 0.05, .l2 = 1e-4, .clip_norm = 1},
+                                  .augmentation = {.shift = 1, .flip = true},
+                                  .seed = 5};
+    Supernet supernet(space(), data_, options, {.precision = precision, .lanes = lanes});
+    restore(supernet.state(), {.metadata = {}, .tensors = state.empty() ? supernet.state() : state},
+            "checkpoint");
+    Run run;
+    for (int step = first; step < end; ++step) {
+      run.losses.push_back(supernet.train(step, samples(step)));
+      run.accuracies = supernet.accuracy(step, samples(step));
+    }
+    run.validated = supernet.validate(samples(1)[0]);
+    for (const auto& [name, tensor] : supernet.state()) {
+      run.state.emplace_back(name, tensor.clone());
+    }
+    return run;
+  }
+
+  static void expect_same(const Run& a, const Run& b) {
+    EXPECT_EQ(a.losses.back(), b.losses.back());
+    EXPECT_EQ(a.accuracies, b.accuracies);
+    EXPECT_EQ(a.validated.loss, b.validated.loss);
+    EXPECT_EQ(a.validated.top5, b.validated.top5);
+    ASSERT_EQ(a.state.size(), b.state.size());
+    for (size_t i = 0; i < a.state.size(); ++i) {
+      EXPECT_TRUE(torch::equal(a.state[i].second, b.state[i].second)) << a.state[i].first;
+    }
+  }
+};
+
+TEST_F(LanesOfASupernet, GiveTheSameBitsHoweverManyTheyAre) {
+  for (DataType precision : {DataType::kFp32, DataType::kBf16}) {
+    const Run one = run(1, precision);
+    EXPECT_EQ(one.losses.size(), size_t(kSteps));
+    for (int lanes : {2, 3}) expect_same(run(lanes, precision), one);
+  }
+}
+
+TEST_F(LanesOfASupernet, MayBeOtherNumbersAfterAResume) {
+  const Run whole = run(1, DataType::kFp32);
+  const Run stopped = run(3, DataType::kFp32, 0, 1);
+  expect_same(run(2, DataType::kFp32, 1, kSteps, stopped.state), whole);
+}
+
+// A step follows the mean of the gradients that its samples have by themselves.
+TEST_F(LanesOfASupernet, FollowTheMeanOfTheSamplesGradients) {
+  const auto gradient_of = [&](const std::vector<Decisions>& list, int lanes) {
+    // One step of plain SGD from the same start: the change of the values over the rate.
+    Supernet supernet(space(), data_,
+                      {.steps = 1,
+                       .batch_size = 500,  // the whole set, so that all samples see the same images
+                       .optimizer = {.learning_rate = 1, .warmup = 0, .momentum = 0},
+                       .augmentation = {},
+                       .seed = 5},
+                      {.lanes = lanes});
+    const torch::Tensor before = supernet.parameters().values().clone();
+    supernet.train(0, list);
+    return before - supernet.parameters().values();
+  };
+  std::vector<Decisions> list = samples(1);
+  list.resize(2);
+  torch::Tensor mean = torch::zeros_like(gradient_of({list[0]}, 1));
+  for (const Decisions& one : list) mean += gradient_of({one}, 1) / double(list.size());
+  EXPECT_GT(mean.norm().item<double>(), 0.01);
+  EXPECT_LT((gradient_of(list, 2) - mean).norm().item<double>(), 1e-3 * mean.norm().item<double>());
 }
 
 TEST_F(Supernets, ANarrowSampleLeavesTheRestOfTheWeightsUntouched) {

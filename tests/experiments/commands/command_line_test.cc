@@ -134,6 +134,15 @@ TEST(Lists, AreDecimalToo) {
   EXPECT_EQ(parse_ridge_points("0,5,31.2", 2).size(), 3u);
 }
 
+// Of a command with independent pieces of work.
+std::pair<int, int> lanes_and_threads(const Arguments& arguments) {
+  CommandLine line("test", "", nullptr, 0);
+  line.add_lanes_options("pieces");
+  line.parse(arguments);
+  const int lanes = line.session().compute.lanes;
+  return {lanes, at::get_num_threads()};
+}
+
 TEST(Threads, AreAtMostEightForEachCore) {
   EXPECT_THAT(refusal(describe_command, {"mobilenet-v1", "--threads", "1025"}),
               HasSubstr("--threads is 1025; it must be from 1 to 1024"));
@@ -154,6 +163,16 @@ TEST(Threads, AreAtMostEightForEachCore) {
   ASSERT_TRUE(line.parse({}));
   line.session();
   EXPECT_EQ(at::get_num_threads(), 1);
+  EXPECT_EQ(line.session().compute.lanes, 1);
+  EXPECT_EQ(lanes_and_threads({}), std::pair(1, 1));
+  EXPECT_EQ(lanes_and_threads({"--threads", "2"}), std::pair(1, 2));
+  EXPECT_EQ(lanes_and_threads({"--jobs", "3", "--quiet"}), std::pair(3, 1));
+  EXPECT_EQ(lanes_and_threads({"--jobs", "2", "--threads", "3"}), std::pair(2, 3));
+  EXPECT_THROW(lanes_and_threads({"--jobs", "65"}), Error);
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(checked_threads(1, false, 2), 1);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            "ridgewalk: 2 threads, but this process may use 1 core; --jobs 1 is faster\n");
   testing::internal::CaptureStderr();
   EXPECT_EQ(checked_threads(2, false), 2);
   EXPECT_EQ(testing::internal::GetCapturedStderr(),

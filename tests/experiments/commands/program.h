@@ -46,7 +46,6 @@ class Program : public testing::Test {
     return "space: fashion-mnist\ndata: idx:" + images_ + R"(
 search_validation: 100
 seed: 3
-threads: 2
 precision: fp32
 targets:
   - {profile: pixel6-cpu, relative_to: mnv4-conv-small, )" +
@@ -95,9 +94,10 @@ checkpoint_every: 2
     return {std::istreambuf_iterator<char>(stream), {}};
   }
 
-  static std::vector<std::string> search(const std::string& out, bool resume = false) {
+  static std::vector<std::string> search(const std::string& out, bool resume = false,
+                                         int jobs = 2) {
     std::vector<std::string> words{"search", "all", "--config", folder_ + "/config.yaml",
-                                   "--out",  out};
+                                   "--out",  out,   "--jobs",   std::to_string(jobs)};
     if (resume) words.push_back("--resume");
     return words;
   }

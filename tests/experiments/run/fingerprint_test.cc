@@ -1,6 +1,10 @@
 // A run is not resumed where what it depends on has changed.
 #include "experiments/run/fingerprint.h"
 
+#include <unistd.h>
+
+#include <filesystem>
+
 #include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -70,8 +74,19 @@ TEST_F(Fingerprint, KnowsDevicePrecisionAndThreads) {
   const std::string here = of({}, {.precision = DataType::kBf16});
   EXPECT_NE(here, of({}, {.device = torch::kCUDA, .precision = DataType::kBf16}));
   EXPECT_NE(here, of({}, {.precision = DataType::kFp32}));
+  EXPECT_EQ(here, of({}, {.precision = DataType::kBf16, .lanes = 3}));
   at::set_num_threads(2);
   EXPECT_NE(here, of({}, {.precision = DataType::kBf16}));
+}
+
+TEST_F(Fingerprint, TellsTheThreadsOfARun) {
+  const std::string path = testing::TempDir() + "/ridgewalk-threads-" + std::to_string(getpid());
+  EXPECT_FALSE(threads_of_run(path));
+  at::set_num_threads(2);
+  { RunFolder::create(path, of({})); }
+  at::set_num_threads(1);
+  EXPECT_EQ(threads_of_run(path), 2);
+  std::filesystem::remove_all(path);
 }
 
 }  // namespace

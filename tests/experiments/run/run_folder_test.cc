@@ -80,6 +80,55 @@ TEST_F(Folder, ResumesWhereTheCheckpointWasWritten) {
   EXPECT_GE(run.seconds("second"), before);
 }
 
+// Two phases side by side, the second finished before the first; a crash between them.
+TEST_F(Folder, HasPartsForPhasesThatRunSideBySide) {
+  const auto advance = [](RunFolder& part, const std::string& phase, int step) {
+    part.log({{"phase", phase}, {"step", step}});
+    part.checkpoint(Json(step), {{"weight", torch::full({1}, float(step))}});
+  };
+  {
+    RunFolder run = RunFolder::create(path_, "as before");
+    RunFolder one = run.part("one"), two = run.part("two");
+    EXPECT_FALSE(one.begin<int>("train one"));
+    EXPECT_FALSE(two.begin<int>("train two"));
+    advance(two, "train two", 1);
+    advance(one, "train one", 1);
+    two.set_rates({.training = 5, .loader = 6});
+    two.finish(Json("done"));
+  }
+  RunFolder run = RunFolder::resume(path_, "as before");
+  RunFolder one = run.part("one"), two = run.part("two");
+  EXPECT_EQ(two.result<std::string>("train two"), "done");
+  EXPECT_EQ(one.begin<int>("train one"), 1);
+  torch::Tensor weight = torch::zeros(1);
+  one.restore({{"weight", weight}});
+  EXPECT_EQ(weight.item<float>(), 1);
+  advance(one, "train one", 2);
+  one.finish(Json("done, too"));
+  run.adopt(one);
+  run.adopt(two);
+  EXPECT_EQ(run.result<std::string>("train one"), "done, too");
+  EXPECT_EQ(run.result<std::string>("train two"), "done");
+  EXPECT_EQ(run.rates("train two")->loader, 6);
+  EXPECT_FALSE(run.rates("train one"));
+  EXPECT_EQ(text_of(path_ + "/log.jsonl"),
+            "{\"phase\":\"train one\",\"step\":1}\n{\"phase\":\"train one\",\"step\":2}\n"
+            "{\"phase\":\"train two\",\"step\":1}\n");
+  for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+    EXPECT_THAT(entry.path().filename(), testing::AnyOf("checkpoint.safetensors", "log.jsonl"));
+  }
+}
+
+TEST_F(Folder, RefusesAPartOfAnotherRun) {
+  {
+    RunFolder run = RunFolder::create(path_, "as before");
+    run.part("one").checkpoint(Json(1), {});
+  }
+  std::filesystem::remove(checkpoint_);
+  const RunFolder other = RunFolder::create(path_, "another");
+  EXPECT_THAT(error_of([&] { other.part("one"); }), HasSubstr("is of another configuration"));
+}
+
 TEST_F(Folder, RefusesAnotherFingerprintAndASecondRun) {
   EXPECT_THAT(refusal(), HasSubstr("no run to resume"));
   stop_in_the_second_phase();

@@ -56,6 +56,13 @@ TEST(Memory, OfTrainingIsThatOfTheValuesThatGradientsNeed) {
   EXPECT_EQ(training_memory(graph, 3).activations, 3 * 4 * (16 + 32 + 32));
 }
 
+// Lanes share the weights and have activations of their own.
+TEST(Memory, OfLanesGrowsWithTheirActivations) {
+  const MemoryNeed one = training_memory(small_graph(), 3), three = side_by_side(one, 3);
+  EXPECT_EQ(three.weights, one.weights);
+  EXPECT_EQ(three.activations, 3 * one.activations);
+}
+
 // 128 x 128 positions, 16 heads: a map of 2^32 scores, and their softmax.
 TEST(Memory, OfAttentionGrowsWithTheSquareOfItsPositions) {
   CompactPlan plan{.base = 16, .n1 = 0, .n2 = 0, .n3 = 0, .heads = 16};
