@@ -7,7 +7,9 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
+#include "experiments/machine/precision.h"
 #include "experiments/machine/resources.h"
+#include "experiments/run/fingerprint.h"
 #include "roofline/latency.h"
 #include "space/catalog.h"
 #include "space/compact.h"
@@ -230,6 +232,15 @@ int CommandLine::set_threads_and_lanes(int threads) const {
   return lanes;
 }
 
+DataType CommandLine::precision(const std::string& name, torch::Device device) const {
+  const DataType named = precision_named(name, device);
+  if (name != "auto" || named == DataType::kFp32 || !device.is_cpu()) return named;
+  if (has("resume") && has("out")) {
+    if (const auto of_run = precision_of_run(get<std::string>("out"), device)) return *of_run;
+  }
+  return faster_precision(precision_file(), has("quiet"));
+}
+
 Session CommandLine::session(int threads, const std::string& precision) const {
   if (has("threads")) threads = get<int>("threads");
   Session session{.compute = {}, .quiet = has("quiet")};
@@ -238,7 +249,7 @@ Session CommandLine::session(int threads, const std::string& precision) const {
       at_option("--device", [&] { return device_named(get<std::string>("device")); });
   if (!session.compute.device.is_cpu()) session.compute.lanes = 1;
   session.compute.precision = at_option("--precision", [&] {
-    return precision_named(has("precision") ? get<std::string>("precision") : precision,
+    return this->precision(has("precision") ? get<std::string>("precision") : precision,
                            session.compute.device);
   });
   session.compute.loader_threads = find<int>("loader-threads");

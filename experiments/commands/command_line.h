@@ -74,8 +74,9 @@ class CommandLine {
   FolderOptions folder_options(int resolution) const;
   // Sets the number of threads: --threads, else `threads`, or where that is 0 all usable cores;
   // with add_lanes_options() one, and as many lanes as there are cores for them unless --jobs says
-  // otherwise. Warns of more threads than cores. Throws Error for far more, an unknown device or
-  // precision.
+  // otherwise. Warns of more threads than cores. The precision is --precision, else `precision`;
+  // "auto" is that of the run in --out, where that is resumed, else what this machine trains faster
+  // in. Throws Error for far more threads than cores, an unknown device or precision.
   Session session(int threads = 0, const std::string& precision = "auto") const;
 
  private:
@@ -91,6 +92,7 @@ class CommandLine {
   [[noreturn]] void fail_unknown(const std::string& option) const;
   Architecture custom_architecture() const;
   int set_threads_and_lanes(int threads) const;
+  DataType precision(const std::string& name, torch::Device device) const;
 
   std::string usage_, about_;
   boost::program_options::options_description options_;

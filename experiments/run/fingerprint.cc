@@ -54,6 +54,15 @@ std::optional<int> threads_of_run(const std::string& folder) {
   return threads ? std::optional(int(*threads)) : std::nullopt;
 }
 
+std::optional<DataType> precision_of_run(const std::string& folder, torch::Device device) {
+  const std::string text = RunFolder::fingerprint_of(folder);
+  for (const DataType precision : {DataType::kFp32, DataType::kBf16}) {
+    const std::string compute = fingerprint(Compute{.device = device, .precision = precision});
+    if (text.find(compute) != std::string::npos) return precision;
+  }
+  return std::nullopt;
+}
+
 std::string fingerprint(const RunInputs& inputs) {
   std::string text;
   for (const std::string& one : inputs.texts) text.append(one).append("\n");

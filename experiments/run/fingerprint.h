@@ -32,6 +32,9 @@ std::string fingerprint(const RunInputs& inputs);
 // The number of threads of the run in a folder, which its results depend on; nothing where there is
 // no run.
 std::optional<int> threads_of_run(const std::string& folder);
+// The precision of the run in `folder`, whose computation had this device and as many threads as
+// this process; nothing where there is no such run.
+std::optional<DataType> precision_of_run(const std::string& folder, torch::Device device);
 
 // Of soft labels and the data they are for; empty where there are none.
 std::string fingerprint(const Distillation& distillation, const Dataset& data);

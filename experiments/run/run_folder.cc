@@ -120,13 +120,13 @@ RunFolder RunFolder::resume(const std::string& path, const std::string& fingerpr
 }
 
 std::string RunFolder::fingerprint_of(const std::string& path) {
-  const RunFolder run(path, "");
-  if (!fs::exists(run.checkpoint_file())) return "";
-  const TensorFile file = read_safetensors(run.checkpoint_file());
-  const auto found = file.metadata.find("fingerprint");
-  const Json text =
-      found == file.metadata.end() ? Json() : Json::parse(found->second, nullptr, false);
-  return text.is_string() ? text.get<std::string>() : "";
+  const std::string checkpoint = path + "/" + kCheckpoint;
+  if (!path_exists(checkpoint)) return "";
+  try {
+    return Json::parse(read_safetensors(checkpoint).metadata.at("fingerprint")).get<std::string>();
+  } catch (const std::exception&) {  // resume() says what is wrong with it
+    return "";
+  }
 }
 
 RunFolder RunFolder::part(const std::string& name) const {

@@ -44,8 +44,7 @@ class RunFolder {
   // Throws Error when the folder holds no run, or one with another fingerprint, naming the data
   // where only they have changed.
   static RunFolder resume(const std::string& path, const std::string& fingerprint);
-
-  // What the run in a folder was created with; empty where there is none.
+  // What create() was given; empty where the folder holds no run that can be resumed.
   static std::string fingerprint_of(const std::string& path);
 
   std::string file(const std::string& name) const { return path_ + "/" + name; }

@@ -2,6 +2,7 @@
 
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "supernet/network/libraries.h"
 #include "supernet/network/precision.h"
 
 namespace ridgewalk {
@@ -25,6 +26,7 @@ std::array<torch::Tensor, 2> gradients(const torch::Tensor& grad, const torch::T
 torch::Tensor weight_gradient(const torch::Tensor& grad, const torch::Tensor& x,
                               const torch::Tensor& weight, int64_t stride) {
   const int64_t kernel = weight.size(2), padding = (kernel - 1) / 2;
+  if (kernel <= kWindow) return gradients(grad, x, weight, stride, padding, {false, true})[1];
   const torch::Tensor padded =
       torch::constant_pad_nd(x, {padding, padding, padding, padding}).detach();
   const torch::Tensor window = weight.narrow(2, 0, kWindow).narrow(3, 0, kWindow).contiguous();
@@ -44,7 +46,24 @@ torch::Tensor weight_gradient(const torch::Tensor& grad, const torch::Tensor& x,
   return whole;
 }
 
-struct ByWindows : torch::autograd::Function<ByWindows> {
+// oneDNN 3 chooses a kernel for grouped convolutions here (brgconv_strided), which treats each
+// channel as a group of 16: a hundred times as slow as its depthwise kernel, which it still takes
+// for fp32.
+bool strided_gradient_is_slow() { return onednn_major() >= 3; }
+
+torch::Tensor input_gradient(const torch::Tensor& grad, const torch::Tensor& x,
+                             const torch::Tensor& weight, int64_t stride) {
+  const int64_t padding = (weight.size(2) - 1) / 2;
+  if (stride == 1 || !strided_gradient_is_slow()) {
+    return gradients(grad, x, weight, stride, padding, {true, false})[0];
+  }
+  const torch::Tensor shape_of_x = torch::empty_like(x, torch::kFloat);
+  return gradients(grad.to(torch::kFloat), shape_of_x, weight.to(torch::kFloat), stride, padding,
+                   {true, false})[0]
+      .to(x.scalar_type());
+}
+
+struct OwnGradients : torch::autograd::Function<OwnGradients> {
   static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& x,
                                const torch::Tensor& weight, int64_t stride) {
     context->save_for_backward({x, weight});
@@ -58,9 +77,8 @@ struct ByWindows : torch::autograd::Function<ByWindows> {
     const torch::Tensor &x = saved[0], &weight = saved[1];
     const int64_t stride = context->saved_data["stride"].toInt();
     const torch::Tensor grad = grads[0].contiguous(torch::MemoryFormat::ChannelsLast);
-    const torch::Tensor of_input =
-        gradients(grad, x, weight, stride, (weight.size(2) - 1) / 2, {true, false})[0];
-    return {of_input, weight_gradient(grad, x, weight, stride), torch::Tensor()};
+    return {input_gradient(grad, x, weight, stride), weight_gradient(grad, x, weight, stride),
+            torch::Tensor()};
   }
 };
 
@@ -69,9 +87,10 @@ struct ByWindows : torch::autograd::Function<ByWindows> {
 torch::Tensor depthwise_conv(const torch::Tensor& x, const torch::Tensor& weight, int64_t stride) {
   const int64_t kernel = weight.size(2);
   const bool trains = torch::GradMode::is_enabled() && weight.requires_grad();
-  if (kernel > kWindow && trains && x.device().is_cpu() && computes_in_bf16(x.device())) {
+  const bool is_slow = kernel > kWindow || (stride > 1 && strided_gradient_is_slow());
+  if (is_slow && trains && x.device().is_cpu() && computes_in_bf16(x.device())) {
     // As autocast would, but before the function, which saves both for its backward pass.
-    return ByWindows::apply(x.to(torch::kBFloat16), weight.to(torch::kBFloat16), stride);
+    return OwnGradients::apply(x.to(torch::kBFloat16), weight.to(torch::kBFloat16), stride);
   }
   return torch::conv2d(x, weight, {}, stride, (kernel - 1) / 2, 1, weight.size(0));
 }

@@ -9,7 +9,8 @@ namespace ridgewalk {
 // ceil(W / stride)]. Equals torch::conv2d; but on a CPU in bf16 the gradient of a weight larger
 // than 3x3 is assembled from the gradients of its 3x3 windows, because oneDNN's depthwise kernel
 // handles only 3x3: for 5x5 it falls back to a kernel for grouped convolutions that is 100 times
-// slower.
+// slower. Where stride > 1, oneDNN 3 does so for the gradient of the input too, which is computed
+// in fp32 there.
 torch::Tensor depthwise_conv(const torch::Tensor& x, const torch::Tensor& weight, int64_t stride);
 
 }  // namespace ridgewalk

@@ -10,8 +10,8 @@
 namespace ridgewalk {
 
 // "fp32", "bf16", or "auto": bf16 where the CPU multiplies it in hardware (AVX512-BF16, AMX, Arm
-// BF16) or on a GPU, fp32 elsewhere. Throws Error for any other name, of a data type that networks
-// do not compute in too.
+// BF16), which need not be faster, or on a GPU; fp32 elsewhere. Throws Error for any other name, of
+// a data type that networks do not compute in too.
 DataType precision_named(std::string_view name, torch::Device device);
 
 // While it lives, convolutions, linear layers and attention products run in bf16 (autocast);

@@ -53,6 +53,19 @@ TEST_F(Fingerprint, IsTheTextThatRunsOnDiskHave) {
                                   "stages coarse\ndata images "));
 }
 
+TEST_F(Fingerprint, TellsThePrecisionOfARun) {
+  std::string folder = testing::TempDir() + "fingerprint_XXXXXX";
+  folder = mkdtemp(folder.data());
+  EXPECT_EQ(precision_of_run(folder, torch::kCPU), std::nullopt);
+  RunFolder::create(folder, of({}, {.precision = DataType::kBf16}));
+  EXPECT_EQ(precision_of_run(folder, torch::kCPU), DataType::kBf16);
+  EXPECT_EQ(precision_of_run(folder, torch::kCUDA), std::nullopt);
+  std::filesystem::remove(folder + "/checkpoint.safetensors");
+  RunFolder::create(folder, of({}));
+  EXPECT_EQ(precision_of_run(folder, torch::kCPU), DataType::kFp32);
+  std::filesystem::remove_all(folder);
+}
+
 TEST_F(Fingerprint, KnowsWhatTheImagesAre) {
   const std::string before = of({});
   data_.test.images[0][0][0][0] = 1;
