@@ -149,7 +149,7 @@ Trainings networks_of(const RankRequest& request, const std::string& recipe,
                       .seed = request.seed};
   if (!request.trained.empty()) return trained_before(request.trained, trainings);
   std::mt19937_64 random(stream_seed(request.seed, SeedStream::kRankedNetworks));
-  const CostTable table(space, reward.ridge_points());
+  const CostTable table(space, reward.models());
   for (const Decisions& decisions :
        samples_near_targets(space, table, reward, request.tolerance, request.count, random)) {
     Architecture architecture = decode(space, decisions);
@@ -233,7 +233,7 @@ Judgement judgement_phase(RunFolder& run, const std::string& name, Judge& judge,
 // Judges and trains every network, so far as the run has not done so.
 void rank_phases(const SearchContext& context, const RankRequest& request, const Reward& reward,
                  const SearchSpace& space, Judge& judge, Trainings& trainings) {
-  const CostTable table(space, reward.ridge_points());
+  const CostTable table(space, reward.models());
   for (NetworkRecord& network : trainings.networks) {
     const std::string& name = network.architecture.name;
     const Decisions decisions = encode(space, network.architecture);

@@ -8,7 +8,7 @@
 #include "experiments/run/fingerprint.h"
 #include "experiments/run/seed_streams.h"
 #include "experiments/run/training_phase.h"
-#include "roofline/latency.h"
+#include "roofline/price.h"
 #include "space/error.h"
 #include "space/file.h"
 #include "supernet/training/provenance_check.h"
@@ -79,9 +79,7 @@ NetworkRecord trained(const SearchContext& context, const Origin& origin, const 
   write_file(context.run.file(name + ".yaml"), to_yaml(architecture));
   TrainOptions options = config.train;
   options.seed = stream_seed(config.seed, SeedStream::kTraining);
-  const Graph graph = lower(architecture);
-  std::vector<Macs> taken;
-  for (MacsPerByte point : config.reward.ridge_points()) taken.push_back(latency(graph, point));
+  const std::vector<Macs> taken = prices(lower(architecture), config.reward.models());
   const bool is_random = origin.way == Way::kRandomNetworks;
   return {.architecture = architecture,
           .kind = is_random ? NetworkKind::kRandom : NetworkKind::kFound,
@@ -93,7 +91,7 @@ NetworkRecord trained(const SearchContext& context, const Origin& origin, const 
 // Of the space, at the targets' latency.
 std::vector<Architecture> random_members(const SearchConfig& config, int count) {
   const SearchSpace space = searched_space(config.space, SearchStage::kSingle, std::nullopt);
-  const CostTable table(space, config.reward.ridge_points());
+  const CostTable table(space, config.reward.models());
   std::mt19937_64 random(stream_seed(config.seed, SeedStream::kRandomNetworks));
   std::vector<Architecture> members;
   for (const Decisions& decisions :

@@ -1,6 +1,8 @@
 // A run is not resumed where what it depends on has changed.
 #include "experiments/run/fingerprint.h"
 
+#include <set>
+
 #include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -35,9 +37,9 @@ class Fingerprint : public testing::Test {
   int threads_ = 0;
 };
 
-const Target kPoint{.name = "a", .ridge_points = {{5}}, .latency = {{1e6}}};
+const Target kPoint{.name = "a", .models = rooflines({{5}}), .latency = {{1e6}}};
 const Target kRange{.name = "b",
-                    .ridge_points = {{0}, {31.25}},
+                    .models = rooflines({{0}, {31.25}}),
                     .latency = {{2e6}, {2.5e6}},
                     .reduce = Reduce::kMean};
 
@@ -59,11 +61,29 @@ TEST_F(Fingerprint, KnowsWhatTheImagesAre) {
 
 TEST_F(Fingerprint, KnowsTheRidgePointsOfATargetAndNotItsName) {
   Target moved = kPoint;
-  moved.ridge_points = {{6}};
+  moved.models = rooflines({{6}});
   Target renamed = kPoint;
   renamed.name = "b";
   EXPECT_NE(of({.targets = {kPoint}}), of({.targets = {moved}}));
   EXPECT_EQ(of({.targets = {kPoint}}), of({.targets = {renamed}}));
+}
+
+// A peak alone changes no figure; a data type, a term or a law does.
+TEST_F(Fingerprint, KnowsAllThatPricesATarget) {
+  const auto with = [&](const LatencyModel& model) {
+    return of({.targets = {{.name = "a", .models = {model}, .latency = {{1e6}}}}});
+  };
+  const LatencyModel plain{.ridge_point = {5}};
+  EXPECT_EQ(with(plain), of({.targets = {kPoint}}));
+  EXPECT_EQ(with({.ridge_point = {5}, .peak = {1e9}}), with(plain));
+  std::set<std::string> texts{with(plain)};
+  texts.insert(with({.ridge_point = {5}, .data_type = DataType::kFp32}));
+  texts.insert(with({.ridge_point = {5}, .data_type = DataType::kFp16}));
+  texts.insert(with({.ridge_point = {5}, .depthwise_cost = 5}));
+  texts.insert(with({.ridge_point = {5}, .peak = {1e9}, .floor = {1e-3}}));
+  texts.insert(with({.ridge_point = {5}, .peak = {1e9}, .laws = {{.kind = "conv 1x1"}}}));
+  texts.insert(with({.ridge_point = {5}, .peak = {1e9}, .laws = {{.kind = "linear"}}}));
+  EXPECT_EQ(texts.size(), 7u);
 }
 
 TEST_F(Fingerprint, KnowsDevicePrecisionAndThreads) {
