@@ -71,7 +71,7 @@ TEST(Price, OfATableIsThatOfTheGraphForThousandsOfNetworks) {
   models.push_back(latency_model(load_profile("epyc-zen5-1-thread")));
   models.push_back(latency_model(load_profile("core-i7-12700h")));
   for (const std::string& name : built_in_spaces()) {
-    expect_table_equals_lowering(load_search_space(name), models, 1000, 32);
+    expect_table_equals_lowering(load_search_space(name), models, 2000, 32);
     if (HasFatalFailure()) return;
   }
 }

@@ -48,8 +48,8 @@ double ms(const Architecture& architecture, const LatencyModel& device) {
 }
 
 // On phones' CPUs a depthwise MAC costs some five dense ones. A search that does not know it finds
-// large kernels, which take far longer than was asked; one that does finds smaller ones and meets
-// the target.
+// large kernels, which take 2.4 times as long as was asked; one that does finds smaller ones and
+// meets the target.
 TEST(Device, ADearDepthwiseMacBuysSmallerKernels) {
   const LatencyModel plain{.ridge_point = {1.2}, .peak = {7.6e9}, .data_type = DataType::kFp32};
   LatencyModel phone = plain;
@@ -60,10 +60,6 @@ TEST(Device, ADearDepthwiseMacBuysSmallerKernels) {
   EXPECT_LT(depthwise_share(knowing), 0.8 * depthwise_share(blind));
   EXPECT_GT(ms(blind, phone) / target, 1.25);
   EXPECT_NEAR(ms(knowing, phone) / target, 1, 0.1);
-  RecordProperty("target_ms", std::to_string(target));
-  std::printf("target %.4f ms\n%s: %.4f ms, depthwise %.3f of MACs\n%s: %.4f ms, %.3f\n", target,
-              to_yaml(blind).c_str(), ms(blind, phone), depthwise_share(blind),
-              to_yaml(knowing).c_str(), ms(knowing, phone), depthwise_share(knowing));
 }
 
 // Each device at the width of its own elements, in one search.

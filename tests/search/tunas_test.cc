@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "roofline/latency.h"
 #include "search/fake_weights.h"
 #include "search/stages.h"
 #include "space/derived_spaces.h"

@@ -23,7 +23,7 @@ terms:
 
 TEST_F(Program, ASearchPricesAsDescribeDoes) {
   std::ofstream(folder_ + "/board.yaml") << kBoard;
-  for (const std::string profile : {folder_ + "/board.yaml", std::string("epyc-zen5-1-thread")}) {
+  for (const std::string& profile : {folder_ + "/board.yaml", std::string("epyc-zen5-1-thread")}) {
     const std::string out = folder_ + "/priced-" + fs::path(profile).stem().string();
     const Outcome found =
         run({"search", "coarse", "--config", folder_ + "/config.yaml", "--targets",

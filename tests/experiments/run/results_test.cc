@@ -75,7 +75,7 @@ TEST(Results, ADeviceWithAPeakHasMillisecondsAndItsDataType) {
   const LatencyModel model{
       .ridge_point = {5}, .peak = {1.5e9}, .data_type = DataType::kFp32, .profile = "board"};
   const Reward reward{.targets = {{.name = "board", .models = {model}, .latency = {{3e9}}}}};
-  const CandidateResult result = candidate_result({.latency = {{6e9}}}, reward);
+  const CandidateResult result = candidate_result({.decisions = {}, .latency = {{6e9}}}, reward);
   EXPECT_EQ(result.latency[0].latency_ms, 4000);
   EXPECT_EQ(Json(result.latency[0]).dump(),
             R"({"target":"board","latency_macs":6000000000.0,"latency_ms":4000.0,)"
