@@ -61,8 +61,7 @@ int run(const std::string& name, const ridgewalk::Arguments& arguments) {
 // Prints one line, whatever the message: LibTorch's have a backtrace after the first line.
 int fail(std::string line, int code) {
   if (code != 2) line = line.substr(0, line.find('\n'));
-  std::replace_if(
-      line.begin(), line.end(), [](unsigned char c) { return std::iscntrl(c); }, '?');
+  std::replace_if(line.begin(), line.end(), [](unsigned char c) { return std::iscntrl(c); }, '?');
   std::cerr << "ridgewalk: " << line << '\n';
   return code;
 }

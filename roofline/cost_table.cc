@@ -4,6 +4,8 @@
 #include <cassert>
 #include <functional>
 #include <limits>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "space/error.h"
@@ -12,8 +14,8 @@
 namespace ridgewalk {
 namespace {
 
-// Some of the ops of a graph: [begin, end).
-struct Section {
+// The ops of a graph that are a part: [begin, end).
+struct LoweredPart {
   Graph graph;
   int begin, end;
 };
@@ -26,7 +28,7 @@ int start_of(const Graph& graph, size_t stage) {
   return static_cast<int>(found - graph.ops.begin());
 }
 
-Section stem_section(Architecture a) {
+LoweredPart stem_part(Architecture a) {
   a.stages.clear();
   Graph graph = lower(a);
   const int end = start_of(graph, 0);
@@ -43,8 +45,8 @@ void shorten(const SearchSpace& space, size_t count, Architecture& a) {
 }
 
 // Only `blocks`, after the first `before` stages.
-Section blocks_section(const SearchSpace& space, Architecture a, size_t before,
-                       std::vector<Block> blocks) {
+LoweredPart blocks_part(const SearchSpace& space, Architecture a, size_t before,
+                        std::vector<Block> blocks) {
   shorten(space, before, a);
   a.stages.resize(before);
   a.stages.push_back(std::move(blocks));
@@ -54,7 +56,7 @@ Section blocks_section(const SearchSpace& space, Architecture a, size_t before,
   return {std::move(graph), begin, end};
 }
 
-Section head_section(const SearchSpace& space, Architecture a) {
+LoweredPart head_part(const SearchSpace& space, Architecture a) {
   shorten(space, space.stages.size(), a);
   Graph graph = lower(a);
   const int begin = start_of(graph, space.stages.size());
@@ -96,19 +98,20 @@ CostTable::Range operator+(const CostTable::Range& a, const CostTable::Range& b)
 
 class CostTable::Builder {
  public:
-  Builder(CostTable& table, DataType type)
-      : table_(table), space_(table.space_), layout_(table.layout_), type_(type) {}
+  explicit Builder(CostTable& table)
+      : table_(table), space_(table.space_), layout_(table.layout_) {}
 
   void run() {
     decisions_.assign(table_.options_.size(), 0);
-    table_.stem_ = tabulate({layout_.resolution, layout_.stem_width}, stem_section);
+    table_.stem_ = tabulate({layout_.stem_width, layout_.activation}, stem_part);
     for (size_t s = 0; s < space_.stages.size(); ++s) table_.stages_.push_back(stage(s));
-    table_.head_ = tabulate({layout_.resolution, layout_.stages.back().width},
-                            [&](const Architecture& a) { return head_section(space_, a); });
+    table_.head_ = tabulate({layout_.stages.back().width, layout_.activation},
+                            [&](const Architecture& a) { return head_part(space_, a); });
+    if (!without_law_.empty()) refuse_ops_without_law();
   }
 
  private:
-  using Lowered = std::function<Section(const Architecture&)>;
+  using Lowered = std::function<LoweredPart(const Architecture&)>;
 
   int input_width(size_t s) const {
     return s == 0 ? layout_.stem_width : layout_.stages[s - 1].width;
@@ -135,11 +138,10 @@ class CostTable::Builder {
 
   Part other_kinds(size_t s) {
     const StageChoices& at = layout_.stages[s];
-    return tabulate({at.kind, layout_.resolution, input_width(s), at.width, at.blocks[0].expansion},
+    return tabulate({at.kind, input_width(s), at.width, at.blocks[0].expansion, layout_.activation},
                     [&](const Architecture& a) {
                       const bool uibs = std::holds_alternative<Uib>(a.stages[s][0]);
-                      return blocks_section(space_, a, s,
-                                            uibs ? std::vector<Block>{} : a.stages[s]);
+                      return blocks_part(space_, a, s, uibs ? std::vector<Block>{} : a.stages[s]);
                     });
   }
 
@@ -150,25 +152,31 @@ class CostTable::Builder {
       return [=, this](const Architecture& a) {
         // Only the first UIB reads the input of the stage; all others read its output width.
         const size_t before = b == 0 && !attention ? s : s + 1;
-        return blocks_section(space_, a, before, one_block(a.stages[s], b, attention));
+        return blocks_part(space_, a, before, one_block(a.stages[s], b, attention));
       };
     };
-    std::vector<int> of_uib = {layout_.resolution, at.width, choice.expansion, choice.kernel1,
-                               choice.kernel2};
+    std::vector<int> of_uib = {at.width, choice.expansion, choice.kernel1, choice.kernel2,
+                               layout_.activation};
     if (b == 0) of_uib.push_back(input_width(s));
     BlockParts parts;
     parts.uib = tabulate(of_uib, lowered(false), same ? &same->uib : nullptr);
     const auto& options = space_.stages[s].blocks[b].attention;
     if (options == std::vector<std::optional<MobileMqa>>{std::nullopt}) return parts;
-    parts.attention = tabulate({layout_.resolution, at.width, choice.attention}, lowered(true),
+    // A folded layer scale gives attention's last convolution a bias; UIBs have one from norms.
+    parts.attention = tabulate({at.width, choice.attention, layout_.layer_scale}, lowered(true),
                                same ? &*same->attention : nullptr);
     return parts;
   }
 
-  // A part with entries for all options of `depends_on`, or with those of an identical part that
-  // depends on other choices.
-  Part tabulate(const std::vector<int>& depends_on, const Lowered& lowered,
+  // A part with entries for all options of `choices` and of the resolution, or with those of an
+  // identical part that depends on other choices. Activation and layer scale count only by laws.
+  Part tabulate(const std::vector<int>& choices, const Lowered& lowered,
                 const Part* same = nullptr) {
+    std::vector<int> depends_on = {layout_.resolution};
+    for (int choice : choices) {
+      const bool is_of_laws = choice == layout_.activation || choice == layout_.layer_scale;
+      if (table_.has_laws_ || !is_of_laws) depends_on.push_back(choice);
+    }
     Part part;
     int64_t entries = 1;
     for (size_t i = depends_on.size(); i-- > 0;) {
@@ -189,8 +197,11 @@ class CostTable::Builder {
       Decisions decisions = decisions_;
       deactivate_unused(space_, layout_, decisions);
       Architecture architecture = decode(space_, decisions);
-      architecture.layer_scale = 1;
-      append(lowered(architecture));
+      std::optional<LoweredPart> as_it_runs;
+      if (table_.has_laws_) as_it_runs = lowered(architecture);
+      architecture.layer_scale = 1;  // to count its parameters
+      const LoweredPart part = lowered(architecture);
+      append(part, as_it_runs ? *as_it_runs : part);
       return;
     }
     int& decision = decisions_[depends_on[0]];
@@ -201,39 +212,73 @@ class CostTable::Builder {
     decision = before;
   }
 
-  void append(const Section& section) {
-    const std::vector<OpCost> costs = op_costs(section.graph);
+  // `counted` has layer scales, `run` only where its architecture has them.
+  void append(const LoweredPart& counted, const LoweredPart& run) {
+    const std::vector<OpCost> costs = op_costs(counted.graph);
+    Count& count = table_.counts_.emplace_back();
+    for (int i = counted.begin; i < counted.end; ++i) {
+      const bool layer_scale = counted.graph.ops[i].kind == OpKind::kLayerScale;
+      (layer_scale ? count.layer_scales : count.parameters) += costs[i].parameters;
+    }
     const size_t row = table_.rows_.size();
     table_.rows_.resize(row + table_.rows_per_entry_);
-    Count& count = table_.counts_.emplace_back();
-    for (int i = section.begin; i < section.end; ++i) {
-      const bool layer_scale = section.graph.ops[i].kind == OpKind::kLayerScale;
-      (layer_scale ? count.layer_scales : count.parameters) += costs[i].parameters;
-      if (costs[i].macs.value == 0) continue;
-      for (size_t r = 0; r < table_.ridge_points_.size(); ++r) {
-        table_.rows_[row + r / 8].macs[r % 8] +=
-            op_time(costs[i], table_.ridge_points_[r], type_).value;
+    for (size_t m = 0; m < table_.models_.size(); ++m) {
+      const Column& column = table_.columns_[m];
+      const LoweredPart& part = column.has_laws ? run : counted;
+      const Section section{part.graph, part.begin, part.end};
+      const Load load = ridgewalk::load(section, costs, table_.models_[m]);
+      double* const sums = &table_.rows_[row + column.row].sums[column.at];
+      sums[0] = load.time.value;
+      if (!column.has_laws) continue;
+      sums[1] = load.weights.value, sums[2] = load.waited.value;
+      for (const std::string& kind : kinds_without_law(section, table_.models_[m])) {
+        without_law_.insert(kind);
       }
     }
+  }
+
+  [[noreturn]] void refuse_ops_without_law() const {
+    std::string kinds;
+    for (const std::string& kind : without_law_) kinds += (kinds.empty() ? "" : ", ") + kind;
+    const auto by_laws =
+        std::find_if(table_.models_.begin(), table_.models_.end(),
+                     [](const LatencyModel& model) { return !model.laws.empty(); });
+    throw Error("profile '" + by_laws->profile + "' has no law for " + kinds + " of space '" +
+                space_.name + "'; calibrate again, or leave them out of the space");
   }
 
   CostTable& table_;
   const SearchSpace& space_;
   const ChoiceLayout& layout_;
-  const DataType type_;
   Decisions decisions_;
+  std::set<std::string> without_law_;  // kinds of op
 };
 
-CostTable::CostTable(const SearchSpace& space, std::vector<MacsPerByte> ridge_points, DataType type)
-    : space_(space),
-      layout_(choice_layout(space)),
-      ridge_points_(std::move(ridge_points)),
-      rows_per_entry_((ridge_points_.size() + 7) / 8) {
+CostTable::CostTable(const SearchSpace& space, std::vector<LatencyModel> models)
+    : space_(space), layout_(choice_layout(space)), models_(std::move(models)) {
   validate(space_);
   for (const Choice& choice : choices(space_)) {
     options_.push_back(static_cast<int>(choice.options.size()));
   }
-  Builder(*this, type).run();
+  place_columns();
+  Builder(*this).run();
+}
+
+// A model's figures never lie in two rows, so that each row can be priced by itself.
+void CostTable::place_columns() {
+  size_t next = 0;
+  for (const LatencyModel& model : models_) {
+    const bool has_laws = !model.laws.empty();
+    const size_t width = has_laws ? 3 : 1;
+    if (next % 8 + width > 8) next += 8 - next % 8;
+    columns_.push_back({.row = next / 8,
+                        .at = next % 8,
+                        .has_laws = has_laws,
+                        .floor = has_laws ? 0 : floor_time(model).value});
+    next += width;
+    has_laws_ |= has_laws;
+  }
+  rows_per_entry_ = (next + 7) / 8;
 }
 
 void CostTable::check(const Decisions& decisions) const {
@@ -271,22 +316,27 @@ void CostTable::for_each_entry(const Decisions& decisions, auto use) const {
 }
 
 std::vector<Macs> CostTable::price(const Decisions& decisions) const {
-  std::vector<Macs> latency(ridge_points_.size());
+  std::vector<Macs> latency(models_.size());
   price(decisions, latency);
   return latency;
 }
 
 void CostTable::price(const Decisions& decisions, std::span<Macs> latency) const {
-  assert(latency.size() == ridge_points_.size());
+  assert(latency.size() == models_.size());
   check(decisions);
+  size_t m = 0;
   for (size_t r = 0; r < rows_per_entry_; ++r) {
     Row sum;
     for_each_entry(decisions, [&](int entry) {
       const Row& row = rows_[entry * rows_per_entry_ + r];
-      for (size_t i = 0; i < row.macs.size(); ++i) sum.macs[i] += row.macs[i];
+      for (size_t i = 0; i < row.sums.size(); ++i) sum.sums[i] += row.sums[i];
     });
-    for (size_t i = 0; i < sum.macs.size() && 8 * r + i < latency.size(); ++i) {
-      latency[8 * r + i].value = sum.macs[i];
+    for (; m < columns_.size() && columns_[m].row == r; ++m) {
+      const Column& column = columns_[m];
+      const double* const sums = &sum.sums[column.at];
+      latency[m] = column.has_laws
+                       ? ridgewalk::price(Load{{sums[0]}, {sums[1]}, {sums[2]}}, models_[m])
+                       : Macs{sums[0] + column.floor};
     }
   }
 }
@@ -302,10 +352,15 @@ int64_t CostTable::parameters(const Decisions& decisions) const {
   return sum.parameters + (has_layer_scale ? sum.layer_scales : 0);
 }
 
+double CostTable::figure(int entry, const Column& column, size_t which) const {
+  return rows_[entry * rows_per_entry_ + column.row].sums[column.at + which];
+}
+
 CostTable::Range CostTable::range(const Part& part, const Decisions& decided,
-                                  size_t ridge_point) const {
+                                  const auto& value) const {
   std::vector<int> entries = {part.first};
   for (const Term& term : part.terms) {
+    if (term.stride == 0) continue;
     const int decision = decided[term.choice];
     const int from = decision == kInactive ? 0 : decision;
     const int to = decision == kInactive ? options_[term.choice] - 1 : decision;
@@ -317,70 +372,108 @@ CostTable::Range CostTable::range(const Part& part, const Decisions& decided,
   }
   Range range = kNothing;
   for (int entry : entries) {
-    const Row& row = rows_[entry * rows_per_entry_ + ridge_point / 8];
-    const Macs macs{row.macs[ridge_point % 8]};
+    const Macs macs{value(entry)};
     include(range, {macs, macs});
   }
   return range;
 }
 
-// With resolution, input width and width decided.
-CostTable::Range CostTable::stage_range(size_t s, Decisions& decided, size_t ridge_point) const {
+// With input width and width decided.
+CostTable::Range CostTable::stage_range(size_t s, Decisions& decided, const auto& value) const {
   const StageSpace& stage = space_.stages[s];
   Range reachable = kNothing;
   for (size_t kind = 0; kind < stage.kind.size(); ++kind) {
     if (stage.kind[kind] == StageKind::kUib) continue;
     int& decision = decided[layout_.stages[s].kind];
     decision = static_cast<int>(kind);
-    include(reachable, range(*stages_[s].other_kinds, decided, ridge_point));
+    include(reachable, range(*stages_[s].other_kinds, decided, value));
     decision = kInactive;
   }
   Range sum;
   for (size_t b = 0; b < stages_[s].blocks.size(); ++b) {
     const BlockParts& block = stages_[s].blocks[b];
-    sum = sum + range(block.uib, decided, ridge_point);
-    if (block.attention) sum = sum + range(*block.attention, decided, ridge_point);
+    sum = sum + range(block.uib, decided, value);
+    if (block.attention) sum = sum + range(*block.attention, decided, value);
     const bool may_end = std::count(stage.depth.begin(), stage.depth.end(), int(b) + 1) > 0;
     if (may_end) include(reachable, sum);
   }
   return reachable;
 }
 
-CostTable::Range CostTable::reachable_at(size_t ridge_point) const {
+CostTable::Range CostTable::range_over_widths(Decisions& decided, const auto& value) const {
+  int before = layout_.stem_width;  // the choice of the width so far, and what each option costs
+  std::vector<Range> so_far;
+  for (int w = 0; w < options_[before]; ++w) {
+    decided[before] = w;
+    so_far.push_back(range(stem_, decided, value));
+  }
+  for (size_t s = 0; s < stages_.size(); ++s) {
+    const int width = layout_.stages[s].width;
+    std::vector<Range> with_stage(options_[width], kNothing);
+    for (int w = 0; w < options_[width]; ++w) {
+      for (int v = 0; v < options_[before]; ++v) {
+        decided[before] = v;
+        decided[width] = w;
+        include(with_stage[w], so_far[v] + stage_range(s, decided, value));
+      }
+    }
+    before = width;
+    so_far = std::move(with_stage);
+  }
+  Range reachable = kNothing;
+  for (int w = 0; w < options_[before]; ++w) {
+    decided[before] = w;
+    include(reachable, so_far[w] + range(head_, decided, value));
+  }
+  return reachable;
+}
+
+CostTable::Range CostTable::range_of_space(const auto& value) const {
+  const int activations = has_laws_ ? options_[layout_.activation] : 1;
+  const int layer_scales = has_laws_ ? options_[layout_.layer_scale] : 1;
   Range reachable = kNothing;
   Decisions decided(options_.size(), kInactive);
-  for (int resolution = 0; resolution < options_[layout_.resolution]; ++resolution) {
-    decided[layout_.resolution] = resolution;
-    int before = layout_.stem_width;  // the choice of the width so far, and what each option costs
-    std::vector<Range> so_far;
-    for (int w = 0; w < options_[before]; ++w) {
-      decided[before] = w;
-      so_far.push_back(range(stem_, decided, ridge_point));
-    }
-    for (size_t s = 0; s < stages_.size(); ++s) {
-      const int width = layout_.stages[s].width;
-      std::vector<Range> with_stage(options_[width], kNothing);
-      for (int w = 0; w < options_[width]; ++w) {
-        for (int v = 0; v < options_[before]; ++v) {
-          decided[before] = v;
-          decided[width] = w;
-          include(with_stage[w], so_far[v] + stage_range(s, decided, ridge_point));
-        }
+  for (int r = 0; r < options_[layout_.resolution]; ++r) {
+    for (int a = 0; a < activations; ++a) {
+      for (int l = 0; l < layer_scales; ++l) {
+        decided[layout_.resolution] = r;
+        decided[layout_.activation] = a;
+        decided[layout_.layer_scale] = l;
+        include(reachable, range_over_widths(decided, value));
       }
-      before = width;
-      so_far = std::move(with_stage);
-    }
-    for (int w = 0; w < options_[before]; ++w) {
-      decided[before] = w;
-      include(reachable, so_far[w] + range(head_, decided, ridge_point));
     }
   }
   return reachable;
 }
 
+// A latency is time + waited bytes * time per byte, which depends on all weights alone: with the
+// least and the most of it, the rest is a sum over parts.
+CostTable::Range CostTable::reachable_by_laws(const Column& column,
+                                              const LatencyModel& model) const {
+  const Range weights = range_of_space([&](int entry) { return figure(entry, column, 1); });
+  const auto [least, most] =
+      wait_per_byte({weights.lowest.value}, {weights.highest.value}, model.bandwidths);
+  const auto range_with = [&](Seconds wait) {
+    return range_of_space([&](int entry) {
+      return figure(entry, column, 0) + figure(entry, column, 2) * wait.value * model.peak.value;
+    });
+  };
+  constexpr Macs kRounding = {1};
+  return {range_with(least).lowest - kRounding, range_with(most).highest + kRounding};
+}
+
 std::vector<CostTable::Range> CostTable::reachable() const {
   std::vector<Range> ranges;
-  for (size_t r = 0; r < ridge_points_.size(); ++r) ranges.push_back(reachable_at(r));
+  for (size_t m = 0; m < models_.size(); ++m) {
+    const Column& column = columns_[m];
+    if (column.has_laws) {
+      ranges.push_back(reachable_by_laws(column, models_[m]));
+      continue;
+    }
+    const Macs floor{column.floor};
+    const Range range = range_of_space([&](int entry) { return figure(entry, column, 0); });
+    ranges.push_back(range + Range{floor, floor});
+  }
   return ranges;
 }
 

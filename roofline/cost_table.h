@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "roofline/latency.h"
+#include "roofline/price.h"
 #include "space/decisions.h"
 
 namespace ridgewalk {
@@ -15,14 +15,14 @@ namespace ridgewalk {
 // The cost of an architecture is a sum over its parts: stem, each UIB, each attention, head. A part
 // depends on few choices (its width, the width before it, its expansion, its kernels), so the cost
 // of every part under every combination of its choices is computed once, by lowering; pricing a
-// sample adds the entries that its decisions point at. Equal to the full lowering, exactly.
+// sample adds the entries that its decisions point at. Equal to the full lowering, to the last bit.
 class CostTable {
  public:
-  // Takes latency at each of `ridge_points`.
-  CostTable(const SearchSpace& space, std::vector<MacsPerByte> ridge_points,
-            DataType type = DataType::kInt8);
+  // Takes latency by each of `models`. Throws Error when one has laws, but none for an op of the
+  // space: its lower bound would draw a search.
+  CostTable(const SearchSpace& space, std::vector<LatencyModel> models);
 
-  // latency(lower(decode(space, decisions)), ridge point) for each ridge point.
+  // prices(lower(decode(space, decisions)), models).
   std::vector<Macs> price(const Decisions& decisions) const;
   // The same into `latency`, without allocating.
   void price(const Decisions& decisions, std::span<Macs> latency) const;
@@ -31,12 +31,13 @@ class CostTable {
   struct Range {
     Macs lowest, highest;
   };
-  // What architectures of the space can reach at each ridge point, exactly: widths are the only
-  // choices that two parts share, so the extremes follow stage by stage.
+  // What architectures of the space can reach by each model, exactly: beside the choices that all
+  // parts share, widths are the only ones that two parts share, so the extremes follow stage by
+  // stage. By laws these are bounds: no architecture need have the fewest or the most weights too.
   std::vector<Range> reachable() const;
 
   size_t entries() const { return counts_.size(); }
-  const std::vector<MacsPerByte>& ridge_points() const { return ridge_points_; }
+  const std::vector<LatencyModel>& models() const { return models_; }
 
  private:
   class Builder;
@@ -48,7 +49,7 @@ class CostTable {
   // Unused terms have stride 0: a loop of fixed length is faster than one that may end early.
   struct Part {
     int first = 0;  // entry of option 0 of every term
-    std::array<Term, 6> terms = {};
+    std::array<Term, 8> terms = {};
   };
   struct BlockParts {
     Part uib;
@@ -58,9 +59,15 @@ class CostTable {
     std::optional<Part> other_kinds;  // blocks in place of UIBs; free where UIBs are chosen
     std::vector<BlockParts> blocks;
   };
-  // Latencies at eight ridge points: one cache line.
+  // The figures of Load that models need, eight in a cache line.
   struct alignas(64) Row {
-    std::array<double, 8> macs = {};
+    std::array<double, 8> sums = {};
+  };
+  // Where those of a model are: its time, and with laws the weights and what is waited for of them.
+  struct Column {
+    size_t row = 0, at = 0;
+    bool has_laws = false;
+    double floor = 0;
   };
   struct Count {
     int64_t parameters = 0;    // without layer scales
@@ -69,17 +76,24 @@ class CostTable {
 
   void check(const Decisions& decisions) const;
   void for_each_entry(const Decisions& decisions, auto use) const;
+  void place_columns();
+  double figure(int entry, const Column& column, size_t which) const;
 
-  // Over all options of the choices that are not decided.
-  Range range(const Part& part, const Decisions& decided, size_t ridge_point) const;
-  Range stage_range(size_t stage, Decisions& decided, size_t ridge_point) const;
-  Range reachable_at(size_t ridge_point) const;
+  // Of the sum over parts of value(entry): over all options of the choices that are not decided.
+  Range range(const Part& part, const Decisions& decided, const auto& value) const;
+  Range stage_range(size_t stage, Decisions& decided, const auto& value) const;
+  // Widths after the choices that all parts share are decided; and over all of those.
+  Range range_over_widths(Decisions& decided, const auto& value) const;
+  Range range_of_space(const auto& value) const;
+  Range reachable_by_laws(const Column& column, const LatencyModel& model) const;
 
   SearchSpace space_;
   ChoiceLayout layout_;
   std::vector<int> options_;  // how many options each choice has
-  std::vector<MacsPerByte> ridge_points_;
-  size_t rows_per_entry_;
+  std::vector<LatencyModel> models_;
+  std::vector<Column> columns_;  // one per model, row after row
+  bool has_laws_ = false;        // activation and layer scale then count in parts
+  size_t rows_per_entry_ = 0;
   std::vector<Row> rows_;
   std::vector<Count> counts_;  // one per entry
   Part stem_, head_;

@@ -7,10 +7,13 @@
 
 namespace ridgewalk {
 
-Macs op_time(const OpCost& cost, MacsPerByte ridge_point, DataType type) {
+Macs rounded(Macs time) {
   constexpr double kSteps = 1024;  // in one MAC
-  const Macs time = std::max(cost.macs, ridge_point * bytes(cost, type));
   return {std::floor(time.value * kSteps + 0.5) / kSteps};
+}
+
+Macs op_time(const OpCost& cost, MacsPerByte ridge_point, DataType type) {
+  return rounded(std::max(cost.macs, ridge_point * bytes(cost, type)));
 }
 
 Macs latency(std::span<const OpCost> costs, MacsPerByte ridge_point, DataType type) {

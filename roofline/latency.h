@@ -9,8 +9,11 @@
 
 namespace ridgewalk {
 
-// Time of one op in units of one MAC at peak: max(MACs, ridge point * bytes). Rounded to 2^-10 of a
-// MAC, so that sums of them are exact and equal in any order. Ridge point 0 is MAC counting.
+// To 2^-10 of a MAC: sums of rounded times, up to 2^43 MACs, are exact and equal in any order.
+Macs rounded(Macs time);
+
+// Time of one op in units of one MAC at peak: max(MACs, ridge point * bytes), rounded. Ridge point
+// 0 is MAC counting.
 Macs op_time(const OpCost& cost, MacsPerByte ridge_point, DataType type);
 
 // Sum of op_time over the operations. Divided by a machine's peak it is the latency in seconds.

@@ -1,50 +1,18 @@
 #include "roofline/latency_model.h"
 
 #include <algorithm>
-#include <set>
 
+#include "roofline/latency.h"
+#include "roofline/price.h"
 #include "space/error.h"
 #include "space/fold.h"
 
 namespace ridgewalk {
 namespace {
 
-// Time to move the op's tensors in MACs at peak; those that fit into the cache move at its
-// bandwidth.
-Macs cached_movement(const Graph& graph, const Op& op, const OpCost& cost,
-                     const LatencyModel& model) {
-  const double cache_ridge_point = model.peak.value / model.cache_bandwidth.value;
-  Macs sum;
-  const auto move = [&](int64_t elements) {
-    const Bytes size{double(elements) * bytes_per_element(model.data_type)};
-    sum += MacsPerByte{size <= model.cache ? std::min(cache_ridge_point, model.ridge_point.value)
-                                           : model.ridge_point.value} *
-           size;
-  };
-  move(cost.weight_elements);
-  move(op.output.elements());
-  for (int input : op.inputs) move(graph.ops[input].output.elements());
-  return sum;
-}
+constexpr MacsPerSecond kUnit = {1e12};  // of prices to which a peak adds nothing
 
-}  // namespace
-
-LatencyModel latency_model(const Profile& profile, std::optional<DataType> type, bool with_terms) {
-  LatencyModel model{.ridge_point = {}, .peak = {}, .data_type = type.value_or(profile.data_type)};
-  if (profile.ridge_point_is_effective() && model.data_type == profile.data_type) {
-    model.ridge_point = profile.ridge_point();
-    model.peak = profile.peak().value_or(MacsPerSecond{});
-  } else if (const auto datasheet = profile.datasheet_ridge_point(model.data_type)) {
-    model.ridge_point = *datasheet;
-    const auto peak = profile.peak_gmacs.find(model.data_type);
-    if (peak != profile.peak_gmacs.end()) model.peak = {peak->second.value * 1e9};
-  }
-  if (model.peak.value == 0) {
-    throw Error("profile '" + profile.name + "' has no peak for " +
-                std::string(to_string(model.data_type)) +
-                ": its latencies are only relative; add peak_gmacs");
-  }
-  if (!with_terms) return model;
+void add_terms(const Profile& profile, LatencyModel& model) {
   const ProfileTerms& terms = profile.terms;
   if (terms.depthwise_cost) model.depthwise_cost = terms.depthwise_cost->value;
   if (terms.op_overhead_us) model.op_overhead = {terms.op_overhead_us->value * 1e-6};
@@ -53,76 +21,147 @@ LatencyModel latency_model(const Profile& profile, std::optional<DataType> type,
     model.cache = {terms.cache_kib->value * 1024};
     model.cache_bandwidth = {terms.cache_gbps->value * 1e9};
   }
+}
+
+void add_laws(const Profile& profile, LatencyModel& model) {
+  model.laws = profile.op_laws;
+  model.bandwidths = profile.read_bandwidths();
+  const auto peak = profile.peak_gmacs.find(profile.data_type);
+  if (peak != profile.peak_gmacs.end()) model.bound_peak = {peak->second.value * 1e9};
+  model.is_guess = false;
+  if (model.peak.value == 0) model.peak = kUnit;
+}
+
+// "fp32, int8": what a profile can price.
+std::string data_types_of(const Profile& profile) {
+  std::string list;
+  for (DataType type : kValues<DataType>) {
+    if (type != profile.data_type && !profile.datasheet_ridge_point(type)) continue;
+    list += (list.empty() ? "" : ", ") + std::string(to_string(type));
+  }
+  return list;
+}
+
+// Ridge point, and peak where it is known. Throws Error for a data type without a ridge point.
+LatencyModel roofline_of(const Profile& profile, DataType type) {
+  LatencyModel model{.data_type = type, .profile = profile.name};
+  const auto peak = profile.peak_gmacs.find(type);
+  if (peak != profile.peak_gmacs.end()) model.peak = {peak->second.value * 1e9};
+  model.is_guess = type != profile.data_type || !profile.effective_peak_gmacs;
+  if (type == profile.data_type && profile.is_overhead_alone()) {
+    model.has_roofline = model.is_guess = false;
+    model.peak = kUnit;
+  } else if (profile.ridge_point_is_effective() && type == profile.data_type) {
+    model.ridge_point = profile.ridge_point();
+    model.peak = profile.peak().value_or(MacsPerSecond{});
+  } else if (const auto datasheet = profile.datasheet_ridge_point(type)) {
+    model.ridge_point = *datasheet;
+  } else {
+    throw Error("profile '" + profile.name + "' has no ridge point for " +
+                std::string(to_string(type)) + "; it has " + data_types_of(profile) +
+                " (add peak_gmacs for others)");
+  }
   return model;
 }
 
-Prediction predict(const Graph& graph, const LatencyModel& model) {
-  const bool has_cache = model.cache.value > 0;
-  if (has_cache && model.convention != ByteConvention::kMnv4) {
-    throw Error(
-        "the cache term is defined only for the byte convention mnv4; leave one of the two out");
-  }
-  const std::vector<OpCost> costs = op_costs(graph, model.convention);
-  Macs plain, depthwise, cached, upper;
-  Prediction prediction;
-  for (size_t i = 0; i < costs.size(); ++i) {
-    const Op& op = graph.ops[i];
-    const Macs moved = model.ridge_point * bytes(costs[i], model.data_type);
-    plain += std::max(costs[i].macs, moved);
-    upper += costs[i].macs + moved;
-    const Macs work = (op.kind == OpKind::kDepthwise ? model.depthwise_cost : 1) * costs[i].macs;
-    depthwise += std::max(work, moved);
-    const bool has_macs = costs[i].macs.value > 0;
-    cached += has_cache && has_macs ? std::max(work, cached_movement(graph, op, costs[i], model))
-                                    : std::max(work, moved);
-    if (has_macs) prediction.op_overhead += model.op_overhead;
-  }
-  prediction.roofline = plain / model.peak;
-  prediction.depthwise = (depthwise - plain) / model.peak;
-  prediction.cache = (cached - depthwise) / model.peak;
-  prediction.floor = model.floor;
-  prediction.upper = upper / model.peak;
-  return prediction;
-}
-
-std::vector<OpLatency> predict_ops(const Graph& folded, const Profile& profile) {
+// Laws alone: a profile may have them before it has a ridge point.
+LatencyModel law_model(const Profile& profile) {
   if (profile.op_laws.empty()) {
     throw Error("profile '" + profile.name +
                 "' has no op laws; `ridgewalk calibrate` makes a profile that has them");
   }
-  const DataType type = profile.data_type;
-  const ReadBandwidths bandwidths = profile.read_bandwidths();
-  const auto peak = profile.peak_gmacs.find(type);
-  BytesPerSecond fastest;
-  for (const ReadBandwidth& one : bandwidths) fastest = std::max(fastest, one.bandwidth);
+  LatencyModel model{.peak = profile.peak().value_or(MacsPerSecond{}),
+                     .data_type = profile.data_type,
+                     .profile = profile.name};
+  add_laws(profile, model);
+  return model;
+}
+
+}  // namespace
+
+bool LatencyModel::is_plain() const {
+  return *this == LatencyModel{.ridge_point = ridge_point,
+                               .peak = peak,
+                               .data_type = data_type,
+                               .is_guess = is_guess,
+                               .profile = profile};
+}
+
+MacsPerByte LatencyModel::place_on_axis(DataType type) const {
+  return {ridge_point.value * bytes_per_element(data_type) / bytes_per_element(type)};
+}
+
+std::vector<LatencyModel> rooflines(const std::vector<MacsPerByte>& ridge_points, DataType type) {
+  std::vector<LatencyModel> models;
+  for (MacsPerByte point : ridge_points) {
+    models.push_back({.ridge_point = point, .data_type = type});
+  }
+  return models;
+}
+
+LatencyModel latency_model(const Profile& profile, std::optional<DataType> type, bool with_terms) {
+  LatencyModel model = roofline_of(profile, type.value_or(profile.data_type));
+  const bool has_laws = model.data_type == profile.data_type && !profile.op_laws.empty();
+  if (with_terms) add_terms(profile, model);
+  if (with_terms && has_laws) add_laws(profile, model);
+  if (model.peak.value > 0) return model;
+  throw Error("profile '" + profile.name + "' has no peak for " +
+              std::string(to_string(model.data_type)) +
+              ": its latencies are only relative; add peak_gmacs");
+}
+
+LatencyModel relative_model(const Profile& profile, std::optional<DataType> type) {
+  const ProfileTerms& terms = profile.terms;
+  const bool needs_peak =
+      terms.op_overhead_us || terms.floor_ms || terms.cache_kib || !profile.op_laws.empty();
+  if (needs_peak) return latency_model(profile, type);
+  LatencyModel model = roofline_of(profile, type.value_or(profile.data_type));
+  add_terms(profile, model);
+  return model;
+}
+
+Prediction predict(const Graph& graph, const LatencyModel& model) {
+  LatencyModel plain = model, dearer = model, roofline = model;
+  plain.depthwise_cost = 1;
+  plain.cache = dearer.cache = {};
+  roofline.laws.clear();
+  const std::vector<OpCost> costs = op_costs(graph, model.convention);
+  Macs least, depthwise, cached, overheads, upper;
+  for (size_t i = 0; i < costs.size(); ++i) {
+    const Op& op = graph.ops[i];
+    least += roofline_time(graph, op, costs[i], plain);
+    depthwise += roofline_time(graph, op, costs[i], dearer);
+    cached += roofline_time(graph, op, costs[i], model);
+    if (costs[i].macs.value > 0) overheads += overhead_time(model);
+    if (model.has_roofline) {
+      upper += costs[i].macs + model.ridge_point * bytes(costs[i], model.data_type);
+    }
+  }
+  return {.roofline = least / model.peak,
+          .depthwise = (depthwise - least) / model.peak,
+          .cache = (cached - depthwise) / model.peak,
+          .op_overhead = overheads / model.peak,
+          .floor = floor_time(model) / model.peak,
+          .upper = upper / model.peak,
+          .sum = price(graph, roofline) / model.peak};
+}
+
+std::vector<OpLatency> predict_ops(const Graph& folded, const Profile& profile) {
+  const LatencyModel model = law_model(profile);
   const std::vector<OpCost> costs = op_costs(folded);
-  const auto by_law = op_times(folded, type, profile.op_laws, bandwidths);
+  const auto by_law = op_times(folded, model.data_type, model.laws, model.bandwidths);
   std::vector<OpLatency> latencies;
   for (size_t i = 0; i < costs.size(); ++i) {
-    if (by_law[i]) {
-      latencies.push_back({*by_law[i]});
-      continue;
-    }
-    Seconds bound = bytes(costs[i], type) / fastest;
-    if (peak != profile.peak_gmacs.end()) {
-      bound = std::max(bound, costs[i].macs / MacsPerSecond{1e9 * peak->second.value});
-    }
-    latencies.push_back({bound, true});
+    latencies.push_back(by_law[i] ? OpLatency{*by_law[i]}
+                                  : OpLatency{lower_bound(costs[i], model), true});
   }
   return latencies;
 }
 
 CalibratedLatency predict_by_laws(const Graph& graph, const Profile& profile) {
-  const Graph folded = fold_norms(graph).graph;
-  const std::vector<OpLatency> ops = predict_ops(folded, profile);
-  CalibratedLatency latency;
-  std::set<std::string> unknown;
-  for (size_t i = 0; i < ops.size(); ++i) {
-    latency.total += ops[i].seconds;
-    if (ops[i].is_lower_bound) unknown.insert(law_kind(folded, folded.ops[i]));
-  }
-  latency.unknown.assign(unknown.begin(), unknown.end());
-  return latency;
+  const LatencyModel model = law_model(profile);
+  return {.total = price(graph, model) / model.peak,
+          .unknown = kinds_without_law(whole(graph), model)};
 }
 
 }  // namespace ridgewalk

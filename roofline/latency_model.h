@@ -1,18 +1,21 @@
-// Latency of a network on a device in seconds: the roofline, and on request what it leaves out.
+// How a device's latencies come about: the roofline, what it leaves out, or measured laws.
 #pragma once
 
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "roofline/cost.h"
 #include "roofline/profile.h"
 
 namespace ridgewalk {
 
-// The plain roofline has only ridge point and peak:
+// The plain roofline has only ridge point, data type and peak:
 //   sum over ops of max(MACs / peak, bytes * ridge point / peak)
+// Without a peak its latencies are relative: in times of one MAC at peak.
 struct LatencyModel {
   MacsPerByte ridge_point = {};
-  MacsPerSecond peak = {};
+  MacsPerSecond peak = {};  // 0 where it is not known
   DataType data_type = DataType::kInt8;
   ByteConvention convention = ByteConvention::kMnv4;
 
@@ -21,9 +24,31 @@ struct LatencyModel {
   Seconds floor = {};         // added by a network, however small
   Bytes cache = {};           // tensors up to this size move at cache_bandwidth; mnv4 only
   BytesPerSecond cache_bandwidth = {1};
+
+  // Of a calibrated machine: they price in place of all above, and the peak is only the unit.
+  std::vector<OpLaw> laws = {};
+  ReadBandwidths bandwidths = {};
+  MacsPerSecond bound_peak = {};  // of an op without a law; 0 where it is not known
+
+  bool has_roofline = true;  // false where MACs and bytes cost nothing beside the overheads
+  // No network was measured for the peak: seconds are a guess. Those of MobileNetV4, table 6, took
+  // 4 to 31 times what the datasheets of two phones' GPUs say.
+  bool is_guess = false;
+  std::string profile = {};  // that it is of, for messages
+  bool operator==(const LatencyModel&) const = default;
+
+  // Ridge point and data type alone: the same at any peak.
+  bool is_plain() const;
+  // Its ridge point on the axis of `type`: what the bytes of narrower elements would have to cost.
+  MacsPerByte place_on_axis(DataType type) const;
 };
 
-// What each term adds to the roofline, in this order; the cache's share is negative.
+// Plain ones without a peak.
+std::vector<LatencyModel> rooflines(const std::vector<MacsPerByte>& ridge_points,
+                                    DataType type = DataType::kInt8);
+
+// What each term adds to the roofline, in this order; the cache's share is negative. Laws are not
+// in it.
 struct Prediction {
   Seconds roofline;
   Seconds depthwise;
@@ -31,13 +56,17 @@ struct Prediction {
   Seconds op_overhead;
   Seconds floor;
   Seconds upper;  // of the roofline: MACs and bytes one after the other instead of at once
-  Seconds total() const { return roofline + depthwise + cache + op_overhead + floor; }
+  Seconds sum;    // of all but `upper`: what price() says, over the peak
+  Seconds total() const { return sum; }
 };
 
-// The model of a profile for a data type (the profile's own unless given), its terms included when
-// `with_terms`. Throws Error when the profile knows no peak for it: seconds need one.
+// The model of a profile for a data type (the profile's own unless given); with its terms, and for
+// its own data type its laws, when `with_terms`. Throws Error when the profile knows no peak for
+// it: seconds need one.
 LatencyModel latency_model(const Profile& profile, std::optional<DataType> type = std::nullopt,
                            bool with_terms = true);
+// The same for relative latencies, which need no peak unless a term is in seconds.
+LatencyModel relative_model(const Profile& profile, std::optional<DataType> type = std::nullopt);
 
 // Throws Error when the cache term is used with a convention other than mnv4.
 Prediction predict(const Graph& graph, const LatencyModel& model);
@@ -52,7 +81,8 @@ struct OpLatency {
 // laws.
 std::vector<OpLatency> predict_ops(const Graph& folded, const Profile& profile);
 
-// The sum of predict_ops() once the norms of `graph` are folded.
+// What price() says of a profile with laws: the sum of predict_ops() once the norms of `graph` are
+// folded, but for the last bits. Throws Error when the profile has no laws.
 struct CalibratedLatency {
   Seconds total = {};
   std::vector<std::string> unknown = {};  // kinds of op without a law: then it is a lower bound

@@ -98,6 +98,19 @@ std::string latency_column(const std::vector<std::string>& header, const std::st
   throw Error(file, line, "no latency column '" + wanted + "'; there are:" + listed(latencies));
 }
 
+// A column that changes what a latency means, such as batch, must not be passed over.
+void refuse_unknown(const std::vector<std::string>& header, const std::string& file, int line) {
+  // The last two are of the tables that `sweep --measure` leaves.
+  const std::set<std::string> known = {"",        "network", "resolution", "channels",
+                                       "classes", "macs",    "lower_bound"};
+  for (const std::string& name : header) {
+    if (known.contains(name) || name[0] == '#' || unit_of(name) > 0) continue;
+    throw Error(file, line,
+                "unknown column '" + name + "'; known are network, resolution, channels, classes " +
+                    "and latencies; name it '#" + name + "' if these do not depend on it");
+  }
+}
+
 template <class T>
 T number(const std::string& cell, const std::string& column, const std::string& file, int line) {
   constexpr bool kIsWhole = std::is_integral_v<T>;
@@ -137,6 +150,7 @@ Measurements read_measurements(const std::string& text, const std::string& file,
   const int header_line = lines[0].number;
   check_header(header, file, header_line);
   const std::string latency = latency_column(header, column, file, header_line);
+  refuse_unknown(header, file, header_line);
   Measurements result;
   for (size_t i = 1; i < lines.size(); ++i) {
     const auto& [cells, line] = lines[i];

@@ -23,8 +23,8 @@ struct Measurements {
 
 // The rows of one column of a table whose first line names its columns: `network`, a latency, whose
 // name ends in _s, _ms or _us, and optionally resolution, channels and classes. Without a `column`
-// the table's only latency column. Lines that start with # are comments; a byte order mark and
-// CRLF are accepted. Throws Error with file and line.
+// the table's only latency column. Lines that start with # are comments, and so are columns; a byte
+// order mark and CRLF are accepted. Throws Error with file and line, also for any other column.
 Measurements read_measurements(const std::string& text, const std::string& file,
                                const std::string& column);
 

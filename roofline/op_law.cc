@@ -227,17 +227,57 @@ std::vector<OpLaw> fit_op_laws(const std::vector<TimedStep>& steps, DataType typ
   return result;
 }
 
-std::vector<std::optional<Seconds>> op_times(const Graph& graph, DataType type,
-                                             const std::vector<OpLaw>& laws,
-                                             const ReadBandwidths& bandwidths) {
+std::vector<std::optional<OpByLaw>> ops_by_law(const Graph& graph, DataType type,
+                                               const std::vector<OpLaw>& laws,
+                                               const ReadBandwidths& bandwidths) {
   const std::vector<Terms> terms = terms_of(graph, type, bandwidths);
-  std::vector<std::optional<Seconds>> times;
+  const std::vector<OpCost> costs = op_costs(graph);
+  std::vector<std::optional<OpByLaw>> ops(graph.ops.size());
   for (size_t i = 0; i < graph.ops.size(); ++i) {
     const std::string kind = law_kind(graph, graph.ops[i]);
     const auto law =
         std::find_if(laws.begin(), laws.end(), [&](const OpLaw& one) { return one.kind == kind; });
+    if (law == laws.end()) continue;
+    Terms factors = coefficients(*law);
+    const double weights = double(costs[i].weight_elements) * bytes_per_element(type);
+    const Bytes waited{factors[kWeights] * weights};
+    factors[kWeights] = 0;
+    ops[i] = {{dot(factors, terms[i])}, waited};
+  }
+  return ops;
+}
+
+Seconds wait_for_weights(Bytes waited, Bytes weights, const ReadBandwidths& bandwidths) {
+  return read_time(waited, kCrowding * weights, bandwidths);
+}
+
+std::pair<Seconds, Seconds> wait_per_byte(Bytes fewest, Bytes most,
+                                          const ReadBandwidths& bandwidths) {
+  // Between measured sets the bandwidth is monotonic.
+  std::vector<double> seconds;
+  for (Bytes weights : {fewest, most}) {
+    seconds.push_back(wait_for_weights({1}, weights, bandwidths).value);
+  }
+  for (const ReadBandwidth& one : bandwidths) {
+    if (kCrowding * fewest <= one.set && one.set <= kCrowding * most) {
+      seconds.push_back(read_time({1}, one.set, bandwidths).value);
+    }
+  }
+  const auto [least, longest] = std::minmax_element(seconds.begin(), seconds.end());
+  return {{*least}, {*longest}};
+}
+
+std::vector<std::optional<Seconds>> op_times(const Graph& graph, DataType type,
+                                             const std::vector<OpLaw>& laws,
+                                             const ReadBandwidths& bandwidths) {
+  Bytes weights;
+  for (const OpCost& cost : op_costs(graph)) {
+    weights += {double(cost.weight_elements) * bytes_per_element(type)};
+  }
+  std::vector<std::optional<Seconds>> times;
+  for (const auto& op : ops_by_law(graph, type, laws, bandwidths)) {
     times.emplace_back();
-    if (law != laws.end()) times.back() = {dot(coefficients(*law), terms[i])};
+    if (op) times.back() = op->seconds + wait_for_weights(op->waited, weights, bandwidths);
   }
   return times;
 }

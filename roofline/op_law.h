@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "roofline/cost.h"
@@ -13,6 +14,7 @@ namespace ridgewalk {
 struct ReadBandwidth {
   Bytes set;
   BytesPerSecond bandwidth;
+  bool operator==(const ReadBandwidth&) const = default;
 };
 // In ascending order of the set; between two sets bandwidth is a power of the size, beyond the ends
 // it is constant.
@@ -66,7 +68,24 @@ struct TimedStep {
 std::vector<OpLaw> fit_op_laws(const std::vector<TimedStep>& steps, DataType type,
                                const ReadBandwidths& bandwidths);
 
-// One per op of the graph (norms folded), in its order; nothing for a kind without a law.
+// An op by its law: what it takes by itself, and the bytes of weights that it waits for, whose time
+// depends on the weights of the whole network.
+struct OpByLaw {
+  Seconds seconds = {};
+  Bytes waited = {};
+};
+// One per op of the graph (norms folded), in its order; nothing for a kind without a law. Where ops
+// of a network are priced apart from the rest of it, only that rest's weights are missing.
+std::vector<std::optional<OpByLaw>> ops_by_law(const Graph& graph, DataType type,
+                                               const std::vector<OpLaw>& laws,
+                                               const ReadBandwidths& bandwidths);
+// The time of `waited` bytes of a network that has `weights` in all.
+Seconds wait_for_weights(Bytes waited, Bytes weights, const ReadBandwidths& bandwidths);
+// The least and the most that one byte takes in networks with `fewest` to `most` bytes of weights.
+std::pair<Seconds, Seconds> wait_per_byte(Bytes fewest, Bytes most,
+                                          const ReadBandwidths& bandwidths);
+
+// The same with the weights of `graph`.
 std::vector<std::optional<Seconds>> op_times(const Graph& graph, DataType type,
                                              const std::vector<OpLaw>& laws,
                                              const ReadBandwidths& bandwidths);

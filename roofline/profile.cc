@@ -177,7 +177,9 @@ void check(const Profile& profile, FieldReader& reader) {
   if (profile.given_ridge_point && profile.bandwidth_gbps && !profile.peak_gmacs.empty()) {
     reader.child("ridge_point").fail("follows from peak_gmacs and bandwidth_gbps; leave it out");
   }
-  if (!profile.effective_ridge_point && !profile.datasheet_ridge_point(profile.data_type)) {
+  const bool has_ridge_point =
+      profile.effective_ridge_point || profile.datasheet_ridge_point(profile.data_type);
+  if (!has_ridge_point && !profile.is_overhead_alone()) {
     reader.source().fail("no ridge point for " + std::string(to_string(profile.data_type)) +
                          "; give its peak_gmacs with bandwidth_gbps, or effective, or ridge_point");
   }
@@ -194,16 +196,18 @@ std::optional<MacsPerByte> Profile::datasheet_ridge_point(DataType type) const {
   return std::nullopt;
 }
 
+bool Profile::is_overhead_alone() const {
+  return !effective_ridge_point && !datasheet_ridge_point(data_type) && terms.op_overhead_us;
+}
+
 MacsPerByte Profile::ridge_point() const {
   if (effective_ridge_point) return {effective_ridge_point->value};
+  if (is_overhead_alone()) return {};
   return datasheet_ridge_point(data_type).value();
 }
 
 std::optional<MacsPerSecond> Profile::peak() const {
-  if (effective_ridge_point) {
-    if (!effective_peak_gmacs) return std::nullopt;
-    return MacsPerSecond{effective_peak_gmacs->value * 1e9};
-  }
+  if (effective_peak_gmacs) return MacsPerSecond{effective_peak_gmacs->value * 1e9};
   const auto found = peak_gmacs.find(data_type);
   if (found == peak_gmacs.end()) return std::nullopt;
   return MacsPerSecond{found->second.value * 1e9};

@@ -38,7 +38,8 @@ struct WorkingSet {
 
 // A device: dense peaks and bandwidth from its datasheet or from measurements of the bare machine,
 // and the effective figures that measured networks imply, which are the ones to predict with. A
-// profile may be just a ridge point.
+// profile may be just a ridge point, or an overhead per operation beside which MACs and bytes cost
+// nothing.
 struct Profile {
   std::string name;
   std::string description;
@@ -62,10 +63,12 @@ struct Profile {
   ReadBandwidths read_bandwidths() const;
   // Peak over bandwidth, or as given; nothing where either is unknown for the data type.
   std::optional<MacsPerByte> datasheet_ridge_point(DataType type) const;
-  // The effective ridge point, the datasheet's where there is none.
+  // It has no ridge point, only the overhead of an operation.
+  bool is_overhead_alone() const;
+  // The effective ridge point, the datasheet's where there is none; 0 for an overhead alone.
   MacsPerByte ridge_point() const;
   bool ridge_point_is_effective() const { return effective_ridge_point.has_value(); }
-  // The peak that goes with ridge_point(), where one is known.
+  // The effective peak, the datasheet's where there is none, where one is known.
   std::optional<MacsPerSecond> peak() const;
 };
 

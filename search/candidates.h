@@ -15,7 +15,7 @@ struct Candidate {
   double probability = 0;  // under the controller; 0 where there is none
   double accuracy = 0;     // on the whole search-validation split, shared weights
   double reward = 0;
-  std::vector<Macs> latency;  // one per ridge point of the targets
+  std::vector<Macs> latency;  // one per model of the targets
 };
 
 // Evaluates architectures of a space. What it refers to must outlive it.

@@ -41,12 +41,12 @@ double Reward::operator()(double accuracy, std::span<const Macs> latency) const 
   return form == RewardForm::kAbsolute ? accuracy + term : accuracy * std::exp(term);
 }
 
-std::vector<MacsPerByte> Reward::ridge_points() const {
-  std::vector<MacsPerByte> points;
+std::vector<LatencyModel> Reward::models() const {
+  std::vector<LatencyModel> all;
   for (const Target& target : targets) {
-    points.insert(points.end(), target.ridge_points.begin(), target.ridge_points.end());
+    all.insert(all.end(), target.models.begin(), target.models.end());
   }
-  return points;
+  return all;
 }
 
 std::vector<double> Reward::ratios(std::span<const Macs> latency) const {

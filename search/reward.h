@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "roofline/latency.h"
+#include "roofline/latency_model.h"
 #include "space/names.h"
 
 namespace ridgewalk {
@@ -23,26 +23,24 @@ inline constexpr auto kNames<RewardForm> =
 // How several targets make one reward: the terms of all targets count, or only the worst one.
 enum class Combine { kSum, kWorst };
 template <>
-inline constexpr auto kNames<Combine> = name_table<Combine>("way to combine targets",
-                                                            {{Combine::kSum, "sum"},
-                                                             {Combine::kWorst, "worst"}});
+inline constexpr auto kNames<Combine> = name_table<Combine>(
+    "way to combine targets", {{Combine::kSum, "sum"}, {Combine::kWorst, "worst"}});
 
 // How a range of ridge points makes one ratio: its largest, or its mean.
 enum class Reduce { kWorst, kMean };
 template <>
-inline constexpr auto kNames<Reduce> = name_table<Reduce>("reduction of a range",
-                                                          {{Reduce::kWorst, "worst"},
-                                                           {Reduce::kMean, "mean"}});
+inline constexpr auto kNames<Reduce> = name_table<Reduce>(
+    "reduction of a range", {{Reduce::kWorst, "worst"}, {Reduce::kMean, "mean"}});
 
-// A latency to meet, at one ridge point or at each of a range of them.
+// A latency to meet, on one device or at each of a range of ridge points.
 struct Target {
   std::string name;  // as the user gave it: a profile, a ridge point, a range
-  std::vector<MacsPerByte> ridge_points;
-  std::vector<Macs> latency;  // one per ridge point, in units of one MAC at peak
+  std::vector<LatencyModel> models;
+  std::vector<Macs> latency;  // one per model, in units of one MAC at its peak
   Reduce reduce = Reduce::kWorst;
 
   // Latency relative to the target's, of a range reduced to one number. `measured` has one value
-  // per ridge point.
+  // per model.
   double ratio(std::span<const Macs> measured) const;
 };
 
@@ -50,7 +48,7 @@ struct Target {
 // point): relative latencies change fastest at low ridge points.
 std::vector<MacsPerByte> spread_ridge_points(double first, double last, int count);
 
-// In all functions `latency` has one value per ridge point, target after target.
+// In all functions `latency` has one value per model, target after target.
 struct Reward {
   RewardForm form = RewardForm::kAbsolute;
   double beta = -0.1;
@@ -59,7 +57,7 @@ struct Reward {
 
   double operator()(double accuracy, std::span<const Macs> latency) const;
 
-  std::vector<MacsPerByte> ridge_points() const;
+  std::vector<LatencyModel> models() const;
   std::vector<double> ratios(std::span<const Macs> latency) const;  // one per target
   // By how much a latency misses the targets: the largest |ratio - 1|.
   double miss(std::span<const Macs> latency) const;

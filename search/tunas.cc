@@ -62,9 +62,10 @@ const TunasOptions& checked(const TunasOptions& o) {
 const Reward& checked(const Reward& reward) {
   require(std::isfinite(reward.beta), "reward.beta", reward.beta, "a finite number");
   for (const Target& target : reward.targets) {
-    for (MacsPerByte ridge_point : target.ridge_points) {
-      require(std::isfinite(ridge_point.value) && ridge_point.value >= 0,
-              "the ridge point of target '" + target.name + "'", ridge_point.value,
+    for (const LatencyModel& model : target.models) {
+      const double ridge_point = model.ridge_point.value;
+      require(std::isfinite(ridge_point) && ridge_point >= 0,
+              "the ridge point of target '" + target.name + "'", ridge_point,
               "a finite number, at least 0");
     }
   }
@@ -97,7 +98,7 @@ TunasSearch::TunasSearch(const SearchSpace& space, const Reward& reward,
       choices_(choices(space)),
       reward_(checked(reward)),
       options_(checked(options)),
-      cost_table_(space, reward.ridge_points()),
+      cost_table_(space, reward.models()),
       controller_(space, options.controller),
       random_(options.seed) {}
 
@@ -161,7 +162,7 @@ StepRecord TunasSearch::advance(SharedWeights& weights) {
   if (options_.method == SearchMethod::kTunas && step_ >= delay) {
     const std::vector<double> accuracies = weights.accuracy(step_, record.samples);
     std::vector<double> rewards;
-    std::vector<Macs> latency(cost_table_.ridge_points().size());
+    std::vector<Macs> latency(cost_table_.models().size());
     record.of_target.resize(reward_.targets.size());
     for (size_t k = 0; k < accuracies.size(); ++k) {
       cost_table_.price(record.samples[k], latency);

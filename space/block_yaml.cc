@@ -58,10 +58,8 @@ const std::vector<std::string> kBlockNames = {
 
 // A gate has an activation of its own, whatever the network's is.
 template <class B>
-constexpr bool kFollowsNetwork = requires(B block) {
-  block.activation;
-}
-&&!std::is_same_v<B, SqueezeExcite>;
+constexpr bool kFollowsNetwork =
+    requires(B block) { block.activation; } && !std::is_same_v<B, SqueezeExcite>;
 
 template <size_t... alternative>
 Block block_of_kind(size_t kind, std::index_sequence<alternative...>) {

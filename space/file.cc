@@ -26,8 +26,7 @@ constexpr const char* kPartial = ".partial";
 
 // Whether the open file is still the one of that name.
 bool is_named(int descriptor, const std::string& path) {
-  struct stat opened {
-  }, named{};
+  struct stat opened{}, named{};
   return ::fstat(descriptor, &opened) == 0 && ::stat(path.c_str(), &named) == 0 &&
          opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
 }

@@ -179,7 +179,9 @@ int calibrate_command(const Arguments& arguments) {
   CommandLine line = calibrate_line();
   if (!line.parse(arguments)) return 0;
   const CalibrateOptions options = calibrate_options(line);
-  { const FileWriter refuses_a_bad_path_now(options.out); }
+  {
+    const FileWriter refuses_a_bad_path_now(options.out);
+  }
   const std::string source = "measured by ridgewalk calibrate, " + now_text();
   Profile profile = empty_profile(options);
   {

@@ -33,7 +33,7 @@ constexpr int kAlwaysAllowedThreads = 64;
 
 struct PlanOption {
   const char* name;
-  int CompactPlan::*field;
+  int CompactPlan::* field;
   int low, high;
   const char* about;
 };

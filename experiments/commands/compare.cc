@@ -192,26 +192,29 @@ std::vector<NetworkRecord> run_comparison(const CompareRequest& request, const s
   return networks;
 }
 
-// Checks all homes before the first is searched. Returns the ridge points of their targets and
-// `report_ridge_points`, in ascending order.
-std::vector<MacsPerByte> check_homes(const CompareRequest& request, const std::string& path,
-                                     const std::vector<Home>& homes, const SearchConfig& config) {
+// Checks all homes before the first is searched. Returns the places of their targets and
+// `report_ridge_points`.
+std::vector<Place> check_homes(const CompareRequest& request, const std::string& path,
+                               const std::vector<Home>& homes, const SearchConfig& config) {
   const Dataset data = dataset_of(config, request.line);
-  std::vector<MacsPerByte> points = config.report_ridge_points;
+  std::vector<Target> targets;
   for (const Home& home : homes) {
     try {
       const SearchConfig own = request.config(home.targets, request.seeds[0]);
       check_ways(own, request.ways, request.random_networks, data);
-      for (const Target& target : own.reward.targets) {
-        points.push_back(target.ridge_points.front());
-        points.push_back(target.ridge_points.back());
-      }
+      targets.insert(targets.end(), own.reward.targets.begin(), own.reward.targets.end());
     } catch (const Error& error) {
       throw Error(path, 0, "'" + home.name + "': " + error.what());
     }
   }
-  std::sort(points.begin(), points.end());
-  points.erase(std::unique(points.begin(), points.end()), points.end());
+  return places_of(targets, config.report_ridge_points);
+}
+
+std::vector<MacsPerByte> ridge_points_of(const Pricing& pricing) {
+  std::vector<MacsPerByte> points;
+  for (const Place& place : pricing.places) {
+    if (place.device.empty()) points.push_back(place.model.ridge_point);
+  }
   return points;
 }
 
@@ -223,7 +226,7 @@ void compare_homes(const CompareRequest& request) {
   const Architecture reference =
       for_space(find_architecture(request.line.required("relative-to")), config.space);
   const Pricing pricing{.reference = reference,
-                        .ridge_points = check_homes(request, path, homes, config)};
+                        .places = check_homes(request, path, homes, config)};
   std::vector<NetworkRecord> networks;
   std::vector<NetworkRecord> shown{{.architecture = reference, .kind = NetworkKind::kReference}};
   for (const Home& home : homes) {
@@ -241,7 +244,7 @@ void compare_homes(const CompareRequest& request) {
   const Json summary_rows = homes_json(summary, pricing);
   const Json rows = priced_json(networks, pricing);
   Json report = network_report("Found for some ridge points, priced at others", request.command,
-                               shown, pricing.ridge_points);
+                               shown, ridge_points_of(pricing));
   report["homes"] = summary_rows;
   write_file(out + "/result.yaml", yaml_text({{"homes", summary_rows}, {"networks", rows}}));
   write_file(out + "/abroad.csv", csv_table(rows));

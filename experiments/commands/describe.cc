@@ -2,6 +2,7 @@
 #include <fmt/ranges.h>
 
 #include "experiments/commands/command_line.h"
+#include "experiments/run/results.h"
 #include "roofline/latency_model.h"
 #include "space/catalog.h"
 #include "space/error.h"
@@ -37,7 +38,8 @@ Json latency_json(const Graph& graph, const Counting& counting) {
       {"profile", counting.profile->name},      {"total_ms", ms(prediction.total())},
       {"roofline_ms", ms(prediction.roofline)}, {"depthwise_ms", ms(prediction.depthwise)},
       {"cache_ms", ms(prediction.cache)},       {"op_overhead_ms", ms(prediction.op_overhead)},
-      {"floor_ms", ms(prediction.floor)},       {"upper_ms", ms(prediction.upper)}};
+      {"floor_ms", ms(prediction.floor)},       {"upper_ms", ms(prediction.upper)},
+      {"is_guess", counting.model->is_guess}};
   if (counting.profile->op_laws.empty() || counting.type != counting.profile->data_type) {
     return result;
   }
@@ -112,8 +114,18 @@ void print_ops(const Graph& graph, const Counting& counting) {
 
 void print_latency(const Json& latency, const Counting& counting) {
   const auto ms = [&](const char* key) { return latency[key].get<double>(); };
-  fmt::print("  latency         {:.4g} ms on {} (ridge point {:.4g}): roofline {:.4g}",
-             ms("total_ms"), counting.profile->name, counting.model->ridge_point.value,
+  if (counting.model->is_guess) {
+    fmt::print(
+        "  latency         {} on {} by the peak of its datasheet: no network was measured,\n"
+        "                  and phones' GPUs took 4 to 31 times as long as theirs say\n",
+        milliseconds_text(ms("total_ms"), true), counting.profile->name);
+    return;
+  }
+  fmt::print("  latency         {:.4g} ms on {} ({}): roofline {:.4g}", ms("total_ms"),
+             counting.profile->name,
+             counting.model->has_roofline
+                 ? fmt::format("ridge point {:.4g}", counting.model->ridge_point.value)
+                 : "overheads alone",
              ms("roofline_ms"));
   for (const auto& [key, name] : {std::pair("depthwise_ms", "depthwise"),
                                   {"cache_ms", "cache"},
@@ -168,8 +180,12 @@ void print_totals(const Json& networks, const Counting& counting) {
     if (counting.model) {
       const Json& latency = network["latency"];
       const bool is_bound = !latency.value("ops_without_law", Json::array()).empty();
-      fmt::print(" {:>2} {:>9.4g}", is_bound ? ">=" : "",
-                 latency.value("laws_ms", latency["total_ms"].get<double>()));
+      const double ms = latency.value("laws_ms", latency["total_ms"].get<double>());
+      if (counting.model->is_guess) {
+        fmt::print(" {:>12}", milliseconds_text(ms, true));
+      } else {
+        fmt::print(" {:>2} {:>9.4g}", is_bound ? ">=" : "", ms);
+      }
     }
     fmt::print("\n");
   }

@@ -122,7 +122,9 @@ int distill_command(const Arguments& arguments) {
   require_inference_memory(lower(architecture), std::min<int64_t>(batch_size, data.train.size()),
                            session);
   const Teacher teacher(teacher_options, data, session.compute);
-  { const FileWriter refuses_a_bad_path_now(out); }
+  {
+    const FileWriter refuses_a_bad_path_now(out);
+  }
   const FileLock lock(out);
   const DistilledLabels labels =
       distill_with_progress(teacher, data, options, batch_size, out + kReplicas, session);

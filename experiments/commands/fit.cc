@@ -326,8 +326,10 @@ void print(const Json& result, const std::vector<Judgement>& judgements) {
 
 Profile profile_of(const Fit& fitted, const Question& question, const std::string& out,
                    const std::string& source) {
-  if (fitted.seconds_per_mac == 0) {
-    throw Error("--out: the terms alone explain these latencies; there is no peak to write");
+  const bool has_peak = fitted.seconds_per_mac > 0;
+  if (!has_peak && fitted.op_overhead.value == 0) {
+    throw Error(
+        "--out: one latency for all networks explains these best; a profile of that has no use");
   }
   Profile profile{.name = std::filesystem::path(out).stem().string(),
                   .description = source,
@@ -335,10 +337,16 @@ Profile profile_of(const Fit& fitted, const Question& question, const std::strin
                   .peak_gmacs = {},
                   .bandwidth_gbps = {},
                   .given_ridge_point = {},
-                  .effective_ridge_point = Sourced{fitted.ridge_point.value, source},
-                  .effective_peak_gmacs = Sourced{1e-9 / fitted.seconds_per_mac, source},
+                  .effective_ridge_point = {},
+                  .effective_peak_gmacs = {},
                   .terms = {}};
-  if (question.terms.depthwise_cost) profile.terms.depthwise_cost = {fitted.depthwise_cost, source};
+  if (has_peak) {
+    profile.effective_ridge_point = Sourced{fitted.ridge_point.value, source};
+    profile.effective_peak_gmacs = Sourced{1e-9 / fitted.seconds_per_mac, source};
+    if (question.terms.depthwise_cost) {
+      profile.terms.depthwise_cost = {fitted.depthwise_cost, source};
+    }
+  }
   if (question.terms.op_overhead) {
     profile.terms.op_overhead_us = {1e6 * fitted.op_overhead.value, source};
   }

@@ -9,7 +9,7 @@
 #include "experiments/run/interrupt.h"
 #include "experiments/run/search_run.h"
 #include "experiments/run/seed_streams.h"
-#include "roofline/latency.h"
+#include "roofline/price.h"
 #include "search/front.h"
 #include "space/catalog.h"
 #include "space/error.h"
@@ -47,12 +47,10 @@ CommandLine front_command_line() {
 }
 
 // A latency of `reference` at each of `points`.
-Target target_of(const std::string& name, const Graph& reference, std::vector<MacsPerByte> points) {
-  Target target{.name = name, .ridge_points = std::move(points), .latency = {}};
-  for (MacsPerByte point : target.ridge_points) {
-    target.latency.push_back(latency(reference, point));
-  }
-  return target;
+Target target_of(const std::string& name, const Graph& reference,
+                 const std::vector<MacsPerByte>& points) {
+  const std::vector<LatencyModel> models = rooflines(points);
+  return {.name = name, .models = models, .latency = prices(reference, models)};
 }
 
 // One target for each of `points`, and one for the range.

@@ -151,7 +151,7 @@ Trainings networks_of(const RankRequest& request, const std::string& recipe,
                       .seed = request.seed};
   if (!request.trained.empty()) return trained_before(request.trained, trainings);
   std::mt19937_64 random(stream_seed(request.seed, SeedStream::kRankedNetworks));
-  const CostTable table(space, reward.ridge_points());
+  const CostTable table(space, reward.models());
   for (const Decisions& decisions :
        samples_near_targets(space, table, reward, request.tolerance, request.count, random)) {
     Architecture architecture = decode(space, decisions);
@@ -258,7 +258,7 @@ void judgement_phases(const SearchContext& context, const SearchSpace& space, Ju
 void rank_phases(const SearchContext& context, const RankRequest& request, const Reward& reward,
                  const SearchSpace& space, Judge& judge, Trainings& trainings) {
   std::vector<NetworkRecord>& networks = trainings.networks;
-  const CostTable table(space, reward.ridge_points());
+  const CostTable table(space, reward.models());
   for (NetworkRecord& network : networks) {
     write_file(context.run.file(network.architecture.name + ".yaml"),
                to_yaml(network.architecture));
@@ -343,7 +343,9 @@ int rank_command(const Arguments& arguments) {
   // Refuses what does not fit before anything is written: networks of another space, labels, a
   // teacher.
   for (const NetworkRecord& network : trainings.networks) encode(space, network.architecture);
-  { const Trainer probe(trainings.networks[0].architecture, data, config.train, session.compute); }
+  {
+    const Trainer probe(trainings.networks[0].architecture, data, config.train, session.compute);
+  }
 
   const std::string out = line.required("out");
   RunFolder run = line.has("resume") ? RunFolder::resume(out, fingerprint(inputs))

@@ -78,19 +78,25 @@ RunFolder open_run(const SearchRequest& request, const StartingPoint& start, con
                         : RunFolder::create(request.out, inputs);
 }
 
-void print_stage(const StageOutcome& stage) {
+void print_stage(const StageOutcome& stage, const std::vector<Target>& targets) {
   fmt::print(
       "{}: {} of {} architectures, accuracy {:.2f} % with shared weights on search-validation",
       to_string(stage.stage), stage.chosen, fmt::format("{:.3g}", stage.size),
       100 * stage.best.accuracy);
   for (const TargetLatency& latency : stage.best.latency) {
     fmt::print(", {:.3f} of target {}", latency.of_target, latency.target);
+    if (!latency.latency_ms) continue;
+    const auto target = std::find_if(targets.begin(), targets.end(),
+                                     [&](const Target& one) { return one.name == latency.target; });
+    fmt::print(" ({})", milliseconds_text(*latency.latency_ms, target->models[0].is_guess));
   }
   fmt::print("\n");
 }
 
 void print(const SearchSummary& summary, const SearchConfig& config) {
-  for (const StageOutcome& stage : summary.outcome.stages) print_stage(stage);
+  for (const StageOutcome& stage : summary.outcome.stages) {
+    print_stage(stage, config.reward.targets);
+  }
   if (summary.rows.empty()) return;
   fmt::print(
       "\nLatency at each ridge point (MACs/byte) relative to {}; accuracy with shared weights on "

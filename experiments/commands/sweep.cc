@@ -12,9 +12,12 @@
 #include "experiments/machine/table_names.h"
 #include "experiments/report/network_report.h"
 #include "experiments/report/report.h"
-#include "roofline/profile.h"
+#include "experiments/run/csv.h"
+#include "experiments/run/results.h"
+#include "roofline/price.h"
 #include "space/decisions.h"
 #include "space/file.h"
+#include "space/lowering.h"
 #include "space/number.h"
 #include "space/yaml.h"
 
@@ -33,7 +36,8 @@ CommandLine sweep_line() {
   line.add()("ridge", po::value<std::string>()->default_value("0:500"), "a:b or a list 0,5,31.2");
   line.add_number<int>("points", 2, 10000, "ridge points from a to b", 101);
   line.add()("profile", po::value<std::vector<std::string>>()->composing(),
-             "hardware profile whose ridge point is added (may be repeated)");
+             "hardware profile: its place on the axis is added, and milliseconds on it (may be\n"
+             "repeated)");
   line.add()("dtype", po::value<std::string>()->default_value("int8"),
              "width of weights and activations: int8, bf16, fp16, fp32");
   line.add()(
@@ -167,7 +171,7 @@ Profile calibrated_profile(const CommandLine& line, const std::vector<std::strin
 }
 
 struct Question {
-  std::vector<MacsPerByte> points;  // ascending, the profiles' among them
+  std::vector<MacsPerByte> points;  // ascending, the profiles' places among them
   std::vector<std::string> profiles;
   DataType type = DataType::kInt8;
   std::optional<Profile> calibrated;  // of --measure
@@ -184,7 +188,9 @@ Question question_of(const CommandLine& line) {
       .quiet = line.has("quiet")};
   std::vector<MacsPerByte>& points = question.points;
   for (const std::string& name : question.profiles) {
-    points.push_back(load_profile(name).ridge_point());
+    const Profile profile = load_profile(name);
+    const LatencyModel model{.ridge_point = profile.ridge_point(), .data_type = profile.data_type};
+    points.push_back(model.place_on_axis(question.type));
   }
   std::sort(points.begin(), points.end());
   points.erase(std::unique(points.begin(), points.end()), points.end());
@@ -224,6 +230,63 @@ void print_fronts(const Json& sweep) {
              rows);
 }
 
+// Milliseconds of each network on a profile, as `describe --profile` has them.
+struct OnProfile {
+  std::string profile;
+  bool is_guess = false;  // LatencyModel::is_guess
+  std::vector<double> ms = {};
+  bool is_lower_bound = false;  // of a network at least: its laws lack an op
+};
+
+// On the profiles that have a peak: the latencies of others are only relative.
+std::vector<OnProfile> on_profiles(const std::vector<NetworkRecord>& networks,
+                                   const std::vector<std::string>& profiles) {
+  std::vector<OnProfile> result;
+  for (const std::string& name : profiles) {
+    const Profile profile = load_profile(name);
+    if (!profile.peak() && !profile.is_overhead_alone()) continue;
+    const LatencyModel model = latency_model(profile);
+    OnProfile& one = result.emplace_back(OnProfile{profile.name, model.is_guess});
+    for (const NetworkRecord& network : networks) {
+      const Graph graph = lower(network.architecture);
+      one.ms.push_back(1e3 * (price(graph, model) / model.peak).value);
+      one.is_lower_bound |= !model.laws.empty() && !kinds_without_law(whole(graph), model).empty();
+    }
+  }
+  return result;
+}
+
+std::string profiles_csv(const std::vector<NetworkRecord>& networks,
+                         const std::vector<OnProfile>& latencies) {
+  std::string csv = "network,profile,latency_ms\n";
+  for (size_t i = 0; i < networks.size(); ++i) {
+    for (const OnProfile& on : latencies) {
+      csv += fmt::format("{},{},{}\n", csv_quoted(networks[i].architecture.name),
+                         csv_quoted(on.profile), on.ms[i]);
+    }
+  }
+  return csv;
+}
+
+void print_profiles(const std::vector<NetworkRecord>& networks,
+                    const std::vector<OnProfile>& latencies) {
+  if (latencies.empty()) return;
+  fmt::print("Latency on each profile\n\n{:<22}", "network");
+  for (const OnProfile& on : latencies) {
+    fmt::print(" {:>18}", (on.is_lower_bound ? ">= " : "") + on.profile);
+  }
+  for (size_t i = 0; i < networks.size(); ++i) {
+    fmt::print("\n{:<22}", networks[i].architecture.name);
+    for (const OnProfile& on : latencies) {
+      fmt::print(" {:>18}", milliseconds_text(on.ms[i], on.is_guess));
+    }
+  }
+  fmt::print("\n\n{}", std::any_of(latencies.begin(), latencies.end(),
+                                   [](const OnProfile& on) { return on.is_guess; })
+                           ? "~: by a datasheet's peak; no network was measured\n\n"
+                           : "");
+}
+
 void write_members(const std::string& out, const std::vector<NetworkRecord>& members) {
   if (!members.empty()) make_folder(out + "/members");
   for (const NetworkRecord& member : members) {
@@ -243,7 +306,7 @@ Json report_of(const std::vector<NetworkRecord>& networks, const std::vector<Net
           {"ridge_points", values_json(shown)},
           {"networks", networks_json(rows)},
           {"sweep", sweep_json(networks, question.points, question.type)},
-          {"marks", profile_marks(question.profiles)}};
+          {"marks", profile_marks(question.profiles, question.type)}};
 }
 
 // Writes measured.csv and measured.json.
@@ -278,6 +341,8 @@ int sweep_command(const Arguments& arguments) {
   Json report = report_of(networks, rows, shown, question, command_text("sweep", arguments));
   write_file(out + "/sweep.csv", sweep_csv(report["sweep"]));
   write_file(out + "/sweep.json", json_text(report["sweep"]) + "\n");
+  const std::vector<OnProfile> latencies = on_profiles(networks, question.profiles);
+  if (!latencies.empty()) write_file(out + "/profiles.csv", profiles_csv(networks, latencies));
   std::string measured_text;
   if (question.calibrated) {
     const MeasuredNetworks measured = measure(networks, question, out);
@@ -288,6 +353,7 @@ int sweep_command(const Arguments& arguments) {
   if (question.quiet) return 0;
   fmt::print("Latency at each ridge point (MACs/byte) relative to {}\n\n{}\n",
              networks[0].architecture.name, network_table(rows, shown));
+  print_profiles(networks, latencies);
   print_fronts(report["sweep"]);
   fmt::print("{}report: {}/report.html\n", measured_text, out);
   return 0;

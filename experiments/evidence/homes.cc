@@ -4,20 +4,26 @@
 
 #include <fmt/format.h>
 
-#include "search/reward.h"
+#include "roofline/price.h"
 #include "space/lowering.h"
 
 namespace ridgewalk {
 namespace {
 
 std::vector<double> relative(const Architecture& architecture, const Architecture& reference,
-                             const std::vector<MacsPerByte>& ridge_points) {
+                             const std::vector<LatencyModel>& models) {
   const Graph own = lower(architecture), other = lower(reference);
   std::vector<double> ratios;
-  for (MacsPerByte point : ridge_points) {
-    ratios.push_back(latency(own, point).value / latency(other, point).value);
+  for (const LatencyModel& model : models) {
+    ratios.push_back(price(own, model) / price(other, model));
   }
   return ratios;
+}
+
+// A column's name: "ridge 31.2" or the device.
+std::string label(const Place& place) {
+  return place.device.empty() ? fmt::format("ridge {:g}", place.model.ridge_point.value)
+                              : place.device;
 }
 
 // The networks of one way and home.
@@ -25,7 +31,7 @@ HomeSummary summarize_home(const std::vector<const NetworkRecord*>& networks,
                            const Pricing& pricing) {
   const Origin& origin = networks.front()->origin;
   std::vector<double> test, worst;
-  std::vector<std::vector<double>> at(pricing.ridge_points.size());
+  std::vector<std::vector<double>> at(pricing.places.size());
   for (const NetworkRecord* network : networks) {
     test.push_back(test_top1(*network).value());
     const RelativeLatency latency = relative_latency(network->architecture, pricing);
@@ -43,10 +49,35 @@ HomeSummary summarize_home(const std::vector<const NetworkRecord*>& networks,
 
 }  // namespace
 
+std::vector<Place> places_of(const std::vector<Target>& targets,
+                             const std::vector<MacsPerByte>& ridge_points) {
+  std::vector<MacsPerByte> points = ridge_points;
+  std::vector<Place> devices;
+  for (const Target& target : targets) {
+    for (const LatencyModel& model : {target.models.front(), target.models.back()}) {
+      if (model.is_plain()) {
+        points.push_back(model.place_on_axis(DataType::kInt8));
+        continue;
+      }
+      const bool is_new = std::none_of(devices.begin(), devices.end(),
+                                       [&](const Place& one) { return one.model == model; });
+      if (is_new) devices.push_back({model, target.name});
+    }
+  }
+  std::sort(points.begin(), points.end());
+  points.erase(std::unique(points.begin(), points.end()), points.end());
+  std::vector<Place> places;
+  for (const LatencyModel& model : rooflines(points)) places.push_back({model});
+  places.insert(places.end(), devices.begin(), devices.end());
+  return places;
+}
+
 RelativeLatency relative_latency(const Architecture& architecture, const Pricing& pricing) {
   const std::vector<double> range =
-      relative(architecture, pricing.reference, spread_ridge_points(0, 500, 32));
-  return {.at = relative(architecture, pricing.reference, pricing.ridge_points),
+      relative(architecture, pricing.reference, rooflines(spread_ridge_points(0, 500, 32)));
+  std::vector<LatencyModel> models;
+  for (const Place& place : pricing.places) models.push_back(place.model);
+  return {.at = relative(architecture, pricing.reference, models),
           .worst = *std::max_element(range.begin(), range.end())};
 }
 
@@ -75,7 +106,9 @@ Json homes_json(const std::vector<HomeSummary>& homes, const Pricing& pricing) {
   for (const HomeSummary& home : homes) {
     Json latencies = Json::array();
     for (size_t p = 0; p < home.at.size(); ++p) {
-      Json one = {{"ridge_point", pricing.ridge_points[p].value}};
+      const Place& place = pricing.places[p];
+      Json one = {{"ridge_point", place.model.ridge_point.value}};
+      if (!place.device.empty()) one["device"] = place.device;
       one.update(estimate_json(home.at[p]));
       latencies.push_back(one);
     }
@@ -92,9 +125,7 @@ Json homes_json(const std::vector<HomeSummary>& homes, const Pricing& pricing) {
 std::string homes_text(const std::vector<HomeSummary>& homes, const Pricing& pricing) {
   if (homes.empty()) return "";
   std::string text = fmt::format("{:<16} {:<14} {:>3} {:>16}", "found for", "by", "n", "test %");
-  for (MacsPerByte point : pricing.ridge_points) {
-    text += fmt::format(" {:>14}", fmt::format("ridge {:g}", point.value));
-  }
+  for (const Place& place : pricing.places) text += fmt::format(" {:>14}", label(place));
   text += fmt::format(" {:>14}\n", "worst");
   for (const HomeSummary& home : homes) {
     text += fmt::format("{:<16} {:<14} {:>3} {:>17}", home.home, to_string(home.way), home.networks,
@@ -118,7 +149,9 @@ Json priced_json(const std::vector<NetworkRecord>& networks, const Pricing& pric
                 {"scratch_test_top1", value_or_null(test_top1(network))}};
     const RelativeLatency latency = relative_latency(network.architecture, pricing);
     for (size_t p = 0; p < latency.at.size(); ++p) {
-      row[fmt::format("ridge_{:g}", pricing.ridge_points[p].value)] = latency.at[p];
+      std::string name = label(pricing.places[p]);
+      std::replace(name.begin(), name.end(), ' ', '_');
+      row[name] = latency.at[p];
     }
     row["worst"] = latency.worst;
     rows.push_back(row);

@@ -6,20 +6,32 @@
 
 #include "experiments/evidence/estimate.h"
 #include "experiments/run/network_record.h"
-#include "roofline/latency.h"
+#include "roofline/latency_model.h"
+#include "search/reward.h"
 
 namespace ridgewalk {
 
-// A network's latency over the reference's at the same ridge point.
+// Where a network is priced: at a ridge point, or on a device that has more to it than that.
+struct Place {
+  LatencyModel model;
+  std::string device = {};  // empty for a ridge point of int8
+};
+
+// All places of the targets and all ridge points, in ascending order, then the devices. A data type
+// alone makes no device: its ridge point has a place on the axis of int8.
+std::vector<Place> places_of(const std::vector<Target>& targets,
+                             const std::vector<MacsPerByte>& ridge_points);
+
+// A network's latency over the reference's at the same place.
 struct RelativeLatency {
-  std::vector<double> at = {};  // one per ridge point that is asked for
+  std::vector<double> at = {};  // one per place
   double worst = 0;             // of ridge points 0 to 500
 };
 
-// Networks are priced at `ridge_points` in units of the reference's latency there.
+// Networks are priced at `places` in units of the reference's latency there.
 struct Pricing {
   const Architecture& reference;
-  std::vector<MacsPerByte> ridge_points;
+  std::vector<Place> places;
 };
 RelativeLatency relative_latency(const Architecture& architecture, const Pricing& pricing);
 
@@ -29,7 +41,7 @@ struct HomeSummary {
   Way way = {};
   size_t networks = 0;
   Estimate test_top1 = {};
-  std::vector<Estimate> at = {};  // relative latency, one per ridge point of the pricing
+  std::vector<Estimate> at = {};  // relative latency, one per place of the pricing
   Estimate worst = {};
 };
 // Homes and ways in the order of their first networks.

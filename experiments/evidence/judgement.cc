@@ -28,16 +28,16 @@ Judgement judge(const std::string& predictor, const std::vector<double>& predict
   const Agreement whole = agreement(predicted, measured);
   const std::vector<Agreement> resampled =
       resampled_agreement(predicted, measured, rows, kResamples, seed);
-  const auto values_of = [&](double Agreement::*figure) {
+  const auto values_of = [&](double Agreement::* figure) {
     std::vector<double> values;
     for (const Agreement& one : resampled) values.push_back(one.*figure);
     return values;
   };
-  const auto correlation = [&](RankCorrelation kind, double Agreement::*figure) {
+  const auto correlation = [&](RankCorrelation kind, double Agreement::* figure) {
     return Figure{whole.*figure, correlation_interval(kind, whole.*figure, rows.size(), kCoverage,
                                                       values_of(figure))};
   };
-  const auto error = [&](double Agreement::*figure) {
+  const auto error = [&](double Agreement::* figure) {
     return Figure{whole.*figure, percentile_interval(rows.size(), values_of(figure), kCoverage)};
   };
   return {.predictor = predictor,

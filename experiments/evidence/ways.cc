@@ -9,7 +9,7 @@
 #include "experiments/run/fingerprint.h"
 #include "experiments/run/seed_streams.h"
 #include "experiments/run/training_phase.h"
-#include "roofline/latency.h"
+#include "roofline/price.h"
 #include "space/error.h"
 #include "space/file.h"
 #include "supernet/training/provenance_check.h"
@@ -86,9 +86,7 @@ std::vector<NetworkRecord> trained(const SearchContext& context, const Origin& o
   const std::vector<TrainingResult> results = training_phases(context, tasks);
   std::vector<NetworkRecord> networks;
   for (size_t i = 0; i < results.size(); ++i) {
-    const Graph graph = lower(architectures[i]);
-    std::vector<Macs> taken;
-    for (MacsPerByte point : config.reward.ridge_points()) taken.push_back(latency(graph, point));
+    const std::vector<Macs> taken = prices(lower(architectures[i]), config.reward.models());
     const bool is_random = origin.way == Way::kRandomNetworks;
     networks.push_back({.architecture = architectures[i],
                         .kind = is_random ? NetworkKind::kRandom : NetworkKind::kFound,
@@ -108,7 +106,7 @@ NetworkRecord trained(const SearchContext& context, const Origin& origin, const 
 // Of the space, at the targets' latency; named.
 std::vector<Architecture> random_members(const SearchConfig& config, int count) {
   const SearchSpace space = searched_space(config.space, SearchStage::kSingle, std::nullopt);
-  const CostTable table(space, config.reward.ridge_points());
+  const CostTable table(space, config.reward.models());
   std::mt19937_64 random(stream_seed(config.seed, SeedStream::kRandomNetworks));
   std::vector<Architecture> members;
   for (const Decisions& decisions :

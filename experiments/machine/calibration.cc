@@ -37,7 +37,7 @@ Architecture random_multiple(std::mt19937_64& random) {
 // The figures of a law. The rate is given as the time of a MAC, which is 0 where it is absent.
 struct Figure {
   double (*value)(const OpLaw& law);
-  std::optional<double> OpLawSpread::*spread;
+  std::optional<double> OpLawSpread::* spread;
 };
 constexpr Figure kFigures[] = {
     {[](const OpLaw& law) { return law.overhead_us; }, &OpLawSpread::overhead},

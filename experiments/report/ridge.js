@@ -12,6 +12,11 @@ const marks = list(data.marks).filter((mark) => mark.ridge_point <= lastRidge).s
 const opTime = (op, at) => Math.max(op.macs, at * op.bytes);
 const latencyOf = (network, at) => network.ops.reduce((sum, op) => sum + opTime(op, at), 0);
 
+// A device's own ridge point, where it is not that of its place: bytes of wider elements count more often.
+const ownRidge = (mark) => (known(mark.own_ridge_point) && mark.own_ridge_point !== mark.ridge_point
+  ? ` (${ridge(mark.own_ridge_point)} in ${mark.data_type})` : "");
+const markText = (mark) => `${mark.name} ${ridge(mark.ridge_point)}${ownRidge(mark)}`;
+
 let current = (marks.find((mark) => mark.name === "pixel6-cpu") || { ridge_point: 31.2 }).ridge_point;
 const followers = [];  // called when `current` has changed
 
@@ -71,7 +76,7 @@ function slider() {
   const range = make("input", { type: "range", id: "ridge", min: 0, max: kSteps, step: 1 });
   const number = make("input", { type: "number", id: "ridge-number", min: 0, max: lastRidge, step: "any" });
   const device = make("select", { id: "device", "aria-label": "Ridge point of a known device" }, make("option", { value: "" }, "a known device …"),
-    marks.map((mark) => make("option", { value: mark.ridge_point }, `${mark.name}: ${ridge(mark.ridge_point)}${mark.fitted === false ? " (datasheet)" : ""}`)));
+    marks.map((mark) => make("option", { value: mark.ridge_point }, `${mark.name}: ${ridge(mark.ridge_point)}${ownRidge(mark)}${mark.fitted === false ? " (datasheet)" : ""}`)));
   const at = (mark) => `left: calc(8px + ${shareOf(mark.ridge_point).toFixed(5)} * (100% - 16px))`;
   const names = make("div", { class: "names", "aria-hidden": true }, marks.map((mark) => make("span", { style: at(mark) }, mark.name)));
   const scale = [0, 0.1, 1, 10, 100, lastRidge].map((value) =>
@@ -92,7 +97,7 @@ function slider() {
   const bar = make("section", { class: "ridge", "aria-label": "Ridge point of the charts" },
     make("div", { class: "controls" }, make("label", { for: "ridge" }, "Ridge point"), number, make("span", { class: "soft" }, "MACs/byte"), device),
     make("div", { class: "track" },
-      make("div", { class: "ticks", "aria-hidden": true }, marks.map((mark) => make("i", { style: at(mark), title: `${mark.name} ${ridge(mark.ridge_point)}` }))),
+      make("div", { class: "ticks", "aria-hidden": true }, marks.map((mark) => make("i", { style: at(mark), title: markText(mark) }))),
       range, make("div", { class: "scale", "aria-hidden": true }, scale), names));
   document.querySelector("main").append(bar);
   return null;

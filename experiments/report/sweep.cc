@@ -9,6 +9,7 @@
 #include "experiments/run/csv.h"
 #include "roofline/latency.h"
 #include "roofline/latency_curve.h"
+#include "roofline/latency_model.h"
 #include "roofline/profile.h"
 #include "space/lowering.h"
 
@@ -121,7 +122,7 @@ std::string sweep_csv(const Json& sweep) {
   return csv;
 }
 
-Json profile_marks(const std::vector<std::string>& more) {
+Json profile_marks(const std::vector<std::string>& more, DataType axis) {
   std::vector<std::string> names = built_in_profiles();
   for (const std::string& name : more) {
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
@@ -130,9 +131,12 @@ Json profile_marks(const std::vector<std::string>& more) {
   for (const std::string& name : names) {
     const Profile profile = load_profile(name);
     if (profile.ridge_point().value == 0) continue;
+    const LatencyModel model{.ridge_point = profile.ridge_point(), .data_type = profile.data_type};
     marks.push_back({{"name", profile.name},
-                     {"ridge_point", profile.ridge_point().value},
-                     {"fitted", profile.ridge_point_is_effective()}});
+                     {"ridge_point", model.place_on_axis(axis).value},
+                     {"fitted", profile.ridge_point_is_effective()},
+                     {"data_type", to_string(profile.data_type)},
+                     {"own_ridge_point", profile.ridge_point().value}});
   }
   return marks;
 }

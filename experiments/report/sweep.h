@@ -18,7 +18,9 @@ Json sweep_json(const std::vector<NetworkRecord>& networks, const std::vector<Ma
 // Columns network,ridge_point,latency_macs.
 std::string sweep_csv(const Json& sweep);
 
-// Profiles as marks on a ridge-point axis: the built-in ones and `more` (names or files).
-Json profile_marks(const std::vector<std::string>& more = {});
+// Profiles as marks on the ridge-point axis of a data type: the built-in ones and `more` (names or
+// files). A mark's ridge_point is its place on the axis, where bytes of another width count as many
+// times.
+Json profile_marks(const std::vector<std::string>& more = {}, DataType axis = DataType::kInt8);
 
 }  // namespace ridgewalk

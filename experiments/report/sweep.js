@@ -27,7 +27,7 @@ function ridgeAxis(points) {
 // point was fitted to measurements, and short ones at the rest.
 function deviceMarks(axisOfRidge, below) {
   const shown = marks
-    .map((mark) => ({ label: `${mark.name} ${ridge(mark.ridge_point)}`, x: axisOfRidge.place(mark.ridge_point), full: mark.fitted !== false || marks.length <= 12 }))
+    .map((mark) => ({ label: markText(mark), x: axisOfRidge.place(mark.ridge_point), full: mark.fitted !== false || marks.length <= 12 }))
     .filter((mark) => mark.x >= axisOfRidge.min && mark.x <= axisOfRidge.max);
   return {
     id: "marks",

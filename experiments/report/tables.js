@@ -1,5 +1,7 @@
 // ---- The run
 
+const targetLatency = (target) => (known(target.latency_ms) ? `${+target.latency_ms.toPrecision(4)} ms` : compact(target.latency_macs));
+
 function heading() {
   document.title = data.title || document.title;
   const space = data.space || {};
@@ -12,7 +14,7 @@ function heading() {
       && `${duration(data.timing.reduce((sum, phase) => sum + (phase.seconds || 0), 0))} in all`,
   ].filter(Boolean);
   const targets = list(data.targets).map((target) =>
-    (known(target.latency_macs) ? `${target.name} (${compact(target.latency_macs)} at ridge point ${ridge(target.ridge_point)})` : target.name));
+    (known(target.latency_macs) ? `${target.name} (${targetLatency(target)} at ridge point ${ridge(target.ridge_point)}${target.data_type ? ` in ${target.data_type}` : ""})` : target.name));
   return [
     make("h1", {}, document.title),
     facts.length ? soft(facts.join(" · ")) : null,

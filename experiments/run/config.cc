@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <set>
 
+#include "roofline/price.h"
 #include "space/catalog.h"
 #include "space/yaml.h"
 
@@ -39,21 +40,39 @@ SearchStageConfig read_stage(const YamlSource& source, const SupernetOptions& we
   return stage;
 }
 
+// " fp32" behind the name of a target, unless it is of the usual data type.
+std::string named_type(DataType type, DataType usual) {
+  return type == usual ? "" : " " + std::string(to_string(type));
+}
+
+// A lower bound is no unit.
+void refuse_without_law(const Graph& graph, const LatencyModel& model) {
+  if (model.laws.empty()) return;
+  const std::vector<std::string> kinds = kinds_without_law(whole(graph), model);
+  if (kinds.empty()) return;
+  throw Error("profile '" + model.profile + "' has no law for " + kinds.front() + " of '" +
+              graph.name + "'; take another relative_to, or give latency_ms");
+}
+
 // What the latency of a target is measured against: relative_to: ARCH [and factor: X].
 std::vector<Macs> relative_latency(FieldReader& reader, const SearchSpace& space,
-                                   const std::vector<MacsPerByte>& ridge_points) {
+                                   const std::vector<LatencyModel>& models) {
   double factor = 1;
   bounded(reader, "factor", factor, 1e-6, 1e6);
   const auto name = reader.required<std::string>("relative_to");
   return at_line(reader.source(), [&] {
     const Graph graph = lower(for_space(find_architecture(name), space));
     std::vector<Macs> result;
-    for (MacsPerByte point : ridge_points) result.push_back(factor * latency(graph, point));
+    for (const LatencyModel& model : models) {
+      refuse_without_law(graph, model);
+      result.push_back(factor * price(graph, model));
+    }
     return result;
   });
 }
 
-// {ridge: [FIRST, LAST], relative_to: ARCH [, factor: X, reduce: worst|mean, points: N]}.
+// {ridge: [FIRST, LAST], relative_to: ARCH
+//  [, factor: X, reduce: worst|mean, points: N, data_type: T]}.
 Target read_range_target(FieldReader& reader, const SearchSpace& space) {
   const YamlSource source = reader.child("ridge");
   const std::vector<double> ends = reader.list<double>("ridge");
@@ -62,34 +81,52 @@ Target read_range_target(FieldReader& reader, const SearchSpace& space) {
   }
   int points = 32;
   bounded(reader, "points", points, 2, 1024);
-  Target target{
-      .name = {}, .ridge_points = spread_ridge_points(ends[0], ends[1], points), .latency = {}};
+  DataType type = DataType::kInt8;
+  reader.optional("data_type", type);
+  Target target{.name = {},
+                .models = rooflines(spread_ridge_points(ends[0], ends[1], points), type),
+                .latency = {}};
   reader.optional("reduce", target.reduce);
   target.name = "ridge points " + number_text(ends[0]) + " to " + number_text(ends[1]) + ", " +
-                std::string(to_string(target.reduce));
-  target.latency = relative_latency(reader, space, target.ridge_points);
+                std::string(to_string(target.reduce)) + named_type(type, DataType::kInt8);
+  target.latency = relative_latency(reader, space, target.models);
   return target;
 }
 
-// {profile: NAME or ridge_point: X} with {latency_macs: X, latency_ms: X (the profile must know its
-// peak) or relative_to: ARCH [and factor: X]}.
-Target read_point_target(FieldReader& reader, const SearchSpace& space) {
+// {profile: NAME or ridge_point: X [, data_type: T]}: what prices a target. The data type is the
+// profile's own, or int8, unless given.
+LatencyModel read_device(FieldReader& reader, const SearchSpace& space, std::string& name) {
   const YamlSource source = reader.source();
-  Target target;
-  MacsPerByte ridge_point;
-  std::optional<Profile> profile;
   if (reader.has("profile") == reader.has("ridge_point")) {
     source.fail("a target needs one of 'profile', 'ridge_point', 'ridge'");
   }
-  if (reader.has("profile")) {
-    target.name = reader.required<std::string>("profile");
-    profile = at_line(source, [&] { return load_profile(target.name); });
-    ridge_point = profile->ridge_point();
-  } else {
-    bounded(reader, "ridge_point", ridge_point.value, 0, 1e6);
-    target.name = "ridge point " + reader.required<std::string>("ridge_point");
+  std::optional<DataType> type;
+  if (reader.has("data_type")) reader.optional("data_type", type.emplace());
+  if (reader.has("ridge_point")) {
+    LatencyModel model{.data_type = type.value_or(DataType::kInt8)};
+    bounded(reader, "ridge_point", model.ridge_point.value, 0, 1e6);
+    name = "ridge point " + reader.required<std::string>("ridge_point") +
+           named_type(model.data_type, DataType::kInt8);
+    return model;
   }
-  target.ridge_points = {ridge_point};
+  name = reader.required<std::string>("profile");
+  return at_line(source, [&] {
+    const Profile profile = load_profile(name);
+    name += named_type(type.value_or(profile.data_type), profile.data_type);
+    LatencyModel model = relative_model(profile, type);
+    // Refuses laws that lack an op of the space, here where the line is known.
+    if (!model.laws.empty()) const CostTable table(space, {model});
+    return model;
+  });
+}
+
+// A device with {latency_macs: X, latency_ms: X (the device must know its peak) or
+// relative_to: ARCH [and factor: X]}.
+Target read_point_target(FieldReader& reader, const SearchSpace& space) {
+  const YamlSource source = reader.source();
+  Target target;
+  const LatencyModel model = read_device(reader, space, target.name);
+  target.models = {model};
   const bool by_macs = reader.has("latency_macs");
   const bool by_ms = reader.has("latency_ms");
   const bool relative = reader.has("relative_to");
@@ -97,7 +134,7 @@ Target read_point_target(FieldReader& reader, const SearchSpace& space) {
     source.fail("a target needs one of 'latency_macs', 'latency_ms', 'relative_to'");
   }
   if (relative) {
-    target.latency = relative_latency(reader, space, target.ridge_points);
+    target.latency = relative_latency(reader, space, target.models);
     return target;
   }
   Macs latency;
@@ -105,10 +142,12 @@ Target read_point_target(FieldReader& reader, const SearchSpace& space) {
   if (by_ms) {
     double latency_ms = 0;
     bounded(reader, "latency_ms", latency_ms, 1e-9, 1e9);
-    if (!profile || !profile->peak()) {
-      source.fail("'latency_ms' needs a profile with a peak; give latency_macs or relative_to");
+    if (model.peak.value == 0) {
+      source.fail("'latency_ms' needs a profile with a peak" +
+                  (model.profile.empty() ? "" : " for " + std::string(to_string(model.data_type))) +
+                  "; give latency_macs or relative_to");
     }
-    latency.value = latency_ms * 1e-3 * profile->peak()->value;
+    latency.value = latency_ms * 1e-3 * model.peak.value;
   }
   target.latency = {latency};
   return target;

@@ -18,12 +18,31 @@ std::string fingerprint(const ParameterStore& weights) {
   return fmt::format(" weights {}", (values * places).sum().item<double>());
 }
 
+// What a model has beside its ridge point.
+std::string fingerprint(const LatencyModel& model) {
+  std::string text = fmt::format(" {} peak {} depthwise {} overhead {} floor {} cache {} at {}",
+                                 to_string(model.data_type), model.peak.value, model.depthwise_cost,
+                                 model.op_overhead.value, model.floor.value, model.cache.value,
+                                 model.cache_bandwidth.value);
+  for (const OpLaw& law : model.laws) {
+    text += fmt::format(" {} {} {} {} {} {}", law.kind, law.overhead_us, law.gmacs.value_or(0),
+                        law.weights, law.input, law.output);
+  }
+  for (const ReadBandwidth& one : model.bandwidths) {
+    text += fmt::format(" {}={}", one.set.value, one.bandwidth.value);
+  }
+  return text;
+}
+
 std::string fingerprint(const Reward& reward) {
   std::string text;
   for (const Target& target : reward.targets) {
     text += target.reduce == Reduce::kWorst ? " worst" : " mean";
     for (size_t i = 0; i < target.latency.size(); ++i) {
-      text += fmt::format(" {}={}", target.ridge_points[i].value, target.latency[i].value);
+      const LatencyModel& model = target.models[i];
+      text += fmt::format(" {}={}", model.ridge_point.value, target.latency[i].value);
+      const bool is_ridge_point = model.is_plain() && model.data_type == DataType::kInt8;
+      if (!is_ridge_point) text += fingerprint(model);
     }
   }
   return text;

@@ -23,10 +23,10 @@ struct RunInputs {
   std::string more = {};  // appended as it is
 };
 
-// The reward counts by its ridge points and latencies, whatever the profile or the network that
-// they came from is now; soft labels by their file's hash, a teacher by its values; the computation
-// by device, precision and the threads of this process, which sum in another order with others; the
-// data, in a last line after kDataLine, by their name and contents.
+// The reward counts by what prices its targets and by latencies, whatever the profile or the
+// network that they came from is now; soft labels by their file's hash, a teacher by its values;
+// the computation by device, precision and the threads of this process, which sum in another order
+// with others; the data, in a last line after kDataLine, by their name and contents.
 std::string fingerprint(const RunInputs& inputs);
 
 // The number of threads of the run in a folder, which its results depend on; nothing where there is

@@ -23,12 +23,12 @@ inline constexpr auto kNames<NetworkKind> =
 // random-networks: no search at all.
 enum class Way { kTwoStage, kOneStage, kRandomSearch, kEvolution, kRandomNetworks };
 template <>
-inline constexpr auto kNames<Way> = name_table<Way>("way to a network",
-                                                    {{Way::kTwoStage, "two-stage"},
-                                                     {Way::kOneStage, "one-stage"},
-                                                     {Way::kRandomSearch, "random-search"},
-                                                     {Way::kEvolution, "evolution"},
-                                                     {Way::kRandomNetworks, "random-networks"}});
+inline constexpr auto kNames<Way> =
+    name_table<Way>("way to a network", {{Way::kTwoStage, "two-stage"},
+                                         {Way::kOneStage, "one-stage"},
+                                         {Way::kRandomSearch, "random-search"},
+                                         {Way::kEvolution, "evolution"},
+                                         {Way::kRandomNetworks, "random-networks"}});
 
 // Of a network of a comparison: how it came about.
 struct Origin {

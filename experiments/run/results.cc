@@ -1,5 +1,7 @@
 #include "experiments/run/results.h"
 
+#include <cmath>
+
 #include <fmt/format.h>
 
 #include "space/error.h"
@@ -14,15 +16,23 @@ Json split_json(const char* split, const std::optional<SplitAccuracy>& accuracy)
   return json;
 }
 
+std::optional<double> milliseconds(Macs latency, const LatencyModel& model) {
+  if (model.peak.value == 0) return std::nullopt;
+  return 1e3 * (latency / model.peak).value;
+}
+
 }  // namespace
 
 std::vector<TargetSummary> target_summaries(const Reward& reward) {
   std::vector<TargetSummary> summaries;
   for (const Target& target : reward.targets) {
     TargetSummary& summary = summaries.emplace_back(TargetSummary{.name = target.name});
+    const LatencyModel& model = target.models[0];
+    if (model.data_type != DataType::kInt8) summary.data_type = model.data_type;
     if (target.latency.size() != 1) continue;
-    summary.ridge_point = target.ridge_points[0].value;
+    summary.ridge_point = model.ridge_point.value;
     summary.latency_macs = target.latency[0].value;
+    summary.latency_ms = milliseconds(target.latency[0], model);
   }
   return summaries;
 }
@@ -37,11 +47,20 @@ CandidateResult candidate_result(const Candidate& candidate, const Reward& rewar
   for (size_t t = 0; t < ratios.size(); ++t) {
     const Target& target = reward.targets[t];
     TargetLatency latency{.target = target.name, .of_target = ratios[t]};
-    if (target.latency.size() == 1) latency.latency_macs = candidate.latency[first].value;
+    if (target.latency.size() == 1) {
+      latency.latency_macs = candidate.latency[first].value;
+      latency.latency_ms = milliseconds(candidate.latency[first], target.models[0]);
+    }
     result.latency.push_back(std::move(latency));
     first += target.latency.size();
   }
   return result;
+}
+
+std::string milliseconds_text(double ms, bool is_guess) {
+  if (!is_guess || !(ms > 0)) return fmt::format("{:.4g} ms", ms);
+  const double step = std::pow(10, std::floor(std::log10(ms)));
+  return fmt::format("~{:g} ms", std::round(ms / step) * step);
 }
 
 std::string top1_text(const TrainingResult& result) {
@@ -60,23 +79,31 @@ void to_json(Json& json, const TargetSummary& target) {
   json = {{"name", target.name},
           {"ridge_point", value_or_null(target.ridge_point)},
           {"latency_macs", value_or_null(target.latency_macs)}};
+  if (target.data_type) json["data_type"] = to_string(*target.data_type);
+  if (target.latency_ms) json["latency_ms"] = *target.latency_ms;
 }
 
 void from_json(const Json& json, TargetSummary& target) {
   json.at("name").get_to(target.name);
   target.ridge_point = value_or_nothing<double>(json.at("ridge_point"));
   target.latency_macs = value_or_nothing<double>(json.at("latency_macs"));
+  if (json.contains("data_type")) {
+    target.data_type = value_named<DataType>(json["data_type"].get<std::string>());
+  }
+  if (json.contains("latency_ms")) target.latency_ms = json["latency_ms"].get<double>();
 }
 
 void to_json(Json& json, const TargetLatency& latency) {
   json = {{"target", latency.target}};
   if (latency.latency_macs) json["latency_macs"] = *latency.latency_macs;
+  if (latency.latency_ms) json["latency_ms"] = *latency.latency_ms;
   json["of_target"] = latency.of_target;
 }
 
 void from_json(const Json& json, TargetLatency& latency) {
   json.at("target").get_to(latency.target);
   if (json.contains("latency_macs")) latency.latency_macs = json["latency_macs"].get<double>();
+  if (json.contains("latency_ms")) latency.latency_ms = json["latency_ms"].get<double>();
   latency.of_target = number_or_nan(json.at("of_target"));
 }
 

@@ -16,7 +16,9 @@ namespace ridgewalk {
 struct TargetSummary {
   std::string name;
   std::optional<double> ridge_point = {};   // MACs per byte
+  std::optional<DataType> data_type = {};   // where it is not int8
   std::optional<double> latency_macs = {};  // in units of one MAC at peak
+  std::optional<double> latency_ms = {};    // of a profile with a peak
 };
 std::vector<TargetSummary> target_summaries(const Reward& reward);
 
@@ -24,6 +26,7 @@ std::vector<TargetSummary> target_summaries(const Reward& reward);
 struct TargetLatency {
   std::string target;
   std::optional<double> latency_macs = {};  // absent for a range of ridge points
+  std::optional<double> latency_ms = {};    // of a profile with a peak
   double of_target = 0;                     // latency over the target's
 };
 
@@ -74,6 +77,9 @@ struct TrainingResult {
   std::optional<SplitAccuracy> search_validation = {};  // where images are held out
   SplitAccuracy test = {};
 };
+
+// "0.0815 ms"; of a guess (LatencyModel::is_guess) "~0.08 ms".
+std::string milliseconds_text(double ms, bool is_guess);
 
 // "train 98.12 % of 10000 images without augmentation, search-validation 91.02 %, test 90.48 %".
 std::string top1_text(const TrainingResult& result);

@@ -253,7 +253,7 @@ std::vector<Candidate> trial_phase(
         context, kCheckpointEvery, int(accuracies.size()), [&] { return Json(accuracies); },
         NamedTensors{});
   });
-  const CostTable table(trials.space, trials.reward.ridge_points());
+  const CostTable table(trials.space, trials.reward.models());
   std::mt19937_64 random(trials.seed);
   return search({trials.space, table, trials.reward, weights}, random);
 }

@@ -6,6 +6,7 @@
 
 #include "experiments/run/seed_streams.h"
 #include "experiments/run/training_phase.h"
+#include "roofline/price.h"
 #include "space/catalog.h"
 #include "space/yaml.h"
 #include "supernet/training/provenance_check.h"
@@ -138,7 +139,7 @@ StartingPoint check_search(const SearchConfig& config, const SearchPlan& plan,
     // Without architectures to try there is no point in training the supernet.
     if (known && stage_config.tunas.method != SearchMethod::kTunas) {
       std::mt19937_64 random(config.seed);
-      sample_near_targets(space, CostTable(space, reward.ridge_points()), reward,
+      sample_near_targets(space, CostTable(space, reward.models()), reward,
                           stage_config.tunas.trials.tolerance, random);
     }
   }
@@ -193,13 +194,9 @@ SearchOutcome run_search(const SearchContext& context, const SearchPlan& plan,
 }
 
 Architecture scale_to_latency(const Architecture& architecture, const Reward& reward) {
+  const std::vector<LatencyModel> models = reward.models();
   const auto distance_of = [&](const Architecture& scaled) {
-    const Graph graph = lower(scaled);
-    std::vector<Macs> taken;
-    for (MacsPerByte ridge_point : reward.ridge_points()) {
-      taken.push_back(latency(graph, ridge_point));
-    }
-    const std::vector<double> ratios = reward.ratios(taken);
+    const std::vector<double> ratios = reward.ratios(prices(lower(scaled), models));
     return std::abs(*std::max_element(ratios.begin(), ratios.end()) - 1);
   };
   Architecture nearest = architecture;
@@ -218,7 +215,7 @@ Architecture scale_to_latency(const Architecture& architecture, const Reward& re
 Architecture random_architecture(const SearchSpace& space, const Reward& reward, double tolerance,
                                  uint64_t seed) {
   std::mt19937_64 random(seed);
-  const CostTable table(space, reward.ridge_points());
+  const CostTable table(space, reward.models());
   Architecture architecture =
       decode(space, sample_near_targets(space, table, reward, tolerance, random));
   architecture.name = "random";

@@ -61,7 +61,7 @@ std::string little_endian(uint64_t value) {
 struct Mapping {
   explicit Mapping(const std::string& path) {
     const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    struct stat status {};
+    struct stat status{};
     const bool is_file =
         descriptor >= 0 && ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
     void* start = nullptr;
@@ -248,8 +248,7 @@ TensorFile read_safetensors(const std::string& path) {
   }
   for (const Entry& entry : entries) {
     char* data = map->data + 8 + header_size + entry.begin;
-    torch::Tensor tensor = torch::from_blob(
-        data, entry.shape, [map](void*) {}, entry.type);
+    torch::Tensor tensor = torch::from_blob(data, entry.shape, [map](void*) {}, entry.type);
     const bool is_aligned = reinterpret_cast<uintptr_t>(data) % c10::elementSize(entry.type) == 0;
     if (!is_aligned && entry.end > entry.begin) {
       torch::Tensor aligned = torch::empty(entry.shape, entry.type);

@@ -2,6 +2,7 @@
 #include <benchmark/benchmark.h>
 
 #include "roofline/cost_table.h"
+#include "roofline/latency.h"
 
 namespace ridgewalk {
 namespace {
@@ -20,11 +21,11 @@ std::vector<Decisions> samples(const SearchSpace& space, int count) {
   return list;
 }
 
-void price_by_table(benchmark::State& state, const char* name) {
-  const SearchSpace space = load_search_space(name);
-  const CostTable table(space, first_ridge_points(state.range(0)));
+void price(benchmark::State& state, const SearchSpace& space,
+           const std::vector<LatencyModel>& models) {
+  const CostTable table(space, models);
   const std::vector<Decisions> list = samples(space, 4096);
-  std::vector<Macs> latency(table.ridge_points().size());
+  std::vector<Macs> latency(models.size());
   size_t next = 0;
   for (auto _ : state) {
     table.price(list[next++ % list.size()], latency);
@@ -32,6 +33,21 @@ void price_by_table(benchmark::State& state, const char* name) {
     benchmark::ClobberMemory();
   }
   state.SetItemsProcessed(state.iterations());
+}
+
+// The argument is the number of ridge points.
+void price_by_table(benchmark::State& state, const char* name) {
+  price(state, load_search_space(name), rooflines(first_ridge_points(state.range(0))));
+}
+
+// With depthwise cost, overhead and floor, and by the laws of a calibrated machine.
+void price_by_terms(benchmark::State& state, const char* name) {
+  LatencyModel model = latency_model(load_profile("pixel6-cpu"));
+  model.depthwise_cost = 5, model.op_overhead = {2e-6}, model.floor = {1e-4};
+  price(state, load_search_space(name), {model});
+}
+void price_by_laws(benchmark::State& state, const char* name) {
+  price(state, load_search_space(name), {latency_model(load_profile("epyc-zen5-1-thread"))});
 }
 
 void price_by_lowering(benchmark::State& state, const char* name) {
@@ -49,19 +65,34 @@ void price_by_lowering(benchmark::State& state, const char* name) {
 void build_table(benchmark::State& state, const char* name) {
   const SearchSpace space = load_search_space(name);
   for (auto _ : state) {
-    const CostTable table(space, first_ridge_points(state.range(0)));
+    const CostTable table(space, rooflines(first_ridge_points(state.range(0))));
     state.counters["entries"] = double(table.entries());
   }
 }
 
-// The argument is the number of ridge points.
+void build_table_of_laws(benchmark::State& state, const char* name) {
+  const SearchSpace space = load_search_space(name);
+  const LatencyModel model = latency_model(load_profile("epyc-zen5-1-thread"));
+  for (auto _ : state) {
+    const CostTable table(space, {model});
+    state.counters["entries"] = double(table.entries());
+  }
+}
+
 BENCHMARK_CAPTURE(price_by_table, mobile, "mobile")->Arg(1)->Arg(7);
 BENCHMARK_CAPTURE(price_by_table, fashion_mnist, "fashion-mnist")->Arg(1)->Arg(7);
+BENCHMARK_CAPTURE(price_by_terms, mobile, "mobile");
+BENCHMARK_CAPTURE(price_by_terms, fashion_mnist, "fashion-mnist");
+BENCHMARK_CAPTURE(price_by_laws, mobile, "mobile");
+BENCHMARK_CAPTURE(price_by_laws, fashion_mnist, "fashion-mnist");
 BENCHMARK_CAPTURE(price_by_lowering, mobile, "mobile")->Arg(1)->Arg(7);
 BENCHMARK_CAPTURE(price_by_lowering, fashion_mnist, "fashion-mnist")->Arg(1)->Arg(7);
 BENCHMARK_CAPTURE(build_table, mobile, "mobile")->Arg(7)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(build_table, fashion_mnist, "fashion-mnist")
     ->Arg(7)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(build_table_of_laws, mobile, "mobile")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(build_table_of_laws, fashion_mnist, "fashion-mnist")
     ->Unit(benchmark::kMillisecond);
 
 }  // namespace

@@ -93,7 +93,7 @@ void search_step(benchmark::State& state) {
   std::vector<MacsPerByte> points{{31.2}};
   if (state.range(0) > 1) points = spread_ridge_points(0, 500, int(state.range(0)));
   const std::vector<Macs> asked(points.size(), Macs{1.2e7});
-  reward.targets.push_back({"target", points, asked});
+  reward.targets.push_back({"target", rooflines(points), asked});
   TunasOptions options{.steps = 1 << 20,
                        .samples_per_step = 4,
                        .controller_delay = 0,

@@ -101,7 +101,7 @@ Result counted(Call call, Result failed) {
 }
 
 bool is_on_disk(int descriptor) {
-  struct stat status {};
+  struct stat status{};
   return descriptor > STDERR_FILENO && ::fstat(descriptor, &status) == 0 &&
          (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode));
 }
@@ -163,8 +163,7 @@ ssize_t write(int descriptor, const void* data, size_t size) {
   if (fault.kind == Kind::kFull && fault.is_first && size > 1) {
     return real(descriptor, data, size / 2);
   }
-  return with_fault(
-      fault, [&] { return real(descriptor, data, size); }, static_cast<ssize_t>(-1));
+  return with_fault(fault, [&] { return real(descriptor, data, size); }, static_cast<ssize_t>(-1));
 }
 
 ssize_t writev(int descriptor, const iovec* parts, int count) {

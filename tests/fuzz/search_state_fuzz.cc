@@ -26,7 +26,7 @@ head: {width: 8, features: 8}
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const SearchSpace space = smallest_space();
   static const Reward reward{
-      .targets = {{.name = "target", .ridge_points = {{0}}, .latency = {{1000}}}}};
+      .targets = {{.name = "target", .models = rooflines({{0}}), .latency = {{1000}}}}};
   static const TunasSearch fresh(space, reward, {.steps = 2, .samples_per_step = 1});
   static const Decisions optimum = fresh.controller().most_probable();
   FakeWeights weights(space, optimum);

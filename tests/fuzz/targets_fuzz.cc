@@ -22,8 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const SearchConfig config = search_config_from_yaml(
         kConfig, "config", {.seed = {}, .threads = {}, .targets = text_of(data, size)});
     for (const Target& target : config.reward.targets) {
-      require(target.latency.size() == target.ridge_points.size(),
-              "each ridge point has a latency");
+      require(target.latency.size() == target.models.size(), "each model has a latency");
       for (const Macs latency : target.latency) require(latency.value > 0, "a target is positive");
     }
   });

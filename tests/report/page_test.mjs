@@ -131,6 +131,14 @@ test('devices are marked where their ridge points lie', async () => {
   assert.equal(ticks, expected);
 });
 
+// The axis is of int8; an fp32 device at 20.9 MACs per byte waits for four times the bytes.
+test('a device of wider elements stands further right', async () => {
+  const [place, option] = await page.evaluate(`[marks.find((mark) => mark.name === 'core-i7-12700h').ridge_point,
+    [...document.querySelectorAll('#device option')].find((one) => one.text.startsWith('core-i7-12700h')).text]`);
+  assert.equal(place, 83.6);
+  assert.equal(option, 'core-i7-12700h: 83.6 (20.9 in fp32)');
+});
+
 test('a swap point in the table moves the slider there by keyboard', async () => {
   assert.equal(await page.evaluate(`document.querySelectorAll('#swaps tbody tr').length`), sweep.swaps.length);
   await page.evaluate(`document.querySelector('#swaps tbody button').focus()`);

@@ -1,5 +1,6 @@
 #include "roofline/cost_table.h"
 
+#include "roofline/latency.h"
 #include "space/catalog.h"
 #include "space/derived_spaces.h"
 #include "tests/helpers.h"
@@ -9,16 +10,18 @@ namespace {
 
 using testing::HasSubstr;
 
-const std::vector<MacsPerByte> kRidgePoints = {{0}, {5}, {31.2}, {100}, {347.3}, {433.8}, {500}};
+const std::vector<LatencyModel> kRidgePoints =
+    rooflines({{0}, {5}, {31.2}, {100}, {347.3}, {433.8}, {500}});
 
 void expect_price_of_lowering(const CostTable& table, const SearchSpace& space,
-                              const Decisions& decisions, DataType type = DataType::kInt8) {
+                              const Decisions& decisions) {
   const Graph graph = lower(decode(space, decisions));
   const std::vector<OpCost> costs = op_costs(graph);
   const std::vector<Macs> price = table.price(decisions);
-  for (size_t r = 0; r < table.ridge_points().size(); ++r) {
+  for (size_t r = 0; r < table.models().size(); ++r) {
+    const LatencyModel& model = table.models()[r];
     Macs sum;
-    for (const OpCost& cost : costs) sum += op_time(cost, table.ridge_points()[r], type);
+    for (const OpCost& cost : costs) sum += op_time(cost, model.ridge_point, model.data_type);
     ASSERT_EQ(price[r], sum) << to_yaml(decode(space, decisions));
   }
   ASSERT_EQ(table.parameters(decisions), parameter_count(graph));
@@ -91,10 +94,10 @@ TEST(CostTable, KnowsThePublishedNetworks) {
 
 TEST(CostTable, TakesManyRidgePointsAndWideTypes) {
   const SearchSpace space = tiny_space();
-  const CostTable table(space, ridge_points(0, 500, 19), DataType::kBf16);
+  const CostTable table(space, rooflines(ridge_points(0, 500, 19), DataType::kBf16));
   std::mt19937_64 random(24);
   for (int i = 0; i < 300; ++i) {
-    expect_price_of_lowering(table, space, sample(space, random), DataType::kBf16);
+    expect_price_of_lowering(table, space, sample(space, random));
     if (HasFatalFailure()) return;
   }
   EXPECT_TRUE(CostTable(space, {}).price(sample(space, random)).empty());

@@ -222,6 +222,7 @@ TEST(Measurements, AreRefusedWithFileAndLine) {
       {"network,speed\nx,1\n", "there are: network speed"},
       {"network,a_ms,network\nx,1,y\n", "t.csv:1: two columns are named 'network'"},
       {"network,a_ms,a_ms\nx,1,2\n", "t.csv:1: two columns are named 'a_ms'"},
+      {"# c\nnetwork,batch,a_ms\nx,8,1\n", "t.csv:2: unknown column 'batch'; known are network"},
       {"network,a_ms,b_ms\nx,1,2\n", "choose one with --latency: a_ms b_ms"},
       {"# c\nnetwork,a_ms\nx,1\ny\n", "t.csv:4: 1 cells under 2 columns"},
       {"network,a_ms\nx,-1\n", "t.csv:2: 'a_ms' must be a number above 0, not '-1'"},

@@ -64,7 +64,11 @@ TEST(LatencyModelOf, TakesTheDatasheetForOtherDataTypes) {
   EXPECT_NEAR(half.ridge_point.value, 89.6 / 51.2, 1e-12);
   EXPECT_NEAR(half.peak.value, 89.6e9, 1);
   EXPECT_THAT(error_of([] { latency_model(load_profile("pixel6-cpu"), DataType::kBf16); }),
-              HasSubstr("no peak for bf16"));
+              HasSubstr("no ridge point for bf16; it has int8, fp16, fp32"));
+  // An effective ridge point without an effective peak goes with the datasheet's.
+  const LatencyModel dsp = latency_model(load_profile("pixel4-dsp"));
+  EXPECT_EQ(dsp.ridge_point.value, 347.3);
+  EXPECT_EQ(dsp.peak.value, 614e9);
   EXPECT_THAT(error_of([] { latency_model(load_profile("pixel8-edgetpu")); }),
               HasSubstr("has no peak for int8"));
 }

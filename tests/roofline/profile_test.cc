@@ -42,14 +42,29 @@ TEST(BuiltInProfiles, GoToYamlAndBack) {
 }
 
 // Dense peaks and bandwidths of the vendors' datasheets, as MACs: 989 TFLOPS bf16 and 3.35 TB/s;
-// 312 TFLOPS and 2.039 TB/s; 197 TFLOPS bf16, 394 TOPS int8 and 0.81 TB/s.
+// 312 TFLOPS and 2.039 TB/s; 197 TFLOPS bf16, 394 TOPS int8 and 0.819 TB/s.
 TEST(BuiltInProfiles, CountMacsAndDensePeaks) {
   const auto ridge = [](const char* name, DataType type) {
     return load_profile(name).datasheet_ridge_point(type)->value;
   };
   EXPECT_NEAR(ridge("nvidia-h100", DataType::kBf16), 989e12 / 2 / 3.35e12, 0.1);
   EXPECT_NEAR(ridge("nvidia-a100", DataType::kBf16), 312e12 / 2 / 2.039e12, 0.1);
-  EXPECT_NEAR(ridge("tpu-v5e", DataType::kInt8), 394e12 / 2 / 0.81e12, 0.3);
+  EXPECT_NEAR(ridge("tpu-v5e", DataType::kInt8), 394e12 / 2 / 0.819e12, 0.3);
+  // The GPU's 170 sparse TOPS, without the DLAs', and 204.8 GB/s.
+  EXPECT_NEAR(ridge("jetson-agx-orin", DataType::kInt8), 170e12 / 2 / 2 / 204.8e9, 1);
+  for (const char* name : {"nvidia-a100", "nvidia-h100", "nvidia-h200"}) {
+    EXPECT_EQ(ridge(name, DataType::kFp16), ridge(name, DataType::kBf16));
+  }
+}
+
+// One Cortex-A72 runs 11.958 GFLOPS, four of them four times that (cpufp, Broadcom_BCM2711.md).
+TEST(BuiltInProfiles, DoNotMixThreads) {
+  const Profile one = load_profile("raspberry-pi-4-cpu-1-thread");
+  const double peak = one.peak_gmacs.at(DataType::kFp32).value;
+  EXPECT_NEAR(peak, 11.958 / 2, 0.01);
+  EXPECT_NEAR(load_profile("raspberry-pi-4-cpu").peak_gmacs.at(DataType::kFp32).value, 4 * peak,
+              0.1);
+  EXPECT_LT(one.effective_peak_gmacs->value, peak);
 }
 
 TEST(BuiltInProfiles, MarkWhatIsFromMemory) {
@@ -73,7 +88,9 @@ TEST(Profile, PredictsWithTheEffectiveRidgePoint) {
   EXPECT_EQ(profile.datasheet_ridge_point(DataType::kFp32), std::nullopt);
   profile.effective_ridge_point = {347.3, "fit"};
   EXPECT_EQ(profile.ridge_point().value, 347.3);
-  EXPECT_EQ(profile.peak(), std::nullopt);
+  EXPECT_EQ(profile.peak()->value, 180e9);  // the datasheet's, until one is fitted
+  profile.effective_peak_gmacs = {90, "fit"};
+  EXPECT_EQ(profile.peak()->value, 90e9);
   EXPECT_EQ(profile.datasheet_ridge_point(DataType::kInt8)->value, 18);
 }
 

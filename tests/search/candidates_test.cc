@@ -16,7 +16,7 @@ namespace {
 
 Target target_at(const SearchSpace& space, const Decisions& decisions,
                  const std::vector<MacsPerByte>& points) {
-  return {"target", points, CostTable(space, points).price(decisions)};
+  return {"target", rooflines(points), CostTable(space, rooflines(points)).price(decisions)};
 }
 
 class Candidates : public testing::Test {
@@ -166,7 +166,7 @@ TEST(SearchFronts, GivesTheFrontOfEachTargetFromOneSetOfTrials) {
   Reward reward;
   reward.targets = {target_at(space, reference, {{0}}), target_at(space, reference, {{500}}),
                     target_at(space, reference, spread_ridge_points(0, 500, 32))};
-  const CostTable table(space, reward.ridge_points());
+  const CostTable table(space, reward.models());
   FakeWeights weights(space, reference);
   const auto all = search_fronts({space, table, reward, weights}, 150, random);
   ASSERT_EQ(all.size(), 150u);

@@ -67,7 +67,7 @@ TEST(Reward, ARangeOfRidgePointsCountsByItsWorstOrItsMean) {
                                                   testing::DoubleEq(1.3)));
   EXPECT_NEAR(r(0.8, all), 0.8 - 0.1 * (0.1 + 0.1 + 0.3), 1e-12);
   EXPECT_NEAR(r.miss(all), 0.3, 1e-12);
-  EXPECT_EQ(r.ridge_points().size(), 5u);
+  EXPECT_EQ(r.models().size(), 5u);
 }
 
 // log(1 + ridge point) in equal steps: 0, 9, 99 are a decade apart.

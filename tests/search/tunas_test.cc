@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "roofline/latency.h"
 #include "search/fake_weights.h"
 #include "search/stages.h"
 #include "space/derived_spaces.h"
@@ -244,11 +245,8 @@ TEST(Tunas, RefusesOptionsNamingFieldValueAndRule) {
   expect_refused([](auto& o, auto&) { o.controller.beta2 = 1; }, "controller.beta2 is 1");
   expect_refused([](auto& o, auto&) { o.controller.epsilon = 0; }, "controller.epsilon is 0");
   expect_refused([&](auto&, auto& reward) { reward.beta = nan; }, "reward.beta is nan");
-  expect_refused(
-      [&](auto&, auto& reward) {
-        reward.targets = {{"npu", {{nan}}, {{1e6}}}};
-      },
-      "the ridge point of target 'npu' is nan");
+  expect_refused([&](auto&, auto& reward) { reward.targets = {{"npu", {{nan}}, {{1e6}}}}; },
+                 "the ridge point of target 'npu' is nan");
 }
 
 TEST(Tunas, RefusesAWarmUpThatOutlastsTheControllersDelay) {

@@ -12,9 +12,8 @@ enum class Side { kLeft, kRight };
 }  // namespace
 
 template <>
-inline constexpr auto kNames<Side> = name_table<Side>("side", {{Side::kLeft, "left"},
-                                                               {Side::kRight, "right"},
-                                                               {Side::kLeft, "port"}});
+inline constexpr auto kNames<Side> = name_table<Side>(
+    "side", {{Side::kLeft, "left"}, {Side::kRight, "right"}, {Side::kLeft, "port"}});
 
 namespace {
 

@@ -1,8 +1,10 @@
 // Networks on devices: measured here, or fitted to measurements.
 #include <random>
 
+#include "roofline/cost.h"
 #include "roofline/latency.h"
 #include "roofline/profile.h"
+#include "space/catalog.h"
 #include "space/decisions.h"
 #include "space/lowering.h"
 #include "tests/experiments/commands/program.h"
@@ -101,6 +103,35 @@ TEST_F(Program, FitsADeviceAndPredictsWithIt) {
   expect_refused({"fit", table, "--latency", "pixel6_cpu_ms", "--terms", "magic"}, {"magic"});
   expect_refused({"fit", table, "--latency", "pixel6_cpu_ms", "--bytes", "all"},
                  {"--bytes", "'all'"});
+}
+
+// As a GPU at batch 1: each op takes 20 us, and larger ones no longer. The best model is kept.
+TEST_F(Program, FitKeepsAnOverheadAlone) {
+  std::ofstream table(folder_ + "/gpu.csv");
+  table << "network,a_ms\n";
+  for (const char* name : {"mobilenet-v1", "mobilenet-v2", "mobilenet-v3-large", "mnv4-conv-small",
+                           "mnv4-conv-medium", "mnv4-conv-large"}) {
+    const std::vector<OpCost> costs = op_costs(lower(find_architecture(name)));
+    double ops = 0, gmacs = 0;
+    for (const OpCost& cost : costs) ops += cost.macs.value > 0, gmacs += 1e-9 * cost.macs.value;
+    table << name << "," << 0.02 * ops - 1e-3 * gmacs << "\n";
+  }
+  table.close();
+  const std::string profile = folder_ + "/gpu.yaml";
+  const Outcome outcome =
+      run({"fit", folder_ + "/gpu.csv", "--terms", "overhead", "--out", profile});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_TRUE(load_profile(profile).is_overhead_alone());
+  EXPECT_NEAR(load_profile(profile).terms.op_overhead_us->value, 20, 0.5);
+  const Outcome described = run({"describe", "mnv4-conv-small", "--profile", profile});
+  EXPECT_THAT(described.out, HasSubstr("(overheads alone)"));
+}
+
+// No network was measured on it.
+TEST_F(Program, DescribeMarksWhatADatasheetAloneSays) {
+  const Outcome described = run({"describe", "mnv4-conv-small", "--profile", "pixel6-gpu"});
+  EXPECT_THAT(described.out, HasSubstr("no network was measured"));
+  EXPECT_THAT(described.out, HasSubstr("  latency         ~"));
 }
 
 TEST_F(Program, PredictsMillisecondsOnAProfile) {

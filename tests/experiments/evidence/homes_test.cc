@@ -20,7 +20,7 @@ NetworkRecord found(const std::string& home, Way way, uint64_t seed,
 TEST(Homes, PricesTheNetworksOfEveryHomeAtEveryRidgePoint) {
   const std::string medium = "mnv4-conv-medium", small = "mnv4-conv-small";
   const Architecture reference = find_architecture(small);
-  const Pricing pricing{.reference = reference, .ridge_points = {{0}, {500}}};
+  const Pricing pricing{.reference = reference, .places = places_of({}, {{500}, {0}})};
   const std::vector<NetworkRecord> networks{
       found("low", Way::kOneStage, 1, medium, 0.7), found("low", Way::kEvolution, 1, medium, 0.9),
       found("low", Way::kOneStage, 2, small, 0.5), found("high", Way::kOneStage, 1, small, 0.4)};
@@ -42,6 +42,25 @@ TEST(Homes, PricesTheNetworksOfEveryHomeAtEveryRidgePoint) {
   const Json latency = homes_json(homes, pricing)[0]["relative_latency"];
   EXPECT_EQ(latency[1]["ridge_point"], 500);
   EXPECT_EQ(latency[1]["mean"], homes[0].at[1].mean);
+}
+
+// fp32 moves four times the bytes: ridge point 20.9 is 83.6 on the axis of int8. A floor has no
+// place on it.
+TEST(Homes, PricesDevicesByAllThatTheyAre) {
+  const LatencyModel desktop{.ridge_point = {20.9}, .peak = {162e9}, .data_type = DataType::kFp32};
+  LatencyModel board = desktop;
+  board.floor = {1};
+  const std::vector<Target> targets{{.name = "desktop", .models = {desktop}, .latency = {{1}}},
+                                    {.name = "board", .models = {board}, .latency = {{1}}}};
+  const std::vector<Place> places = places_of(targets, {{500}});
+  ASSERT_EQ(places.size(), 3u);
+  EXPECT_EQ(places[0].model.ridge_point.value, 83.6);
+  EXPECT_EQ(places[2].device, "board");
+  const Architecture reference = find_architecture("mnv4-conv-small");
+  const NetworkRecord medium = found("low", Way::kOneStage, 1, "mnv4-conv-medium", 0.7);
+  const Json row = priced_json({medium}, {.reference = reference, .places = places})[0];
+  EXPECT_GT(row["ridge_83.6"].get<double>(), 2);
+  EXPECT_LT(row["board"].get<double>(), 1.02);  // a second, and some ten milliseconds
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "roofline/latency_model.h"
 #include "space/error.h"
 #include "tests/helpers.h"
 
@@ -74,6 +75,74 @@ TEST_F(Config, RefusesABaseThatIsNone) {
   // What is wrong in the base is said of the base.
   written("bad.yaml", "base: base.yaml\n\n\nseed: -1\n");
   EXPECT_THAT(refusal(written("a.yaml", "base: bad.yaml\nseed: 1\n")), HasSubstr("bad.yaml:4"));
+}
+
+// A search at several data types at once: each device at the width of its elements.
+TEST_F(Config, PricesATargetAsItsDeviceDoes) {
+  const SearchConfig config = load_search_config(written("more.yaml", R"(base: base.yaml
+targets:
+  - {profile: core-i7-12700h, latency_ms: 0.0163}
+  - {profile: pixel6-cpu, data_type: fp16, latency_ms: 1}
+  - {ridge_point: 20.9, data_type: fp32, relative_to: compact-nano}
+  - {ridge_point: 83.6, relative_to: compact-nano}
+  - {ridge: [0, 500], data_type: bf16, relative_to: compact-nano}
+)"),
+                                                 {});
+  const std::vector<Target>& targets = config.reward.targets;
+  EXPECT_EQ(targets[0].models[0], latency_model(load_profile("core-i7-12700h")));
+  EXPECT_NEAR(targets[0].latency[0].value, 0.0163e-3 * 162e9, 1e-3);
+  EXPECT_EQ(targets[1].name, "pixel6-cpu fp16");
+  EXPECT_EQ(targets[1].models[0], latency_model(load_profile("pixel6-cpu"), DataType::kFp16));
+  EXPECT_EQ(targets[2].name, "ridge point 20.9 fp32");
+  EXPECT_EQ(targets[2].latency, targets[3].latency);
+  EXPECT_EQ(targets[3].name, "ridge point 83.6");
+  EXPECT_EQ(targets[4].models[1].data_type, DataType::kBf16);
+}
+
+TEST_F(Config, RefusesWhatADeviceCannotAnswer) {
+  const auto refusal_of = [&](const std::string& target) {
+    return refusal(written("bad.yaml", "base: base.yaml\ntargets:\n  - " + target + "\n"));
+  };
+  const std::string floor = written("floor.yaml", R"(
+name: floor
+data_type: int8
+effective: {ridge_point: {value: 9, source: here}}
+terms: {floor_ms: {value: 1, source: here}}
+)");
+  const std::string at = folder_ + "/bad.yaml:3: ";
+  EXPECT_EQ(refusal_of("{profile: pixel8-edgetpu, latency_ms: 1}"),
+            at + "'latency_ms' needs a profile with a peak for int8; give latency_macs or "
+                 "relative_to");
+  EXPECT_EQ(refusal_of("{ridge_point: 5, latency_ms: 1}"),
+            at + "'latency_ms' needs a profile with a peak; give latency_macs or relative_to");
+  EXPECT_EQ(refusal_of("{profile: core-i7-12700h, data_type: int8, latency_ms: 1}"),
+            at + "profile 'core-i7-12700h' has no ridge point for int8; it has fp32 (add "
+                 "peak_gmacs for others)");
+  EXPECT_EQ(refusal_of("{profile: " + floor + ", relative_to: compact-nano}"),
+            at + "profile 'floor' has no peak for int8: its latencies are only relative; add "
+                 "peak_gmacs");
+  EXPECT_THAT(refusal_of("{profile: pixel6-cpu, data_type: fp64, latency_ms: 1}"),
+              testing::StartsWith(at + "no data type is named 'fp64'"));
+}
+
+// A calibrated machine whose laws lack what the space or the reference has.
+TEST_F(Config, RefusesLawsThatLackAnOp) {
+  const auto refusal_with = [&](const std::string& law, const std::string& relative_to) {
+    Profile profile = load_profile("epyc-zen5-1-thread");
+    std::erase_if(profile.op_laws, [&](const OpLaw& one) { return one.kind == law; });
+    written("machine.yaml", to_yaml(profile));
+    return refusal(written("bad.yaml", "base: base.yaml\ntargets:\n  - {profile: " + folder_ +
+                                           "/machine.yaml, relative_to: " + relative_to + "}\n"));
+  };
+  EXPECT_EQ(refusal_with("depthwise 3x3", "compact-nano"),
+            folder_ +
+                "/bad.yaml:3: profile 'epyc-zen5-1-thread' has no law for depthwise 3x3 of "
+                "space 'fashion-mnist-small'; calibrate again, or leave them out of the space");
+  EXPECT_EQ(refusal_with("multiply", "mobilenet-v3-large"),
+            folder_ +
+                "/bad.yaml:3: profile 'epyc-zen5-1-thread' has no law for multiply of "
+                "'mobilenet-v3-large'; take another relative_to, or give latency_ms");
+  EXPECT_EQ(refusal_with("no such law", "compact-nano"), "accepted");
 }
 
 }  // namespace

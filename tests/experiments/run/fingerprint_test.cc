@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <set>
 
 #include <ATen/Parallel.h>
 #include <gmock/gmock.h>
@@ -39,9 +40,9 @@ class Fingerprint : public testing::Test {
   int threads_ = 0;
 };
 
-const Target kPoint{.name = "a", .ridge_points = {{5}}, .latency = {{1e6}}};
+const Target kPoint{.name = "a", .models = rooflines({{5}}), .latency = {{1e6}}};
 const Target kRange{.name = "b",
-                    .ridge_points = {{0}, {31.25}},
+                    .models = rooflines({{0}, {31.25}}),
                     .latency = {{2e6}, {2.5e6}},
                     .reduce = Reduce::kMean};
 
@@ -76,11 +77,29 @@ TEST_F(Fingerprint, KnowsWhatTheImagesAre) {
 
 TEST_F(Fingerprint, KnowsTheRidgePointsOfATargetAndNotItsName) {
   Target moved = kPoint;
-  moved.ridge_points = {{6}};
+  moved.models = rooflines({{6}});
   Target renamed = kPoint;
   renamed.name = "b";
   EXPECT_NE(of({.targets = {kPoint}}), of({.targets = {moved}}));
   EXPECT_EQ(of({.targets = {kPoint}}), of({.targets = {renamed}}));
+}
+
+// A peak alone changes no figure; a data type, a term or a law does.
+TEST_F(Fingerprint, KnowsAllThatPricesATarget) {
+  const auto with = [&](const LatencyModel& model) {
+    return of({.targets = {{.name = "a", .models = {model}, .latency = {{1e6}}}}});
+  };
+  const LatencyModel plain{.ridge_point = {5}};
+  EXPECT_EQ(with(plain), of({.targets = {kPoint}}));
+  EXPECT_EQ(with({.ridge_point = {5}, .peak = {1e9}}), with(plain));
+  std::set<std::string> texts{with(plain)};
+  texts.insert(with({.ridge_point = {5}, .data_type = DataType::kFp32}));
+  texts.insert(with({.ridge_point = {5}, .data_type = DataType::kFp16}));
+  texts.insert(with({.ridge_point = {5}, .depthwise_cost = 5}));
+  texts.insert(with({.ridge_point = {5}, .peak = {1e9}, .floor = {1e-3}}));
+  texts.insert(with({.ridge_point = {5}, .peak = {1e9}, .laws = {{.kind = "conv 1x1"}}}));
+  texts.insert(with({.ridge_point = {5}, .peak = {1e9}, .laws = {{.kind = "linear"}}}));
+  EXPECT_EQ(texts.size(), 7u);
 }
 
 TEST_F(Fingerprint, KnowsDevicePrecisionAndThreads) {
@@ -96,7 +115,9 @@ TEST_F(Fingerprint, TellsTheThreadsOfARun) {
   const std::string path = testing::TempDir() + "/ridgewalk-threads-" + std::to_string(getpid());
   EXPECT_FALSE(threads_of_run(path));
   at::set_num_threads(2);
-  { RunFolder::create(path, of({})); }
+  {
+    RunFolder::create(path, of({}));
+  }
   at::set_num_threads(1);
   EXPECT_EQ(threads_of_run(path), 2);
   std::filesystem::remove_all(path);

@@ -52,8 +52,8 @@ TEST(Results, ATrainingWithoutATestAccuracyIsRefused) {
 // Targets at one ridge point and over a range: the first has a latency, both have a ratio.
 TEST(Results, ACandidateIsPricedAgainstEveryTarget) {
   const Reward reward{
-      .targets = {{.name = "point", .ridge_points = {{5}}, .latency = {{100}}},
-                  {.name = "range", .ridge_points = {{0}, {10}}, .latency = {{100}, {200}}}}};
+      .targets = {{.name = "point", .models = rooflines({{5}}), .latency = {{100}}},
+                  {.name = "range", .models = rooflines({{0}, {10}}), .latency = {{100}, {200}}}}};
   const Candidate candidate{.decisions = {1, kInactive},
                             .probability = 0.125,
                             .accuracy = 0.5,
@@ -68,6 +68,22 @@ TEST(Results, ACandidateIsPricedAgainstEveryTarget) {
   EXPECT_EQ(Json(target_summaries(reward)).dump(),
             R"([{"name":"point","ridge_point":5.0,"latency_macs":100.0},)"
             R"({"name":"range","ridge_point":null,"latency_macs":null}])");
+}
+
+// 3 GMACs' worth at 1.5 GMACs/s.
+TEST(Results, ADeviceWithAPeakHasMillisecondsAndItsDataType) {
+  const LatencyModel model{
+      .ridge_point = {5}, .peak = {1.5e9}, .data_type = DataType::kFp32, .profile = "board"};
+  const Reward reward{.targets = {{.name = "board", .models = {model}, .latency = {{3e9}}}}};
+  const CandidateResult result = candidate_result({.decisions = {}, .latency = {{6e9}}}, reward);
+  EXPECT_EQ(result.latency[0].latency_ms, 4000);
+  EXPECT_EQ(Json(result.latency[0]).dump(),
+            R"({"target":"board","latency_macs":6000000000.0,"latency_ms":4000.0,)"
+            R"("of_target":2.0})");
+  const std::string summary = R"([{"name":"board","ridge_point":5.0,"latency_macs":3000000000.0,)"
+                              R"("data_type":"fp32","latency_ms":2000.0}])";
+  EXPECT_EQ(Json(target_summaries(reward)).dump(), summary);
+  EXPECT_EQ(Json(Json::parse(summary).get<std::vector<TargetSummary>>()).dump(), summary);
 }
 
 TEST(Results, AStageIsReadBackAsItWas) {

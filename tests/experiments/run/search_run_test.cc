@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 
 #include "roofline/latency.h"
+#include "roofline/price.h"
 #include "space/catalog.h"
 #include "space/lowering.h"
 
@@ -16,18 +17,14 @@ namespace {
 // As fast as `reference` at 0 MACs per byte, and as fast as `factor` of it at 500.
 Reward two_targets(const Architecture& reference, double factor) {
   const Graph graph = lower(reference);
-  return {
-      .targets = {
-          {.name = "low", .ridge_points = {{0}}, .latency = {latency(graph, {0})}},
-          {.name = "high", .ridge_points = {{500}}, .latency = {factor * latency(graph, {500})}}}};
+  return {.targets = {{.name = "low", .models = rooflines({{0}}), .latency = {latency(graph, {0})}},
+                      {.name = "high",
+                       .models = rooflines({{500}}),
+                       .latency = {factor * latency(graph, {500})}}}};
 }
 
 std::vector<double> ratios_of(const Architecture& architecture, const Reward& reward) {
-  std::vector<Macs> taken;
-  for (MacsPerByte point : reward.ridge_points()) {
-    taken.push_back(latency(lower(architecture), point));
-  }
-  return reward.ratios(taken);
+  return reward.ratios(prices(lower(architecture), reward.models()));
 }
 
 // The second target is half of what the reference takes there: at the width that meets the first

@@ -153,8 +153,7 @@ TEST_F(FolderSets, HoldOutImagesAndStandInForDamagedOnes) {
 
 TEST_F(FolderSets, StopAtADamagedFileWhenStrict) {
   const Dataset data = load(0, true);
-  Loader loader(
-      data, data.train, {}, [&](int64_t) { return all_of(data.train); }, 2);
+  Loader loader(data, data.train, {}, [&](int64_t) { return all_of(data.train); }, 2);
   try {
     loader.get(0);
     ADD_FAILURE();

@@ -156,9 +156,7 @@ TEST_F(ForeignWeights, DamagedMetadataAreRefused) {
                                  {"}", ""},
                                  {"\"d\"", "3"}}) {
     const std::string bad = replaced(good, from, to);
-    EXPECT_THAT(error_of([&] {
-                  provenance_in({{kProvenanceKey, bad}}, "file.w");
-                }),
+    EXPECT_THAT(error_of([&] { provenance_in({{kProvenanceKey, bad}}, "file.w"); }),
                 AllOf(testing::StartsWith("file.w: "), HasSubstr("metadata")))
         << bad;
   }

@@ -77,11 +77,8 @@ TEST_F(Weights, AreRefusedNamingTheTensor) {
                  "tensor 'bn1.bias' is [9], expected [8]");
   expect_refused([](TensorFile& f) { find(f, "bn1.bias") = torch::zeros({8}, torch::kLong); },
                  "tensor 'bn1.bias' is not a floating-point tensor");
-  expect_refused(
-      [](TensorFile& f) {
-        find(f, "classifier.weight") = torch::zeros({5, 25});
-      },
-      "it belongs to another network");
+  expect_refused([](TensorFile& f) { find(f, "classifier.weight") = torch::zeros({5, 25}); },
+                 "it belongs to another network");
 }
 
 TEST_F(Weights, KeepAFreshHeadForOtherClassesOnlyWhenAsked) {

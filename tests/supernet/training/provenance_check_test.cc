@@ -85,11 +85,15 @@ TEST_F(ProvenanceCheck, WhateverStartsFromWeightsIsChecked) {
   const std::string weights = weights_of(load(40, 1));
   const Dataset other = load(40, 2);
   TrainOptions options{.initial_weights = weights};
-  { const Trainer fits(network(), load(40, 1), options, {}); }
+  {
+    const Trainer fits(network(), load(40, 1), options, {});
+  }
   EXPECT_THAT(error_of([&] { Trainer(network(), other, options, {}); }),
               HasSubstr("has learned images"));
   const TeacherOptions teacher{.architecture = network(), .weights = weights};
-  { const Teacher fits(teacher, load(40, 1), {}); }
+  {
+    const Teacher fits(teacher, load(40, 1), {});
+  }
   EXPECT_THAT(error_of([&] { Teacher(teacher, other, {}); }), HasSubstr("has learned images"));
   ParameterStore store(lower(network()));
   load_weights_for(load(40, 1), weights, store);

@@ -1,0 +1,126 @@
+#include "roofline/price.h"
+
+#include <algorithm>
+#include <set>
+
+#include "roofline/latency.h"
+#include "space/error.h"
+#include "space/fold.h"
+
+namespace ridgewalk {
+namespace {
+
+// Time to move the op's tensors; those that fit into the cache move at its bandwidth.
+Macs cached_movement(const Graph& graph, const Op& op, const OpCost& cost,
+                     const LatencyModel& model) {
+  const double cache_ridge_point = model.peak.value / model.cache_bandwidth.value;
+  Macs sum;
+  const auto move = [&](int64_t elements) {
+    const Bytes size{double(elements) * bytes_per_element(model.data_type)};
+    sum += MacsPerByte{size <= model.cache ? std::min(cache_ridge_point, model.ridge_point.value)
+                                           : model.ridge_point.value} *
+           size;
+  };
+  move(cost.weight_elements);
+  move(op.output.elements());
+  for (int input : op.inputs) move(graph.ops[input].output.elements());
+  return sum;
+}
+
+Load load_by_roofline(const Section& section, std::span<const OpCost> costs,
+                      const LatencyModel& model) {
+  const Macs overhead = overhead_time(model);
+  Load sum;
+  for (int i = section.begin; i < section.end; ++i) {
+    sum.time += roofline_time(section.graph, section.graph.ops[i], costs[i], model);
+    if (costs[i].macs.value > 0) sum.time += overhead;
+  }
+  return sum;
+}
+
+// Whether an op of the folded graph comes from the section.
+bool is_of(const Section& section, const std::vector<int>& origins) {
+  return section.begin <= origins.front() && origins.front() < section.end;
+}
+
+// Of the graph as it runs, its norms folded: of the ops that come from those of the section.
+Load load_by_laws(const Section& section, const LatencyModel& model) {
+  const FoldedGraph folded = fold_norms(section.graph);
+  const std::vector<OpCost> costs = op_costs(folded.graph);
+  const auto by_law = ops_by_law(folded.graph, model.data_type, model.laws, model.bandwidths);
+  Load sum;
+  for (size_t i = 0; i < by_law.size(); ++i) {
+    if (!is_of(section, folded.origins[i])) continue;
+    const Seconds own = by_law[i] ? by_law[i]->seconds : lower_bound(costs[i], model);
+    sum.time += rounded({own.value * model.peak.value});
+    sum.weights += {double(costs[i].weight_elements) * bytes_per_element(model.data_type)};
+    if (by_law[i]) sum.waited += {rounded({by_law[i]->waited.value}).value};
+  }
+  return sum;
+}
+
+}  // namespace
+
+Seconds lower_bound(const OpCost& cost, const LatencyModel& model) {
+  BytesPerSecond fastest;
+  for (const ReadBandwidth& one : model.bandwidths) fastest = std::max(fastest, one.bandwidth);
+  const Seconds reading = bytes(cost, model.data_type) / fastest;
+  return model.bound_peak.value > 0 ? std::max(reading, cost.macs / model.bound_peak) : reading;
+}
+
+Macs roofline_time(const Graph& graph, const Op& op, const OpCost& cost,
+                   const LatencyModel& model) {
+  if (!model.has_roofline) return {};
+  const Macs work = (op.kind == OpKind::kDepthwise ? model.depthwise_cost : 1) * cost.macs;
+  const bool is_cached = model.cache.value > 0 && cost.macs.value > 0;
+  return rounded(std::max(work, is_cached ? cached_movement(graph, op, cost, model)
+                                          : model.ridge_point * bytes(cost, model.data_type)));
+}
+
+Section whole(const Graph& graph) { return {graph, 0, static_cast<int>(graph.ops.size())}; }
+
+Macs overhead_time(const LatencyModel& model) {
+  return rounded({model.op_overhead.value * model.peak.value});
+}
+
+Macs floor_time(const LatencyModel& model) {
+  return rounded({model.floor.value * model.peak.value});
+}
+
+Load load(const Section& section, std::span<const OpCost> costs, const LatencyModel& model) {
+  return model.laws.empty() ? load_by_roofline(section, costs, model)
+                            : load_by_laws(section, model);
+}
+
+Macs price(const Load& load, const LatencyModel& model) {
+  if (model.laws.empty()) return load.time + floor_time(model);
+  const Seconds wait = wait_for_weights(load.waited, load.weights, model.bandwidths);
+  return load.time + rounded({wait.value * model.peak.value});
+}
+
+Macs price(const Graph& graph, const LatencyModel& model) {
+  if (model.cache.value > 0 && model.convention != ByteConvention::kMnv4) {
+    throw Error(
+        "the cache term is defined only for the byte convention mnv4; leave one of the two out");
+  }
+  return price(load(whole(graph), op_costs(graph, model.convention), model), model);
+}
+
+std::vector<Macs> prices(const Graph& graph, std::span<const LatencyModel> models) {
+  std::vector<Macs> latencies;
+  for (const LatencyModel& model : models) latencies.push_back(price(graph, model));
+  return latencies;
+}
+
+std::vector<std::string> kinds_without_law(const Section& section, const LatencyModel& model) {
+  std::set<std::string> kinds;
+  const FoldedGraph folded = fold_norms(section.graph);
+  for (size_t i = 0; i < folded.graph.ops.size(); ++i) {
+    if (!is_of(section, folded.origins[i])) continue;
+    kinds.insert(law_kind(folded.graph, folded.graph.ops[i]));
+  }
+  for (const OpLaw& law : model.laws) kinds.erase(law.kind);
+  return {kinds.begin(), kinds.end()};
+}
+
+}  // namespace ridgewalk

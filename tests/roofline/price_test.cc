@@ -1,0 +1,203 @@
+// What a table of a space says of a network is what its whole graph says, by every profile.
+#include "roofline/price.h"
+
+#include "roofline/cost_table.h"
+#include "roofline/latency.h"
+#include "space/catalog.h"
+#include "space/fold.h"
+#include "tests/helpers.h"
+
+namespace ridgewalk {
+namespace {
+
+using testing::HasSubstr;
+
+// Every built-in profile, for each data type that it can price.
+std::vector<LatencyModel> built_in_models() {
+  std::vector<LatencyModel> models;
+  for (const std::string& name : built_in_profiles()) {
+    const Profile profile = load_profile(name);
+    for (DataType type : kValues<DataType>) {
+      if (type != profile.data_type && !profile.datasheet_ridge_point(type)) continue;
+      models.push_back(relative_model(profile, type));
+    }
+  }
+  return models;
+}
+
+// All that a profile may say of a device, and more than one term at once.
+std::vector<LatencyModel> models_with_terms() {
+  const LatencyModel pixel = latency_model(load_profile("pixel6-cpu"));
+  LatencyModel depthwise = pixel, overhead = pixel, floor = pixel, cache = pixel;
+  depthwise.depthwise_cost = 4.7;
+  overhead.op_overhead = {1.7e-5};
+  floor.floor = {6.73e-4};
+  cache.cache = {100 * 1024};
+  cache.cache_bandwidth = {41.3e9};
+  LatencyModel all = cache;
+  all.depthwise_cost = 5.2, all.op_overhead = {3e-6}, all.floor = {1e-3};
+  all.data_type = DataType::kFp32;
+  return {depthwise, overhead, floor, cache, all};
+}
+
+void expect_table_equals_lowering(const SearchSpace& space, const std::vector<LatencyModel>& models,
+                                  int members, uint64_t seed) {
+  const CostTable table(space, models);
+  std::mt19937_64 random(seed);
+  for (int i = 0; i < members; ++i) {
+    const Decisions decisions = sample(space, random);
+    const std::vector<Macs> by_table = table.price(decisions);
+    const std::vector<Macs> by_graph = prices(lower(decode(space, decisions)), models);
+    for (size_t m = 0; m < models.size(); ++m) {
+      ASSERT_EQ(by_table[m], by_graph[m])
+          << space.name << " " << models[m].profile << " " << to_string(models[m].data_type);
+    }
+  }
+}
+
+// 43 profiles at up to four data types, among them one with laws of ops, price every network of a
+// batch at once.
+TEST(Price, OfATableIsThatOfTheGraphByEveryProfileInEverySpace) {
+  std::vector<LatencyModel> models = built_in_models();
+  for (const LatencyModel& model : models_with_terms()) models.push_back(model);
+  for (const std::string& name : built_in_spaces()) {
+    expect_table_equals_lowering(load_search_space(name), models, name == "mobile" ? 20 : 60, 31);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST(Price, OfATableIsThatOfTheGraphForThousandsOfNetworks) {
+  std::vector<LatencyModel> models = models_with_terms();
+  models.push_back(latency_model(load_profile("epyc-zen5-1-thread")));
+  models.push_back(latency_model(load_profile("core-i7-12700h")));
+  for (const std::string& name : built_in_spaces()) {
+    expect_table_equals_lowering(load_search_space(name), models, 2000, 32);
+    if (HasFatalFailure()) return;
+  }
+}
+
+// The tiny space offers layer scales, which give a folded convolution a bias, and activations.
+TEST(Price, ByLawsKnowsActivationsAndFoldedLayerScales) {
+  LatencyModel model = latency_model(load_profile("epyc-zen5-1-thread"));
+  expect_table_equals_lowering(tiny_space(), {model, model, model}, 3000, 33);
+}
+
+TEST(Price, ByLawsReachesNoFurtherThanTheTableSays) {
+  const SearchSpace space = load_search_space("fashion-mnist");
+  const CostTable table(space, {latency_model(load_profile("epyc-zen5-1-thread"))});
+  const CostTable::Range reachable = table.reachable()[0];
+  std::mt19937_64 random(34);
+  Macs lowest{1e300}, highest;
+  for (int i = 0; i < 20000; ++i) {
+    const Macs price = table.price(sample(space, random))[0];
+    ASSERT_GE(price, reachable.lowest);
+    ASSERT_LE(price, reachable.highest);
+    lowest = std::min(lowest, price), highest = std::max(highest, price);
+  }
+  // The bounds are of use: samples come within a factor of three of both.
+  EXPECT_LT(lowest / reachable.lowest, 3);
+  EXPECT_LT(reachable.highest / highest, 3);
+}
+
+TEST(Price, ReachesWhatEnumerationFindsWithTerms) {
+  const SearchSpace space = tiny_space();
+  const std::vector<LatencyModel> models = models_with_terms();
+  const CostTable table(space, models);
+  std::vector<Macs> lowest(models.size(), {1e300}), highest(models.size());
+  for_each_raw_decisions(space, [&](const Decisions& decisions) {
+    const std::vector<Macs> price = table.price(decisions);
+    for (size_t m = 0; m < models.size(); ++m) {
+      lowest[m] = std::min(lowest[m], price[m]);
+      highest[m] = std::max(highest[m], price[m]);
+    }
+  });
+  const std::vector<CostTable::Range> reachable = table.reachable();
+  for (size_t m = 0; m < models.size(); ++m) {
+    EXPECT_EQ(reachable[m].lowest, lowest[m]);
+    EXPECT_EQ(reachable[m].highest, highest[m]);
+  }
+}
+
+// An fp32 device at ridge point 20.9 waits as an int8 device at 83.6 does.
+TEST(Price, CountsTheBytesOfTheDataType) {
+  const Graph graph = lower(find_architecture("mnv4-conv-small"));
+  const LatencyModel model = latency_model(load_profile("core-i7-12700h"));
+  EXPECT_EQ(price(graph, model), latency(graph, {20.9}, DataType::kFp32));
+  EXPECT_EQ(price(graph, model), latency(graph, {4 * 20.9}, DataType::kInt8));
+  EXPECT_EQ(model.place_on_axis(DataType::kInt8).value, 4 * 20.9);
+  EXPECT_EQ(model.place_on_axis(DataType::kFp16).value, 2 * 20.9);
+}
+
+TEST(Price, IsWhatPredictionsSay) {
+  for (const char* name : {"mnv4-conv-small", "mnv4-hybrid-medium", "mobilenet-v3-large"}) {
+    const Graph graph = lower(find_architecture(name));
+    for (const LatencyModel& model : models_with_terms()) {
+      const Prediction prediction = predict(graph, model);
+      const Seconds sum = prediction.roofline + prediction.depthwise + prediction.cache +
+                          prediction.op_overhead + prediction.floor;
+      EXPECT_EQ(prediction.total(), price(graph, model) / model.peak);
+      EXPECT_NEAR(sum / prediction.total(), 1, 1e-14);
+    }
+    const Profile epyc = load_profile("epyc-zen5-1-thread");
+    const LatencyModel model = latency_model(epyc);
+    Seconds sum;
+    for (const OpLatency& op : predict_ops(fold_norms(graph).graph, epyc)) sum += op.seconds;
+    EXPECT_EQ(predict_by_laws(graph, epyc).total, price(graph, model) / model.peak);
+    EXPECT_NEAR(sum / predict_by_laws(graph, epyc).total, 1, 1e-9);
+  }
+}
+
+TEST(CostTable, RefusesLawsThatLackAnOpOfTheSpace) {
+  Profile profile = load_profile("epyc-zen5-1-thread");
+  std::erase_if(profile.op_laws, [](const OpLaw& law) {
+    return law.kind == "depthwise 3x3" || law.kind == "activation relu";
+  });
+  EXPECT_THAT(error_of([&] { CostTable(tiny_space(), {latency_model(profile)}); }),
+              HasSubstr("profile 'epyc-zen5-1-thread' has no law for activation relu, depthwise "
+                        "3x3 of space 'tiny'; calibrate again"));
+}
+
+// 20 us per op with MACs, whatever its size.
+TEST(LatencyModelOf, AnOverheadAloneCountsOps) {
+  const Profile profile = profile_from_yaml(
+      "{name: gpu, data_type: fp16, terms: {op_overhead_us: {value: 20, source: here}}}", "g.yaml");
+  EXPECT_TRUE(profile.is_overhead_alone());
+  EXPECT_EQ(profile_from_yaml(to_yaml(profile), "again"), profile);
+  const LatencyModel model = latency_model(profile);
+  const Graph small = lower(find_architecture("mnv4-conv-small"));
+  const Graph large = lower(find_architecture("mnv4-conv-small@2"));
+  const std::vector<OpCost> costs = op_costs(small);
+  const auto ops = std::count_if(costs.begin(), costs.end(),
+                                 [](const OpCost& cost) { return cost.macs.value > 0; });
+  EXPECT_NEAR((price(small, model) / model.peak).value, 20e-6 * double(ops), 1e-12);
+  EXPECT_EQ(price(small, model), price(large, model));
+  EXPECT_EQ(predict(small, model).total(), price(small, model) / model.peak);
+  expect_table_equals_lowering(tiny_space(), {model}, 100, 35);
+}
+
+TEST(LatencyModelOf, KnowsWhatNoNetworkWasMeasuredFor) {
+  const auto is_guess = [](const char* name, std::optional<DataType> type = std::nullopt) {
+    return latency_model(load_profile(name), type).is_guess;
+  };
+  EXPECT_TRUE(is_guess("pixel6-gpu"));
+  EXPECT_TRUE(is_guess("pixel4-dsp"));  // its ridge point was fitted, its peak was not
+  EXPECT_TRUE(is_guess("pixel6-cpu", DataType::kFp16));
+  EXPECT_FALSE(is_guess("pixel6-cpu"));
+  EXPECT_FALSE(is_guess("epyc-zen5-1-thread"));
+}
+
+TEST(RelativeModel, NeedsAPeakOnlyForTermsInSeconds) {
+  Profile profile = load_profile("pixel8-edgetpu");
+  EXPECT_EQ(relative_model(profile).ridge_point.value, 433.8);
+  EXPECT_EQ(relative_model(profile).peak.value, 0);
+  profile.terms.depthwise_cost = Sourced{4, "here"};
+  EXPECT_EQ(relative_model(profile).depthwise_cost, 4);
+  profile.terms.floor_ms = Sourced{4, "here"};
+  EXPECT_THAT(error_of([&] { relative_model(profile); }),
+              HasSubstr("profile 'pixel8-edgetpu' has no peak for int8"));
+  EXPECT_THAT(error_of([&] { relative_model(load_profile("pixel3-cpu"), DataType::kBf16); }),
+              HasSubstr("profile 'pixel3-cpu' has no ridge point for bf16; it has fp32"));
+}
+
+}  // namespace
+}  // namespace ridgewalk
