@@ -170,7 +170,7 @@ Profile calibrated_profile(const CommandLine& line, const std::vector<std::strin
   return *found;
 }
 
-struct Question {
+struct SweepQuestion {
   std::vector<MacsPerByte> points;  // ascending, the profiles' places among them
   std::vector<std::string> profiles;
   DataType type = DataType::kInt8;
@@ -178,8 +178,8 @@ struct Question {
   bool quiet = false;
 };
 
-Question question_of(const CommandLine& line) {
-  Question question{
+SweepQuestion sweep_question(const CommandLine& line) {
+  SweepQuestion question{
       .points = parse_ridge_points(line.get<std::string>("ridge"), line.get<int>("points")),
       .profiles =
           line.find<std::vector<std::string>>("profile").value_or(std::vector<std::string>()),
@@ -296,7 +296,7 @@ void write_members(const std::string& out, const std::vector<NetworkRecord>& mem
 }
 
 Json report_of(const std::vector<NetworkRecord>& networks, const std::vector<NetworkRow>& rows,
-               const std::vector<MacsPerByte>& shown, const Question& question,
+               const std::vector<MacsPerByte>& shown, const SweepQuestion& question,
                const std::string& command) {
   return {{"title", "Networks over the ridge point"},
           {"created", now_text()},
@@ -310,7 +310,7 @@ Json report_of(const std::vector<NetworkRecord>& networks, const std::vector<Net
 }
 
 // Writes measured.csv and measured.json.
-MeasuredNetworks measure(const std::vector<NetworkRecord>& networks, const Question& question,
+MeasuredNetworks measure(const std::vector<NetworkRecord>& networks, const SweepQuestion& question,
                          const std::string& out) {
   std::vector<Architecture> architectures;
   for (const NetworkRecord& network : networks) architectures.push_back(network.architecture);
@@ -326,7 +326,7 @@ MeasuredNetworks measure(const std::vector<NetworkRecord>& networks, const Quest
 int sweep_command(const Arguments& arguments) {
   CommandLine line = sweep_line();
   if (!line.parse(arguments)) return 0;
-  const Question question = question_of(line);
+  const SweepQuestion question = sweep_question(line);
   std::vector<NetworkRecord> networks;
   if (line.has("arch") || !line.has("members")) networks = networks_of(line);
   const std::vector<NetworkRecord> members = members_of(line, networks);

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <optional>
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
