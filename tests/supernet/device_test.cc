@@ -247,16 +247,20 @@ TEST_F(OnDevice, AStepOfASampledNetworkIsThatOfPlainAutograd) {
   ParameterStore expected(space_, compute_.device);
   expected.copy_common(store);
   EXPECT_NEAR(supernet.train(0, std::vector<Decisions>{decisions}), loss.item<double>(), 1e-3);
-  torch::NoGradGuard no_grad;
-  double largest = 0;
+  at::NoGradGuard no_grad;
+  // A ReLU whose input is 0 but for rounding may fall on either side, which moves the gradients
+  // before it by a percent; those of the classifier have no ReLU behind them.
   for (const auto& [name, weight] : weights) {
     const torch::Tensor change = weight.grad() * -0.5;
-    largest = std::max(largest, change.abs().max().item<double>());
-    prefix(expected.full(name), weight.sizes().vec()).add_(change);
+    const auto seen = prefix(store.full(name), weight.sizes().vec());
+    const auto before = prefix(expected.full(name), weight.sizes().vec());
+    const double size = change.norm().item<double>();
+    const double error = (seen - before - change).norm().item<double>();
+    EXPECT_LT(error, (name.starts_with("classifier") ? 1e-4 : 0.04) * size + 1e-5) << name;
+    if (name == "classifier.weight") {
+      EXPECT_GT(size, 0.1);
+    }
   }
-  EXPECT_GT(largest, 1e-3);
-  const torch::Tensor error = (store.values() - expected.values()).abs().max();
-  EXPECT_LT(error.item<double>(), 2e-3 * largest);
 }
 
 TEST_F(OnDevice, EvaluationsRepeatAndAreThoseOfTheCpu) {
@@ -322,7 +326,7 @@ TEST_F(OnDevice, AResumedTrainingEqualsAnUninterruptedOneBitForBit) {
 }
 
 TEST_F(OnDevice, Bf16ComputesInBf16AndIsNear) {
-  torch::NoGradGuard no_grad;
+  at::NoGradGuard no_grad;
   const Graph graph = lower(network());
   ParameterStore store(graph, compute_.device);
   store.initialize(1);
