@@ -115,7 +115,8 @@ TEST_F(Folder, HasPartsForPhasesThatRunSideBySide) {
             "{\"phase\":\"train one\",\"step\":1}\n{\"phase\":\"train one\",\"step\":2}\n"
             "{\"phase\":\"train two\",\"step\":1}\n");
   for (const auto& entry : std::filesystem::directory_iterator(path_)) {
-    EXPECT_THAT(entry.path().filename(), testing::AnyOf("checkpoint.safetensors", "log.jsonl"));
+    EXPECT_THAT(entry.path().filename(),
+                testing::AnyOf("checkpoint.safetensors", "log.jsonl", "environment.yaml"));
   }
 }
 
