@@ -122,6 +122,9 @@ int distill_command(const Arguments& arguments) {
   require_inference_memory(lower(architecture), std::min<int64_t>(batch_size, data.train.size()),
                            session);
   const Teacher teacher(teacher_options, data, session.compute);
+  if (const auto trained_on = read_provenance(teacher.weights())) {
+    say_other_images(*trained_on, teacher.weights(), data, data.resolution, session);
+  }
   {
     const FileWriter refuses_a_bad_path_now(out);
   }
@@ -131,6 +134,7 @@ int distill_command(const Arguments& arguments) {
   save_distilled(out, labels);
   std::error_code ignored;
   std::filesystem::remove(out + kReplicas, ignored);
+  say_damaged(data, session);
   fmt::print(
       "{}: soft labels of {} x {} training images of {} in {}; the teacher's top-1 on test is "
       "{:.2f} %\n",

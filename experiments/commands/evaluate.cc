@@ -40,8 +40,8 @@ Evaluation evaluate_on_test(Network network, const Dataset& data, const Compute&
                             int batch_size) {
   const Executor executor(network.graph, network.parameters);
   const auto start = std::chrono::steady_clock::now();
-  const Accuracy accuracy =
-      evaluate(executor, data, data.test, compute, {.batch_size = batch_size});
+  const Accuracy accuracy = evaluate(executor, data, data.test, compute,
+                                     {.batch_size = batch_size, .of_all_classes = true});
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   return {accuracy, double(accuracy.images) / seconds.count()};
 }
@@ -72,7 +72,7 @@ void print(const Evaluation& evaluation, const std::string& network, const Datas
     fmt::print("left out: {} images that cannot be decoded\n", accuracy.undecodable);
   }
   for (const std::string& name : accuracy.lost_classes) {
-    fmt::print("class {} has no image left\n", name);
+    fmt::print("class {} has no image that can be read\n", name);
   }
 }
 
@@ -96,10 +96,7 @@ Dataset dataset_for(const std::string& weights, const Architecture& architecture
   }
   require_same_classes(*provenance, weights, data);
   normalize_as(*provenance, data);
-  if (provenance->resolution != architecture.resolution) {
-    say(session, fmt::format("{}: was trained on images of {} pixels; here they have {}", weights,
-                             provenance->resolution, architecture.resolution));
-  }
+  say_other_images(*provenance, weights, data, architecture.resolution, session);
   return data;
 }
 
@@ -118,6 +115,7 @@ int evaluate_command(const Arguments& arguments) {
   const Evaluation evaluation = evaluate_on_test(
       load_network(weights, graph, session.compute.device), data, session.compute, batch_size);
   say_damaged(data, session);
+  require_finite(evaluation.accuracy, weights);
   print(evaluation, architecture.name, data, line.has("json"));
   return 0;
 }

@@ -103,6 +103,9 @@ void write(const Network& network, const ExportOptions& options) {
     return;
   }
   const Network folded = fold_norms(network.graph, network.parameters);
+  // The product of finite weights and norms may not be finite.
+  require_possible(folded.parameters,
+                   options.weights.value_or("fresh weights") + ", norms folded in");
   write_onnx(options.out, folded.graph, folded.parameters, network.provenance);
 }
 

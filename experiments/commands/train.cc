@@ -109,15 +109,19 @@ TrainOptions train_options(const CommandLine& line, const std::string& config) {
   return options;
 }
 
+// What the weights that training starts from were trained on, where there are any and they say it.
+std::optional<Provenance> weights_learned(const TrainOptions& options) {
+  return options.initial_weights.empty() ? std::nullopt : read_provenance(options.initial_weights);
+}
+
 // Split as the weights or labels that training starts from; normalised as those weights were.
 Dataset dataset_of(const CommandLine& line, const TrainOptions& options,
                    const Architecture& architecture) {
-  const std::string& weights = options.initial_weights;
-  Dataset data = load_dataset(line.required("data"), line.get<int64_t>("search-validation"),
-                              split_seed(options.distillation, options.seed, weights),
-                              line.folder_options(architecture.resolution));
-  const auto learned = weights.empty() ? std::nullopt : read_provenance(weights);
-  if (learned) normalize_as(*learned, data);
+  Dataset data =
+      load_dataset(line.required("data"), line.get<int64_t>("search-validation"),
+                   split_seed(options.distillation, options.seed, options.initial_weights),
+                   line.folder_options(architecture.resolution));
+  if (const auto learned = weights_learned(options)) normalize_as(*learned, data);
   return data;
 }
 
@@ -156,6 +160,9 @@ int train_command(const Arguments& arguments) {
   {
     // Refuses a network that does not fit the data before anything is written.
     Trainer probe(architecture, data, options, session.compute);
+    if (const auto learned = weights_learned(options)) {
+      say_other_images(*learned, options.initial_weights, data, data.resolution, session);
+    }
     const int threads = choose_threads(line, probe, session);
     set_threads(threads);
     const bool has_lanes = !line.has("threads") && session.compute.device.is_cpu();

@@ -35,6 +35,11 @@ void say(const Session& session, const std::string& line);
 // How many files of an image folder could not be decoded so far, if any.
 void say_damaged(const Dataset& data, const Session& session);
 
+// How images differ from those that the weights were trained on: in resolution, which is here
+// `resolution`, and in what is cut out of files.
+void say_other_images(const Provenance& trained_on, const std::string& weights, const Dataset& data,
+                      int resolution, const Session& session);
+
 // Says what training took, beside what the loader alone would give, and keeps it for the report;
 // results hold no times.
 void say_rates(const RunContext& context, const std::string& phase, double images, double seconds,

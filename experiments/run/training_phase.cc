@@ -16,6 +16,19 @@
 namespace ridgewalk {
 namespace {
 
+// Throws Error when the weights of a finished training cannot be read.
+void require_weights(const std::string& path) {
+  const std::string remedy = "restore it, or train again with another --out";
+  if (!path_exists(path)) {
+    throw Error(path, 0, "is gone, though the training that wrote it is finished; " + remedy);
+  }
+  try {
+    read_provenance(path);
+  } catch (const Error& error) {
+    throw Error(std::string(error.what()) + "; " + remedy);
+  }
+}
+
 std::string phase_of(const std::string& name) { return "train " + name; }
 
 // From the run's checkpoint, if it has one, to the last step.
@@ -29,6 +42,7 @@ void train(const RunContext& context, const std::string& phase, Trainer& trainer
     say(session, fmt::format("{}: resumed at step {}", phase, trainer.step()));
   }
   const int first = trainer.step();
+  if (first > 0 && first == trainer.steps()) return;  // stopped while it was evaluated
   const auto start = std::chrono::steady_clock::now();
   {
     Progress progress(phase, first, trainer.steps(), batch_size, session.quiet);
@@ -54,15 +68,14 @@ TrainingResult training_phase(const RunContext& context, const std::string& name
   const std::string phase = phase_of(name);
   const std::string weights = run.file(name + ".safetensors");
   if (const auto result = run.result<TrainingResult>(phase)) {
-    if (!path_exists(weights)) {
-      throw Error(weights, 0,
-                  "is gone, though the training that wrote it is finished; restore it, or train "
-                  "again with another --out");
-    }
+    require_weights(weights);
     return *result;
   }
   Trainer trainer(architecture, data, options, session.compute);
   train(context, phase, trainer, options.batch_size);
+  // What was learned is safe before images are read that may not be decodable.
+  run.checkpoint(Json(trainer.step()), trainer.state());
+  save_weights(weights, trainer.result(), torch::kFloat, provenance_of(data));
 
   constexpr int64_t kMostTrainImages = 10000;
   TrainingResult result{.architecture = architecture.name,
@@ -73,13 +86,18 @@ TrainingResult training_phase(const RunContext& context, const std::string& name
                         .epochs = options.epochs,
                         .ema = options.ema};
   if (options.distillation) result.teacher = options.distillation.teacher_name();
-  result.train = trainer.evaluate(data.train, kMostTrainImages);
+  result.train = trainer.evaluate(data.train, {.most = kMostTrainImages});
   if (data.search_validation.size() > 0) {
     result.search_validation = trainer.evaluate(data.search_validation);
   }
-  result.test = trainer.evaluate(data.test);
+  const Accuracy test = trainer.evaluate(data.test, {.of_all_classes = true});
+  if (test.not_finite > 0) {
+    say(session, fmt::format("{}: logits of {} of {} test images are not finite: it diverged; "
+                             "lower the learning rate",
+                             phase, test.not_finite, test.images));
+  }
+  result.test = test;
   say_damaged(data, session);
-  save_weights(weights, trainer.result(), torch::kFloat, provenance_of(data));
   run.finish(result);
   say(session, fmt::format("{}: top-1 {} after {} epochs {}", phase, top1_text(result),
                            options.epochs, result.weights));

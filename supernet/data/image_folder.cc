@@ -17,6 +17,11 @@ namespace fs = std::filesystem;
 
 constexpr size_t kMostNamed = 10;
 
+constexpr std::array kReadExtensions = {".jpg", ".jpeg", ".jpe", ".jfif", ".png"};
+// Pictures that are not read: they are counted as damaged rather than passed over.
+constexpr std::array kOtherExtensions = {".webp", ".bmp",  ".gif",  ".tif",
+                                         ".tiff", ".avif", ".heic", ".heif"};
+
 std::string lower(std::string text) {
   for (char& c : text) c = char(std::tolower(static_cast<unsigned char>(c)));
   return text;
@@ -45,15 +50,28 @@ bool is_class(const fs::directory_entry& entry) {
   return entry.is_directory(failed) && entry.path().filename().string()[0] != '.';
 }
 
+template <size_t n>
+bool has_extension(const fs::path& path, const std::array<const char*, n>& extensions) {
+  return std::find(extensions.begin(), extensions.end(), lower(path.extension().string())) !=
+         extensions.end();
+}
+
 bool is_image(const fs::directory_entry& entry) {
-  const std::string extension = lower(entry.path().extension().string());
+  const fs::path& path = entry.path();
   // What cannot be read, such as a dangling link, is listed: reading it finds it damaged.
   std::error_code failed;
   const fs::file_type type = entry.status(failed).type();
   const bool is_other =
       !failed && type != fs::file_type::regular && type != fs::file_type::not_found;
-  return (extension == ".jpg" || extension == ".jpeg" || extension == ".png") && !is_other &&
-         entry.path().filename().string()[0] != '.';
+  return (has_extension(path, kReadExtensions) || has_extension(path, kOtherExtensions)) &&
+         !is_other && path.filename().string()[0] != '.';
+}
+
+bool begins_as_image(const std::string& path) {
+  std::array<char, 8> start{};
+  std::ifstream stream(path, std::ios::binary);
+  stream.read(start.data(), start.size());
+  return is_image_start({start.data(), start.size()});
 }
 
 // Files that are no image are kept where `keeps_damaged`.
@@ -64,11 +82,10 @@ ImageFiles list(const std::string& folder, const std::vector<std::string>& class
     const std::string within = folder + "/" + classes[label];
     for (const std::string& name : entries(within, is_image)) {
       const std::string path = within + "/" + name;
-      std::array<char, 8> start{};
-      std::ifstream stream(path, std::ios::binary);
-      stream.read(start.data(), start.size());
-      if (!is_image_start({start.data(), start.size()})) {
-        damaged.add(path, "is neither a JPEG nor a PNG image");
+      if (!begins_as_image(path)) {
+        const bool is_foreign = has_extension(name, kOtherExtensions);
+        damaged.add(path, std::string("is neither a JPEG nor a PNG image") +
+                              (is_foreign ? "; convert it to one of them" : ""));
         if (!keeps_damaged) continue;
       }
       files.paths.push_back(path);
@@ -83,6 +100,14 @@ bool shares_one(const std::vector<std::string>& a, const std::vector<std::string
   std::vector<std::string> names;
   std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(names));
   return !names.empty();
+}
+
+bool holds_an_image(const std::string& part, const std::vector<std::string>& classes) {
+  const std::vector<std::string> own = entries(part, is_class);
+  return std::any_of(classes.begin(), classes.end(), [&](const std::string& name) {
+    return std::binary_search(own.begin(), own.end(), name) &&
+           !entries(part + "/" + name, is_image).empty();
+  });
 }
 
 // The first of `names` that is among `parts` and fits, as a path; empty if none is.
@@ -130,9 +155,15 @@ ImageFolder read_image_folder(const std::string& folder, DamagedFiles& damaged) 
   ImageFolder data;
   data.classes = entries(train, is_class);
   if (data.classes.empty()) throw Error(train, 0, "holds no folder; each class needs one");
-  const std::string test = part_of(
-      folder, parts, {"test", "testing", "val", "validation", "valid"},
-      [&](const std::string& part) { return shares_one(data.classes, entries(part, is_class)); });
+  const auto test_where = [&](const auto& fits) {
+    return part_of(folder, parts, {"test", "testing", "val", "validation", "valid"}, fits);
+  };
+  std::string test =
+      test_where([&](const std::string& part) { return holds_an_image(part, data.classes); });
+  if (test.empty()) {  // one without images, to name it
+    test = test_where(
+        [&](const std::string& part) { return shares_one(data.classes, entries(part, is_class)); });
+  }
   if (test.empty()) {
     throw Error(folder, 0,
                 "has no test, val or validation folder with the classes of " + train + "; add one");
@@ -153,7 +184,9 @@ ImageFolder read_image_folder(const std::string& folder, DamagedFiles& damaged) 
     throw Error(train + "/" + data.classes[label], 0,
                 "holds no JPEG or PNG image; add some or remove the class from train and test");
   }
-  if (data.test.paths.empty()) throw Error(test, 0, "holds no JPEG or PNG image; add some");
+  if (std::none_of(data.test.paths.begin(), data.test.paths.end(), begins_as_image)) {
+    throw Error(test, 0, "holds no JPEG or PNG image; add some");
+  }
   return data;
 }
 

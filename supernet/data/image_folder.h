@@ -36,13 +36,14 @@ class DamagedFiles {
   std::set<std::string> paths_;
 };
 
-// Lists *.jpg, *.jpeg and *.png, in capitals or not. The training images are in DIR/train or
-// DIR/training; the test images in the first of DIR/test, DIR/testing, DIR/val, DIR/validation and
-// DIR/valid that holds a folder of a training class (a `test` without class folders, as
-// competitions have it, is passed over). Names of these folders may be in capitals. Files that do
-// not begin as a JPEG or PNG image are added to `damaged`; those to train on are left out. Throws
-// Error when a folder is missing or cannot be read, the classes of train and test differ, or a
-// class has no image to train on.
+// Lists *.jpg, *.jpeg, *.jpe, *.jfif and *.png, in capitals or not. The training images are in
+// DIR/train or DIR/training; the test images in the first of DIR/test, DIR/testing, DIR/val,
+// DIR/validation and DIR/valid that holds one in a folder of a training class (a `test` without
+// class folders, as competitions have it, or with empty ones is passed over). Names of these
+// folders may be in capitals. Files that do not begin as a JPEG or PNG image, and pictures of other
+// formats (*.webp, *.bmp, *.gif, *.tiff, *.avif, *.heic), are added to `damaged`; those to train on
+// are left out. Throws Error when a folder is missing or cannot be read, the classes of train and
+// test differ, or a class has no image to train on, or none has one to test with.
 ImageFolder read_image_folder(const std::string& folder, DamagedFiles& damaged);
 
 }  // namespace ridgewalk

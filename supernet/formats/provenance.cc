@@ -14,10 +14,9 @@ bool is_sound(const Provenance& provenance) {
   const size_t channels = provenance.mean.size();
   if ((channels != 1 && channels != 3) || provenance.deviation.size() != channels) return false;
   for (size_t c = 0; c < channels; ++c) {
-    const double deviation = provenance.deviation[c];
-    if (!std::isfinite(provenance.mean[c]) || !std::isfinite(deviation) || deviation <= 0) {
-      return false;
-    }
+    // Pixels are in [0, 1]; NaN is in no range.
+    const double mean = provenance.mean[c], deviation = provenance.deviation[c];
+    if (!(std::abs(mean) <= 10 && deviation >= 1e-6 && deviation <= 10)) return false;
   }
   return provenance.held_out >= 0 && provenance.resolution > 0 && provenance.crop_fraction >= 0 &&
          provenance.crop_fraction <= 1;

@@ -16,6 +16,7 @@ namespace ridgewalk {
 namespace {
 
 constexpr const char* kCounter = ".num_batches_tracked";
+constexpr const char* kAveraged = "n_averaged";  // of torch.optim.swa_utils.AveragedModel
 
 // Where torch.compile puts a module that it wraps.
 constexpr std::string_view kCompiled = "_orig_mod.";
@@ -44,6 +45,11 @@ std::string norm_of_counter(const std::string& name) {
 
 bool is_counter(const torch::Tensor& tensor) { return tensor.numel() == 1; }
 
+// A counter of what wraps the network, which is no part of it.
+bool is_of_wrapper(const std::string& name, const torch::Tensor& tensor) {
+  return is_counter(tensor) && (name == kAveraged || name.ends_with(std::string(".") + kAveraged));
+}
+
 std::string without_compiled(std::string name) {
   for (size_t at; (at = name.find(kCompiled)) != std::string::npos;) {
     name.erase(at, kCompiled.size());
@@ -61,6 +67,7 @@ std::map<std::string, const torch::Tensor*> by_own_names(const TensorFile& file,
   std::string prefix;
   for (const auto& [full, tensor] : file.tensors) {
     const std::string name = without_compiled(full);
+    if (is_of_wrapper(name, tensor)) continue;
     if (!given.emplace(name, &tensor).second) {
       throw Error(path, 0, "names tensor '" + name + "' twice");
     }
@@ -69,7 +76,10 @@ std::map<std::string, const torch::Tensor*> by_own_names(const TensorFile& file,
   if (prefix.empty() || given.count(known) > 0) return given;
   std::map<std::string, const torch::Tensor*> unwrapped;
   for (const auto& [name, tensor] : given) {
-    if (!name.starts_with(prefix)) return given;
+    if (!name.starts_with(prefix)) {
+      if (name.ends_with(kCounter) && is_counter(*tensor)) continue;
+      return given;
+    }
     unwrapped.emplace(name.substr(prefix.size()), tensor);
   }
   return unwrapped;
@@ -171,8 +181,10 @@ void save_weights(const std::string& path, const ParameterStore& parameters, tor
   if (provenance) file.metadata[kProvenanceKey] = to_json(*provenance);
   for (const Parameter& parameter : parameters.parameters()) {
     const torch::Tensor tensor = parameters.full(parameter.name).to(type);
-    if (type == torch::kHalf && !tensor.isfinite().all().item<bool>()) {
-      throw Error(path, 0, "tensor '" + parameter.name + "' does not fit fp16; bf16 holds it");
+    if (type != torch::kFloat && !tensor.isfinite().all().item<bool>()) {
+      throw Error(path, 0,
+                  "tensor '" + parameter.name + "' does not fit " +
+                      (type == torch::kHalf ? "fp16; bf16 holds it" : "bf16; fp32 holds it"));
     }
     file.tensors.emplace_back(parameter.name, tensor);
     if (parameter.role == ParameterRole::kRunningVar) {

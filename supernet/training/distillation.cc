@@ -224,7 +224,9 @@ DistilledLabels empty_labels(const Teacher& teacher, const Dataset& data,
   labels.teacher = teacher.name();
   labels.teacher_weights = teacher.weights();
   labels.teacher_hash = teacher.hash();
-  labels.teacher_top1 = teacher.evaluate(data, data.test).top1;
+  const Accuracy accuracy = teacher.evaluate(data, data.test);
+  require_finite(accuracy, teacher.weights());
+  labels.teacher_top1 = accuracy.top1;
   const int64_t by_default = data.classes <= kFewClasses ? data.classes : kDefaultTopK;
   const int64_t k = options.top_k > 0 ? options.top_k : by_default;
   labels.probabilities = torch::empty({options.replicas, labels.images, k}, torch::kHalf);
@@ -277,6 +279,11 @@ DistilledLabels distill(const Teacher& teacher, const Dataset& data, const Disti
       const Batch batch = loader.get(replica * batches + number);
       const int64_t count = batch.images.size(0);
       torch::Tensor soft = teacher.soft_labels(batch.images, options.temperature);
+      if (!soft.isfinite().all().item<bool>()) {
+        throw Error(teacher.weights(), 0,
+                    "gives soft labels that are not finite; the weights are damaged or too large "
+                    "for the precision");
+      }
       if (k < data.classes) {
         torch::Tensor ranked;
         std::tie(soft, ranked) = soft.topk(k, 1);

@@ -1,6 +1,7 @@
 #include "supernet/training/evaluate.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "space/error.h"
 #include "supernet/training/lanes.h"
@@ -11,6 +12,7 @@ namespace {
 // Of one batch: sums over its images.
 struct BatchResult {
   double top1 = 0, top5 = 0, loss = 0;
+  int64_t not_finite = 0;
   std::vector<int64_t> asked = {},
                        seen = {};  // labels of all images and of those that were decoded
 };
@@ -29,6 +31,7 @@ BatchResult evaluate_batch(const Executor& network, const Dataset& data, const I
   const int64_t classes = network.graph().ops.back().output.channels;
   const auto input = network_input(batch.images, network.graph(), compute.device);
   const auto logits = network.forward(input, mode).to(torch::kFloat).cpu();
+  result.not_finite = logits.isfinite().all(1).logical_not().sum().item<int64_t>();
   const auto ranked = std::get<1>(logits.topk(std::min<int64_t>(5, classes), 1));
   const auto hits = ranked.eq(batch.labels.unsqueeze(1));
   result.top1 = double(hits.select(1, 0).sum().item<int64_t>());
@@ -60,6 +63,14 @@ torch::Tensor classification_loss(const torch::Tensor& logits, const Batch& batc
   return tempered ? loss * (temperature * temperature) : loss;
 }
 
+void require_finite(const Accuracy& accuracy, const std::string& weights) {
+  if (accuracy.not_finite == 0 && std::isfinite(accuracy.loss)) return;
+  throw Error(weights, 0,
+              "gives logits or a loss that are not finite (logits of " +
+                  std::to_string(accuracy.not_finite) + " of " + std::to_string(accuracy.images) +
+                  " images); the weights are damaged or too large for the precision");
+}
+
 Accuracy evaluate(const Executor& network, const Dataset& data, const ImageSet& set,
                   const Compute& compute, const EvaluationOptions& options) {
   // Batches of equal size, as far as possible: a short last one would have other statistics.
@@ -74,11 +85,12 @@ Accuracy evaluate(const Executor& network, const Dataset& data, const ImageSet& 
     results[size_t(b)] = evaluate_batch(network, data, set, images, compute, options.mode);
   });
   Accuracy sum;
-  std::vector<char> asked(size_t(data.classes)), seen(size_t(data.classes));
+  std::vector<char> asked(size_t(data.classes), options.of_all_classes), seen(asked.size());
   for (const BatchResult& result : results) {
     sum.top1 += result.top1;
     sum.top5 += result.top5;
     sum.loss += result.loss;
+    sum.not_finite += result.not_finite;
     sum.images += int64_t(result.seen.size());
     sum.undecodable += int64_t(result.asked.size() - result.seen.size());
     for (int64_t label : result.asked) asked[size_t(label)] = 1;

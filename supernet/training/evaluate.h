@@ -18,8 +18,12 @@ struct Accuracy {
   double loss = 0;                             // mean cross-entropy
   int64_t images = 0;                          // that all three are means over
   int64_t undecodable = 0;                     // left out
+  int64_t not_finite = 0;                      // of `images`: a logit is NaN or infinite
   std::vector<std::string> lost_classes = {};  // of whose images none could be decoded
 };
+
+// Throws Error naming the weights when a logit or the loss is not finite.
+void require_finite(const Accuracy& accuracy, const std::string& weights);
 
 // How computations run.
 struct Compute {
@@ -47,6 +51,8 @@ struct EvaluationOptions {
   NormMode mode = NormMode::kRunning;  // with kBatch the result depends on the batch size
   int64_t batch_size = 500;            // at most
   int64_t most = std::numeric_limits<int64_t>::max();  // images, spread evenly over the set
+  // Classes that the set has no image of are lost, too: for a test set, not for a random part.
+  bool of_all_classes = false;
 };
 
 // In order and without augmentation. Images that cannot be decoded are left out. Throws Error when

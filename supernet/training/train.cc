@@ -12,8 +12,6 @@
 namespace ridgewalk {
 namespace {
 
-constexpr int64_t kEvaluationBatch = 500;
-
 Graph graph_for(Architecture architecture, const Dataset& data, const TrainOptions& options) {
   Regularization& regularization = architecture.regularization;
   if (options.drop_path) {
@@ -121,9 +119,9 @@ double Trainer::advance() {
   return value;
 }
 
-Accuracy Trainer::evaluate(const ImageSet& set, int64_t most) const {
+Accuracy Trainer::evaluate(const ImageSet& set, const EvaluationOptions& options) const {
   return ridgewalk::evaluate(averaged_network_ ? *averaged_network_ : network_, data_, set,
-                             compute_, {.batch_size = kEvaluationBatch, .most = most});
+                             compute_, options);
 }
 
 NamedTensors Trainer::state() const {

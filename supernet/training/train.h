@@ -55,8 +55,8 @@ class Trainer {
 
   // One batch; returns its loss. Throws std::runtime_error naming the step when it is not finite.
   double advance();
-  // Of result(), over at most `most` images.
-  Accuracy evaluate(const ImageSet& set, int64_t most = std::numeric_limits<int64_t>::max()) const;
+  // Of result().
+  Accuracy evaluate(const ImageSet& set, const EvaluationOptions& options = {}) const;
   const Loader& loader() const { return batches_.loader(); }
 
   NamedTensors state() const;

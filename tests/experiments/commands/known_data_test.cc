@@ -1,4 +1,5 @@
 // What runs and weights know of the data they come from, through the command line.
+#include "supernet/formats/safetensors.h"
 #include "tests/experiments/commands/program.h"
 #include "tests/image_files.h"
 
@@ -86,10 +87,107 @@ TEST_F(KnownData, WhatCannotBeDecodedIsNeitherRightNorWrong) {
   EXPECT_EQ(result["classes_without_images"], nlohmann::json{"'ant'"});
   EXPECT_THAT(succeeds(evaluate(data, weights, "--quiet")).out,
               AllOf(HasSubstr("on the 10 test images"), HasSubstr("left out: 10 images"),
-                    HasSubstr("class 'ant' has no image left")));
+                    HasSubstr("class 'ant' has no image that can be read")));
   succeeds(train(data, "of-damaged-test"));
   EXPECT_THAT(read(path("of-damaged-test/result.yaml")),
               AllOf(HasSubstr("images: 10\n  undecodable: 10\n"), HasSubstr("ant")));
+}
+
+TEST_F(KnownData, ClassesAndPicturesThatAreLeftOutAreNamed) {
+  const std::string data = write_images("partly");
+  const auto test = [](int i, const char* extension) {
+    return path("partly/test/cat/" + std::to_string(i) + extension);
+  };
+  succeeds(train(data, "of-partly"));
+  const std::string weights = weights_of("of-partly");
+  for (int i = 0; i < 10; ++i) {
+    fs::rename(test(i, ".png"), test(i, ".webp"));
+    std::ofstream(test(i, ".webp"), std::ios::binary) << "RIFF    WEBPVP8 ";
+  }
+  nlohmann::json result = json_of(evaluate(data, weights));
+  EXPECT_EQ(result["images"], 10);
+  EXPECT_EQ(result["undecodable"], 10);
+  EXPECT_EQ(result["classes_without_images"], nlohmann::json{"'cat'"});
+  for (int i = 0; i < 10; ++i) fs::remove(test(i, ".webp"));
+  result = json_of(evaluate(data, weights));
+  EXPECT_EQ(result["images"], 10);
+  EXPECT_EQ(result["undecodable"], 0);
+  EXPECT_EQ(result["classes_without_images"], nlohmann::json{"'cat'"});
+  succeeds(train(data, "of-partly-too"));
+  EXPECT_THAT(read(path("of-partly-too/result.yaml")),
+              HasSubstr("classes_without_images: [\"'cat'\"]"));
+  for (int i = 0; i < 20; ++i) {
+    const std::string at = path("partly/train/cat/" + std::to_string(i));
+    fs::rename(at + ".png", at + ".webp");
+    std::ofstream(at + ".webp", std::ios::binary) << "RIFF    WEBPVP8 ";
+  }
+  EXPECT_THAT(succeeds(train(data, "of-few")).err,
+              AllOf(HasSubstr("train/cat/0.webp: is neither a JPEG nor a PNG image; convert it"),
+                    HasSubstr("files that could not be decoded: 20;")));
+}
+
+TEST_F(KnownData, ATrainingIsKeptWhoseTestImagesCannotBeDecoded) {
+  const std::string data = write_images("kept");
+  succeeds(train(data, "whole"));
+  fs::rename(path("kept/test"), path("kept-test"));
+  fs::copy(path("kept-test"), path("kept/test"), fs::copy_options::recursive);
+  for (const auto& entry : fs::recursive_directory_iterator(path("kept/test"))) {
+    if (entry.is_regular_file()) fs::resize_file(entry.path(), 50);
+  }
+  auto words = train(data, "lost");
+  for (int i = 0; i < 2; ++i) {
+    const Outcome outcome = run(words);
+    EXPECT_EQ(outcome.exit_code, 2);
+    EXPECT_THAT(outcome.err, HasSubstr("has no image to evaluate on"));
+    EXPECT_EQ(read(weights_of("lost")), read(weights_of("whole")));
+    EXPECT_FALSE(fs::exists(path("lost/result.yaml")));
+    if (i == 0) words.push_back("--resume");
+  }
+  // Nothing is trained twice.
+  EXPECT_EQ(read(path("lost/log.jsonl")), read(path("whole/log.jsonl")));
+  fs::remove_all(path("kept/test"));
+  fs::rename(path("kept-test"), path("kept/test"));
+  EXPECT_EQ(json_of(evaluate(data, weights_of("lost")))["top1"],
+            json_of(evaluate(data, weights_of("whole")))["top1"]);
+}
+
+// Of finite weights: what they give is not.
+TEST_F(KnownData, WeightsWhoseProductsAreNotFiniteAreRefused) {
+  const std::string data = write_images("huge");
+  succeeds(train(data, "of-huge"));
+  TensorFile file = read_safetensors(weights_of("of-huge"));
+  for (auto& [name, tensor] : file.tensors) {
+    if (name == "conv_stem.weight") tensor = torch::full_like(tensor, 1e37);
+    if (name == "bn1.running_var") tensor = torch::zeros_like(tensor);
+  }
+  const std::string weights = path("huge.safetensors");
+  write_safetensors(weights, file);
+  expect_refused(evaluate(data, weights), {weights + ": gives logits", "not finite"});
+  expect_refused(with({"distill"}, {"--data", data, "--weights", weights, "--out", path("never")}),
+                 {weights + ": gives logits", "not finite"});
+  expect_refused(
+      with({"export"}, {"--weights", weights, "--format", "onnx", "--out", path("never")}),
+      {weights + ", norms folded in: tensor 'conv_stem.weight' holds NaN or infinity"});
+  EXPECT_FALSE(fs::exists(path("never")));
+}
+
+TEST_F(KnownData, AnotherCropIsTold) {
+  const std::string data = write_images("cropped");
+  succeeds(train(data, "of-crops", {"--crop-fraction", "0.4"}));
+  const std::string weights = weights_of("of-crops");
+  const auto says = [&](std::vector<std::string> words, const std::vector<std::string>& more) {
+    words.insert(words.end(), more.begin(), more.end());
+    return succeeds(words).err.find("was trained with a crop fraction of 0.4; here it is") !=
+           std::string::npos;
+  };
+  EXPECT_FALSE(says(evaluate(data, weights), {}));
+  EXPECT_TRUE(says(evaluate(data, weights), {"--crop-fraction", "1"}));
+  const auto distill =
+      with({"distill"}, {"--data", data, "--weights", weights, "--out", path("crop-labels")});
+  EXPECT_TRUE(says(distill, {}));
+  EXPECT_FALSE(says(distill, {"--crop-fraction", "0.4"}));
+  EXPECT_TRUE(says(train(data, "other-crops", {"--weights", weights}), {}));
+  EXPECT_FALSE(says(train(data, "same-crops", {"--weights", weights}), {"--crop-fraction", "0.4"}));
 }
 
 // Ten test images stay as they are, each with its label.
@@ -157,6 +255,8 @@ TEST_F(KnownData, ARunIsNotResumedWithOtherData) {
   fs::rename(path("three.png"), path("changing/train/cat/3.png"));
   succeeds(again);
   // A finished run says the truth about its weights.
+  fs::resize_file(weights_of("stopped"), 0);
+  expect_refused(again, {"weights.safetensors: is too short", "train again with another --out"});
   fs::remove(weights_of("stopped"));
   expect_refused(again, {"weights.safetensors: is gone"});
 }

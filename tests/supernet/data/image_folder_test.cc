@@ -50,6 +50,45 @@ TEST_F(ImageFolders, LeavesOutWhatIsNoImageUnlessStrict) {
   expect_error([&] { read_image_folder(path(), strict); }, "empty.png: is neither");
 }
 
+TEST_F(ImageFolders, ReadsOtherNamesOfJpegAndCountsOtherPictures) {
+  const std::string jpeg = jpeg_of(noise_image(8, 8, 3));
+  for (const char* name : {"train/a/1.jfif", "train/a/2.JPE", "test/a/1.jpg"}) write(name, jpeg);
+  const std::string webp("RIFF\x24\0\0\0WEBPVP8 ", 16);
+  const std::vector<std::string> others{"webp", "bmp",  "gif",  "tif",
+                                        "tiff", "avif", "heic", "WEBP"};
+  for (const std::string& extension : others) {
+    write("train/a/other." + extension, webp);
+    write("test/a/other." + extension, webp);
+  }
+  write("train/a/renamed.webp", jpeg);  // the extension does not matter
+  write("train/a/notes.txt", "no picture");
+  DamagedFiles damaged(false, true), strict(true, true);
+  const ImageFolder data = read_image_folder(path(), damaged);
+  EXPECT_EQ(data.train.paths,
+            (std::vector<std::string>{path() + "/train/a/1.jfif", path() + "/train/a/2.JPE",
+                                      path() + "/train/a/renamed.webp"}));
+  EXPECT_EQ(data.test.paths.size(), 1 + others.size());  // evaluations count them
+  EXPECT_EQ(damaged.count(), int64_t(2 * others.size()));
+  expect_error([&] { read_image_folder(path(), strict); }, "convert it to one of them");
+  fs::remove(folder_ / "test/a/1.jpg");
+  expect_error([&] { read_image_folder(path(), damaged); }, "/test: holds no JPEG or PNG");
+}
+
+// As some tools leave it that move a test set elsewhere.
+TEST_F(ImageFolders, PassesOverATestFolderOfEmptyClasses) {
+  for (const char* name : {"train/a/1.png", "train/b/1.png", "val/a/1.png", "val/b/1.png"}) {
+    write(name, png_of(noise_image(3, 3, 3)));
+  }
+  for (const char* name : {"test/a", "test/b"}) fs::create_directories(folder_ / name);
+  write("test/a/notes.txt", "no picture");
+  DamagedFiles damaged(false, true);
+  EXPECT_EQ(read_image_folder(path(), damaged).test.paths,
+            (std::vector<std::string>{path() + "/val/a/1.png", path() + "/val/b/1.png"}));
+  write("test/b/1.png", png_of(noise_image(3, 3, 3)));
+  EXPECT_EQ(read_image_folder(path(), damaged).test.paths,
+            (std::vector<std::string>{path() + "/test/b/1.png"}));
+}
+
 TEST_F(ImageFolders, SaysWhatIsMissing) {
   DamagedFiles damaged(false, true);
   const auto read = [&] { read_image_folder(path(), damaged); };

@@ -45,6 +45,27 @@ TEST_F(ForeignWeights, ThroughTorchCompileAndDataParallel) {
   }));
 }
 
+// torch.optim.swa_utils.AveragedModel: the model as `module`, and how many were averaged beside it.
+TEST_F(ForeignWeights, OfAnAverageOfModels) {
+  for (const std::string wrapper : {"", "_orig_mod.", "module.", "ema."}) {
+    changed([&](std::string& name, torch::Tensor&) { name = wrapper + "module." + name; });
+    TensorFile file = read_safetensors(path("changed"));
+    file.tensors.emplace_back(wrapper + "n_averaged", torch::full({}, 5, torch::kLong));
+    file.tensors.emplace_back("bn.num_batches_tracked", torch::full({}, 7, torch::kLong));
+    write_safetensors(path("averaged"), file);
+    expect_loads(path("averaged"));
+  }
+  save_weights(path("unwrapped"), store_);
+  TensorFile file = read_safetensors(path("unwrapped"));
+  file.tensors.emplace_back("n_averaged", torch::full({}, 5, torch::kLong));
+  write_safetensors(path("unwrapped"), file);
+  expect_loads(path("unwrapped"));
+  file.tensors.back().second = torch::zeros({2}, torch::kLong);  // no counter
+  write_safetensors(path("unwrapped"), file);
+  EXPECT_THAT(error_of([&] { expect_loads(path("unwrapped")); }),
+              HasSubstr("tensor 'n_averaged' is not of this network"));
+}
+
 TEST_F(ForeignWeights, OneNameWithoutThePrefixIsAnotherNetwork) {
   const std::string file = changed([](std::string& name, torch::Tensor&) {
     if (name != "bn1.bias") name = "module." + name;
@@ -147,6 +168,11 @@ TEST_F(ForeignWeights, DamagedMetadataAreRefused) {
   for (const auto& [from, to] : {std::pair("\"resolution\":8", "\"resolution\":0"),
                                  {"[1.0]", "[0.0]"},
                                  {"[1.0]", "[]"},
+                                 {"[1.0]", "[1e-300]"},
+                                 {"[1.0]", "[9e-7]"},
+                                 {"[1.0]", "[10.1]"},
+                                 {"[0.5]", "[1e300]"},
+                                 {"[0.5]", "[-10.1]"},
                                  {"[0.5]", "[null]"},
                                  {"\"held_out\":0", "\"held_out\":-1"},
                                  {"\"held_out\":0", "\"held_out\":true"},

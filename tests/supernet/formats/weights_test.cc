@@ -1,6 +1,8 @@
 #include "supernet/formats/weights.h"
 
+#include <filesystem>
 #include <functional>
+#include <limits>
 
 #include <gtest/gtest.h>
 
@@ -57,6 +59,17 @@ TEST_F(Weights, ComeBackFromHalfPrecisionRounded) {
     load_weights(path("half"), again);
     EXPECT_TRUE(torch::equal(again.values(), store_.values().to(type).to(torch::kFloat)));
   }
+}
+
+// The largest float is nearer to 2^128 than to bfloat16's largest number.
+TEST_F(Weights, ThatAShorterTypeCannotHoldAreNotWritten) {
+  store_.full("bn1.bias")[0] = 7e4;
+  expect_error([&] { save_weights(path("w16"), store_, torch::kHalf); }, "'bn1.bias'",
+               "bf16 holds");
+  store_.full("bn1.bias")[0] = std::numeric_limits<float>::max();
+  expect_error([&] { save_weights(path("w16"), store_, torch::kBFloat16); }, "'bn1.bias'",
+               "does not fit bf16");
+  EXPECT_FALSE(std::filesystem::exists(path("w16")));
 }
 
 TEST_F(Weights, LoadWithoutTheCounters) {

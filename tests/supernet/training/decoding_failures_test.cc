@@ -9,6 +9,7 @@
 #include "tests/folder_test.h"
 #include "tests/helpers.h"
 #include "tests/image_files.h"
+#include "tests/supernet/data/noise_dataset.h"
 
 namespace ridgewalk {
 namespace {
@@ -51,6 +52,12 @@ TEST_F(DecodingFailures, AreLeftOutOfAnEvaluation) {
     EXPECT_NEAR(accuracy.loss, std::log(std::exp(9.0) + 2), 1e-5);
   }
   EXPECT_EQ(data.damaged->count(), 5);
+  ImageSet without_c = data.test;  // whose two images are the last ones
+  without_c.paths.resize(14);
+  without_c.labels = data.test.labels.narrow(0, 0, 14);
+  EXPECT_THAT(evaluate(network, data, without_c, {}, {}).lost_classes, testing::ElementsAre("'b'"));
+  EXPECT_THAT(evaluate(network, data, without_c, {}, {.of_all_classes = true}).lost_classes,
+              testing::ElementsAre("'b'", "'c'"));
   for (const char* name : {"a", "c"}) std::filesystem::remove_all(folder_ / "test" / name);
   const Dataset none{.name = "none",
                      .train = data.train,
@@ -62,6 +69,27 @@ TEST_F(DecodingFailures, AreLeftOutOfAnEvaluation) {
                      .damaged = data.damaged};
   EXPECT_THAT(error_of([&] { evaluate(network, none, none.test, {}, {.batch_size = 2}); }),
               HasSubstr("none of 2 can be decoded"));
+}
+
+// NaN is not an answer, least of all that of class 0, which a ranking of NaN gives.
+TEST(NotFinite, LogitsAreCountedAndRefused) {
+  const Dataset data = noise_dataset(20);
+  Architecture architecture{.name = "net", .resolution = 8, .channels = 3, .classes = 5};
+  architecture.stem.width = 8;
+  architecture.head = {.width = 8, .features = 8};
+  ParameterStore store(lower(architecture));
+  store.initialize(1);
+  const Executor network(lower(architecture), store);
+  Accuracy accuracy = evaluate(network, data, data.train, {}, {.batch_size = 7});
+  EXPECT_EQ(accuracy.not_finite, 0);
+  EXPECT_NO_THROW(require_finite(accuracy, "w"));
+  // Finite weights, of which 1e37 / sqrt(0 + epsilon) is not.
+  store.full("conv_stem.weight").fill_(1e37);
+  store.full("bn1.running_var").zero_();
+  accuracy = evaluate(network, data, data.train, {}, {.batch_size = 7});
+  EXPECT_EQ(accuracy.not_finite, 20);
+  EXPECT_THAT(error_of([&] { require_finite(accuracy, "w.st"); }),
+              HasSubstr("w.st: gives logits or a loss that are not finite (logits of 20 of 20"));
 }
 
 }  // namespace

@@ -94,10 +94,10 @@ TEST_F(Training, EvaluatesAndSavesTheAverageOfTheWeights) {
 
 TEST_F(Training, EvaluatesAShareOfASplit) {
   const Trainer trainer(network(), data_, options(), {});
-  EXPECT_EQ(trainer.evaluate(data_.train, 500).loss, trainer.evaluate(data_.train).loss);
+  EXPECT_EQ(trainer.evaluate(data_.train, {.most = 500}).loss, trainer.evaluate(data_.train).loss);
   ImageSet every_fifth{data_.train.images.slice(0, 0, 500, 5).contiguous(),
                        data_.train.labels.slice(0, 0, 500, 5).contiguous()};
-  EXPECT_EQ(trainer.evaluate(data_.train, 100).loss, trainer.evaluate(every_fifth).loss);
+  EXPECT_EQ(trainer.evaluate(data_.train, {.most = 100}).loss, trainer.evaluate(every_fifth).loss);
 }
 
 TEST_F(Training, RefusesANetworkOfOtherChannelsOrClasses) {
