@@ -58,7 +58,7 @@ std::string available_cores(int cores) {
   return fmt::format("this process may use {} core{}", cores, cores == 1 ? "" : "s");
 }
 
-// `option` gives a number of groups of `of_each` threads, `all` together.
+// For an option whose unit is `of_each` threads, when it asks for `all`.
 void require_few_threads(int all, const std::string& option, int of_each) {
   const int cores = usable_cores();
   const int most = std::max(kAlwaysAllowedThreads, 8 * cores);

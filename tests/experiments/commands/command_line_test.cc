@@ -205,10 +205,10 @@ TEST(Threads, AreAtMostEightForEachCore) {
     return std::string("accepted");
   };
   EXPECT_EQ(refused({"--jobs", "1", "--loader-threads", "65"}),
-            "65 threads: this process may use 1 core; give at most 64 --loader-threads");
+            "65 threads: this process may use 1 core; give at most --loader-threads 64");
   // Each job has its own.
   EXPECT_EQ(refused({"--jobs", "2", "--quiet", "--loader-threads", "33"}),
-            "66 threads: this process may use 1 core; give at most 32 --loader-threads");
+            "66 threads: this process may use 1 core; give at most --loader-threads 32");
   ASSERT_EQ(sched_setaffinity(0, sizeof before, &before), 0);
 }
 
