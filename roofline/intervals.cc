@@ -138,4 +138,19 @@ std::optional<Interval> correlation_interval(RankCorrelation kind, double value,
   return percentile_interval(n, resampled, coverage);
 }
 
+NetworkAgreement network_agreement(std::span<const double> predicted,
+                                   std::span<const double> measured, double coverage) {
+  constexpr int kResamples = 1000;
+  const size_t n = measured.size();
+  RowsOfNetworks rows;
+  for (size_t row = 0; row < n; ++row) rows.push_back({row});
+  std::vector<double> resampled;
+  for (const Agreement& one : resampled_agreement(predicted, measured, rows, kResamples, 0)) {
+    resampled.push_back(one.spearman);
+  }
+  const Agreement whole = agreement(predicted, measured);
+  return {whole,
+          correlation_interval(RankCorrelation::kSpearman, whole.spearman, n, coverage, resampled)};
+}
+
 }  // namespace ridgewalk

@@ -84,4 +84,12 @@ enum class RankCorrelation { kSpearman, kKendall };
 std::optional<Interval> correlation_interval(RankCorrelation kind, double value, size_t n,
                                              double coverage, const std::vector<double>& resampled);
 
+// The agreement of predictions of networks, each measured once, and the interval of its rank
+// correlation, where the networks give one.
+struct NetworkAgreement : Agreement {
+  std::optional<Interval> spearman_interval = {};
+};
+NetworkAgreement network_agreement(std::span<const double> predicted,
+                                   std::span<const double> measured, double coverage);
+
 }  // namespace ridgewalk

@@ -53,6 +53,18 @@ std::optional<Architecture> in_catalog(const std::string& name) {
   return architecture_from_yaml(std::string(*text), name);
 }
 
+// Of any width.
+std::optional<Architecture> scaled_in_catalog(const std::string& name) {
+  if (const auto found = in_catalog(name)) return found;
+  const auto scaled = scaled_name(name);
+  if (!scaled) return std::nullopt;
+  const auto base = in_catalog(scaled->base);
+  if (!base) return std::nullopt;
+  Architecture architecture = scale(*base, scaled->multiplier);
+  architecture.name = name;
+  return architecture;
+}
+
 std::optional<Architecture> in_timm(const std::string& name) {
   const std::optional<TimmName> timm = parse_timm_name(name);
   if (!timm) return std::nullopt;
@@ -73,15 +85,10 @@ std::vector<std::string> catalog_names() {
   return list;
 }
 
+bool is_in_catalog(const std::string& name) { return scaled_in_catalog(name).has_value(); }
+
 Architecture find_architecture(const std::string& name_or_path) {
-  if (const auto found = in_catalog(name_or_path)) return *found;
-  if (const auto scaled = scaled_name(name_or_path)) {
-    if (const auto base = in_catalog(scaled->base)) {
-      Architecture architecture = scale(*base, scaled->multiplier);
-      architecture.name = name_or_path;
-      return architecture;
-    }
-  }
+  if (const auto found = scaled_in_catalog(name_or_path)) return *found;
   if (path_exists(name_or_path)) return load_architecture(name_or_path);
   if (const auto timm = in_timm(name_or_path)) return *timm;
   std::vector<std::string> known = catalog_names();

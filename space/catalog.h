@@ -12,6 +12,10 @@ namespace ridgewalk {
 // ("mnv4-conv-small-050").
 std::vector<std::string> catalog_names();
 
+// Whether the catalogue has the name, at its own width or with a multiplier, whatever files there
+// are.
+bool is_in_catalog(const std::string& name);
+
 // A catalogue name, one with any width multiplier in hundredths or after an @ ("mobilenet-v2-075",
 // "mnv4-conv-small@0.21"), a YAML file, or a name of timm
 // ("mobilenetv4_conv_small.e2400_r224_in1k": at the resolution of its tag). Throws Error naming the

@@ -6,6 +6,7 @@
 
 #include "experiments/commands/command_line.h"
 #include "experiments/machine/calibration.h"
+#include "experiments/machine/measurement.h"
 #include "experiments/machine/resources.h"
 #include "experiments/report/report.h"
 #include "experiments/run/progress.h"
@@ -50,11 +51,14 @@ void measure_bare_machine(int threads, const std::string& source, Progress& prog
   profile.bandwidth_gbps = profile.working_sets.back().gbps;
 }
 
-std::string agreement_text(const Agreement& agreement) {
-  return fmt::format(
-      "mean error {:.1f} %, {:.0f} % within 5 %, {:.0f} % within 10 %, Spearman {:.3f}",
-      100 * agreement.mean_error, 100 * agreement.within_5, 100 * agreement.within_10,
-      agreement.spearman);
+std::string agreement_text(const NetworkAgreement& agreement) {
+  return fmt::format("mean error {:.1f} %, {:.0f} % within 5 %, {:.0f} % within 10 %, Spearman {}",
+                     100 * agreement.mean_error, 100 * agreement.within_5,
+                     100 * agreement.within_10, spearman_text(agreement)) +
+         (agreement.spearman_interval
+              ? fmt::format(" ({:.0f} % interval: {})", 100 * kAgreementCoverage,
+                            description(agreement.spearman_interval->method))
+              : "");
 }
 
 // The rates of other kinds are elements, not MACs: there is no peak to compare them with.
@@ -165,7 +169,7 @@ void measure_ops(const CalibrateOptions& options, const std::string& source, Pro
   profile.probe_ms = sourced({1e3 * quantile(probes, 0.5), relative_spread(probes)}, source);
   fit_effective(networks, fmt::format("fitted to {} random networks {}", networks.size(), source),
                 profile);
-  const Agreement held_out = held_out_agreement(networks, profile);
+  const NetworkAgreement held_out = held_out_agreement(networks, profile);
   profile.op_laws =
       fit_op_laws(networks, profile.data_type, profile.read_bandwidths(), kResamples, options.seed);
   profile.op_laws_source =

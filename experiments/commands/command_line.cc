@@ -54,6 +54,19 @@ std::string range_text(double low, double high) {
   return high > 1e12 ? fmt::format("at least {}", low) : fmt::format("from {} to {}", low, high);
 }
 
+std::string available_cores(int cores) {
+  return fmt::format("this process may use {} core{}", cores, cores == 1 ? "" : "s");
+}
+
+// For an option whose unit is `of_each` threads, when it asks for `all`.
+void require_few_threads(int all, const std::string& option, int of_each) {
+  const int cores = usable_cores();
+  const int most = std::max(kAlwaysAllowedThreads, 8 * cores);
+  if (all <= most) return;
+  throw Error(fmt::format("{} threads: {}; give at most {} {}", all, available_cores(cores), option,
+                          std::max(1, most / of_each)));
+}
+
 }  // namespace
 
 CommandLine::CommandLine(std::string usage, std::string about, const char* positional, int most)
@@ -253,23 +266,21 @@ Session CommandLine::session(int threads, const std::string& precision) const {
                            session.compute.device);
   });
   session.compute.loader_threads = find<int>("loader-threads");
+  if (const auto loaders = session.compute.loader_threads) {
+    require_few_threads(*loaders * session.compute.lanes, "--loader-threads",
+                        session.compute.lanes);
+  }
   return session;
 }
 
 int checked_threads(int threads, bool quiet, int jobs) {
   const int cores = usable_cores(), all = threads * jobs;
-  const int most = std::max(kAlwaysAllowedThreads, 8 * cores);
   const char* option = jobs > 1 ? "--jobs" : "--threads";
   const int of_each = jobs > 1 ? threads : 1;
-  const std::string available =
-      fmt::format("this process may use {} core{}", cores, cores == 1 ? "" : "s");
-  if (all > most) {
-    throw Error(fmt::format("{} threads: {}; give at most {} {}", all, available, option,
-                            std::max(1, most / of_each)));
-  }
+  require_few_threads(all, option, of_each);
   if (all > cores && !quiet) {
-    std::cerr << fmt::format("ridgewalk: {} threads, but {}; {} {} is faster\n", all, available,
-                             option, std::max(1, cores / of_each));
+    std::cerr << fmt::format("ridgewalk: {} threads, but {}; {} {} is faster\n", all,
+                             available_cores(cores), option, std::max(1, cores / of_each));
   }
   return threads;
 }
@@ -284,7 +295,17 @@ std::string on_images(const Graph& graph, int64_t batch) {
   return fmt::format("'{}' on {} image{}", graph.name, batch, batch == 1 ? "" : "s");
 }
 
+std::string or_fewer_loaders(const Session& session) {
+  return session.compute.loader_threads.value_or(0) > 1 ? ", or fewer --loader-threads" : "";
+}
+
 }  // namespace
+
+double loader_bytes(int64_t batch, int64_t elements, const Session& session) {
+  constexpr double kBytes = sizeof(float);
+  const int batches = session.compute.loader_threads.value_or(0) + 1;
+  return kBytes * batches * double(batch) * double(elements);
+}
 
 void require_inference_memory(const Graph& graph, int64_t batch, const Session& session) {
   if (!session.compute.device.is_cpu()) return;
@@ -297,9 +318,10 @@ void require_inference_memory(const Graph& graph, int64_t batch, const Session& 
 
 void require_training_memory(const Graph& graph, int64_t batch, const Session& session) {
   if (!session.compute.device.is_cpu()) return;
-  require_memory("training " + on_images(graph, batch),
-                 training_memory(graph, batch, activation_bytes(session)),
-                 "take a smaller batch_size or --resolution");
+  MemoryNeed need = training_memory(graph, batch, activation_bytes(session));
+  need.activations += loader_bytes(batch, graph.ops[0].output.elements(), session);
+  require_memory("training " + on_images(graph, batch), need,
+                 "take a smaller batch_size or --resolution" + or_fewer_loaders(session));
 }
 
 void require_supernet_memory(const SearchSpace& space, const SearchConfig& config,
@@ -311,15 +333,17 @@ void require_supernet_memory(const SearchSpace& space, const SearchConfig& confi
     samples = std::max(samples, stage.tunas.samples_per_step);
   }
   const int lanes = std::min(session.compute.lanes, samples);
+  MemoryNeed need = supernet_memory(space, batch, config.weights.validation_batch_size,
+                                    activation_bytes(session));
+  const int64_t resolution = *std::max_element(space.resolution.begin(), space.resolution.end());
+  need.activations += loader_bytes(batch, space.channels * resolution * resolution, session);
   require_memory(
       fmt::format("a supernet of space '{}' on {} images{}", space.name, batch,
                   lanes > 1 ? fmt::format(" in {} jobs", lanes) : ""),
-      side_by_side(supernet_memory(space, batch, config.weights.validation_batch_size,
-                                   activation_bytes(session)),
-                   lanes),
+      side_by_side(need, lanes),
       std::string("take a smaller batch_size, validation_batch_size or resolution in the "
                   "configuration") +
-          (lanes > 1 ? ", or fewer --jobs" : ""));
+          (lanes > 1 ? ", or fewer --jobs" : "") + or_fewer_loaders(session));
 }
 
 Dataset dataset_of(const SearchConfig& config, const CommandLine& line,
@@ -369,7 +393,13 @@ std::vector<MacsPerByte> parse_ridge_points(const std::string& text, int count,
   }
   std::vector<MacsPerByte> points;
   std::istringstream parts(text);
-  for (std::string part; std::getline(parts, part, ',');) points.push_back({number(part)});
+  for (std::string part; std::getline(parts, part, ',');) {
+    if (points.size() == kMostRidgePoints) {
+      throw Error(fmt::format("{} lists more than {} ridge points; give fewer, or a:b", option,
+                              kMostRidgePoints));
+    }
+    points.push_back({number(part)});
+  }
   if (points.empty()) throw Error(option + " is empty; give a:b or a list like 0,5,31.2");
   return points;
 }

@@ -74,9 +74,10 @@ class CommandLine {
   FolderOptions folder_options(int resolution) const;
   // Sets the number of threads: --threads, else `threads`, or where that is 0 all usable cores;
   // with add_lanes_options() one, and as many lanes as there are cores for them unless --jobs says
-  // otherwise. Warns of more threads than cores. The precision is --precision, else `precision`;
-  // "auto" is that of the run in --out, where that is resumed, else what this machine trains faster
-  // in. Throws Error for far more threads than cores, an unknown device or precision.
+  // otherwise. Warns of more threads than cores, those of loaders aside. The precision is
+  // --precision, else `precision`; "auto" is that of the run in --out, where that is resumed, else
+  // what this machine trains faster in. Throws Error for far more threads than cores, an unknown
+  // device or precision.
   Session session(int threads = 0, const std::string& precision = "auto") const;
 
  private:
@@ -100,6 +101,9 @@ class CommandLine {
   boost::program_options::variables_map values_;
   std::vector<Number> numbers_;
 };
+
+// Bytes of the batches that a loader of images with so many elements keeps ready.
+double loader_bytes(int64_t batch, int64_t elements, const Session& session);
 
 // `threads`, with a warning on stderr when the process may not use as many cores, unless `quiet`;
 // with several jobs, of as many in each. Throws Error for more than 64 that are also more than
@@ -137,8 +141,8 @@ Dataset dataset_of(const SearchConfig& config, const CommandLine& line,
 // The command as a shell takes it, without --resume: a report does not depend on interruptions.
 std::string command_text(const std::string& command, const Arguments& arguments);
 
-// "0:500" or "0,5,31.2": the ends of a sweep of `count` points, or the points themselves. Throws
-// Error.
+// "0:500" or "0,5,31.2": the ends of a sweep of `count` points, or the points themselves, at most
+// 10,000. Throws Error.
 std::vector<MacsPerByte> parse_ridge_points(const std::string& text, int count,
                                             const std::string& option = "--ridge");
 

@@ -87,8 +87,9 @@ std::vector<Way> ways_of(const std::string& text) {
 
 // The targets that networks are found for.
 struct Home {
-  std::string name;     // of its folder
-  std::string targets;  // YAML
+  std::string name;       // of its folder
+  std::string targets;    // YAML
+  SearchConfig config{};  // with these targets
 };
 
 std::vector<Home> homes_of(const std::string& path) {
@@ -121,9 +122,15 @@ struct CompareRequest {
   std::vector<Way> ways;
   int random_networks = 0;
 
-  SearchConfig config(const std::optional<std::string>& targets, uint64_t seed) const {
+  // Of the first seed.
+  SearchConfig config(const std::optional<std::string>& targets) const {
     return search_config_from_yaml(yaml, line.required("config"),
-                                   {.seed = seed, .threads = {}, .targets = targets});
+                                   {.seed = seeds[0], .threads = {}, .targets = targets});
+  }
+  // The same of another seed. Reads no file that the configuration names.
+  SearchConfig with_seed(const SearchConfig& config, uint64_t seed) const {
+    return search_config_from_yaml(config.resolved, line.required("config"),
+                                   {.seed = seed, .threads = {}, .targets = {}});
   }
 };
 
@@ -151,13 +158,12 @@ NetworkRecord named(NetworkRecord network, const std::string& name) {
   return network;
 }
 
-// Every way with every seed for one set of targets, in `out`: runs, report and text.
+// Every way with every seed for the targets of `first`, in `out`: runs, report and text.
 std::vector<NetworkRecord> run_comparison(const CompareRequest& request, const std::string& out,
-                                          const std::optional<std::string>& targets) {
+                                          const SearchConfig& first) {
   std::vector<NetworkRecord> networks;
-  SearchConfig config;
   for (uint64_t seed : request.seeds) {
-    config = request.config(targets, seed);
+    const SearchConfig config = request.with_seed(first, seed);
     Session session = request.line.session(config.threads, config.precision);
     session.checkpoint_every = config.checkpoint_every;
     const Dataset data = dataset_of(config, request.line);
@@ -182,8 +188,8 @@ std::vector<NetworkRecord> run_comparison(const CompareRequest& request, const s
   }
   const std::vector<WaySummary> summary = summarize(networks);
   const Json result = {{"summary", summary_json(summary)}, {"entries", compared_json(networks)}};
-  Json report = network_report("Ways to a network in " + config.space.name, request.command, shown,
-                               config.report_ridge_points);
+  Json report = network_report("Ways to a network in " + first.space.name, request.command, shown,
+                               first.report_ridge_points);
   report["comparison"] = result;
   write_file(out + "/result.yaml", yaml_text(result));
   write_file(out + "/compare.csv", csv_table(result["entries"]));
@@ -192,17 +198,18 @@ std::vector<NetworkRecord> run_comparison(const CompareRequest& request, const s
   return networks;
 }
 
-// Checks all homes before the first is searched. Returns the places of their targets and
-// `report_ridge_points`.
+// Checks all homes before the first is searched, and gives them their configurations. Returns the
+// places of their targets and `report_ridge_points`.
 std::vector<Place> check_homes(const CompareRequest& request, const std::string& path,
-                               const std::vector<Home>& homes, const SearchConfig& config) {
+                               std::vector<Home>& homes, const SearchConfig& config) {
   const Dataset data = dataset_of(config, request.line);
   std::vector<Target> targets;
-  for (const Home& home : homes) {
+  for (Home& home : homes) {
     try {
-      const SearchConfig own = request.config(home.targets, request.seeds[0]);
-      check_ways(own, request.ways, request.random_networks, data);
-      targets.insert(targets.end(), own.reward.targets.begin(), own.reward.targets.end());
+      home.config = request.config(home.targets);
+      check_ways(home.config, request.ways, request.random_networks, data);
+      const std::vector<Target>& own = home.config.reward.targets;
+      targets.insert(targets.end(), own.begin(), own.end());
     } catch (const Error& error) {
       throw Error(path, 0, "'" + home.name + "': " + error.what());
     }
@@ -221,8 +228,8 @@ std::vector<MacsPerByte> ridge_points_of(const Pricing& pricing) {
 void compare_homes(const CompareRequest& request) {
   const std::string& out = request.out;
   const auto path = request.line.get<std::string>("homes");
-  const std::vector<Home> homes = homes_of(path);
-  const SearchConfig config = request.config(std::nullopt, request.seeds[0]);
+  std::vector<Home> homes = homes_of(path);
+  const SearchConfig config = request.config(std::nullopt);
   const Architecture reference =
       for_space(find_architecture(request.line.required("relative-to")), config.space);
   const Pricing pricing{.reference = reference,
@@ -231,7 +238,7 @@ void compare_homes(const CompareRequest& request) {
   std::vector<NetworkRecord> shown{{.architecture = reference, .kind = NetworkKind::kReference}};
   for (const Home& home : homes) {
     fmt::print("found for {}: {}\n\n", home.name, home.targets);
-    for (NetworkRecord& network : run_comparison(request, out + "/" + home.name, home.targets)) {
+    for (NetworkRecord& network : run_comparison(request, out + "/" + home.name, home.config)) {
       if (network.kind == NetworkKind::kRandom) continue;
       network.origin.home = home.name;
       shown.push_back(named(
@@ -263,9 +270,7 @@ int compare_command(const Arguments& arguments) {
     compare_homes(request);
     return 0;
   }
-  run_comparison(
-      request, request.out,
-      line.has("targets") ? std::optional(line.get<std::string>("targets")) : std::nullopt);
+  run_comparison(request, request.out, request.config(line.find<std::string>("targets")));
   return 0;
 }
 

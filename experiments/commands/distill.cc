@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "experiments/commands/command_line.h"
+#include "experiments/machine/resources.h"
 #include "experiments/run/interrupt.h"
 #include "experiments/run/progress.h"
 #include "experiments/run/train_config.h"
@@ -119,8 +120,14 @@ int distill_command(const Arguments& arguments) {
       load_dataset(line.required("data"), line.get<int64_t>("search-validation"),
                    options.split_seed, line.folder_options(architecture.resolution));
   require_fits(architecture, data);
-  require_inference_memory(lower(architecture), std::min<int64_t>(batch_size, data.train.size()),
-                           session);
+  const int64_t batch = std::min<int64_t>(batch_size, data.train.size());
+  const Graph graph = lower(architecture);
+  require_inference_memory(graph, batch, session);
+  require_memory(
+      fmt::format("the labels of {} replicas of {} images, and the images that are read ahead,",
+                  options.replicas, data.train.size()),
+      label_bytes(data, options) + loader_bytes(batch, graph.ops[0].output.elements(), session),
+      "give fewer --replicas or --loader-threads, or a smaller --top-k or --batch-size");
   const Teacher teacher(teacher_options, data, session.compute);
   if (const auto trained_on = read_provenance(teacher.weights())) {
     say_other_images(*trained_on, teacher.weights(), data, data.resolution, session);

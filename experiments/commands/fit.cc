@@ -125,7 +125,7 @@ std::string identity_of(Architecture architecture) {
 }
 
 struct Table {
-  std::vector<Measured> networks;
+  std::vector<Measured> networks;  // one row for each number of classes
   int not_measured = 0;
   int repeats = 0;  // rows of a network, with as many classes, that an earlier row has
 };
@@ -162,6 +162,13 @@ Table read_table(const std::string& file, const Question& question) {
   return table;
 }
 
+// How many networks, whatever their numbers of classes.
+size_t count_networks(const std::vector<Measured>& rows) {
+  std::set<std::string> networks;
+  for (const Measured& row : rows) networks.insert(row.network);
+  return networks.size();
+}
+
 // The networks of a test table that the fit has not seen. Throws Error where fewer than 2 remain.
 std::vector<Measured> unseen(const std::vector<Measured>& test, const std::vector<Measured>& fitted,
                              const std::string& file) {
@@ -170,10 +177,10 @@ std::vector<Measured> unseen(const std::vector<Measured>& test, const std::vecto
   std::vector<Measured> kept;
   std::copy_if(test.begin(), test.end(), std::back_inserter(kept),
                [&](const Measured& network) { return !seen.contains(network.network); });
-  if (kept.size() < 2) {
+  if (const size_t count = count_networks(kept); count < 2) {
     throw Error(file, 0,
                 fmt::format("has {} of {} networks that were not fitted; a test needs at least 2",
-                            kept.size(), test.size()));
+                            count, count_networks(test)));
   }
   return kept;
 }
@@ -225,7 +232,7 @@ Test test_of(const Table& table, const Question& question) {
   if (!question.test) return {table.networks};
   const std::vector<Measured> given = read_table(*question.test, question).networks;
   std::vector<Measured> kept = unseen(given, table.networks, *question.test);
-  const int left_out = int(given.size() - kept.size());
+  const int left_out = int(count_networks(given) - count_networks(kept));
   return {std::move(kept), left_out};
 }
 
@@ -265,13 +272,13 @@ void add_notes_on_rows(const Table& table, const Test& test, Json& result) {
 Json result_json(const Question& question, const Table& table, const Test& test, const Fit& fitted,
                  const HeldOut& held_out, const std::vector<Judgement>& judgements) {
   const std::optional<size_t> tested =
-      question.test ? std::optional(test.networks.size()) : std::nullopt;
+      question.test ? std::optional(count_networks(test.networks)) : std::nullopt;
   Json result = {{"table", question.table},
                  {"latency", question.column},
                  {"data_type", to_string(question.type)},
                  {"bytes", to_string(question.convention)},
                  {"networks", networks_json(test.networks, fitted, held_out)},
-                 {"protocol", protocol_text(table.networks.size(), tested)},
+                 {"protocol", protocol_text(count_networks(table.networks), tested)},
                  {"held_out", judgements_json(judgements)},
                  {"fit", fit_json(fitted, question.terms)},
                  {"warnings", Json::array()}};
@@ -377,8 +384,9 @@ int fit_command(const Arguments& arguments) {
     print(result, judgements);
   }
   if (const auto out = line.find<std::string>("out")) {
-    const std::string source = fmt::format("fitted by ridgewalk to {} networks of {} {}",
-                                           networks.size(), question.table, question.column);
+    const std::string source =
+        fmt::format("fitted by ridgewalk to {} networks of {} {}", count_networks(networks),
+                    question.table, question.column);
     write_file(*out, to_yaml(profile_of(fitted, question, *out, source)));
   }
   return 0;

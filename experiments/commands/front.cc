@@ -92,9 +92,9 @@ FrontRequest front_request(const CommandLine& line) {
   const std::vector<MacsPerByte> range =
       parse_ridge_points(line.get<std::string>("range"), 2, "--range");
   if (range.size() != 2) throw Error("--range must be two ridge points, A:B");
-  const std::string reference =
-      line.has("relative-to") ? line.get<std::string>("relative-to") : request.config.reference;
-  request.reference = for_space(find_architecture(reference), request.config.space);
+  const auto other = line.find<std::string>("relative-to");
+  request.reference =
+      for_space(other ? find_architecture(*other) : request.config.reference, request.config.space);
   request.reward =
       targets_of(lower(request.reference), request.points, range, line.get<std::string>("reduce"));
   request.seed = line.seed();

@@ -6,9 +6,9 @@
 #include <map>
 #include <random>
 
+#include "experiments/machine/measurement.h"
 #include "experiments/run/progress.h"
 #include "roofline/fit.h"
-#include "roofline/intervals.h"
 #include "roofline/latency_model.h"
 #include "space/catalog.h"
 #include "space/decisions.h"
@@ -172,7 +172,8 @@ std::vector<OpLaw> fit_op_laws(const std::vector<TimedNetwork>& networks, DataTy
   return laws;
 }
 
-Agreement held_out_agreement(const std::vector<TimedNetwork>& networks, const Profile& profile) {
+NetworkAgreement held_out_agreement(const std::vector<TimedNetwork>& networks,
+                                    const Profile& profile) {
   constexpr size_t kParts = 4;
   std::vector<double> predicted, measured;
   for (size_t part = 0; part < kParts; ++part) {
@@ -189,7 +190,7 @@ Agreement held_out_agreement(const std::vector<TimedNetwork>& networks, const Pr
       measured.push_back(networks[i].timing.median_seconds);
     }
   }
-  return agreement(predicted, measured);
+  return network_agreement(predicted, measured, kAgreementCoverage);
 }
 
 }  // namespace ridgewalk

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "roofline/intervals.h"
 #include "roofline/op_law.h"
 #include "roofline/profile.h"
-#include "roofline/statistics.h"
 #include "space/architecture.h"
 #include "supernet/inference/timing.h"
 
@@ -57,7 +57,9 @@ std::vector<OpLaw> fit_op_laws(const std::vector<TimedNetwork>& networks, DataTy
                                uint64_t seed = 0);
 
 // How well laws of three quarters of the networks predict the fourth quarter, each quarter in turn.
-// `profile` gives what predict_by_laws() needs beside the laws.
-Agreement held_out_agreement(const std::vector<TimedNetwork>& networks, const Profile& profile);
+// The interval has kAgreementCoverage. `profile` gives what predict_by_laws() needs beside the
+// laws.
+NetworkAgreement held_out_agreement(const std::vector<TimedNetwork>& networks,
+                                    const Profile& profile);
 
 }  // namespace ridgewalk

@@ -33,11 +33,16 @@ DataType precision_of(const Profile& profile) {
               "; only fp32 and bf16 are measured: calibrate with --precision fp32 or bf16");
 }
 
-Json agreement_json(const Agreement& a) {
+Json agreement_json(const NetworkAgreement& a) {
   const auto rank = [](double value) { return std::isnan(value) ? Json() : Json(value); };
-  return {{"spearman", rank(a.spearman)}, {"kendall_tau_b", rank(a.kendall_tau_b)},
-          {"mean_error", a.mean_error},   {"median_error", a.median_error},
-          {"within_5", a.within_5},       {"within_10", a.within_10},
+  const auto& interval = a.spearman_interval;
+  return {{"spearman", rank(a.spearman)},
+          {"spearman_interval", interval ? Json{interval->low, interval->high} : Json()},
+          {"kendall_tau_b", rank(a.kendall_tau_b)},
+          {"mean_error", a.mean_error},
+          {"median_error", a.median_error},
+          {"within_5", a.within_5},
+          {"within_10", a.within_10},
           {"within_20", a.within_20}};
 }
 
@@ -72,16 +77,20 @@ const char* title_of(const std::string& prediction) {
 
 std::string agreement_table(const MeasuredNetworks& measured) {
   std::string text =
-      fmt::format("{:<37} {:>8} {:>10} {:>12} {:>12} {:>12} {:>12}\n",
+      fmt::format("{:<37} {:>22} {:>10} {:>12} {:>12} {:>12} {:>12}\n",
                   fmt::format("{} networks", measured.networks.size()), "Spearman", "mean error",
                   "within 5 %", "within 10 %", "within 20 %", "median error");
+  std::set<std::string_view> methods;
   for (const auto& [name, a] : agreements(measured)) {
-    text += fmt::format(
-        "{:<37} {:>8} {:>8.1f} % {:>10.0f} % {:>10.0f} % {:>10.0f} % {:>10.1f} %\n", title_of(name),
-        std::isnan(a.spearman) ? "-" : fmt::format("{:.3f}", a.spearman), 100 * a.mean_error,
-        100 * a.within_5, 100 * a.within_10, 100 * a.within_20, 100 * a.median_error);
+    text +=
+        fmt::format("{:<37} {:>22} {:>8.1f} % {:>10.0f} % {:>10.0f} % {:>10.0f} % {:>10.1f} %\n",
+                    title_of(name), spearman_text(a), 100 * a.mean_error, 100 * a.within_5,
+                    100 * a.within_10, 100 * a.within_20, 100 * a.median_error);
+    if (a.spearman_interval) methods.insert(description(a.spearman_interval->method));
   }
-  return text;
+  if (methods.empty()) return text;
+  return text + fmt::format("brackets: {:.0f} % intervals: {}\n", 100 * kAgreementCoverage,
+                            fmt::join(methods, "; "));
 }
 
 // One network is one draw of an agreement, under however many names.
@@ -115,7 +124,14 @@ MeasuredNetwork predicted(const Architecture& architecture, const Profile& profi
 
 }  // namespace
 
-std::vector<std::pair<std::string, Agreement>> agreements(const MeasuredNetworks& measured) {
+std::string spearman_text(const NetworkAgreement& agreement) {
+  if (std::isnan(agreement.spearman)) return "-";
+  const auto& interval = agreement.spearman_interval;
+  return fmt::format("{:.3f}", agreement.spearman) +
+         (interval ? fmt::format(" [{:.3f}, {:.3f}]", interval->low, interval->high) : "");
+}
+
+std::vector<std::pair<std::string, NetworkAgreement>> agreements(const MeasuredNetworks& measured) {
   if (measured.networks.size() < kFewest) return {};
   const std::vector<double> latency = column(measured, &MeasuredNetwork::measured_ms);
   const std::vector<double> laws = column(measured, &MeasuredNetwork::predicted_ms);
@@ -127,16 +143,17 @@ std::vector<std::pair<std::string, Agreement>> agreements(const MeasuredNetworks
   std::vector<double> ratios;
   for (size_t i = 0; i < first.size(); ++i) ratios.push_back(first[i] / second[i]);
 
-  std::vector<std::pair<std::string, Agreement>> result;
-  result.emplace_back("laws", agreement(laws, latency));
-  if (measured.drift) {
-    result.emplace_back("drifted", agreement(times(laws, *measured.drift), latency));
-  }
-  result.emplace_back("roofline",
-                      agreement(column(measured, &MeasuredNetwork::roofline_ms), latency));
-  result.emplace_back("macs", agreement(times(macs, best_factor(macs, latency)), latency));
-  result.emplace_back("twice", agreement(second, first));
-  result.emplace_back("twice_less_drift", agreement(times(second, quantile(ratios, 0.5)), first));
+  std::vector<std::pair<std::string, NetworkAgreement>> result;
+  const auto add = [&](const char* name, const std::vector<double>& predictions,
+                       const std::vector<double>& of) {
+    result.emplace_back(name, network_agreement(predictions, of, kAgreementCoverage));
+  };
+  add("laws", laws, latency);
+  if (measured.drift) add("drifted", times(laws, *measured.drift), latency);
+  add("roofline", column(measured, &MeasuredNetwork::roofline_ms), latency);
+  add("macs", times(macs, best_factor(macs, latency)), latency);
+  add("twice", second, first);
+  add("twice_less_drift", times(second, quantile(ratios, 0.5)), first);
   return result;
 }
 

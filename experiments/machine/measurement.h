@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "experiments/run/run_folder.h"
+#include "roofline/intervals.h"
 #include "roofline/profile.h"
-#include "roofline/statistics.h"
 #include "space/architecture.h"
 
 namespace ridgewalk {
@@ -34,6 +34,11 @@ struct MeasuredNetworks {
   std::vector<MeasuredNetwork> networks = {};
 };
 
+// Of the intervals of an agreement.
+inline constexpr double kAgreementCoverage = 0.9;
+// "0.943 [0.812, 0.991]", without an interval "0.943", without a value "-".
+std::string spearman_text(const NetworkAgreement& agreement);
+
 // How predictions meet the measurements, by the name of what predicts:
 //   laws              the laws of the profile's ops
 //   drifted           these times the drift, where it is known
@@ -42,7 +47,7 @@ struct MeasuredNetworks {
 //   twice             the second pass, as a prediction of the first
 //   twice_less_drift  the same, with the median of their ratios taken out
 // Empty for fewer than three networks, which say nothing.
-std::vector<std::pair<std::string, Agreement>> agreements(const MeasuredNetworks& measured);
+std::vector<std::pair<std::string, NetworkAgreement>> agreements(const MeasuredNetworks& measured);
 
 // Measures each network five times, all networks in turn, with the threads and in the data type of
 // a calibrated profile. Throws Error when the profile has no laws, predicts no time, or is for a

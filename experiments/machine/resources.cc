@@ -117,6 +117,13 @@ std::optional<double> available_memory() {
   return bytes;
 }
 
+void require_memory(const std::string& what, double bytes, const std::string& remedy) {
+  const std::optional<double> available = available_memory();
+  if (!available || bytes <= *available) return;
+  throw Error(fmt::format("{} need about {:.1f} GiB of memory and {:.1f} GiB are available; {}",
+                          what, bytes / kGib, *available / kGib, remedy));
+}
+
 void require_memory(const std::string& what, const MemoryNeed& need, const std::string& remedy) {
   const std::optional<double> available = available_memory();
   if (!available || need.total() <= *available) return;

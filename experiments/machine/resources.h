@@ -21,6 +21,8 @@ std::optional<double> available_memory();
 std::optional<double> cpu_quota(const std::string& root = "");    // cores
 std::optional<double> memory_left(const std::string& root = "");  // bytes
 
+// Throws Error when `bytes` exceed the available memory: "WHAT need about ...; REMEDY".
+void require_memory(const std::string& what, double bytes, const std::string& remedy);
 // Throws Error when `need` exceeds the available memory: "WHAT needs about ...; REMEDY".
 void require_memory(const std::string& what, const MemoryNeed& need, const std::string& remedy);
 

@@ -38,7 +38,8 @@ function measuredSection() {
   const share = (value) => (known(value) ? (100 * value).toFixed(0) + "\u00a0%" : "–");
   const rows = Object.entries(kAgreements).filter(([key]) => measured.agreement[key]).map(([key, name]) => {
     const one = measured.agreement[key];
-    return make("tr", {}, make("th", { class: "name", scope: "row" }, name), make("td", {}, fixed(3)(one.spearman)),
+    const [low, high] = list(one.spearman_interval);
+    return make("tr", {}, make("th", { class: "name", scope: "row" }, name), make("td", {}, within({ value: one.spearman, low, high }, fixed(3))),
       make("td", {}, known(one.mean_error) ? (100 * one.mean_error).toFixed(1) + "\u00a0%" : "–"),
       make("td", {}, share(one.within_5)), make("td", {}, share(one.within_10)), make("td", {}, share(one.within_20)));
   });

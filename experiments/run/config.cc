@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <set>
 
+#include "experiments/run/config_files.h"
 #include "roofline/price.h"
 #include "space/catalog.h"
 #include "space/yaml.h"
@@ -59,9 +60,9 @@ std::vector<Macs> relative_latency(FieldReader& reader, const SearchSpace& space
                                    const std::vector<LatencyModel>& models) {
   double factor = 1;
   bounded(reader, "factor", factor, 1e-6, 1e6);
-  const auto name = reader.required<std::string>("relative_to");
+  const Architecture reference = read_architecture(reader, "relative_to");
   return at_line(reader.source(), [&] {
-    const Graph graph = lower(for_space(find_architecture(name), space));
+    const Graph graph = lower(for_space(reference, space));
     std::vector<Macs> result;
     for (const LatencyModel& model : models) {
       refuse_without_law(graph, model);
@@ -109,10 +110,9 @@ LatencyModel read_device(FieldReader& reader, const SearchSpace& space, std::str
            named_type(model.data_type, DataType::kInt8);
     return model;
   }
-  name = reader.required<std::string>("profile");
+  const Profile profile = read_profile(reader, "profile");
+  name = profile.name + named_type(type.value_or(profile.data_type), profile.data_type);
   return at_line(source, [&] {
-    const Profile profile = load_profile(name);
-    name += named_type(type.value_or(profile.data_type), profile.data_type);
     LatencyModel model = relative_model(profile, type);
     // Refuses laws that lack an op of the space, here where the line is known.
     if (!model.laws.empty()) const CostTable table(space, {model});
@@ -183,11 +183,6 @@ Reward read_reward(FieldReader& config, const YamlSource& targets, const SearchS
   return reward;
 }
 
-SearchSpace read_space(FieldReader& reader) {
-  const auto name = reader.required<std::string>("space");
-  return at_line(reader.child("space"), [&] { return load_search_space(name); });
-}
-
 // `depth`: how many files refer to this one through their `base`.
 SearchConfig config_of(const std::string& yaml, const std::string& path,
                        const ConfigOverrides& overrides, int depth);
@@ -224,7 +219,7 @@ SearchConfig config_of(const std::string& yaml, const std::string& path,
   FieldReader reader(source);
   reader.has("base");  // a known key, already removed
   SearchConfig config;
-  config.space = read_space(reader);
+  config.space = read_space(reader, "space");
   config.data = reader.required<std::string>("data");
   bounded(reader, "search_validation", config.search_validation, 16, 1e9);
   bounded(reader, "crop_fraction", config.crop_fraction, 0.01, 1);
@@ -240,10 +235,16 @@ SearchConfig config_of(const std::string& yaml, const std::string& path,
     if (reader.has(name)) config.stages[stage] = read_stage(reader.child(name), config.weights);
   }
   config.train = read_train(reader.child("train"));
-  reader.optional("reference", config.reference);
+  config.reference = reader.has("reference") ? read_architecture(reader, "reference")
+                                             : find_architecture("mnv4-conv-small");
   bounded(reader, "random_tolerance", config.random_tolerance, 1e-6, 1);
   bounded(reader, "checkpoint_every", config.checkpoint_every, 1, 1e9);
-  for (double ridge_point : reader.list<double>("report_ridge_points")) {
+  const std::vector<double> reported = reader.list<double>("report_ridge_points");
+  if (reported.size() > kMostRidgePoints) {
+    reader.child("report_ridge_points")
+        .fail("lists more than " + std::to_string(kMostRidgePoints) + " ridge points; give fewer");
+  }
+  for (double ridge_point : reported) {
     if (!(ridge_point >= 0 && ridge_point <= 1e6)) {
       reader.child("report_ridge_points").fail("a ridge point must be from 0 to 1000000");
     }

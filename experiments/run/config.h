@@ -13,6 +13,9 @@
 
 namespace ridgewalk {
 
+// In a list of them.
+inline constexpr size_t kMostRidgePoints = 10'000;
+
 // One search stage.
 struct SearchStageConfig {
   TunasOptions tunas;
@@ -32,14 +35,15 @@ struct SearchConfig {
   Reward reward;
   SupernetOptions weights;
   std::map<SearchStage, SearchStageConfig> stages;
-  TrainOptions train;  // of the found networks, from scratch
-  std::string reference =
-      "mnv4-conv-small";           // scaled to the first target's latency, for comparison
+  TrainOptions train;              // of the found networks, from scratch
+  Architecture reference;          // scaled to the targets' latency, for comparison
   double random_tolerance = 0.05;  // relative distance of a random network from the target
   std::vector<MacsPerByte> report_ridge_points;
   int checkpoint_every = 100;  // steps
 
-  std::string resolved;  // the YAML after overrides: what a run's folder keeps
+  // The YAML after overrides, with what named files say in the place of their names: what a run's
+  // folder keeps.
+  std::string resolved;
 };
 
 // From the command line.

@@ -7,7 +7,6 @@
 #include "experiments/run/seed_streams.h"
 #include "experiments/run/training_phase.h"
 #include "roofline/price.h"
-#include "space/catalog.h"
 #include "space/yaml.h"
 #include "supernet/training/provenance_check.h"
 
@@ -79,7 +78,7 @@ Architecture random_network(const SearchConfig& config) {
 // comparison.
 std::vector<NetworkRecord> networks_to_train(const SearchConfig& config,
                                              const std::vector<StageOutcome>& stages) {
-  const Architecture reference = for_space(find_architecture(config.reference), config.space);
+  const Architecture reference = for_space(config.reference, config.space);
   return {
       found_network(stages, SearchStage::kFine, "found-conv"),
       found_network(stages, SearchStage::kHybrid, "found-hybrid"),
@@ -109,7 +108,6 @@ void check_data(const SearchConfig& config, const Dataset& data) {
 StartingPoint check_search(const SearchConfig& config, const SearchPlan& plan,
                            const std::string& from, const Dataset& data) {
   const std::vector<SearchStage>& stages = plan.stages;
-  find_architecture(config.reference);
   check_data(config, data);
   StartingPoint start;
   if (const auto before = stage_before(stages.front())) {

@@ -1,7 +1,7 @@
 #include "experiments/run/train_config.h"
 
+#include "experiments/run/config_files.h"
 #include "experiments/run/seed_streams.h"
-#include "space/catalog.h"
 #include "space/yaml.h"
 #include "supernet/data/augmentation_yaml.h"
 
@@ -29,9 +29,7 @@ void read_distillation(FieldReader& reader, Distillation& distillation,
   if (reader.has("teacher")) {
     FieldReader fields(reader.child("teacher"));
     TeacherOptions& teacher = distillation.teacher.emplace();
-    const auto network = fields.required<std::string>("network");
-    teacher.architecture =
-        at_line(fields.child("network"), [&] { return find_architecture(network); });
+    teacher.architecture = read_architecture(fields, "network");
     teacher.weights = fields.required<std::string>("weights");
     bounded(fields, "weight", teacher.weight, 0, 1);
     bounded(fields, "resolution", teacher.architecture.resolution, 1, 8192);

@@ -203,6 +203,12 @@ void check(const DistillOptions& options, const Dataset& data) {
   }
 }
 
+// Probabilities kept of an image.
+int64_t kept_classes(const Dataset& data, const DistillOptions& options) {
+  const int64_t by_default = data.classes <= kFewClasses ? data.classes : kDefaultTopK;
+  return options.top_k > 0 ? options.top_k : by_default;
+}
+
 // Room for all replicas, and what they are made from.
 DistilledLabels empty_labels(const Teacher& teacher, const Dataset& data,
                              const DistillOptions& options) {
@@ -227,8 +233,7 @@ DistilledLabels empty_labels(const Teacher& teacher, const Dataset& data,
   const Accuracy accuracy = teacher.evaluate(data, data.test);
   require_finite(accuracy, teacher.weights());
   labels.teacher_top1 = accuracy.top1;
-  const int64_t by_default = data.classes <= kFewClasses ? data.classes : kDefaultTopK;
-  const int64_t k = options.top_k > 0 ? options.top_k : by_default;
+  const int64_t k = kept_classes(data, options);
   labels.probabilities = torch::empty({options.replicas, labels.images, k}, torch::kHalf);
   if (k < data.classes) labels.classes = torch::empty_like(labels.probabilities, torch::kShort);
   return labels;
@@ -251,6 +256,12 @@ int64_t take_over(const DistilledLabels& so_far, DistilledLabels& labels) {
 }
 
 }  // namespace
+
+double label_bytes(const Dataset& data, const DistillOptions& options) {
+  const int64_t k = std::min<int64_t>(kept_classes(data, options), data.classes);
+  const double bytes = k < data.classes ? 4 : 2;  // F16, and I16 for the class
+  return double(options.replicas) * double(data.train.size()) * double(k) * bytes;
+}
 
 DistilledLabels distill(const Teacher& teacher, const Dataset& data, const DistillOptions& options,
                         int64_t batch_size, const DistillProgress& progress,

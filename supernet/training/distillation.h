@@ -93,6 +93,9 @@ struct DistillOptions {
   double temperature = 1;
 };
 
+// Bytes that the labels of the data's training images take in memory, all replicas together.
+double label_bytes(const Dataset& data, const DistillOptions& options);
+
 // Called while labels are made; an exception from them ends the work.
 struct DistillProgress {
   std::function<void(int64_t)> images_done = [](int64_t) {};

@@ -92,7 +92,10 @@ test('prediction beside measurement: a table, a chart, the drift', async () => {
   const own = await open(report.url);
   await own.settle();
   const rows = await own.evaluate(`[...document.querySelectorAll('#agreement tbody tr')].map((row) => row.cells[1].textContent)`);
-  assert.deepEqual(rows, ['laws', 'drifted', 'roofline', 'macs', 'twice', 'twice_less_drift'].map((key) => measured.agreement[key].spearman.toFixed(3)));
+  assert.deepEqual(rows, ['laws', 'drifted', 'roofline', 'macs', 'twice', 'twice_less_drift'].map((key) => {
+    const { spearman, spearman_interval: interval } = measured.agreement[key];
+    return spearman.toFixed(3) + (interval ? ` [${interval[0].toFixed(3)}, ${interval[1].toFixed(3)}]` : '');
+  }));
   const section = await own.evaluate(`[...document.querySelectorAll('section')].find((one) => one.querySelector('#agreement')).textContent`);
   assert.ok(section.includes(`takes ${measured.drift.toFixed(3)} times as long`));
   for (const network of measured.networks) assert.ok(section.includes(network.predicted_ms.toPrecision(4)), network.name);

@@ -132,6 +132,11 @@ TEST(Lists, AreDecimalToo) {
   EXPECT_THAT(refusal(sweep_command, {"mobilenet-v1", "--ridge", "0,0x5"}), HasSubstr("'0x5'"));
   EXPECT_THAT(refusal(sweep_command, {"--members", "mobile:010"}), HasSubstr("mobile:010"));
   EXPECT_EQ(parse_ridge_points("0,5,31.2", 2).size(), 3u);
+  std::string most = "0";
+  for (int i = 1; i < 10'000; ++i) most += "," + std::to_string(i);
+  EXPECT_EQ(parse_ridge_points(most, 2).size(), 10'000u);
+  EXPECT_THAT(refusal(sweep_command, {"mobilenet-v1", "--ridge", most + ",10000"}),
+              HasSubstr("--ridge lists more than 10000 ridge points"));
 }
 
 // Of a command with independent pieces of work.
@@ -179,6 +184,31 @@ TEST(Threads, AreAtMostEightForEachCore) {
             "ridgewalk: 2 threads, but this process may use 1 core; --threads 1 is faster\n");
   EXPECT_EQ(checked_threads(64, true), 64);
   EXPECT_THROW(checked_threads(65, true), Error);
+
+  const auto loaders = [](const Arguments& arguments) {
+    CommandLine command("test", "", nullptr, 0);
+    command.add_lanes_options("pieces");
+    command.add_loader_options();
+    command.parse(arguments);
+    const Session session = command.session();
+    // Batches of 10 images with 300 numbers of four bytes each.
+    return std::pair(*session.compute.loader_threads, loader_bytes(10, 300, session));
+  };
+  EXPECT_EQ(loaders({"--jobs", "1", "--loader-threads", "0"}), std::pair(0, 12e3));
+  EXPECT_EQ(loaders({"--jobs", "1", "--loader-threads", "64"}), std::pair(64, 65 * 12e3));
+  const auto refused = [&](const Arguments& arguments) {
+    try {
+      loaders(arguments);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("accepted");
+  };
+  EXPECT_EQ(refused({"--jobs", "1", "--loader-threads", "65"}),
+            "65 threads: this process may use 1 core; give at most --loader-threads 64");
+  // Each job has its own.
+  EXPECT_EQ(refused({"--jobs", "2", "--quiet", "--loader-threads", "33"}),
+            "66 threads: this process may use 1 core; give at most --loader-threads 32");
   ASSERT_EQ(sched_setaffinity(0, sizeof before, &before), 0);
 }
 

@@ -84,6 +84,38 @@ TEST_F(Program, FitsNetworksNotRows) {
   EXPECT_THAT(equal.out, testing::Not(testing::HasSubstr("nan")));
 }
 
+// Eight networks with nine heads each are eight networks in all that is said.
+TEST_F(Program, FitSpeaksOfNetworksWhateverTheirHeads) {
+  const std::string path = folder_ + "/heads.csv", test = folder_ + "/other-heads.csv",
+                    profile = folder_ + "/heads.yaml";
+  const auto write_table = [](const std::string& file, const std::vector<std::string>& networks) {
+    std::ofstream table(file);
+    table << "network,classes,a_ms\n";
+    for (size_t i = 0; i < networks.size(); ++i) {
+      for (int classes = 10; classes < 100; classes += 10) {
+        table << networks[i] << "," << classes << "," << 1 + 0.3 * double(i) + 1e-4 * classes
+              << "\n";
+      }
+    }
+  };
+  write_table(path,
+              {"mobilenet-v2-050", "mobilenet-v3-large-050", "mobilenet-v2", "mobilenet-v1",
+               "mnv4-conv-small", "mobilenet-v3-large", "mnv4-conv-medium", "mobilenet-v2-150"});
+  write_table(test, {"mobilenet-v1", "compact-nano", "mnv4-hybrid-medium"});
+  const Outcome outcome = run({"fit", path, "--out", profile, "--json"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const auto json = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(json.at("networks").size(), 72u);
+  EXPECT_EQ(json.at("protocol"), "each network predicted by a fit of the others");
+  EXPECT_THAT(load_profile(profile).description, testing::HasSubstr("to 8 networks of"));
+  const Outcome held_out = run({"fit", path, "--test", test});
+  ASSERT_EQ(held_out.exit_code, 0) << held_out.err;
+  EXPECT_THAT(held_out.out, testing::HasSubstr("fitted on 8 networks, predicted 2 others"));
+  EXPECT_THAT(held_out.out, testing::HasSubstr("1 networks of the test table were left out"));
+  write_table(test, {"mobilenet-v1", "compact-nano"});
+  expect_refused({"fit", path, "--test", test}, {"has 1 of 2 networks that were not fitted"});
+}
+
 TEST_F(Program, FitsADeviceAndPredictsWithIt) {
   const std::string table = "experiments/measurements/mobilenetv4-table6.csv";
   const std::string profile = folder_ + "/phone.yaml";

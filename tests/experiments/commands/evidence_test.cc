@@ -149,6 +149,46 @@ TEST_F(Evidence, RankTrainsNetworksAndComparesTwoJudgements) {
   EXPECT_NE(read(out + "/rank.csv"), read(folder_ + "/rank-tuned/rank.csv"));
 }
 
+// A finished run is ranked by the target that it had, and an unfinished one goes on with none but
+// the networks that it had.
+TEST_F(Evidence, ARunDependsOnNoFileThatItsConfigurationNames) {
+  const std::string space = folder_ + "/space.yaml", network = folder_ + "/network.yaml",
+                    reference = folder_ + "/reference.yaml", path = folder_ + "/files.yaml",
+                    out = folder_ + "/files";
+  const std::string nano = to_yaml(find_architecture("compact-nano"));
+  std::ofstream(space) << to_yaml(load_search_space("fashion-mnist"));
+  std::ofstream(network) << nano;
+  std::ofstream(reference) << nano;
+  std::string text = single_config() + "reference: " + reference + "\n";
+  for (const auto& [name, file] :
+       {std::pair("space: fashion-mnist", "space: " + space),
+        std::pair("relative_to: compact-nano", "relative_to: " + network)}) {
+    text.replace(text.find(name), std::string(name).size(), file);
+  }
+  std::ofstream(path) << text;
+  std::vector<std::string> search{"search", "single", "--config", path, "--out", out};
+  ASSERT_EQ(run(search).exit_code, 0);
+  EXPECT_EQ(read(out + "/result.yaml"), read(supernet_ + "/result.yaml"));
+
+  search.emplace_back("--resume");
+  EXPECT_EQ(run(search).exit_code, 0);
+  for (const std::string& file : {network, reference}) {
+    std::ofstream(file) << to_yaml(find_architecture("mobilenet-v2"));
+    expect_refused(search, {"is of another configuration"});
+    std::ofstream(file) << nano;
+  }
+  for (const std::string& file : {space, network, reference}) fs::remove(file);
+  const auto ranked = [&](const std::string& run_folder, const std::string& name) {
+    const Outcome outcome = run({"rank", run_folder, "--out", folder_ + "/" + name, "--networks",
+                                 "3", "--tolerance", "0.2"});
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return read(folder_ + "/" + name + "/rank.csv");
+  };
+  EXPECT_EQ(ranked(out, "rank-of-files"), ranked(supernet_, "rank-of-names"));
+  search[3] = out + "/config.yaml";
+  EXPECT_EQ(run(search).exit_code, 0);
+}
+
 TEST_F(Evidence, FrontEmitsTheNetworksOfEverySet) {
   const std::string out = folder_ + "/front";
   const std::vector<std::string> command{"front",         supernet_,      "--out",         out,

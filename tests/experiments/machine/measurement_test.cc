@@ -38,7 +38,7 @@ TEST(MeasuredNetwork, TakesTheMedianOfItsPasses) {
 }
 
 TEST(Agreements, CompareEveryPredictionWithTheMedians) {
-  std::map<std::string, Agreement> found;
+  std::map<std::string, NetworkAgreement> found;
   std::vector<std::string> names;
   for (const auto& [name, figures] : agreements(four_networks())) {
     found[name] = figures;
@@ -57,6 +57,12 @@ TEST(Agreements, CompareEveryPredictionWithTheMedians) {
   EXPECT_NEAR(found["drifted"].mean_error, (1.16 + 0.7 + 1.04 + 1) / 4, 1e-12);
   EXPECT_NEAR(found["roofline"].spearman, -1, 1e-12);
   EXPECT_NEAR(found["macs"].mean_error, 0, 1e-12);  // 1e-6 ms a MAC
+  // Two disjoint pairs, both concordant: tau is above 2 sqrt(0.05) - 1 = -0.553, and rho by Durbin
+  // and Stuart above (tau^2 + 2 tau - 1) / 2 = -0.9.
+  ASSERT_TRUE(found["laws"].spearman_interval);
+  EXPECT_NEAR(found["laws"].spearman_interval->low, -0.9, 1e-9);
+  EXPECT_EQ(found["laws"].spearman_interval->high, 1);
+  EXPECT_NEAR(found["roofline"].spearman_interval->high, 0.9, 1e-9);
   EXPECT_NEAR(found["twice"].mean_error, 0.25, 1e-12);
   EXPECT_NEAR(found["twice_less_drift"].mean_error, 0, 1e-12);
 }
@@ -84,8 +90,10 @@ TEST(MeasuredJson, KeepsWhatAReportReads) {
   measured.drift.reset();
   EXPECT_TRUE(measured_json(measured)["drift"].is_null());
   EXPECT_FALSE(measured_json(measured)["agreement"].contains("drifted"));
+  EXPECT_NEAR(json["agreement"]["laws"]["spearman_interval"][0].get<double>(), -0.9, 1e-9);
   for (MeasuredNetwork& network : measured.networks) network.roofline_ms = 1;
   EXPECT_TRUE(measured_json(measured)["agreement"]["roofline"]["spearman"].is_null());
+  EXPECT_TRUE(measured_json(measured)["agreement"]["roofline"]["spearman_interval"].is_null());
 }
 
 TEST(MeasuredCsv, HasOneRowPerNetwork) {
@@ -105,6 +113,8 @@ TEST(MeasuredTable, SaysWhatAReaderHasToKnow) {
   EXPECT_THAT(text, HasSubstr("no law for depthwise 9x9"));
   EXPECT_THAT(text, HasSubstr("2.000 times as long"));
   EXPECT_THAT(text, HasSubstr("+25.0 %"));  // the second pass
+  EXPECT_THAT(text, HasSubstr("1.000 [-0.900, 1.000]"));
+  EXPECT_THAT(text, HasSubstr("brackets: 90 % intervals: the exact bound from disjoint pairs"));
   EXPECT_THAT(text, Not(HasSubstr("another machine")));
   measured.machine = "another CPU";
   EXPECT_THAT(measured_table(measured), HasSubstr("of another machine (a CPU)"));

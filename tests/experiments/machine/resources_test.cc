@@ -99,6 +99,14 @@ TEST(RequireMemory, RefusesWhatDoesNotFitWithTheFigures) {
                                         "activations 3072.0, of them attention scores 2048.0)"));
     EXPECT_THAT(error.what(), HasSubstr("GiB are available; take a smaller --batch"));
   }
+  EXPECT_NO_THROW(require_memory("small labels", 1024, ""));
+  try {
+    require_memory("huge labels", 0x1p42, "give fewer --replicas");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("huge labels need about 4096.0 GiB of memory and "));
+    EXPECT_THAT(error.what(), HasSubstr("GiB are available; give fewer --replicas"));
+  }
 }
 
 }  // namespace

@@ -4,8 +4,12 @@
 #include <filesystem>
 #include <fstream>
 
+#include <yaml-cpp/yaml.h>
+
 #include "roofline/latency_model.h"
+#include "space/catalog.h"
 #include "space/error.h"
+#include "space/file.h"
 #include "tests/helpers.h"
 
 namespace ridgewalk {
@@ -61,6 +65,73 @@ TEST_F(Config, WhatIsResolvedNeedsNoBase) {
   const SearchConfig again = load_search_config(written("resolved.yaml", config.resolved), {});
   EXPECT_EQ(again.resolved, config.resolved);
   EXPECT_EQ(again.seed, 5u);
+}
+
+// A run is priced by the networks and devices that it was given, whatever became of their files.
+TEST_F(Config, WhatIsResolvedNeedsNoFile) {
+  SearchSpace space = load_search_space("fashion-mnist-small");
+  space.name = "own-space";
+  Architecture network = find_architecture("compact-nano");
+  network.name = "own-network";
+  Profile device = load_profile("epyc-zen5-1-thread");
+  device.name = "own-device";
+  const std::vector<std::string> files = {
+      written("space.yaml", to_yaml(space)), written("network.yaml", to_yaml(network)),
+      written("reference.yaml", to_yaml(network)), written("device.yaml", to_yaml(device))};
+  const std::string path = written("more.yaml", "base: base.yaml\nspace: " + files[0] +
+                                                    "\nreference: " + files[2] + R"(
+targets:
+  - {ridge: [0, 500], points: 4, relative_to: )" + files[1] +
+                                                    R"(}
+  - {profile: )" + files[3] + R"(, relative_to: mnv4-conv-small, factor: 0.1}
+)");
+  const SearchConfig config = load_search_config(path, {});
+  EXPECT_EQ(config.space, space);
+  EXPECT_EQ(config.reference, network);
+  EXPECT_EQ(config.reward.targets[1].name, "own-device");
+  // In the order of the files: each counts in what a run is told apart by.
+  for (const std::string& file : files) {
+    const std::string text = read_file(file);
+    const std::string other = file == files[0]   ? to_yaml(load_search_space("fashion-mnist"))
+                              : file == files[3] ? to_yaml(load_profile("pixel6-cpu"))
+                                                 : to_yaml(find_architecture("mnv4-conv-small"));
+    std::ofstream(file) << other;
+    EXPECT_NE(load_search_config(path, {}).resolved, config.resolved) << file;
+    std::ofstream(file) << text;
+    EXPECT_EQ(load_search_config(path, {}).resolved, config.resolved) << file;
+  }
+  for (const std::string& file : files) std::filesystem::remove(file);
+  const SearchConfig again = load_search_config(written("resolved.yaml", config.resolved), {});
+  EXPECT_EQ(again.resolved, config.resolved);
+  EXPECT_EQ(again.space, space);
+  EXPECT_EQ(again.reference, network);
+  ASSERT_EQ(again.reward.targets.size(), 2u);
+  for (size_t t = 0; t < 2; ++t) {
+    EXPECT_EQ(again.reward.targets[t].name, config.reward.targets[t].name);
+    EXPECT_EQ(again.reward.targets[t].models, config.reward.targets[t].models);
+    EXPECT_EQ(again.reward.targets[t].latency, config.reward.targets[t].latency);
+  }
+  EXPECT_THAT(refusal(path), HasSubstr("more.yaml:2: " + files[0]));
+}
+
+// Runs of earlier versions are resumed only where this text is theirs.
+TEST_F(Config, BuiltInNamesAreKeptAsTheyAre) {
+  const std::string text = read_file(folder_ + "/base.yaml") + "reference: mnv4-conv-small@0.5\n";
+  const SearchConfig config = load_search_config(written("named.yaml", text), {});
+  EXPECT_EQ(config.resolved, YAML::Dump(YAML::Load(text)) + "\n");
+  EXPECT_EQ(config.reference, find_architecture("mnv4-conv-small@0.5"));
+}
+
+TEST_F(Config, ANetworkMayStandInTheConfigurationItself) {
+  EXPECT_THAT(refusal(written("a.yaml", "base: base.yaml\n\nreference: {name: x, stages: []}\n")),
+              HasSubstr("a.yaml:3: reference:1: "));
+  EXPECT_THAT(refusal(written("a.yaml", "base: base.yaml\nreference: [compact-nano]\n")),
+              HasSubstr("a.yaml:2: 'reference' must be a text"));
+  std::string points = "0";
+  for (int i = 1; i <= 10'000; ++i) points += ", " + std::to_string(i);
+  EXPECT_THAT(
+      refusal(written("a.yaml", "base: base.yaml\nreport_ridge_points: [" + points + "]\n")),
+      HasSubstr("a.yaml:2: lists more than 10000 ridge points"));
 }
 
 TEST_F(Config, RefusesABaseThatIsNone) {

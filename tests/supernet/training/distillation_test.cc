@@ -93,6 +93,12 @@ TEST_F(Distilling, LabelsAreWhatTheTeacherSaysOfTheSameImages) {
     EXPECT_TRUE(torch::allclose(targets.sum(1), torch::ones({3})));
   }
   EXPECT_FALSE(torch::equal(labels.probabilities[0], labels.probabilities[1]));
+  EXPECT_EQ(label_bytes(data_, options()), 3 * 500 * 10 * 2);  // F16
+  DistillOptions few = options();
+  few.top_k = 4;  // with their classes, I16
+  const DistilledLabels kept = labelled(few);
+  EXPECT_EQ(label_bytes(data_, few), 3 * 500 * 4 * 4);
+  EXPECT_EQ(kept.probabilities.nbytes() + kept.classes.nbytes(), size_t(3 * 500 * 4 * 4));
 }
 
 TEST_F(Distilling, GoesOnAfterTheReplicasThatAreDone) {

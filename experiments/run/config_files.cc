@@ -1,0 +1,45 @@
+#include "experiments/run/config_files.h"
+
+#include <algorithm>
+
+#include "space/catalog.h"
+
+namespace ridgewalk {
+namespace {
+
+bool is_one_of(const std::string& name, const std::vector<std::string>& names) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+template <class Find, class Parse, class IsBuiltIn>
+auto read_named(FieldReader& reader, const char* key, Find find, Parse parse,
+                IsBuiltIn is_built_in) {
+  YamlSource source = reader.child(key);
+  if (source.node.IsMap()) {
+    return at_line(source, [&] { return parse(YAML::Dump(source.node), key); });
+  }
+  const auto name = yaml_value<std::string>(source, key);
+  const auto value = at_line(source, [&] { return find(name); });
+  if (!is_built_in(name) && path_exists(name)) {
+    source.node = parse_yaml(to_yaml(value), name).node;  // in the configuration's own tree
+  }
+  return value;
+}
+
+}  // namespace
+
+Architecture read_architecture(FieldReader& reader, const char* key) {
+  return read_named(reader, key, find_architecture, architecture_from_yaml, is_in_catalog);
+}
+
+SearchSpace read_space(FieldReader& reader, const char* key) {
+  return read_named(reader, key, load_search_space, search_space_from_yaml,
+                    [](const std::string& name) { return is_one_of(name, built_in_spaces()); });
+}
+
+Profile read_profile(FieldReader& reader, const char* key) {
+  return read_named(reader, key, load_profile, profile_from_yaml,
+                    [](const std::string& name) { return is_one_of(name, built_in_profiles()); });
+}
+
+}  // namespace ridgewalk
