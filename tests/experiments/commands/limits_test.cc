@@ -115,7 +115,7 @@ TEST_F(Program, ASupernetLargerThanTheMemoryIsRefusedWithTheFigures) {
   std::ofstream(path) << text << "single: {steps: 24, samples_per_step: 2}\n";
   for (const char* command : {"search", "compare"}) {
     expect_refused({command, "--config", path, "--out", folder_ + "/huge"},
-                   {"a supernet of space 'fashion-mnist", "on 65536 images needs about",
+                   {"a supernet of space 'fashion-mnist", "on 65536 images", "needs about",
                     "take a smaller batch_size"});
   }
   EXPECT_FALSE(fs::exists(folder_ + "/huge"));
