@@ -11,7 +11,6 @@
 #include "space/file.h"
 #include "supernet/formats/weights.h"
 #include "supernet/training/lanes.h"
-#include "supernet/training/provenance_check.h"
 
 namespace ridgewalk {
 namespace {
@@ -79,7 +78,7 @@ TrainingResult training_phase(const RunContext& context, const std::string& name
   }
   result.test = trainer.evaluate(data.test);
   say_damaged(data, session);
-  save_weights(weights, trainer.result(), torch::kFloat, provenance_of(data));
+  save_weights(weights, trainer.result(), torch::kFloat, trainer.provenance());
   run.finish(result);
   say(session, fmt::format("{}: top-1 {} after {} epochs {}", phase, top1_text(result),
                            options.epochs, result.weights));
