@@ -9,6 +9,7 @@
 #include "space/error.h"
 #include "space/lowering.h"
 #include "supernet/training/lanes.h"
+#include "supernet/training/provenance_check.h"
 
 namespace ridgewalk {
 namespace {
@@ -158,6 +159,11 @@ std::vector<double> Supernet::accuracy(int step, std::span<const Decisions> samp
 Accuracy Supernet::validate(const Decisions& sample) {
   return evaluate(bind(sample), data_, data_.search_validation, compute_,
                   {.mode = NormMode::kBatch, .batch_size = options_.validation_batch_size});
+}
+
+Provenance Supernet::provenance(std::vector<LearnedImages> before) const {
+  add(batches_.learned_by_teacher(), before);
+  return provenance_of(data_, std::move(before));
 }
 
 NamedTensors Supernet::state() const {

@@ -37,6 +37,8 @@ class Supernet {
   Accuracy validate(const Decisions& sample);
 
   NamedTensors state() const;
+  // Of the weights, which started from others that had learned `before`.
+  Provenance provenance(std::vector<LearnedImages> before) const;
   ParameterStore& parameters() { return parameters_; }
 
   // Time spent on binding samples to slices, and on the steps as a whole.

@@ -211,15 +211,15 @@ int front_command(const Arguments& arguments) {
   Supernet supernet(space, data, config.weights, session.compute);
   load_weights_for(data, weights, supernet.parameters());
 
-  const std::string inputs =
-      fingerprint({.texts = {config.resolved, to_yaml(request.reference), to_yaml(space)},
-                   .settings = fmt::format("{} {} {}", to_string(request.stage),
-                                           request.evaluations, request.seed),
-                   .weights = &supernet.parameters(),
-                   .reward = &request.reward,
-                   .distillations = {&config.weights.distillation},
-                   .data = data,
-                   .compute = session.compute});
+  const std::string inputs = fingerprint(
+      {.texts = {config.resolved, to_yaml(request.reference), to_yaml(space)},
+       .settings = fmt::format("stage: {}\nevaluations: {}\nseed: {}\n", to_string(request.stage),
+                               request.evaluations, request.seed),
+       .weights = &supernet.parameters(),
+       .reward = &request.reward,
+       .distillations = {&config.weights.distillation},
+       .data = data,
+       .compute = session.compute});
   const std::string out = line.required("out");
   RunFolder run =
       line.has("resume") ? RunFolder::resume(out, inputs) : RunFolder::create(out, inputs);

@@ -335,11 +335,13 @@ int rank_command(const Arguments& arguments) {
                    .compute = session.compute};
   Trainings trainings = networks_of(request, recipe, space, reward, inputs);
   Judge judge(request, space, data, session.compute);
-  inputs.settings =
-      fmt::format("{} {} {} {} {} {}", to_string(request.stage), request.count, request.tolerance,
-                  request.repeats, request.tune_steps, config.weights.validation_batch_size);
+  inputs.settings = fmt::format(
+      "stage: {}\nnetworks: {}\ntolerance: {}\nseed: {}\nrepeats: {}\n"
+      "tune-steps: {}\nvalidation-batch-size: {}\n",
+      to_string(request.stage), request.count, request.tolerance, trainings.seed, request.repeats,
+      request.tune_steps, config.weights.validation_batch_size);
   inputs.weights = &judge.weights();
-  inputs.more = "\n" + recipe + "\n" + trainings_text(trainings);
+  inputs.more = "recipe: " + recipe + "\n" + trainings_text(trainings);
   // Refuses what does not fit before anything is written: networks of another space, labels, a
   // teacher.
   for (const NetworkRecord& network : trainings.networks) encode(space, network.architecture);

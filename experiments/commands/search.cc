@@ -64,9 +64,11 @@ std::string warm_weights(const SearchRequest& request) {
 RunFolder open_run(const SearchRequest& request, const StartingPoint& start, const Dataset& data,
                    const Session& session) {
   const SearchConfig& config = request.config;
-  std::string more = " stages";
+  std::string more = "stages:";
   for (SearchStage stage : request.plan.stages) more.append(" ").append(to_string(stage));
-  if (start.architecture) more += "\nfrom\n" + to_yaml(*start.architecture);
+  const std::string weights = warm_weights(request);
+  if (!weights.empty()) more += fmt::format("\nfrom weights: {:016x}", weights_hash(weights));
+  if (start.architecture) more += "\nfrom:\n" + to_yaml(*start.architecture);
   const std::string inputs =
       fingerprint({.texts = {config.resolved, to_yaml(config.space)},
                    .reward = &config.reward,

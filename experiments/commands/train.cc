@@ -129,15 +129,20 @@ Dataset dataset_of(const CommandLine& line, const TrainOptions& options,
 RunFolder open_run(const CommandLine& line, const Architecture& architecture,
                    const std::string& config, const TrainOptions& options, const Dataset& data,
                    const Session& session) {
-  const std::string inputs = fingerprint(
-      {.texts = {to_yaml(architecture), config},
-       .settings = fmt::format(
-           "{} {} {} {} {} {}", data.name, line.get<int64_t>("search-validation"), options.seed,
-           options.initial_weights, options.reset_head, int(options.initialization)),
-       .distillations = {&options.distillation},
-       .data = data,
-       .compute = session.compute,
-       .more = data.damaged ? fmt::format(" crop {}", data.crop_fraction) : ""});
+  const std::string& initial = options.initial_weights;
+  const std::string weights =
+      initial.empty() ? "none" : fmt::format("contents {:016x}", weights_hash(initial));
+  const std::string inputs =
+      fingerprint({.texts = {to_yaml(architecture), config},
+                   .settings = fmt::format(
+                       "data: {}\nsearch-validation: {}\nseed: {}\nweights: {}\nreset-head: {}\n"
+                       "initialization: {}\n{}",
+                       data.name, line.get<int64_t>("search-validation"), options.seed, weights,
+                       options.reset_head, to_string(options.initialization),
+                       data.damaged ? fmt::format("crop-fraction: {}\n", data.crop_fraction) : ""),
+                   .distillations = {&options.distillation},
+                   .data = data,
+                   .compute = session.compute});
   const std::string out = line.required("out");
   return line.has("resume") ? RunFolder::resume(out, inputs) : RunFolder::create(out, inputs);
 }

@@ -60,7 +60,7 @@ RunFolder open_run(const WaysContext& context, const SearchConfig& config, Way w
   const std::string folder = fmt::format("{}/{}-{}", context.folder, to_string(way), config.seed);
   const std::string inputs =
       fingerprint({.texts = {config.resolved, to_yaml(config.space)},
-                   .settings = std::string(to_string(way)),
+                   .settings = fmt::format("way: {}\n", to_string(way)),
                    .reward = &config.reward,
                    .distillations = {&config.weights.distillation, &config.train.distillation},
                    .data = context.data,

@@ -1,7 +1,5 @@
 #include "experiments/run/fingerprint.h"
 
-#include <algorithm>
-
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
@@ -15,7 +13,7 @@ std::string fingerprint(const ParameterStore& weights) {
   const torch::Tensor values = weights.values().cpu().to(torch::kDouble);
   // A position-dependent sum: weights in another order are other weights.
   const torch::Tensor places = torch::arange(1, values.numel() + 1, torch::kDouble).fmod_(1009);
-  return fmt::format(" weights {}", (values * places).sum().item<double>());
+  return fmt::format("shared weights: {}\n", (values * places).sum().item<double>());
 }
 
 // What a model has beside its ridge point.
@@ -37,20 +35,40 @@ std::string fingerprint(const LatencyModel& model) {
 std::string fingerprint(const Reward& reward) {
   std::string text;
   for (const Target& target : reward.targets) {
-    text += target.reduce == Reduce::kWorst ? " worst" : " mean";
+    text += target.reduce == Reduce::kWorst ? "target: worst" : "target: mean";
     for (size_t i = 0; i < target.latency.size(); ++i) {
       const LatencyModel& model = target.models[i];
       text += fmt::format(" {}={}", model.ridge_point.value, target.latency[i].value);
       const bool is_ridge_point = model.is_plain() && model.data_type == DataType::kInt8;
       if (!is_ridge_point) text += fingerprint(model);
     }
+    text += "\n";
   }
   return text;
 }
 
 std::string fingerprint(const Compute& compute) {
-  return fmt::format(" {} {} {} threads", compute.device.str(), to_string(compute.precision),
-                     at::get_num_threads());
+  return fmt::format("{}{}\nprecision: {}\nthreads: {}\n", kDeviceKey, compute.device.str(),
+                     to_string(compute.precision), at::get_num_threads());
+}
+
+// The value of the last line with this key before the data's; earlier ones are of configurations.
+std::string value_of(const std::string& fingerprint, const std::string& key) {
+  const std::string inputs = fingerprint.substr(0, fingerprint.rfind(kDataLine));
+  const size_t found = inputs.rfind("\n" + key + ": ");
+  if (found == std::string::npos) return "";
+  const size_t begin = found + key.size() + 3;
+  return inputs.substr(begin, inputs.find('\n', begin) - begin);
+}
+
+// How pixels become the network's input.
+std::string normalization(const Dataset& data) {
+  std::string mean = "mean:", deviation = "deviation:";
+  for (size_t c = 0; c < size_t(data.channels); ++c) {
+    mean += fmt::format(" {}", data.mean[c]);
+    deviation += fmt::format(" {}", data.deviation[c]);
+  }
+  return mean + "\n" + deviation;
 }
 
 }  // namespace
@@ -64,12 +82,7 @@ std::string fingerprint(const Distillation& distillation, const Dataset& data) {
 }
 
 std::optional<int> threads_of_run(const std::string& folder) {
-  std::string inputs = RunFolder::fingerprint_of(folder);
-  inputs.resize(std::min(inputs.size(), inputs.rfind(kDataLine)));
-  const size_t end = inputs.rfind(" threads");  // as fingerprint(Compute) writes it
-  if (end == std::string::npos) return std::nullopt;
-  const size_t begin = inputs.find_last_of(' ', end - 1) + 1;
-  const auto threads = parse_whole(inputs.substr(begin, end - begin));
+  const auto threads = parse_whole(value_of(RunFolder::fingerprint_of(folder), "threads"));
   return threads ? std::optional(int(*threads)) : std::nullopt;
 }
 
@@ -89,10 +102,11 @@ std::string fingerprint(const RunInputs& inputs) {
   if (inputs.weights != nullptr) text += fingerprint(*inputs.weights);
   if (inputs.reward != nullptr) text += fingerprint(*inputs.reward);
   for (const Distillation* distillation : inputs.distillations) {
-    text += fingerprint(*distillation, inputs.data);
+    if (*distillation) text += "labels:" + fingerprint(*distillation, inputs.data) + "\n";
   }
   text += fingerprint(inputs.compute) + inputs.more;
-  return text + fmt::format("{}{} {:016x}", kDataLine, inputs.data.name, hash_of(inputs.data));
+  return text + fmt::format("{}{} {:016x}\n{}", kDataLine, inputs.data.name, hash_of(inputs.data),
+                            normalization(inputs.data));
 }
 
 }  // namespace ridgewalk

@@ -1,5 +1,6 @@
 // All that the results of a run depend on, as text: a run is resumed only where none of it has
-// changed. The texts must stay as they are, or the runs of earlier versions cannot be resumed.
+// changed. Each input is a line `key: value`, so that the first line that differs says what does.
+// Texts that change leave the runs of earlier versions without a way to be resumed.
 #pragma once
 
 #include <optional>
@@ -14,19 +15,19 @@ namespace ridgewalk {
 
 struct RunInputs {
   std::vector<std::string> texts;                       // configurations, spaces, architectures
-  std::string settings = {};                            // of the command line
+  std::string settings = {};                            // of the command line: lines `key: value`
   const ParameterStore* weights = nullptr;              // that networks are judged with
   const Reward* reward = nullptr;                       // that networks are held against
   std::vector<const Distillation*> distillations = {};  // whose soft labels are learned
   const Dataset& data;
   const Compute& compute;
-  std::string more = {};  // appended as it is
+  std::string more = {};  // more lines
 };
 
 // The reward counts by what prices its targets and by latencies, whatever the profile or the
 // network that they came from is now; soft labels by their file's hash, a teacher by its values;
 // the computation by device, precision and the threads of this process, which sum in another order
-// with others; the data, in a last line after kDataLine, by their name and contents.
+// with others; the data, after kDataLine, by their name and contents, then mean and deviation.
 std::string fingerprint(const RunInputs& inputs);
 
 // The number of threads of the run in a folder, which its results depend on; nothing where there is

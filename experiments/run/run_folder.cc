@@ -30,8 +30,8 @@ std::string utf8(const std::string& text) {
   return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-// "the run has 'threads: 1', this is 'threads: 2'": of the first line that differs the words that
-// do.
+// "the run has 'threads: 1' where this has 'threads: 2'": the first line that differs, of long ones
+// from the first word that does.
 std::string first_difference(const std::string& run, const std::string& now) {
   std::istringstream run_lines(run), now_lines(now);
   std::string of_run, of_now;
@@ -40,14 +40,16 @@ std::string first_difference(const std::string& run, const std::string& now) {
     if (!std::getline(now_lines, of_now)) of_now = "nothing more";
     if (!run_lines && !now_lines) return "it differs at its end";
   }
-  // Whole words: the difference of 1 and 12 is not 2.
-  size_t same =
-      size_t(std::mismatch(of_run.begin(), of_run.end(), of_now.begin(), of_now.end()).first -
-             of_run.begin());
-  while (same > 0 && of_run[same - 1] != ' ') --same;
-  constexpr size_t kMost = 60;  // characters of each
-  return "the run has '" + of_run.substr(same, kMost) + "' where this has '" +
-         of_now.substr(same, kMost) + "'";
+  constexpr size_t kMost = 100;  // characters of each
+  size_t begin = 0;
+  if (std::max(of_run.size(), of_now.size()) > kMost) {
+    begin = size_t(std::mismatch(of_run.begin(), of_run.end(), of_now.begin(), of_now.end()).first -
+                   of_run.begin());
+    // Whole words: the difference of 1 and 12 is not 2.
+    while (begin > 0 && of_run[begin - 1] != ' ') --begin;
+  }
+  return "the run has '" + of_run.substr(begin, kMost) + "' where this has '" +
+         of_now.substr(begin, kMost) + "'";
 }
 
 std::string text_hash(const std::string& text) {
@@ -198,20 +200,36 @@ void RunFolder::require_same(const std::string& fingerprint) const {
   // Both are JSON strings: utf8().
   const auto run = Json::parse(fingerprint).get<std::string>();
   const auto now = Json::parse(fingerprint_).get<std::string>();
+  if (run == now) return;
+  const auto refuse = [&](const std::string& why) { throw Error(checkpoint_file(), 0, why); };
+  const std::string keyed = "\n" + std::string(kDeviceKey);
+  if (now.find(keyed) != std::string::npos && run.find(keyed) == std::string::npos) {
+    refuse(
+        "is of an earlier version, whose runs this one cannot continue; finish it with that "
+        "version, or choose another --out");
+  }
   const size_t run_end = std::min(run.size(), run.rfind(kDataLine));
   const size_t now_end = std::min(now.size(), now.rfind(kDataLine));
   if (run.substr(0, run_end) != now.substr(0, now_end)) {
-    throw Error(checkpoint_file(), 0,
-                "is of another configuration: " +
-                    first_difference(run.substr(0, run_end), now.substr(0, now_end)) +
-                    "; give what the run had (" + file("config.yaml") + "), or another --out");
+    const std::string config = file("config.yaml");
+    refuse("is of another configuration: " +
+           first_difference(run.substr(0, run_end), now.substr(0, now_end)) +
+           "; give what the run had" +
+           (path_exists(config) ? " (its configuration is in " + config + ")" : "") +
+           ", or another --out");
   }
-  const std::string data = now.substr(now_end);
-  if (data.empty() || run_end == run.size() || run.substr(run_end) == data) return;
+  const std::string run_data = run.substr(run_end), now_data = now.substr(now_end);
+  const auto line = [](const std::string& text) {
+    return text.substr(0, text.find('\n', kDataLine.size()));
+  };
+  if (line(run_data) == line(now_data)) {
+    refuse("is of images normalised otherwise: " + first_difference(run_data, now_data) +
+           "; give the weights or data that the run had, or another --out");
+  }
+  const std::string data = line(now_data);
   const size_t name = kDataLine.size();
-  throw Error(checkpoint_file(), 0,
-              "the images of " + data.substr(name, data.rfind(' ') - name) +
-                  " have changed since the run began; restore them, or choose another --out");
+  refuse("the images of " + data.substr(name, data.rfind(' ') - name) +
+         " have changed since the run began; restore them, or choose another --out");
 }
 
 // To what it was at the checkpoint.

@@ -17,9 +17,11 @@ namespace ridgewalk {
 // Whether a text can be the name of a file or a folder in a run's folder: letters, digits, - and _.
 bool is_plain_name(const std::string& text);
 
-// Before the last line of a fingerprint, which tells the data apart. Runs of earlier versions lack
-// it; they are resumed with any data.
+// Before the end of a fingerprint, which tells the data apart: a line of name and contents, then
+// how they are normalised.
 inline constexpr std::string_view kDataLine = "\ndata ";
+// A line of every fingerprint but those of earlier versions, which had no keys.
+inline constexpr std::string_view kDeviceKey = "device: ";
 
 // Images per second of a phase: in training, and of the loader alone.
 struct Rates {

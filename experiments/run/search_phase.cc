@@ -98,8 +98,9 @@ class StagePhase {
   TunasSearch search_;
   Supernet supernet_;
   SupernetWeights weights_;
-  std::vector<double> accuracies_;  // of the architectures tried after the last step
-  int last_checkpoint_ = 0;         // step
+  std::vector<double> accuracies_;     // of the architectures tried after the last step
+  std::vector<LearnedImages> before_;  // by the weights that it started from
+  int last_checkpoint_ = 0;            // step
 };
 
 StagePhase::StagePhase(const SearchContext& context, SearchStage stage, const StartingPoint& start)
@@ -127,15 +128,19 @@ StagePhase::StagePhase(const SearchContext& context, SearchStage stage, const St
 }
 
 void StagePhase::begin(const StartingPoint& start) {
+  const bool is_warm = config_.warm_start && start.space;
+  const std::string weights =
+      is_warm ? supernet_file(start.weights_folder, *stage_before(stage_)) : "";
   if (const auto state = context_.run.begin<SearchState>(phase_)) {
     search_.restore(state->search);
     accuracies_ = state->accuracies;
     context_.run.restore(supernet_.state());
     say(context_.session, fmt::format("{}: resumed at step {}", phase_, search_.step()));
-  } else if (config_.warm_start && start.space) {
+    const auto learned = is_warm ? read_provenance(weights) : std::nullopt;
+    if (learned) before_ = learned->learned;
+  } else if (is_warm) {
     ParameterStore previous(*start.space);
-    load_weights_for(context_.data, supernet_file(start.weights_folder, *stage_before(stage_)),
-                     previous);
+    before_ = load_weights_for(context_.data, weights, previous);
     supernet_.parameters().copy_common(previous);
   }
   last_checkpoint_ = search_.step();
@@ -145,7 +150,7 @@ void StagePhase::after_training(int first_step, double seconds) {
   const double images = double(context_.config.weights.batch_size) * tunas_.samples_per_step;
   say_rates(context_, phase_, (tunas_.steps - first_step) * images, seconds, supernet_.loader());
   save_weights(supernet_file(context_.run.file("."), stage_), supernet_.parameters(), torch::kFloat,
-               provenance_of(context_.data));
+               supernet_.provenance(before_));
 }
 
 // Runs the search; a failure names the last good checkpoint.

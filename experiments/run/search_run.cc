@@ -122,7 +122,9 @@ StartingPoint check_search(const SearchConfig& config, const SearchPlan& plan,
         throw Error(weights, 0,
                     "does not exist; the warm start needs it (or set warm_start: false)");
       }
-      if (const auto learned = read_provenance(weights)) require_unseen(*learned, weights, data);
+      if (const auto learned = read_provenance(weights)) {
+        require_unseen(learned->learned, weights, data);
+      }
     }
   }
   for (SearchStage stage : stages) {

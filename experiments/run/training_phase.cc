@@ -11,7 +11,6 @@
 #include "space/file.h"
 #include "supernet/formats/weights.h"
 #include "supernet/training/lanes.h"
-#include "supernet/training/provenance_check.h"
 
 namespace ridgewalk {
 namespace {
@@ -75,7 +74,7 @@ TrainingResult training_phase(const RunContext& context, const std::string& name
   train(context, phase, trainer, options.batch_size);
   // What was learned is safe before images are read that may not be decodable.
   run.checkpoint(Json(trainer.step()), trainer.state());
-  save_weights(weights, trainer.result(), torch::kFloat, provenance_of(data));
+  save_weights(weights, trainer.result(), torch::kFloat, trainer.provenance());
 
   constexpr int64_t kMostTrainImages = 10000;
   TrainingResult result{.architecture = architecture.name,

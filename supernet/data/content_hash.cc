@@ -30,20 +30,11 @@ std::vector<uint64_t> file_hashes(const Dataset& data, const ImageSet& set) {
 }
 
 // Of each image with its label.
-std::vector<uint64_t> image_hashes(const Dataset& data, const ImageSet& set) {
-  std::vector<uint64_t> hashes;
-  if (set.size() == 0) return hashes;
-  if (!set.paths.empty()) {
-    hashes = file_hashes(data, set);
-  } else {
-    const torch::Tensor images = set.images.contiguous();
-    const size_t bytes = images.nbytes() / size_t(set.size());
-    const char* image = static_cast<const char*>(images.data_ptr());
-    for (int64_t n = 0; n < set.size(); ++n)
-      hashes.push_back(hash_of(image + size_t(n) * bytes, bytes));
+std::vector<uint64_t> labelled_hashes(const Dataset& data, const ImageSet& set) {
+  std::vector<uint64_t> hashes = image_hashes(data, set);
+  for (size_t n = 0; n < hashes.size(); ++n) {
+    hashes[n] = mix(hashes[n], uint64_t(set.labels.data_ptr<int64_t>()[n]));
   }
-  const int64_t* labels = set.labels.data_ptr<int64_t>();
-  for (uint64_t& hash : hashes) hash = mix(hash, uint64_t(*labels++));
   return hashes;
 }
 
@@ -65,6 +56,19 @@ std::vector<uint64_t> FileHashes::of(const std::vector<std::string>& paths) {
   return hashes;
 }
 
+std::vector<uint64_t> image_hashes(const Dataset& data, const ImageSet& set) {
+  if (set.size() == 0) return {};
+  if (!set.paths.empty()) return file_hashes(data, set);
+  const torch::Tensor images = set.images.contiguous();
+  const size_t bytes = images.nbytes() / size_t(set.size());
+  const char* image = static_cast<const char*>(images.data_ptr());
+  std::vector<uint64_t> hashes;
+  for (int64_t n = 0; n < set.size(); ++n) {
+    hashes.push_back(hash_of(image + size_t(n) * bytes, bytes));
+  }
+  return hashes;
+}
+
 uint64_t hash_of(const Dataset& data, const ImageSet& set) {
   uint64_t hash = tensor_hash(set.labels);
   if (set.paths.empty()) {
@@ -83,8 +87,8 @@ uint64_t hash_of(const Dataset& data) {
 }
 
 uint64_t training_hash(const Dataset& data) {
-  std::vector<uint64_t> shuffled = image_hashes(data, data.search_validation);
-  for (const uint64_t hash : image_hashes(data, data.train)) shuffled.push_back(hash);
+  std::vector<uint64_t> shuffled = labelled_hashes(data, data.search_validation);
+  for (const uint64_t hash : labelled_hashes(data, data.train)) shuffled.push_back(hash);
   std::vector<uint64_t> hashes(shuffled.size());
   const std::vector<int64_t> order = permutation(int64_t(shuffled.size()), data.split_seed);
   for (size_t n = 0; n < order.size(); ++n) hashes[size_t(order[n])] = shuffled[n];

@@ -24,6 +24,8 @@ class FileHashes {
   std::map<std::string, uint64_t> known_;
 };
 
+// Of each image without its label: pixels, or the bytes of a file; 0 for one that cannot be read.
+std::vector<uint64_t> image_hashes(const Dataset& data, const ImageSet& set);
 // Of a set's labels and images in their order: pixels, or the bytes of files.
 uint64_t hash_of(const Dataset& data, const ImageSet& set);
 // Of all sets.

@@ -8,7 +8,9 @@
 #include <sstream>
 
 #include "space/error.h"
+#include "space/file.h"
 #include "space/fold.h"
+#include "space/hash.h"
 #include "supernet/formats/onnx.h"
 #include "supernet/formats/safetensors.h"
 
@@ -206,6 +208,10 @@ std::optional<Provenance> load_weights(const std::string& path, ParameterStore& 
 std::optional<Provenance> read_provenance(const std::string& path) {
   const std::string file = safetensors_path(path);
   return provenance_in((is_onnx(path) ? read_onnx(path) : read_safetensors(file)).metadata, file);
+}
+
+uint64_t weights_hash(const std::string& path) {
+  return hash_of(read_file(safetensors_path(path)));
 }
 
 void require_possible(const ParameterStore& parameters, const std::string& path) {

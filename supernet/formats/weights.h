@@ -28,6 +28,9 @@ std::optional<Provenance> load_weights(const std::string& path, ParameterStore& 
 // The provenance alone, of a file that load_network() reads.
 std::optional<Provenance> read_provenance(const std::string& path);
 
+// Of the contents of a file that load_weights() reads.
+uint64_t weights_hash(const std::string& path);
+
 // Throws Error naming `path` and the tensor for values that weights cannot have.
 void require_possible(const ParameterStore& parameters, const std::string& path);
 

@@ -48,7 +48,8 @@ std::string source_json(const DistilledLabels& labels) {
               {"teacher_weights", labels.teacher_weights},
               {"teacher_hash", labels.teacher_hash},
               {"teacher_test_top1", labels.teacher_top1},
-              {"temperature", labels.temperature}}
+              {"temperature", labels.temperature},
+              {"learned", to_json(labels.learned)}}
       .dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
@@ -72,6 +73,9 @@ void read_source(const std::string& text, DistilledLabels& labels) {
   source.at("teacher_hash").get_to(labels.teacher_hash);
   source.at("teacher_test_top1").get_to(labels.teacher_top1);
   source.at("temperature").get_to(labels.temperature);
+  if (source.contains("learned")) {
+    labels.learned = learned_from_json(source["learned"].get<std::string>());
+  }
 }
 
 uint64_t file_hash(const std::string& source, const DistilledLabels& labels) {
@@ -133,7 +137,7 @@ Teacher::Teacher(const TeacherOptions& options, const Dataset& data, const Compu
       executor_(network_.graph, network_.parameters) {
   if (!network_.provenance) return;
   require_same_classes(*network_.provenance, weights_, data);
-  require_unseen(*network_.provenance, weights_, data);
+  require_unseen(network_.provenance->learned, weights_, data);
   Dataset own = data;
   normalize_as(*network_.provenance, own);
   if (own.mean == data.mean && own.deviation == data.deviation) return;
@@ -167,6 +171,7 @@ uint64_t Teacher::hash() const {
                      int(compute_.device.type()), int(compute_.precision), at::get_num_threads()}) {
     hash = mix(hash, uint64_t(number));
   }
+  if (scale_.defined()) hash = mix(mix(hash, tensor_hash(scale_)), tensor_hash(shift_));
   return hash;
 }
 
@@ -230,6 +235,7 @@ DistilledLabels empty_labels(const Teacher& teacher, const Dataset& data,
   labels.teacher = teacher.name();
   labels.teacher_weights = teacher.weights();
   labels.teacher_hash = teacher.hash();
+  labels.learned = teacher.learned();
   const Accuracy accuracy = teacher.evaluate(data, data.test);
   require_finite(accuracy, teacher.weights());
   labels.teacher_top1 = accuracy.top1;
@@ -368,6 +374,7 @@ void require_same_split(const DistilledLabels& labels, const Dataset& data) {
                     ", here are " + std::to_string(data.resolution) + " and " +
                     std::to_string(data.crop_fraction) + "; distil again");
   }
+  require_unseen(labels.learned, labels.path, data);
 }
 
 }  // namespace ridgewalk

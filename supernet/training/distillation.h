@@ -34,7 +34,12 @@ class Teacher {
   const std::string& name() const { return name_; }
   const std::string& weights() const { return weights_; }
   const Compute& compute() const { return compute_; }
-  // Of all that its labels depend on beside the images: values, resolution, precision, threads.
+  // By its weights, where they say so.
+  std::vector<LearnedImages> learned() const {
+    return network_.provenance ? network_.provenance->learned : std::vector<LearnedImages>{};
+  }
+  // Of all that its labels depend on beside the images: values, resolution, normalisation,
+  // precision, threads.
   uint64_t hash() const;
 
  private:
@@ -70,7 +75,8 @@ struct DistilledLabels {
   int64_t number_of_classes = 0;
   std::string teacher, teacher_weights;
   uint64_t teacher_hash = 0;
-  double teacher_top1 = 0;  // on the test images
+  std::vector<LearnedImages> learned = {};  // by the teacher; empty in old files
+  double teacher_top1 = 0;                  // on the test images
   // Of the teacher's softmax. Above 1 the student's has it too: classification_loss().
   double temperature = 1;
 
@@ -124,7 +130,8 @@ struct Distillation {
 };
 
 // Throws Error when the labels are of other training images than the data's, or of other crops, or
-// were written before image files were told apart by their contents.
+// were written before image files were told apart by their contents, or when their teacher has
+// learned images that are held out.
 void require_same_split(const DistilledLabels& labels, const Dataset& data);
 
 }  // namespace ridgewalk

@@ -1,6 +1,7 @@
 #include "supernet/training/provenance_check.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "space/error.h"
 #include "space/json.h"
@@ -15,9 +16,55 @@ std::vector<std::string> class_names(const Dataset& data) {
   return json::parse(json(data.class_names).dump(-1, ' ', false, json::error_handler_t::replace));
 }
 
+// The smallest of all, ascending.
+std::vector<uint64_t> sample_of(std::vector<uint64_t> hashes) {
+  std::erase(hashes, 0);  // files that cannot be read
+  std::sort(hashes.begin(), hashes.end());
+  hashes.erase(std::unique(hashes.begin(), hashes.end()), hashes.end());
+  hashes.resize(std::min(hashes.size(), kMostHashes));
+  return hashes;
+}
+
+constexpr const char* kHasLearned = "has learned images that are held out here: ";
+
+// Of the same training images.
+void require_part_of_split(const LearnedImages& learned, const std::string& path,
+                           const Dataset& data) {
+  const int64_t held_out = data.search_validation.size();
+  if (learned.split_seed == data.split_seed && learned.held_out >= held_out) return;
+  throw Error(path, 0,
+              kHasLearned + ("its training on " + learned.data) + " held out " +
+                  std::to_string(learned.held_out) + " images drawn with seed " +
+                  std::to_string(learned.split_seed) + ", here are " + std::to_string(held_out) +
+                  " drawn with seed " + std::to_string(data.split_seed) +
+                  "; hold out the same images or none");
+}
+
+void require_other_name(const LearnedImages& learned, const std::string& path,
+                        const Dataset& data) {
+  if (learned.data != data.name) return;
+  throw Error(path, 0,
+              "was trained on other images than " + data.name +
+                  " has now, so that images held out here may be among those it has learned; "
+                  "restore the data, or hold out no images");
+}
+
+void require_no_image_of(const LearnedImages& learned, const std::string& path,
+                         const Dataset& data) {
+  const std::vector<uint64_t> held_out = image_hashes(data, data.search_validation);
+  const auto known = std::count_if(held_out.begin(), held_out.end(), [&](uint64_t hash) {
+    return std::binary_search(learned.hashes.begin(), learned.hashes.end(), hash);
+  });
+  if (known == 0) return;
+  throw Error(path, 0,
+              kHasLearned + ("its training on " + learned.data) + " had " +
+                  (learned.hashes.size() < kMostHashes ? "" : "at least ") + std::to_string(known) +
+                  " of the " + std::to_string(held_out.size()) + "; hold out no images");
+}
+
 }  // namespace
 
-Provenance provenance_of(const Dataset& data) {
+Provenance provenance_of(const Dataset& data, std::vector<LearnedImages> before) {
   Provenance provenance{.data = data.name,
                         .training_hash = training_hash(data),
                         .split_seed = data.split_seed,
@@ -31,6 +78,10 @@ Provenance provenance_of(const Dataset& data) {
     provenance.mean.push_back(data.mean[c]);
     provenance.deviation.push_back(data.deviation[c]);
   }
+  provenance.learned = std::move(before);
+  add({{provenance.data, provenance.training_hash, provenance.split_seed, provenance.held_out,
+        sample_of(image_hashes(data, data.train))}},
+      provenance.learned);
   return provenance;
 }
 
@@ -54,23 +105,18 @@ void require_same_classes(const Provenance& weights, const std::string& path, co
                   " here; give the data the same class names in the same order");
 }
 
-void require_unseen(const Provenance& weights, const std::string& path, const Dataset& data) {
-  const int64_t held_out = data.search_validation.size();
-  if (held_out == 0) return;
-  if (weights.training_hash == training_hash(data)) {
-    if (weights.split_seed == data.split_seed && weights.held_out >= held_out) return;
-    throw Error(path, 0,
-                "has learned images that are held out here: its training held out " +
-                    std::to_string(weights.held_out) + " images drawn with seed " +
-                    std::to_string(weights.split_seed) + ", here are " + std::to_string(held_out) +
-                    " drawn with seed " + std::to_string(data.split_seed) +
-                    "; hold out the same images or none");
-  }
-  if (weights.data == data.name) {
-    throw Error(path, 0,
-                "was trained on other images than " + data.name +
-                    " has now, so that images held out here may be among those it has learned; "
-                    "restore the data, or hold out no images");
+void require_unseen(const std::vector<LearnedImages>& learned, const std::string& path,
+                    const Dataset& data) {
+  if (data.search_validation.size() == 0 || learned.empty()) return;
+  const uint64_t hash = training_hash(data);
+  for (const LearnedImages& one : learned) {
+    if (one.training_hash == hash) {
+      require_part_of_split(one, path, data);
+    } else if (one.hashes.empty()) {
+      require_other_name(one, path, data);
+    } else {
+      require_no_image_of(one, path, data);
+    }
   }
 }
 
@@ -80,11 +126,13 @@ void normalize_as(const Provenance& weights, Dataset& data) {
   std::copy(weights.deviation.begin(), weights.deviation.end(), data.deviation.begin());
 }
 
-void load_weights_for(const Dataset& data, const std::string& path, ParameterStore& parameters) {
+std::vector<LearnedImages> load_weights_for(const Dataset& data, const std::string& path,
+                                            ParameterStore& parameters) {
   const std::optional<Provenance> weights = load_weights(path, parameters);
-  if (!weights) return;
+  if (!weights) return {};
   require_same_classes(*weights, path, data);
-  require_unseen(*weights, path, data);
+  require_unseen(weights->learned, path, data);
+  return weights->learned;
 }
 
 }  // namespace ridgewalk

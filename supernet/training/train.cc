@@ -4,6 +4,7 @@
 #include <set>
 #include <sstream>
 #include <stdexcept>
+#include <utility>
 
 #include "space/error.h"
 #include "space/lowering.h"
@@ -91,7 +92,8 @@ void Trainer::start_from_weights() {
   }
   const auto weights = load_weights(path, parameters_, options_.reset_head);
   if (!weights) return;
-  require_unseen(*weights, path, data_);
+  require_unseen(weights->learned, path, data_);
+  before_ = weights->learned;
   if (!options_.reset_head) return require_same_classes(*weights, path, data_);
   if (has_same_classes(*weights, data_)) return;
   for (const auto& [name, fresh] : head) parameters_.full(name).copy_(fresh);
@@ -122,6 +124,12 @@ double Trainer::advance() {
 Accuracy Trainer::evaluate(const ImageSet& set, const EvaluationOptions& options) const {
   return ridgewalk::evaluate(averaged_network_ ? *averaged_network_ : network_, data_, set,
                              compute_, options);
+}
+
+Provenance Trainer::provenance() const {
+  std::vector<LearnedImages> before = before_;
+  add(batches_.learned_by_teacher(), before);
+  return provenance_of(data_, std::move(before));
 }
 
 NamedTensors Trainer::state() const {

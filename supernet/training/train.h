@@ -65,6 +65,8 @@ class Trainer {
   // The average of the parameters, running statistics included, where the options ask for one, else
   // the parameters.
   const ParameterStore& result() const { return average_ ? *average_ : parameters_; }
+  // Of result().
+  Provenance provenance() const;
 
  private:
   void start_from_weights();
@@ -78,6 +80,7 @@ class Trainer {
   std::optional<Executor> averaged_network_;
   Optimizer optimizer_;
   TrainingBatches batches_;
+  std::vector<LearnedImages> before_;  // by the initial weights
   int step_ = 0;
   int steps_ = 0;
 };

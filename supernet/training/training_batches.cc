@@ -39,6 +39,11 @@ TrainingBatches::TrainingBatches(const Dataset& data, const BatchOptions& option
   if (distillation.teacher) teacher_.emplace(*distillation.teacher, data, compute);
 }
 
+std::vector<LearnedImages> TrainingBatches::learned_by_teacher() const {
+  if (options_.distillation.labels) return options_.distillation.labels->learned;
+  return teacher_ ? teacher_->learned() : std::vector<LearnedImages>{};
+}
+
 void TrainingBatches::set_targets(Batch& batch, std::span<const Draw> draws, int64_t number) const {
   const Distillation& distillation = options_.distillation;
   if (const auto& labels = distillation.labels) {

@@ -47,6 +47,8 @@ class TrainingBatches {
   }
 
   const Loader& loader() const { return loader_; }
+  // What the labels' or the batches' teacher has learned, if there is one.
+  std::vector<LearnedImages> learned_by_teacher() const;
 
   // batch() is make_batch() of draws(), then set_targets().
   std::vector<Draw> draws(int64_t number) { return draws_(number); }

@@ -261,6 +261,65 @@ TEST_F(KnownData, ARunIsNotResumedWithOtherData) {
   expect_refused(again, {"weights.safetensors: is gone"});
 }
 
+TEST_F(KnownData, ARefusedResumeNamesWhatDiffers) {
+  const std::string data = write_images("named");
+  succeeds(train(data, "first-start"));
+  succeeds(train(data, "second-start", {"--seed", "8"}));
+  fs::copy_file(weights_of("first-start"), path("start"));
+  const std::vector<std::string> had{"--seed", "3", "--weights", path("start")};
+  succeeds(train(data, "named-run", had));
+  const auto resume = [&](const std::vector<std::string>& more) {
+    auto words = train(data, "named-run", {"--resume"});
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  };
+  succeeds(resume(had));
+  const auto differs = [](const std::string& run, const std::string& now) {
+    return "the run has '" + run + "' where this has '" + now + "'";
+  };
+  expect_refused(resume({"--seed", "4", "--weights", path("start")}),
+                 {differs("seed: 3", "seed: 4")});
+  expect_refused(resume({"--seed", "3"}), {"the run has 'weights: contents ", "'weights: none'"});
+  auto released = had;
+  released.insert(released.end(), {"--initialization", "released"});
+  expect_refused(resume(released),
+                 {differs("initialization: residual", "initialization: released")});
+  // Weights are known by their contents.
+  fs::copy_file(weights_of("second-start"), path("start"), fs::copy_options::overwrite_existing);
+  expect_refused(resume(had), {"the run has 'weights: contents ", "where this has 'weights: con"});
+  fs::copy_file(weights_of("first-start"), path("start"), fs::copy_options::overwrite_existing);
+  succeeds(resume(had));
+  expect_refused(resume({"--search-validation", "2", "--seed", "3"}),
+                 {differs("search-validation: 0", "search-validation: 2")});
+}
+
+// By other weights in between, other spellings of the folder, other folders.
+TEST_F(KnownData, NoImageThatWasEverLearnedIsHeldOut) {
+  const std::string data = write_images("known"), others = write_images("others");
+  for (const auto& entry : fs::recursive_directory_iterator(path("others/train"))) {
+    if (!entry.is_regular_file()) continue;
+    const int number = std::stoi(entry.path().stem());
+    const Image image =
+        image_of(32, 32, 3, [&](int y, int x, int c) { return (number + 3 * x + 5 * y + c) % 90; });
+    std::ofstream(entry.path(), std::ios::binary | std::ios::trunc) << png_of(image);
+  }
+  succeeds(train(data, "learned-all"));
+  succeeds(train(others, "then-others", {"--weights", weights_of("learned-all")}));
+  const auto hold_out = [&](const std::string& spelling, const std::string& start) {
+    return train(spelling, "never", {"--weights", weights_of(start), "--search-validation", "10"});
+  };
+  expect_refused(hold_out(data, "then-others"), {"has learned images that are held out here"});
+  succeeds(with({"distill"}, {"--data", others, "--weights", weights_of("learned-all"), "--out",
+                              path("their-labels")}));
+  succeeds(train(others, "by-labels", {"--distilled", path("their-labels")}));
+  expect_refused(hold_out(data, "by-labels"), {"has learned images that are held out here"});
+  fs::remove(path("known/train/cat/3.png"));
+  fs::create_directory_symlink(path("known"), path("linked"));
+  for (const std::string& spelling : {data, data + "/", "imagefolder:" + path("linked")}) {
+    expect_refused(hold_out(spelling, "learned-all"), {"its training on " + data, "of the 10"});
+  }
+}
+
 TEST_F(KnownData, LabelsKnowOtherPicturesUnderTheSameNames) {
   const std::string data = write_images("swapped");
   succeeds(train(data, "teacher"));

@@ -26,12 +26,12 @@ class Fingerprint : public testing::Test {
 
   std::string of(const Reward& reward, const Compute& compute = {}) const {
     return fingerprint({.texts = {"a: 1\n", "b: 2\n"},
-                        .settings = "coarse 5",
+                        .settings = "stage: coarse\nseed: 5\n",
                         .reward = &reward,
                         .distillations = {&no_labels_},
                         .data = data_,
                         .compute = compute,
-                        .more = " stages coarse"});
+                        .more = "stages: coarse"});
   }
 
   const ImageSet two_{torch::zeros({2, 4, 4, 1}, torch::kUInt8), torch::arange(2)};
@@ -46,12 +46,18 @@ const Target kRange{.name = "b",
                     .latency = {{2e6}, {2.5e6}},
                     .reduce = Reduce::kMean};
 
-// As earlier versions wrote it, whose runs must be resumed, then the line of the data.
-TEST_F(Fingerprint, IsTheTextThatRunsOnDiskHave) {
+// Runs on disk are resumed only as long as this stays as it is.
+TEST_F(Fingerprint, IsALineForEachInput) {
+  data_.channels = 1;
+  data_.mean[0] = 0.5;
+  data_.deviation[0] = 0.25;
   EXPECT_THAT(of({.targets = {kPoint, kRange}}),
-              testing::StartsWith("a: 1\n\nb: 2\n\ncoarse 5 worst 5=1000000 mean 0=2000000 "
-                                  "31.25=2500000 cpu fp32 1 threads "
-                                  "stages coarse\ndata images "));
+              testing::AllOf(testing::StartsWith("a: 1\n\nb: 2\n\nstage: coarse\nseed: 5\n"
+                                                 "target: worst 5=1000000\n"
+                                                 "target: mean 0=2000000 31.25=2500000\n"
+                                                 "device: cpu\nprecision: fp32\nthreads: 1\n"
+                                                 "stages: coarse\ndata images "),
+                             testing::EndsWith("\nmean: 0.5\ndeviation: 0.25")));
 }
 
 TEST_F(Fingerprint, TellsThePrecisionOfARun) {
@@ -73,6 +79,16 @@ TEST_F(Fingerprint, KnowsWhatTheImagesAre) {
   const std::string after = of({});
   EXPECT_NE(before, after);
   EXPECT_EQ(before.substr(0, before.rfind(kDataLine)), after.substr(0, after.rfind(kDataLine)));
+}
+
+TEST_F(Fingerprint, KnowsHowImagesAreNormalised) {
+  data_.channels = 1;
+  std::set<std::string> texts{of({})};
+  data_.mean[0] = 0.1;
+  texts.insert(of({}));
+  data_.deviation[0] = 0.3;
+  texts.insert(of({}));
+  EXPECT_EQ(texts.size(), 3u);
 }
 
 TEST_F(Fingerprint, KnowsTheRidgePointsOfATargetAndNotItsName) {

@@ -133,14 +133,14 @@ TEST_F(Folder, RefusesAPartOfAnotherRun) {
 TEST_F(Folder, RefusesAnotherFingerprintAndASecondRun) {
   EXPECT_THAT(refusal(), HasSubstr("no run to resume"));
   stop_in_the_second_phase();
-  EXPECT_THAT(refusal("as after"), HasSubstr("is of another configuration: the run has 'before' "
-                                             "where this has 'after'; give what the run had"));
+  EXPECT_THAT(refusal("as after"), HasSubstr("is of another configuration: the run has 'as before' "
+                                             "where this has 'as after'; give what the run had"));
   EXPECT_THAT(error_of([&] { RunFolder::create(path_, "as before"); }), HasSubstr("--resume"));
   const RunFolder run = RunFolder::resume(path_, "as before");
   EXPECT_THAT(refusal(), HasSubstr("another ridgewalk is running there"));
 }
 
-// Only the data have changed: no other configuration. Runs of earlier versions do not know theirs.
+// Only the data have changed: no other configuration.
 TEST_F(Folder, NamesTheDataThatHaveChanged) {
   const auto with = [](const std::string& data) {
     return "seed: 1" + std::string(kDataLine) + data;
@@ -149,11 +149,35 @@ TEST_F(Folder, NamesTheDataThatHaveChanged) {
   EXPECT_NO_THROW(RunFolder::resume(path_, with("imagefolder:my birds 00ff")));
   EXPECT_THAT(refusal(with("imagefolder:my birds 00fe")),
               HasSubstr("the images of imagefolder:my birds have changed since the run began"));
-  EXPECT_THAT(refusal("seed: 2" + std::string(kDataLine) + "imagefolder:my birds 00fe"),
-              HasSubstr("is of another configuration: the run has '1' where this has '2'"));
-  std::filesystem::remove_all(path_);
-  RunFolder::create(path_, "seed: 1");
-  EXPECT_NO_THROW(RunFolder::resume(path_, with("imagefolder:my birds 00ff")));
+  EXPECT_THAT(
+      refusal("seed: 2" + std::string(kDataLine) + "imagefolder:my birds 00fe"),
+      HasSubstr("is of another configuration: the run has 'seed: 1' where this has 'seed: 2'"));
+}
+
+TEST_F(Folder, NamesANormalizationThatHasChanged) {
+  const auto with = [](const std::string& mean) {
+    return "seed: 1" + std::string(kDataLine) + "birds 00ff\nmean: " + mean + "\ndeviation: 0.2";
+  };
+  RunFolder::create(path_, with("0.5"));
+  EXPECT_NO_THROW(RunFolder::resume(path_, with("0.5")));
+  EXPECT_THAT(refusal(with("0.25")), HasSubstr("is of images normalised otherwise: the run has "
+                                               "'mean: 0.5' where this has 'mean: 0.25'"));
+}
+
+// One line tells; of a long one the part that differs.
+TEST_F(Folder, NamesTheFirstLineThatDiffers) {
+  const std::string recipe = "recipe: {" + std::string(200, 'a') + " epochs: ";
+  RunFolder::create(path_, "data: d\nseed: 3\nthreads: 1\n" + recipe + "12}");
+  EXPECT_THAT(refusal("data: d\nseed: 4\nthreads: 2\n" + recipe + "12}"),
+              HasSubstr("the run has 'seed: 3' where this has 'seed: 4'; give what the run had"));
+  EXPECT_THAT(refusal("data: d\nseed: 3\nthreads: 1\n" + recipe + "1}"),
+              HasSubstr("the run has '12}' where this has '1}'"));
+}
+
+TEST_F(Folder, SaysThatARunIsOfAnEarlierVersion) {
+  RunFolder::create(path_, "a: 1\n3 false cpu fp32 1 threads\ndata birds 00ff");
+  EXPECT_THAT(refusal("a: 1\nseed: 3\ndevice: cpu\nthreads: 1\n\ndata birds 00ff"),
+              HasSubstr("is of an earlier version, whose runs this one cannot continue"));
 }
 
 TEST_F(Folder, RefusesATruncatedCheckpoint) {

@@ -150,7 +150,13 @@ TEST_F(ForeignWeights, WhatTheyWereTrainedOnTravelsWithThem) {
                               .mean = {0.1},
                               .deviation = {0.30000001},
                               .resolution = 16,
-                              .crop_fraction = 0.95};
+                              .crop_fraction = 0.95,
+                              .learned = {{.data = "imagefolder:before", .hashes = {}},
+                                          {.data = "imagefolder:birds",
+                                           .training_hash = 0xfedcba9876543210,
+                                           .split_seed = 0xffffffffffffffff,
+                                           .held_out = 12,
+                                           .hashes = {1, 0x0123456789abcdef, ~uint64_t(0)}}}};
   save_weights(path("w"), store_, torch::kFloat, provenance);
   ParameterStore again(graph_);
   EXPECT_EQ(load_weights(path("w"), again), provenance);
@@ -160,6 +166,36 @@ TEST_F(ForeignWeights, WhatTheyWereTrainedOnTravelsWithThem) {
   EXPECT_EQ(read_provenance(path("w.onnx")), provenance);
   save_weights(path("none"), store_);
   EXPECT_EQ(read_provenance(path("none")), std::nullopt);
+}
+
+// Their metadata have no list.
+TEST_F(ForeignWeights, OfEarlierVersionsHaveLearnedTheirData) {
+  const std::string text =
+      R"({"data":"idx:a","training_hash":5,"split_seed":6,"held_out":7,"classes":[],"mean":[0.5],)"
+      R"("deviation":[1],"resolution":8,"crop_fraction":0})";
+  const Provenance old = *provenance_in({{kProvenanceKey, text}}, "w");
+  EXPECT_EQ(old.learned, (std::vector<LearnedImages>{{"idx:a", 5, 6, 7}}));
+}
+
+TEST_F(ForeignWeights, DamagedListsOfImagesAreRefused) {
+  const std::string good = to_json({{.data = "d", .hashes = {1, 2}}});
+  EXPECT_EQ(learned_from_json(good).at(0).hashes, (std::vector<uint64_t>{1, 2}));
+  for (const auto& [from, to] : {std::pair("0001", "0003"),  // descending
+                                 {"0001", "001"},
+                                 {"0001", "000g"},
+                                 {"\"held_out\":0", "\"held_out\":-1"},
+                                 {"\"d\"", "3"},
+                                 {"[", ""}}) {
+    const std::string bad = replaced(good, from, to);
+    EXPECT_THROW(learned_from_json(bad), nlohmann::json::exception) << bad;
+    const std::string all =
+        "{\"data\":\"d\",\"training_hash\":0,\"split_seed\":0,\"held_out\":0,"
+        "\"classes\":[],\"mean\":[0.5],\"deviation\":[1],\"resolution\":8,"
+        "\"crop_fraction\":0,\"learned\":" +
+        bad + "}";
+    EXPECT_THAT(error_of([&] { provenance_in({{kProvenanceKey, all}}, "w"); }),
+                HasSubstr("metadata"));
+  }
 }
 
 TEST_F(ForeignWeights, DamagedMetadataAreRefused) {

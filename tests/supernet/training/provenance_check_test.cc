@@ -1,6 +1,8 @@
 // Weights know their classes, their pixels' range and their split.
 #include "supernet/training/provenance_check.h"
 
+#include <algorithm>
+
 #include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -46,7 +48,7 @@ class ProvenanceCheck : public testing::Test {
     return path;
   }
   static std::string check(const Provenance& weights, const Dataset& data) {
-    return error_of([&] { require_unseen(weights, "w", data); });
+    return error_of([&] { require_unseen(weights.learned, "w", data); });
   }
 
   static inline std::string folder_;
@@ -56,7 +58,7 @@ TEST_F(ProvenanceCheck, HeldOutImagesMustBeOfTheSameSplit) {
   const Provenance weights = provenance_of(load(40, 1));
   EXPECT_EQ(weights.held_out, 40);
   for (const auto& [held_out, seed] : {std::pair(40, 1), {30, 1}, {0, 2}}) {
-    require_unseen(weights, "w", load(held_out, uint64_t(seed)));
+    require_unseen(weights.learned, "w", load(held_out, uint64_t(seed)));
   }
   EXPECT_THAT(check(weights, load(40, 2)),
               AllOf(testing::StartsWith("w: has learned images that are held out here"),
@@ -72,13 +74,104 @@ TEST_F(ProvenanceCheck, ASmallerSplitIsPartOfALargerOne) {
       torch::equal(more.search_validation.images.narrow(0, 0, 30), fewer.search_validation.images));
 }
 
-TEST_F(ProvenanceCheck, DataThatHaveChangedAreNotTrusted) {
+// Other data by their hash, whatever they are called: what counts is each image.
+TEST_F(ProvenanceCheck, ImagesAreKnownInChangedData) {
   const Provenance weights = provenance_of(load(40, 1));
+  EXPECT_EQ(weights.learned.at(0).hashes.size(), 160u);
+  for (const char* name : {"", "idx:elsewhere"}) {
+    Dataset same_split = load(40, 1);
+    same_split.train.images[7][0][0][0].bitwise_xor_(1);
+    if (*name) same_split.name = name;
+    require_unseen(weights.learned, "w", same_split);
+    Dataset changed = load(40, 2);
+    changed.train.images[7][0][0][0].bitwise_xor_(1);
+    if (*name) changed.name = name;
+    // 160 of 200 images were learned; 40 drawn anew hold some 32 of them.
+    EXPECT_THAT(check(weights, changed),
+                AllOf(testing::StartsWith("w: has learned images that are held out here: its "
+                                          "training on idx:"),
+                      testing::ContainsRegex("had (2|3).? of the 40; hold out no images")));
+  }
+  // One image is enough, also with another label.
+  Dataset one = load(40, 1);
+  one.search_validation.images[0].copy_(one.train.images[5]);
+  one.search_validation.labels[0] = (one.train.labels[5] + 1) % 10;
+  EXPECT_THAT(check(weights, one), HasSubstr(" had 1 of the 40"));
+}
+
+TEST_F(ProvenanceCheck, WeightsOfEarlierVersionsGoByTheNameOfTheData) {
+  Provenance weights = provenance_of(load(40, 1));
+  weights.learned[0].hashes.clear();
+  require_unseen(weights.learned, "w", load(40, 1));
   Dataset changed = load(40, 1);
   changed.train.images[7].bitwise_not_();
   EXPECT_THAT(check(weights, changed), HasSubstr("was trained on other images than idx:"));
-  changed.name = "idx:elsewhere";  // other data: nothing of it is known to the weights
-  require_unseen(weights, "w", changed);
+  changed.name = "idx:elsewhere";
+  require_unseen(weights.learned, "w", changed);
+}
+
+// All of the first data were learned, then other images: by weights, a teacher or labels.
+TEST_F(ProvenanceCheck, WhatWasLearnedBeforeIsNotForgotten) {
+  Dataset others = load(0, 3);
+  others.name = "idx:others";
+  others.train.images.bitwise_not_();
+  const auto trained = [&](const TrainOptions& options) {
+    return Trainer(network(), others, options, {}).provenance();
+  };
+  const TeacherOptions knows_all{.architecture = network(), .weights = weights_of(load(0, 1))};
+  const DistillOptions once{.replicas = 1};
+  const auto labels =
+      std::make_shared<DistilledLabels>(distill(Teacher(knows_all, others, {}), others, once, 50));
+  const std::string file = folder_ + "/labels";
+  save_distilled(file, *labels);
+  EXPECT_EQ(load_distilled(file).learned, labels->learned);
+  for (const TrainOptions& options :
+       {TrainOptions{.initial_weights = knows_all.weights},
+        TrainOptions{.distillation = {.labels = {}, .teacher = knows_all}},
+        TrainOptions{.distillation = {.labels = labels, .teacher = {}}}}) {
+    const Provenance weights = trained(options);
+    ASSERT_EQ(weights.learned.size(), 2u);
+    require_unseen(weights.learned, "w", load(0, 1));
+    EXPECT_THAT(check(weights, load(10, 5)), HasSubstr("held out 0 images"));
+    Dataset copy = load(10, 5);
+    copy.name = "idx:copy";
+    copy.train.images[7].bitwise_not_();
+    EXPECT_THAT(check(weights, copy), HasSubstr(" had 10 of the 10"));
+  }
+  EXPECT_EQ(trained({}).learned.size(), 1u);
+}
+
+// Going on with the same data makes no longer list; holding out fewer images does learn more.
+TEST_F(ProvenanceCheck, ATrainingCoversThoseWithinIt) {
+  const auto before = provenance_of(load(40, 1)).learned;
+  EXPECT_EQ(provenance_of(load(40, 1), before).learned, before);
+  const auto more = provenance_of(load(30, 1), before).learned;
+  ASSERT_EQ(more.size(), 1u);
+  EXPECT_EQ(more[0].held_out, 30);
+  EXPECT_EQ(provenance_of(load(40, 1), more).learned, more);
+  EXPECT_EQ(provenance_of(load(40, 2), before).learned.size(), 2u);
+  EXPECT_EQ(provenance_of(load(0, 2), before).learned.size(), 1u);
+}
+
+TEST_F(ProvenanceCheck, OfManyImagesASampleIsKept) {
+  const int64_t count = 20000;
+  Dataset many;
+  many.channels = 1;
+  // Each one the bytes of its number.
+  many.train = {torch::arange(count, torch::kInt).view(torch::kByte).view({count, 2, 2, 1}),
+                torch::zeros({count}, torch::kLong)};
+  many.search_validation =
+      many.test = {torch::empty({0, 2, 2, 1}, torch::kByte), torch::empty({0}, torch::kLong)};
+  const auto learned = provenance_of(many).learned;
+  EXPECT_EQ(learned.at(0).hashes.size(), kMostHashes);
+  EXPECT_TRUE(std::is_sorted(learned[0].hashes.begin(), learned[0].hashes.end()));
+  Dataset part = many;
+  part.train.images = many.train.images.narrow(0, 0, 19000);
+  part.train.labels = many.train.labels.narrow(0, 0, 19000);
+  part.search_validation = {many.train.images.narrow(0, 19000, 100),
+                            many.train.labels.narrow(0, 19000, 100)};
+  EXPECT_THAT(error_of([&] { require_unseen(learned, "w", part); }),
+              testing::ContainsRegex("had at least [789]. of the 100"));
 }
 
 TEST_F(ProvenanceCheck, WhateverStartsFromWeightsIsChecked) {
