@@ -41,7 +41,8 @@ void train(const RunContext& context, const std::string& phase, Trainer& trainer
     say(session, fmt::format("{}: resumed at step {}", phase, trainer.step()));
   }
   const int first = trainer.step();
-  if (first > 0 && first == trainer.steps()) return;  // stopped while it was evaluated
+  // Stopped while it was evaluated. Just before, after the last step, its rates are still unknown.
+  if (first > 0 && first == trainer.steps() && run.rates(phase)) return;
   const auto start = std::chrono::steady_clock::now();
   {
     Progress progress(phase, first, trainer.steps(), batch_size, session.quiet);
