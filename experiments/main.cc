@@ -86,8 +86,7 @@ int guarded(const ridgewalk::Arguments& words) {
   } catch (const std::bad_alloc&) {
     return fail_for_memory();
   } catch (const std::exception& error) {
-    const std::string what =
-        error.what();  // LibTorch 1.13's allocators have no exception of their own
+    const std::string what = error.what();  // LibTorch 1.13 has no exception of its own for this
     return what.find("can't allocate memory") == std::string::npos &&
                    what.find("out of memory") == std::string::npos
                ? fail(what, 1)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <queue>
 #include <sstream>
 
@@ -115,11 +116,8 @@ Decisions Controller::most_probable() const {
   return decisions;
 }
 
-std::vector<Decisions> Controller::most_probable(int count) const {
-  // Best-first search over ranks: rank r of a choice is its r-th most probable option. Kinds and
-  // depths, which decide what else is active, are enumerated. From each of their combinations, a
-  // step demotes one active choice by one rank, never one before the choice demoted last: this
-  // reaches every architecture once and never raises the probability.
+// Rank r of a choice is its r-th most probable option; a network is a rank for each choice.
+std::vector<std::vector<int>> Controller::options_by_rank() const {
   std::vector<std::vector<int>> order(layout_.count);
   for (int c = 0; c < layout_.count; ++c) {
     const auto logits = logits_of(c);
@@ -128,6 +126,15 @@ std::vector<Decisions> Controller::most_probable(int count) const {
     std::stable_sort(order[c].begin(), order[c].end(),
                      [&](int x, int y) { return logits[x] > logits[y]; });
   }
+  return order;
+}
+
+std::vector<Decisions> Controller::most_probable(int count) const {
+  // Best-first search over ranks. Kinds and depths, which decide what else is active, are
+  // enumerated. From each of their combinations, a step demotes one active choice by one rank,
+  // never one before the choice demoted last: this reaches every architecture once and never raises
+  // the probability.
+  const std::vector<std::vector<int>> order = options_by_rank();
   const auto decisions_of = [&](const std::vector<int>& ranks) {
     Decisions decisions(layout_.count);
     for (int c = 0; c < layout_.count; ++c) decisions[c] = order[c][ranks[c]];

@@ -54,6 +54,7 @@ class Controller {
  private:
   Eigen::ArrayXd log_softmax(int choice) const;
   Eigen::Map<const Eigen::ArrayXd> logits_of(int choice) const;
+  std::vector<std::vector<int>> options_by_rank() const;  // of each choice, the most probable first
 
   SearchSpace space_;
   ChoiceLayout layout_;

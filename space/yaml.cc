@@ -1,5 +1,7 @@
 #include "space/yaml.h"
 
+#include <boost/locale/utf.hpp>
+
 namespace ridgewalk {
 namespace {
 
@@ -40,26 +42,12 @@ YamlSource parse_yaml(const std::string& text, const std::string& file) {
 }
 
 bool is_yaml_text(std::string_view text) {
-  while (!text.empty()) {
-    const auto first = uint8_t(text[0]);
-    const size_t length = first < 0x80   ? 1
-                          : first < 0xC2 ? 0
-                          : first < 0xE0 ? 2
-                          : first < 0xF0 ? 3
-                                         : 4;
-    if (length == 0 || first > 0xF4 || length > text.size()) return false;
-    uint32_t character = length == 1 ? first : first & (0x7Fu >> length);
-    for (size_t i = 1; i < length; ++i) {
-      if ((uint8_t(text[i]) & 0xC0) != 0x80) return false;
-      character = character << 6 | (uint8_t(text[i]) & 0x3Fu);
-    }
-    const bool is_overlong =
-        (length == 3 && character < 0x800) || (length == 4 && character < 0x10000);
-    const bool is_surrogate = character >= 0xD800 && character <= 0xDFFF;
+  using Utf8 = boost::locale::utf::utf_traits<char>;
+  for (auto at = text.begin(); at != text.end();) {
+    const boost::locale::utf::code_point character = Utf8::decode(at, text.end());
     const bool is_no_character =
         (character & 0xFFFE) == 0xFFFE || (character >= 0xFDD0 && character <= 0xFDEF);
-    if (is_overlong || is_surrogate || is_no_character || character > 0x10FFFF) return false;
-    text.remove_prefix(length);
+    if (is_no_character) return false;  // those that stand for what is not UTF-8, too
   }
   return true;
 }

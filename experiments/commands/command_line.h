@@ -102,22 +102,11 @@ class CommandLine {
   std::vector<Number> numbers_;
 };
 
-// Bytes of the batches that a loader of images with so many elements keeps ready.
-double loader_bytes(int64_t batch, int64_t elements, const Session& session);
-
 // `threads`, with a warning on stderr when the process may not use as many cores, unless `quiet`;
 // with several jobs, of as many in each. Throws Error for more than 64 that are also more than
 // eight for each core.
 int checked_threads(int threads, bool quiet, int jobs = 1);
 
-// Throw Error when a batch in each lane, one in training, or the samples of a search step in their
-// lanes take more memory than is available. A GPU's memory is not checked.
-void require_inference_memory(const Graph& graph, int64_t batch, const Session& session);
-void require_training_memory(const Graph& graph, int64_t batch, const Session& session);
-// For the shared weights of `space` and the networks that they judge and that are trained from
-// scratch after them.
-void require_supernet_memory(const SearchSpace& space, const SearchConfig& config,
-                             const Session& session);
 // Runs `make`, naming the option in what it throws.
 template <class Make>
 auto at_option(const std::string& option, Make make) {

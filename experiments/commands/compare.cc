@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "experiments/commands/command_line.h"
+#include "experiments/commands/memory_check.h"
 #include "experiments/evidence/comparison.h"
 #include "experiments/evidence/homes.h"
 #include "experiments/evidence/ways.h"

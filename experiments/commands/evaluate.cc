@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "experiments/commands/command_line.h"
+#include "experiments/commands/memory_check.h"
 #include "space/error.h"
 #include "space/lowering.h"
 #include "supernet/formats/weights.h"

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "experiments/commands/command_line.h"
+#include "experiments/commands/memory_check.h"
 #include "experiments/report/network_report.h"
 #include "experiments/report/report.h"
 #include "experiments/run/fingerprint.h"

@@ -6,6 +6,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include "experiments/commands/command_line.h"
+#include "experiments/commands/memory_check.h"
 #include "experiments/evidence/ranking.h"
 #include "experiments/evidence/trainings.h"
 #include "experiments/report/network_report.h"

@@ -1,15 +1,16 @@
 #include <fmt/format.h>
 
 #include <ATen/Parallel.h>
-#include <torch/version.h>
 
 #include "experiments/commands/command_line.h"
+#include "experiments/commands/memory_check.h"
 #include "experiments/report/report.h"
 #include "experiments/report/search_report.h"
 #include "experiments/run/fingerprint.h"
 #include "experiments/run/interrupt.h"
 #include "space/yaml.h"
 #include "supernet/inference/peaks.h"
+#include "supernet/network/libraries.h"
 
 namespace ridgewalk {
 namespace {
@@ -151,7 +152,7 @@ int search_command(const Arguments& arguments) {
   RunFolder run = open_run(request, start, data, session);
   const std::string machine =
       fmt::format("{}, {} threads, {}, LibTorch {}", cpu_name(), at::get_num_threads(),
-                  to_string(session.compute.precision), TORCH_VERSION);
+                  to_string(session.compute.precision), libtorch_version());
   write_file(run.file("config.yaml"),
              fmt::format("# ridgewalk {} on {}\n{}", RIDGEWALK_VERSION, machine, config.resolved));
   const SearchContext context{{run, data, session}, config};

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "experiments/commands/command_line.h"
+#include "experiments/commands/memory_check.h"
 #include "experiments/machine/resources.h"
 #include "experiments/run/fingerprint.h"
 #include "experiments/run/interrupt.h"

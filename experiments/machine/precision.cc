@@ -10,13 +10,13 @@
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
-#include <yaml-cpp/yaml.h>
 
 #include "experiments/run/progress.h"
 #include "space/catalog.h"
 #include "space/error.h"
 #include "space/file.h"
 #include "space/lowering.h"
+#include "space/yaml.h"
 #include "supernet/inference/peaks.h"
 #include "supernet/network/executor.h"
 #include "supernet/network/libraries.h"
@@ -57,11 +57,10 @@ std::string machine_key() {
 YAML::Node stored_rates(const std::string& file) {
   try {
     if (!file.empty() && path_exists(file)) {
-      const YAML::Node stored = YAML::LoadFile(file);
+      const YAML::Node stored = parse_yaml(read_file(file), file).node;
       if (stored.IsMap()) return stored;
     }
-  } catch (const Error&) {
-  } catch (const YAML::Exception&) {
+  } catch (const Error&) {  // measured again
   }
   return YAML::Node(YAML::NodeType::Map);
 }

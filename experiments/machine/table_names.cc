@@ -11,7 +11,7 @@
 namespace ridgewalk {
 namespace {
 
-bool is_in_catalog(const Architecture& network, const std::vector<std::string>& names) {
+bool is_as_in_catalog(const Architecture& network, const std::vector<std::string>& names) {
   return std::find(names.begin(), names.end(), network.name) != names.end() &&
          find_architecture(network.name) == network;
 }
@@ -29,7 +29,7 @@ std::vector<std::string> names_in_table(const std::vector<Architecture>& network
   std::vector<std::string> names;
   std::set<std::string> taken;
   for (const Architecture& network : networks) {
-    if (is_in_catalog(network, catalog)) {
+    if (is_as_in_catalog(network, catalog)) {
       names.push_back(network.name);
       continue;
     }

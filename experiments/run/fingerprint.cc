@@ -88,9 +88,9 @@ std::optional<int> threads_of_run(const std::string& folder) {
 
 std::optional<DataType> precision_of_run(const std::string& folder, torch::Device device) {
   const std::string text = RunFolder::fingerprint_of(folder);
+  if (value_of(text, "device") != device.str()) return std::nullopt;
   for (const DataType precision : {DataType::kFp32, DataType::kBf16}) {
-    const std::string compute = fingerprint(Compute{.device = device, .precision = precision});
-    if (text.find(compute) != std::string::npos) return precision;
+    if (value_of(text, "precision") == to_string(precision)) return precision;
   }
   return std::nullopt;
 }

@@ -33,8 +33,7 @@ std::string fingerprint(const RunInputs& inputs);
 // The number of threads of the run in a folder, which its results depend on; nothing where there is
 // no run.
 std::optional<int> threads_of_run(const std::string& folder);
-// The precision of the run in `folder`, whose computation had this device and as many threads as
-// this process; nothing where there is no such run.
+// The precision of the run in a folder; nothing where there is no run on this device.
 std::optional<DataType> precision_of_run(const std::string& folder, torch::Device device);
 
 // Of soft labels and the data they are for; empty where there are none.

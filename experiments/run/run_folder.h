@@ -66,12 +66,8 @@ class RunFolder {
   template <class State>
   std::optional<State> begin(const std::string& phase) {
     start(phase);
-    if (!is_in(phase)) return std::nullopt;
+    if (!unfinished_.is_object() || unfinished_.value("phase", "") != phase) return std::nullopt;
     return read<State>(unfinished_["state"]);
-  }
-  // Whether the checkpoint is of the middle of this phase.
-  bool is_in(const std::string& phase) const {
-    return unfinished_.is_object() && unfinished_.value("phase", "") == phase;
   }
   // The tensors that go with begin()'s state.
   void restore(const NamedTensors& tensors) const;

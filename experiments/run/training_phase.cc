@@ -111,10 +111,6 @@ std::vector<TrainingResult> training_phases(const RunContext& context,
   std::vector<size_t> missing;
   for (size_t i = 0; i < tasks.size(); ++i) {
     const TrainingTask& task = tasks[i];
-    // An earlier version may have left the run in the middle of this one.
-    if (run.is_in(phase_of(task.name))) {
-      training_phase(context, task.name, task.architecture, task.options);
-    }
     results.push_back(run.result<TrainingResult>(phase_of(task.name)));
     if (!results[i]) {
       missing.push_back(i);

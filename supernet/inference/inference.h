@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include <ATen/Parallel.h>
 #include <torch/types.h>
 
 #include "supernet/formats/weights.h"

@@ -4,8 +4,6 @@
 #include <string>
 #include <vector>
 
-#include <ATen/Parallel.h>
-
 #include "supernet/inference/inference.h"
 
 namespace ridgewalk {

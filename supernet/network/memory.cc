@@ -1,11 +1,9 @@
 #include "supernet/network/memory.h"
 
-#include <algorithm>
-#include <map>
-#include <string>
 #include <vector>
 
 #include "space/decisions.h"
+#include "supernet/network/parameters.h"
 
 namespace ridgewalk {
 namespace {
@@ -130,16 +128,9 @@ MemoryNeed training_memory(const Graph& graph, int64_t batch, int bytes_per_acti
 
 MemoryNeed supernet_memory(const SearchSpace& space, int64_t batch, int64_t validation_batch,
                            int bytes_per_activation) {
-  std::map<std::string, double> elements;  // of the widest parameter of each name
   MemoryNeed most;
   for (const Architecture& architecture : covering(space)) {
     const Graph graph = lower(architecture, Naming::kShared);
-    for (size_t op = 0; op < graph.ops.size(); ++op) {
-      for (const Parameter& parameter : parameters(graph, int(op))) {
-        double& widest = elements[parameter.name];
-        widest = std::max(widest, double(parameter.elements()));
-      }
-    }
     for (const MemoryNeed& need :
          {training_memory(graph, batch, bytes_per_activation),
           inference_memory(graph, validation_batch, bytes_per_activation)}) {
@@ -147,8 +138,8 @@ MemoryNeed supernet_memory(const SearchSpace& space, int64_t batch, int64_t vali
     }
   }
   most.weights = 0;
-  for (const auto& [name, count] : elements) {
-    most.weights += kTrainingCopies * kBytesPerWeight * count;
+  for (const Parameter& parameter : shared_parameters(space)) {
+    most.weights += kTrainingCopies * kBytesPerWeight * double(parameter.elements());
   }
   return most;
 }

@@ -36,6 +36,26 @@ bool is_depthwise_option(const std::string& name) {
 
 }  // namespace
 
+std::vector<Parameter> shared_parameters(const SearchSpace& space) {
+  std::vector<Parameter> shared;
+  std::map<std::string, size_t> index;
+  for (const Architecture& architecture : covering(space)) {
+    const Graph graph = lower(architecture, Naming::kShared);
+    for (size_t i = 0; i < graph.ops.size(); ++i) {
+      for (const Parameter& parameter : parameters(graph, int(i))) {
+        const auto [place, is_new] = index.try_emplace(parameter.name, shared.size());
+        if (is_new) {
+          shared.push_back(parameter);
+          continue;
+        }
+        std::vector<int64_t>& shape = shared[place->second].shape;
+        for (size_t d = 0; d < shape.size(); ++d) shape[d] = std::max(shape[d], parameter.shape[d]);
+      }
+    }
+  }
+  return shared;
+}
+
 ParameterStore::ParameterStore(const Graph& graph, torch::Device device) {
   for (size_t i = 0; i < graph.ops.size(); ++i) {
     for (const Parameter& parameter : ridgewalk::parameters(graph, int(i))) {
@@ -46,22 +66,10 @@ ParameterStore::ParameterStore(const Graph& graph, torch::Device device) {
   allocate(device);
 }
 
-ParameterStore::ParameterStore(const SearchSpace& space, torch::Device device) {
-  std::map<std::string, size_t> index;
+ParameterStore::ParameterStore(const SearchSpace& space, torch::Device device)
+    : parameters_(shared_parameters(space)) {
   for (const Architecture& architecture : covering(space)) {
-    const Graph graph = lower(architecture, Naming::kShared);
-    note_layer_scales(graph);
-    for (size_t i = 0; i < graph.ops.size(); ++i) {
-      for (const Parameter& parameter : ridgewalk::parameters(graph, int(i))) {
-        const auto [place, is_new] = index.try_emplace(parameter.name, parameters_.size());
-        if (is_new) {
-          parameters_.push_back(parameter);
-          continue;
-        }
-        std::vector<int64_t>& shape = parameters_[place->second].shape;
-        for (size_t d = 0; d < shape.size(); ++d) shape[d] = std::max(shape[d], parameter.shape[d]);
-      }
-    }
+    note_layer_scales(lower(architecture, Naming::kShared));
   }
   allocate(device);
 }

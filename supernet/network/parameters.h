@@ -26,6 +26,9 @@ inline constexpr auto kNames<Initialization> =
     name_table<Initialization>("initialization", {{Initialization::kResidual, "residual"},
                                                   {Initialization::kReleased, "released"}});
 
+// The parameters of a space in shared naming, each as large as the largest architecture needs it.
+std::vector<Parameter> shared_parameters(const SearchSpace& space);
+
 // All parameters lie in one flat tensor, all gradients in another:
 //
 //   values  [ conv and linear weights | norms, biases, layer scales | running statistics ]
@@ -38,8 +41,7 @@ class ParameterStore {
  public:
   // The parameters of one network, in their exact shapes.
   explicit ParameterStore(const Graph& graph, torch::Device device = torch::kCPU);
-  // One tensor per name, as large as the largest architecture of the space needs it (shared
-  // naming).
+  // shared_parameters().
   explicit ParameterStore(const SearchSpace& space, torch::Device device = torch::kCPU);
 
   // Initialises as timm does: convolutions N(0, sqrt(2 / fan_out)), attention Xavier uniform, the

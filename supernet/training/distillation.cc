@@ -162,7 +162,7 @@ torch::Tensor Teacher::soft_labels(const torch::Tensor& images, double temperatu
 Accuracy Teacher::evaluate(const Dataset& data, const ImageSet& set) const {
   Dataset own = data;
   if (network_.provenance) normalize_as(*network_.provenance, own);
-  return ridgewalk::evaluate(executor_, own, set, compute_, {.batch_size = 500});
+  return ridgewalk::evaluate(executor_, own, set, compute_, {});
 }
 
 uint64_t Teacher::hash() const {

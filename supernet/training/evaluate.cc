@@ -13,8 +13,8 @@ namespace {
 struct BatchResult {
   double top1 = 0, top5 = 0, loss = 0;
   int64_t not_finite = 0;
-  std::vector<int64_t> asked = {},
-                       seen = {};  // labels of all images and of those that were decoded
+  std::vector<int64_t> asked = {};  // labels of all images
+  std::vector<int64_t> seen = {};   // of those that were decoded
 };
 
 BatchResult evaluate_batch(const Executor& network, const Dataset& data, const ImageSet& set,

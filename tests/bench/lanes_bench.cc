@@ -19,26 +19,12 @@
 #include "search/tunas.h"
 #include "space/catalog.h"
 #include "supernet/training/lanes.h"
+#include "tests/bench/random_images.h"
 
 namespace ridgewalk {
 namespace {
 
 constexpr int kSamples = 4, kBatch = 64, kStepsPerTurn = 4;
-
-// Random pixels: the time of a step does not depend on them.
-Dataset random_images() {
-  const auto set = [](int64_t count) {
-    return ImageSet{torch::randint(256, {count, 28, 28, 1}, torch::kUInt8),
-                    torch::randint(10, {count}, torch::kLong)};
-  };
-  return {.name = "random",
-          .train = set(4096),
-          .search_validation = set(1024),
-          .test = set(16),
-          .classes = 10,
-          .channels = 1,
-          .resolution = 28};
-}
 
 // A search whose controller learns, with shared weights that train in so many lanes.
 struct Search {

@@ -9,6 +9,7 @@
 #include "space/catalog.h"
 #include "supernet/network/batch_norm.h"
 #include "supernet/network/depthwise.h"
+#include "tests/bench/random_images.h"
 
 namespace ridgewalk {
 namespace {
@@ -21,21 +22,10 @@ const SearchSpace& space() {
   return space;
 }
 
-// Random pixels: the time of a step does not depend on them.
 const Dataset& images() {
   static const Dataset data = [] {
     at::set_num_threads(kThreads);
-    const auto set = [](int64_t count) {
-      return ImageSet{torch::randint(256, {count, 28, 28, 1}, torch::kUInt8),
-                      torch::randint(10, {count}, torch::kLong)};
-    };
-    return Dataset{.name = "random",
-                   .train = set(4096),
-                   .search_validation = set(1024),
-                   .test = set(16),
-                   .classes = 10,
-                   .channels = 1,
-                   .resolution = 28};
+    return random_images();
   }();
   return data;
 }

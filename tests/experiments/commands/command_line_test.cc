@@ -1,5 +1,6 @@
 // Options as they are declared and read, within this process.
 #include "experiments/commands/command_line.h"
+#include "experiments/commands/memory_check.h"
 
 #include <sched.h>
 
