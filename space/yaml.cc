@@ -12,7 +12,7 @@ constexpr int kDeepest = 500;           // yaml-cpp's own limit where there are 
 // other grow exponentially, and one within itself never ends.
 void count_nodes(const YamlSource& source, size_t most, int depth, size_t& count) {
   if (++count > most || depth > kDeepest) {
-    source.fail("aliases (*) here stand for too much or for themselves; write it out");
+    source.fail("aliases (*) here stand for too much, or for themselves; write them out");
   }
   for (const auto& entry : source.node) {
     if (source.node.IsSequence()) {

@@ -336,7 +336,7 @@ Profile profile_of(const Fit& fitted, const Question& question, const std::strin
   const bool has_peak = fitted.seconds_per_mac > 0;
   if (!has_peak && fitted.op_overhead.value == 0) {
     throw Error(
-        "--out: one latency for all networks explains these best; a profile of that has no use");
+        "--out: one latency for all networks explains these best; such a profile is of no use");
   }
   Profile profile{.name = std::filesystem::path(out).stem().string(),
                   .description = source,

@@ -44,7 +44,7 @@ CommandLine train_command_line() {
   line.add_data_options();
   line.add_loader_options();
   line.add_input_options();
-  line.add_session_options("1 or all cores, whichever is faster, which a few steps tell");
+  line.add_session_options("1 or all cores, whichever a few steps show to be faster");
   return line;
 }
 
@@ -83,7 +83,7 @@ int choose_threads(const CommandLine& line, Trainer& probe, const Session& sessi
   }
   const int threads = one > kClearly * all ? cores : 1;
   say(session, fmt::format("train: {} thread{}: a step takes {:.4g} ms on 1 and {:.4g} on {}; "
-                           "--threads chooses otherwise",
+                           "--threads overrides this",
                            threads, threads == 1 ? "" : "s", 1e3 * one, 1e3 * all, cores));
   return threads;
 }

@@ -223,8 +223,9 @@ void RunFolder::require_same(const std::string& fingerprint) const {
     return text.substr(0, text.find('\n', kDataLine.size()));
   };
   if (line(run_data) == line(now_data)) {
-    refuse("is of images normalised otherwise: " + first_difference(run_data, now_data) +
-           "; give the weights or data that the run had, or another --out");
+    refuse(
+        "is of images that were normalised differently: " + first_difference(run_data, now_data) +
+        "; give the weights or data that the run had, or another --out");
   }
   const std::string data = line(now_data);
   const size_t name = kDataLine.size();

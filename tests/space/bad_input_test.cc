@@ -241,7 +241,7 @@ TEST(BadYaml, AliasesDoNotGrowWithoutEnd) {
   }
   expect_error([&] { architecture_from_yaml(text, "a.yaml"); }, "a.yaml:", "write it out");
   expect_error([&] { architecture_from_yaml("stages: &a [*a]\n", "a.yaml"); }, "a.yaml:1",
-               "stand for too much or for themselves");
+               "stand for too much, or for themselves");
   const std::string stem = "stem: &stem {block: conv, kernel: 3, stride: 2, width: 16}";
   const std::string shared = replaced(
       replaced(kArchitecture, "stem: {block: conv, kernel: 3, stride: 2, width: 16}", stem),

@@ -160,8 +160,9 @@ TEST_F(Folder, NamesANormalizationThatHasChanged) {
   };
   RunFolder::create(path_, with("0.5"));
   EXPECT_NO_THROW(RunFolder::resume(path_, with("0.5")));
-  EXPECT_THAT(refusal(with("0.25")), HasSubstr("is of images normalised otherwise: the run has "
-                                               "'mean: 0.5' where this has 'mean: 0.25'"));
+  EXPECT_THAT(refusal(with("0.25")),
+              HasSubstr("is of images that were normalised differently: the run has "
+                        "'mean: 0.5' where this has 'mean: 0.25'"));
 }
 
 // One line tells; of a long one the part that differs.
