@@ -81,6 +81,11 @@ RunFolder open_run(const SearchRequest& request, const StartingPoint& start, con
                         : RunFolder::create(request.out, inputs);
 }
 
+// "1 job", "2 jobs".
+std::string counted(int number, const char* what) {
+  return fmt::format("{} {}{}", number, what, number == 1 ? "" : "s");
+}
+
 void print_stage(const StageOutcome& stage, const std::vector<Target>& targets) {
   fmt::print(
       "{}: {} of {} architectures, accuracy {:.2f} % with shared weights on search-validation",
@@ -151,7 +156,7 @@ int search_command(const Arguments& arguments) {
 
   RunFolder run = open_run(request, start, data, session);
   const std::string machine =
-      fmt::format("{}, {} threads, {}, LibTorch {}", cpu_name(), at::get_num_threads(),
+      fmt::format("{}, {}, {}, LibTorch {}", cpu_name(), counted(at::get_num_threads(), "thread"),
                   to_string(session.compute.precision), libtorch_version());
   write_file(run.file("config.yaml"),
              fmt::format("# ridgewalk {} on {}\n{}", RIDGEWALK_VERSION, machine, config.resolved));
@@ -160,7 +165,7 @@ int search_command(const Arguments& arguments) {
 
   const SearchSummary summary = summarize_search(context, outcome);
   const Json report = search_report(context, summary, command_text("search", arguments),
-                                    fmt::format("{}, {} jobs", machine, session.compute.lanes));
+                                    machine + ", " + counted(session.compute.lanes, "job"));
   write_file(run.file("report.html"), report_html(report));
   print(summary, config);
   fmt::print("report: {}\n", run.file("report.html"));

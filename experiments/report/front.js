@@ -104,7 +104,7 @@ function swapTable() {
   const swaps = list(sweep.swaps);
   if (!swaps.length) return soft("No two of these networks swap places.");
   return make("details", { open: swaps.length <= 12 || null },
-    make("summary", {}, `Swap points: ${swaps.length} ridge points at which two networks swap places`),
+    make("summary", {}, `Swap points: ${swaps.length} ridge point${swaps.length === 1 ? "" : "s"} at which two networks swap places`),
     make("div", { class: "scroll" }, make("table", { id: "swaps" },
       make("thead", {}, make("tr", {}, make("th", {}, "Ridge point"), make("th", { class: "text" }, "Up to here faster"), make("th", { class: "text" }, "From here on faster"))),
       make("tbody", {}, swaps.map((swap) => make("tr", {}, make("td", {}, toRidge(swap.ridge_point)),
