@@ -239,7 +239,7 @@ TEST(BadYaml, AliasesDoNotGrowWithoutEnd) {
     for (int n = 0; n < 10; ++n) text += before + ", ";
     text += "]\n";
   }
-  expect_error([&] { architecture_from_yaml(text, "a.yaml"); }, "a.yaml:", "write it out");
+  expect_error([&] { architecture_from_yaml(text, "a.yaml"); }, "a.yaml:", "write them out");
   expect_error([&] { architecture_from_yaml("stages: &a [*a]\n", "a.yaml"); }, "a.yaml:1",
                "stand for too much, or for themselves");
   const std::string stem = "stem: &stem {block: conv, kernel: 3, stride: 2, width: 16}";
