@@ -29,14 +29,14 @@ torch::Tensor activate(const torch::Tensor& x, Activation activation) {
 }
 
 // Drops whole images of an add's branch, or single features of a linear layer's input. Drawn on the
-// CPU: alike on every device.
+// CPU: alike on every device. A GPU is not waited for.
 torch::Tensor dropped(const torch::Tensor& x, const Op& op, uint64_t seed) {
   std::vector<int64_t> shape(size_t(x.dim()), 1);
   shape[0] = x.size(0);
   if (op.kind == OpKind::kLinear) shape[1] = x.size(1);
   auto generator = at::make_generator<at::CPUGeneratorImpl>(seed * 0x9e3779b97f4a7c15ull);
   const auto kept = torch::empty(shape).bernoulli_(1 - op.drop, generator) / (1 - op.drop);
-  return x * kept.to(x.device(), x.scalar_type());
+  return x * kept.to(x.device(), x.scalar_type(), /*non_blocking=*/true);
 }
 
 // [N, C, H, W] -> [N, H W, C]: a view of a channels_last tensor.

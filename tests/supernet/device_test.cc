@@ -16,10 +16,13 @@
 
 #include "space/decisions.h"
 #include "space/lowering.h"
+#include "supernet/formats/onnx.h"
 #include "supernet/formats/safetensors.h"
+#include "supernet/formats/weights.h"
 #include "supernet/network/batch_norm.h"
 #include "supernet/network/depthwise.h"
 #include "supernet/supernet.h"
+#include "supernet/training/provenance_check.h"
 #include "tests/helpers.h"
 #include "tests/tiny_dataset.h"
 
@@ -323,6 +326,62 @@ TEST_F(OnDevice, AResumedTrainingEqualsAnUninterruptedOneBitForBit) {
     EXPECT_EQ(whole.parameters().values().device().type(), compute_.device.type());
   }
   std::filesystem::remove(path);
+}
+
+// On a GPU, too, it is the CPU that draws what is dropped.
+TEST_F(OnDevice, DropsWhatTheCpuDrops) {
+  at::NoGradGuard no_grad;
+  const Graph graph = lower(network());
+  ParameterStore store(graph, compute_.device), on_cpu(graph);
+  for (ParameterStore* one : {&store, &on_cpu}) one->initialize(1);
+  const Executor network(graph, store), reference(graph, on_cpu);
+  const torch::Tensor images = random_images(graph, 32);
+  const auto seen = network.forward(images, NormMode::kTraining, 7);
+  EXPECT_LT(distance(seen, reference.forward(images.cpu(), NormMode::kTraining, 7)), 0.01);
+  EXPECT_GT(distance(seen, network.forward(images, NormMode::kTraining, 8)), 0.1);
+}
+
+TEST_F(OnDevice, WeightsSurviveFilesAndFolding) {
+  at::NoGradGuard no_grad;
+  const Graph graph = lower(network());
+  ParameterStore store(graph, compute_.device);
+  store.initialize(1);
+  const torch::Tensor images = random_images(graph, 8);
+  Executor(graph, store).forward(images, NormMode::kTraining);  // running statistics of their own
+  const torch::Tensor logits = Executor(graph, store).forward(images, NormMode::kRunning);
+  const Network folded = fold_norms(graph, store);
+  save_weights(folder_ + "/network.safetensors", store);
+  write_onnx(folder_ + "/network.onnx", folded.graph, folded.parameters);
+  for (const char* name : {"/network.safetensors", "/network.onnx"}) {
+    Network loaded = load_network(folder_ + name, graph, compute_.device);
+    EXPECT_EQ(loaded.parameters.values().device().type(), compute_.device.type());
+    const Executor executor(loaded.graph, loaded.parameters);
+    EXPECT_LT(distance(executor.forward(images, NormMode::kRunning), logits), 0.01) << name;
+  }
+}
+
+// Of a teacher that was trained on images normalised otherwise.
+TEST_F(OnDevice, ATeachersLabelsAreThoseOfTheCpu) {
+  const Graph graph = lower(network());
+  ParameterStore store(graph);
+  store.initialize(1);
+  Provenance provenance = provenance_of(data_);
+  for (double& mean : provenance.mean) mean += 0.1;
+  for (double& deviation : provenance.deviation) deviation *= 1.5;
+  const TeacherOptions options{network(), folder_ + "/teacher.safetensors", 0.5};
+  save_weights(options.weights, store, torch::kFloat, provenance);
+  const auto labelled = [&](const Compute& compute) {
+    return distill(Teacher(options, data_, compute), data_, {.seed = 1, .top_k = 3}, 125);
+  };
+  const DistilledLabels labels = labelled(compute_), expected = labelled(Compute{});
+  ASSERT_TRUE(labels.probabilities.device().is_cpu());
+  EXPECT_LT(distance(labels.probabilities, expected.probabilities), 0.01);
+
+  // Beside the student, mixed with the hard labels.
+  const TrainOptions training{
+      .batch_size = 16, .distillation = {.labels = {}, .teacher = options}, .seed = 3};
+  EXPECT_NEAR(Trainer(network(), data_, training, compute_).advance(),
+              Trainer(network(), data_, training, Compute{}).advance(), 0.01);
 }
 
 TEST_F(OnDevice, Bf16ComputesInBf16AndIsNear) {
