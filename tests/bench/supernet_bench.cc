@@ -138,34 +138,35 @@ BENCHMARK_CAPTURE(train_network, bf16, DataType::kBf16)
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 
-// Forward and backward of a 5x5 depthwise convolution in bf16: LibTorch's and ours.
-void depthwise_5x5(benchmark::State& state, bool own) {
-  const int64_t channels = 192, stride = state.range(1);
-  const auto x = torch::randn({kBatch, channels, state.range(0), state.range(0)})
+// Forward and backward of a depthwise convolution in bf16 (in fp32 ours is LibTorch's): LibTorch's
+// and ours.
+void depthwise(benchmark::State& state, bool own) {
+  const int64_t channels = 192, kernel = state.range(0), stride = state.range(2);
+  const auto x = torch::randn({kBatch, channels, state.range(1), state.range(1)})
                      .contiguous(torch::MemoryFormat::ChannelsLast)
                      .requires_grad_();
-  const auto weight = torch::randn({channels, 1, 5, 5}).requires_grad_();
+  const auto weight = torch::randn({channels, 1, kernel, kernel}).requires_grad_();
   for (auto _ : state) {
     const Autocast autocast(DataType::kBf16, torch::kCPU);
     const auto y = own ? depthwise_conv(x, weight, stride)
-                       : torch::conv2d(x, weight, {}, stride, 2, 1, channels);
+                       : torch::conv2d(x, weight, {}, stride, (kernel - 1) / 2, 1, channels);
     y.sum().backward();
   }
 }
-void depthwise_5x5_shapes(benchmark::internal::Benchmark* bench) {
-  bench->ArgNames({"size", "stride"})
-      ->ArgsProduct({{7, 14}, {1, 2}})
+void depthwise_shapes(benchmark::internal::Benchmark* bench) {
+  bench->ArgNames({"kernel", "size", "stride"})
+      ->ArgsProduct({{3, 5}, {7, 14}, {1, 2}})
       ->UseRealTime()
       ->Unit(benchmark::kMillisecond);
 }
-BENCHMARK_CAPTURE(depthwise_5x5, libtorch, false)->Apply(depthwise_5x5_shapes);
-BENCHMARK_CAPTURE(depthwise_5x5, ridgewalk, true)->Apply(depthwise_5x5_shapes);
+BENCHMARK_CAPTURE(depthwise, libtorch, false)->Apply(depthwise_shapes);
+BENCHMARK_CAPTURE(depthwise, ridgewalk, true)->Apply(depthwise_shapes);
 
-// Forward and backward of batch norm and ReLU in bf16: LibTorch's and ours.
-void norm_relu(benchmark::State& state, bool own) {
+// Forward and backward of batch norm and ReLU: LibTorch's and ours.
+void norm_relu(benchmark::State& state, bool own, torch::ScalarType type) {
   const int64_t channels = state.range(0), size = state.range(1);
   const auto x = torch::randn({kBatch, channels, size, size})
-                     .to(torch::kBFloat16)
+                     .to(type)
                      .contiguous(torch::MemoryFormat::ChannelsLast)
                      .requires_grad_();
   const NormParameters parameters{
@@ -188,8 +189,10 @@ void norm_relu_shapes(benchmark::internal::Benchmark* bench) {
       ->UseRealTime()
       ->Unit(benchmark::kMicrosecond);
 }
-BENCHMARK_CAPTURE(norm_relu, libtorch, false)->Apply(norm_relu_shapes);
-BENCHMARK_CAPTURE(norm_relu, ridgewalk, true)->Apply(norm_relu_shapes);
+BENCHMARK_CAPTURE(norm_relu, libtorch_fp32, false, torch::kFloat)->Apply(norm_relu_shapes);
+BENCHMARK_CAPTURE(norm_relu, ridgewalk_fp32, true, torch::kFloat)->Apply(norm_relu_shapes);
+BENCHMARK_CAPTURE(norm_relu, libtorch_bf16, false, torch::kBFloat16)->Apply(norm_relu_shapes);
+BENCHMARK_CAPTURE(norm_relu, ridgewalk_bf16, true, torch::kBFloat16)->Apply(norm_relu_shapes);
 
 }  // namespace
 }  // namespace ridgewalk
