@@ -7,7 +7,7 @@ namespace ridgewalk {
 namespace {
 
 constexpr size_t kLongestName = 64;  // of a longer one the rest does not count
-constexpr size_t kFew = 5;            // names that are listed whole
+constexpr size_t kFew = 5;           // names that are listed whole
 
 std::string normalized(std::string_view name) {
   std::string text(name.substr(0, kLongestName));
