@@ -32,6 +32,7 @@ Finds mobile vision networks that are fast on every kind of hardware.
   train     a network from scratch
   distill   a teacher's soft labels, for students to train on
   evaluate  a network with given weights
+  classify  pictures by a network with given weights
   export    a network as ONNX or safetensors
   fit       a device's ridge point and peak from measured latencies
   calibrate this machine's own profile: peaks, bandwidths, what each kind of op takes
@@ -39,13 +40,13 @@ Finds mobile vision networks that are fast on every kind of hardware.
 )";
 
 constexpr std::pair<const char*, int (*)(const ridgewalk::Arguments&)> kCommands[] = {
-    {"search", ridgewalk::search_command},   {"rank", ridgewalk::rank_command},
-    {"front", ridgewalk::front_command},     {"compare", ridgewalk::compare_command},
-    {"sweep", ridgewalk::sweep_command},     {"describe", ridgewalk::describe_command},
-    {"train", ridgewalk::train_command},     {"evaluate", ridgewalk::evaluate_command},
-    {"distill", ridgewalk::distill_command}, {"export", ridgewalk::export_command},
-    {"fit", ridgewalk::fit_command},         {"calibrate", ridgewalk::calibrate_command},
-    {"bench", ridgewalk::bench_command},
+    {"search", ridgewalk::search_command},       {"rank", ridgewalk::rank_command},
+    {"front", ridgewalk::front_command},         {"compare", ridgewalk::compare_command},
+    {"sweep", ridgewalk::sweep_command},         {"describe", ridgewalk::describe_command},
+    {"train", ridgewalk::train_command},         {"evaluate", ridgewalk::evaluate_command},
+    {"distill", ridgewalk::distill_command},     {"classify", ridgewalk::classify_command},
+    {"export", ridgewalk::export_command},       {"fit", ridgewalk::fit_command},
+    {"calibrate", ridgewalk::calibrate_command}, {"bench", ridgewalk::bench_command},
 };
 
 int run(const std::string& name, const ridgewalk::Arguments& arguments) {

@@ -6,6 +6,7 @@
 #include "roofline/latency_model.h"
 #include "space/catalog.h"
 #include "space/error.h"
+#include "space/features.h"
 #include "space/lowering.h"
 
 namespace ridgewalk {
@@ -143,6 +144,25 @@ void print_latency(const Json& latency, const Counting& counting) {
   fmt::print("\n");
 }
 
+Json features_json(const Graph& graph) {
+  Json result = Json::array();
+  for (const FeatureMap& map : feature_maps(graph)) {
+    result.push_back({{"name", map.name},
+                      {"op", graph.ops[size_t(map.op)].name},
+                      {"stride", map.stride},
+                      {"shape", shape_json(map.shape)}});
+  }
+  return result;
+}
+
+void print_features(const Graph& graph) {
+  fmt::print("{:<12} {:>6} {:>8} {:>12}  {}\n", "map", "stride", "channels", "shape", "output of");
+  for (const FeatureMap& map : feature_maps(graph)) {
+    fmt::print("{:<12} {:>6} {:>8} {:>12}  {}\n", map.name, map.stride, map.shape.channels,
+               shape_text(map.shape), graph.ops[size_t(map.op)].name);
+  }
+}
+
 std::string training_text(const Architecture& architecture) {
   const Regularization& r = architecture.regularization;
   return fmt::format(
@@ -220,6 +240,7 @@ CommandLine describe_line() {
                    "arch", -1);
   line.add()("catalog", "the totals of every network of the catalogue");
   line.add()("json", "for machines");
+  line.add()("features", "the maps at strides 4, 8, 16 and 32 that detectors read");
   line.add()(
       "dtype", po::value<std::string>(),
       "width of weights and activations: int8 (default, or the profile's), bf16, fp16, fp32");
@@ -249,7 +270,13 @@ void describe_several(const std::vector<std::string>& names, const CommandLine& 
 void describe_one(const std::string& name, const CommandLine& line, const Counting& counting) {
   const Architecture architecture = line.architecture(name);
   const Graph graph = lower(architecture);
-  if (line.has("json")) {
+  if (line.has("features")) {
+    if (line.has("json")) {
+      fmt::print("{}\n", json_text(features_json(graph)));
+    } else {
+      print_features(graph);
+    }
+  } else if (line.has("json")) {
     fmt::print("{}\n", json_text(description(graph, architecture, counting)));
   } else {
     print(graph, architecture, counting);
@@ -267,6 +294,9 @@ int describe_command(const Arguments& arguments) {
   }
   const Counting counting = counting_of(line);
   const std::vector<std::string> names = line.has("catalog") ? catalog_names() : line.words();
+  if (names.size() > 1 && line.has("features")) {
+    throw Error("--features describes one network; name one");
+  }
   if (names.size() == 1) {
     describe_one(names[0], line, counting);
   } else {

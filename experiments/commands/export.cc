@@ -1,8 +1,14 @@
+#include <filesystem>
+
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "experiments/commands/command_line.h"
 #include "experiments/machine/resources.h"
+#include "experiments/run/json.h"
 #include "space/error.h"
+#include "space/features.h"
+#include "space/file.h"
 #include "space/lowering.h"
 #include "space/suggestion.h"
 #include "supernet/formats/onnx.h"
@@ -23,9 +29,9 @@ CommandLine export_line() {
   namespace po = boost::program_options;
   CommandLine line(
       "export ARCH --format onnx|safetensors --out FILE [--weights W]",
-      "Writes a network for other tools: ONNX (opset 17, dynamic batch, batch norm folded\n"
-      "into the convolutions), or safetensors under timm's names. W is a safetensors file;\n"
-      "without it the weights are freshly initialised.",
+      "Writes a network for other tools: ONNX (batch norm folded into the convolutions), or\n"
+      "safetensors under timm's names. W is a safetensors file; without it the weights are\n"
+      "freshly initialised.",
       "arch", 1);
   line.add()("format", po::value<std::string>(), "onnx or safetensors");
   line.add()("out", po::value<std::string>(), "the file to write");
@@ -34,6 +40,13 @@ CommandLine export_line() {
   line.add()("initialization", po::value<std::string>()->default_value("residual"),
              "of fresh layer scales: residual or released");
   line.add()("no-fold", "ONNX: keep batch norm and layer scale as nodes");
+  line.add()("features",
+             "ONNX: the maps at strides 4, 8, 16 and 32 as outputs in place of the logits");
+  line.add_number<int>("opset", kOldestOpset, kNewestOpset, "ONNX: of the operators", kNewestOpset);
+  line.add_number<int>("batch", 1, 65536, "ONNX: images at a time, if not any number");
+  line.add()("preprocessing",
+             "ONNX: write FILE.yaml beside it, which says how pixels become its input; needs the "
+             "weights of a training");
   line.add()("dtype", po::value<std::string>()->default_value("fp32"),
              "safetensors: fp32, fp16 or bf16");
   line.add_input_options();
@@ -48,7 +61,8 @@ struct ExportOptions {
   uint64_t seed = 0;  // of fresh weights
   Initialization initialization = Initialization::kResidual;
   torch::ScalarType type = torch::kFloat;
-  bool folds = true;
+  bool folds = true, features = false, preprocessing = false;
+  OnnxOptions onnx = {};
 };
 
 torch::ScalarType weight_type(const std::string& name) {
@@ -66,16 +80,22 @@ torch::ScalarType weight_type(const std::string& name) {
 }
 
 ExportOptions export_options(const CommandLine& line) {
-  const ExportOptions options{.format = option_named<Format>("--format", line.required("format")),
-                              .out = line.required("out"),
-                              .weights = line.find<std::string>("weights"),
-                              .seed = line.seed(),
-                              .initialization = option_named<Initialization>(
-                                  "--initialization", line.get<std::string>("initialization")),
-                              .type = weight_type(line.get<std::string>("dtype")),
-                              .folds = !line.has("no-fold")};
-  if (options.format == Format::kSafetensors && !options.folds) {
-    throw Error("--no-fold is for ONNX; safetensors keep every norm");
+  const ExportOptions options{
+      .format = option_named<Format>("--format", line.required("format")),
+      .out = line.required("out"),
+      .weights = line.find<std::string>("weights"),
+      .seed = line.seed(),
+      .initialization =
+          option_named<Initialization>("--initialization", line.get<std::string>("initialization")),
+      .type = weight_type(line.get<std::string>("dtype")),
+      .folds = !line.has("no-fold"),
+      .features = line.has("features"),
+      .preprocessing = line.has("preprocessing"),
+      .onnx = {.opset = line.get<int>("opset"), .batch = line.find<int>("batch").value_or(0)}};
+  for (const char* option : {"no-fold", "features", "opset", "batch", "preprocessing"}) {
+    if (options.format == Format::kSafetensors && line.given(option)) {
+      throw Error(fmt::format("--{} is for ONNX; safetensors hold the weights alone", option));
+    }
   }
   if (options.format == Format::kOnnx && options.type != torch::kFloat) {
     throw Error("--dtype: ONNX is written in fp32 only");
@@ -93,20 +113,61 @@ Network network_of(const Architecture& architecture, const ExportOptions& option
   return network;
 }
 
+// How pixels become the model's input, in words that toolchains of accelerators know.
+std::string preprocessing_text(const Network& network, const ExportOptions& options) {
+  const Shape& input = network.graph.ops[0].output;
+  const std::optional<Provenance>& trained = network.provenance;
+  if (!trained || trained->mean.size() != size_t(input.channels)) {
+    throw Error("--preprocessing: " + options.weights.value_or("fresh weights") +
+                " do not say how their images were normalised; give weights that this program "
+                "trained");
+  }
+  std::vector<double> mean, scale;
+  for (size_t c = 0; c < trained->mean.size(); ++c) {
+    mean.push_back(255 * trained->mean[c]);
+    scale.push_back(1 / (255 * trained->deviation[c]));
+  }
+  const std::string batch = options.onnx.batch > 0 ? std::to_string(options.onnx.batch) : "any";
+  return fmt::format(
+      "# {}: its input is (byte - mean) * scale for each channel.\n"
+      "input: images\nlayout: NCHW\nshape: [{}, {}, {}, {}]\ntype: float32\ncolour: {}\n"
+      "mean: [{}]\nscale: [{}]\ncrop_fraction: {}\n{}",
+      std::filesystem::path(options.out).filename().string(), batch, input.channels, input.height,
+      input.width, input.channels == 1 ? "grey" : "RGB", fmt::join(mean, ", "),
+      fmt::join(scale, ", "), trained->crop_fraction > 0 ? trained->crop_fraction : 1,
+      trained->classes.empty() ? "" : yaml_text({{"classes", trained->classes}}));
+}
+
+// Of the graph that is written: its ops differ when norms are folded.
+OnnxOptions with_features(const Graph& graph, const ExportOptions& options) {
+  OnnxOptions onnx = options.onnx;
+  if (!options.features) return onnx;
+  onnx.features = feature_maps(graph);
+  if (onnx.features.empty()) {
+    throw Error("--features: '" + graph.name + "' has no map at a stride of 4 or more");
+  }
+  return onnx;
+}
+
 void write(const Network& network, const ExportOptions& options) {
   if (options.format == Format::kSafetensors) {
     save_weights(options.out, network.parameters, options.type, network.provenance);
     return;
   }
-  if (!options.folds) {
-    write_onnx(options.out, network.graph, network.parameters, network.provenance);
-    return;
+  const std::string preprocessing =
+      options.preprocessing ? preprocessing_text(network, options) : "";
+  if (options.folds) {
+    const Network folded = fold_norms(network.graph, network.parameters);
+    // The product of finite weights and norms may not be finite.
+    require_possible(folded.parameters,
+                     options.weights.value_or("fresh weights") + ", norms folded in");
+    write_onnx(options.out, folded.graph, folded.parameters, network.provenance,
+               with_features(folded.graph, options));
+  } else {
+    write_onnx(options.out, network.graph, network.parameters, network.provenance,
+               with_features(network.graph, options));
   }
-  const Network folded = fold_norms(network.graph, network.parameters);
-  // The product of finite weights and norms may not be finite.
-  require_possible(folded.parameters,
-                   options.weights.value_or("fresh weights") + ", norms folded in");
-  write_onnx(options.out, folded.graph, folded.parameters, network.provenance);
+  if (options.preprocessing) write_file(options.out + ".yaml", preprocessing);
 }
 
 }  // namespace

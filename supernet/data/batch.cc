@@ -27,7 +27,8 @@ Image read_crop(const std::string& path, const Dataset& data,
   // Between four and eight eighths libjpeg takes longer than for all.
   const double needed = std::ceil(8 * data.resolution / shorter);
   const int eighths = needed > 4 ? 8 : std::max(1, int(needed));
-  return resize(decode_image(bytes, eighths), box, data.resolution);
+  const Image image = resize(decode_image(bytes, eighths), box, data.resolution);
+  return data.channels == 1 ? grey(image) : image;
 }
 
 // The draw's image as the network will see it, before shift, flip and normalisation. `index` moves

@@ -92,6 +92,16 @@ Image resize(const Image& image, const Box& box, int side) {
   return result;
 }
 
+Image grey(const Image& rgb) {
+  Image image{rgb.height, rgb.width, 1, {}};
+  for (size_t i = 0; i < rgb.pixels.size(); i += 3) {
+    const double luma =
+        0.299 * rgb.pixels[i] + 0.587 * rgb.pixels[i + 1] + 0.114 * rgb.pixels[i + 2];
+    image.pixels.push_back(uint8_t(luma + 0.5));
+  }
+  return image;
+}
+
 Box centre_box(int height, int width, double fraction) {
   const double side = fraction * std::min(height, width);
   const Box box{.height = side / height, .width = side / width};

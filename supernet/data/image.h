@@ -30,6 +30,9 @@ struct Box {
 // (a triangle filter as wide as the scale, as in PIL).
 Image resize(const Image& image, const Box& box, int side);
 
+// One channel of luma, 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601, as PIL's "L").
+Image grey(const Image& rgb);
+
 // The centred square whose side is `fraction` of the shorter side.
 Box centre_box(int height, int width, double fraction);
 

@@ -19,29 +19,37 @@
 namespace ridgewalk {
 namespace {
 
-constexpr int kOpset = 17;                        // the newest of Debian 12's onnx
-constexpr int kIrVersion = 8;                     // which goes with it
 constexpr size_t kLargestFile = size_t{1} << 31;  // protobuf's own limit
+
+// The version of the file format that came with a set of operators (ONNX's docs/Versioning.md).
+int ir_version(int opset) { return opset >= 15 ? 8 : opset >= 12 ? 7 : 6; }
 
 // Appends nodes to a graph; every method returns the name of its output.
 class Writer {
  public:
-  Writer(const Graph& graph, const ParameterStore& parameters, onnx::GraphProto& proto)
-      : graph_(graph), parameters_(parameters), proto_(proto) {}
+  Writer(const Graph& graph, const ParameterStore& parameters, const OnnxOptions& options,
+         onnx::GraphProto& proto)
+      : graph_(graph), parameters_(parameters), options_(options), proto_(proto) {}
 
   void run() {
     proto_.set_name(graph_.name);
     const Shape& input = graph_.ops[0].output;
     describe(*proto_.add_input(), "images", {input.channels, input.height, input.width});
     names_.push_back("images");
-    for (size_t i = 1; i < graph_.ops.size(); ++i) {
-      for (const Parameter& parameter : parameters(graph_, int(i))) {
+    const auto& features = options_.features;
+    const int last = features.empty() ? int(graph_.ops.size()) - 1 : features.back().op;
+    auto feature = features.begin();
+    for (int i = 1; i <= last; ++i) {
+      for (const Parameter& parameter : parameters(graph_, i)) {
         initializer(parameter.name, parameters_.full(parameter.name));
       }
-      names_.push_back(write(graph_.ops[i]));
+      names_.push_back(write(graph_.ops[size_t(i)]));
+      if (feature == features.end() || feature->op != i) continue;
+      const Shape& map = feature->shape;
+      output(feature->name, {map.channels, map.height, map.width});
+      ++feature;
     }
-    proto_.mutable_node(proto_.node_size() - 1)->set_output(0, "logits");
-    describe(*proto_.add_output(), "logits", {graph_.ops.back().output.channels});
+    if (features.empty()) output("logits", {graph_.ops.back().output.channels});
   }
 
  private:
@@ -64,13 +72,25 @@ class Writer {
     *proto.add_attribute() = onnx::MakeAttribute(name, value);
   }
 
-  static void describe(onnx::ValueInfoProto& value, const char* name,
-                       const std::vector<int>& sizes) {
+  void describe(onnx::ValueInfoProto& value, const std::string& name,
+                const std::vector<int>& sizes) const {
     value.set_name(name);
     auto& tensor = *value.mutable_type()->mutable_tensor_type();
     tensor.set_elem_type(onnx::TensorProto::FLOAT);
-    tensor.mutable_shape()->add_dim()->set_dim_param("batch");
+    auto& batch = *tensor.mutable_shape()->add_dim();
+    if (options_.batch > 0) {
+      batch.set_dim_value(options_.batch);
+    } else {
+      batch.set_dim_param("batch");
+    }
     for (int size : sizes) tensor.mutable_shape()->add_dim()->set_dim_value(size);
+  }
+
+  // Makes what the last node gives an output of the model, under another name.
+  void output(const std::string& name, const std::vector<int>& sizes) {
+    proto_.mutable_node(proto_.node_size() - 1)->set_output(0, name);
+    names_.back() = name;
+    describe(*proto_.add_output(), name, sizes);
   }
 
   void initializer(const std::string& name, const torch::Tensor& tensor) {
@@ -144,12 +164,8 @@ class Writer {
         return node("GlobalAveragePool", name, {x});
       case OpKind::kSigmoid:
         return node("Sigmoid", name, {x});
-      case OpKind::kHardSigmoid: {
-        onnx::NodeProto& gate = add("HardSigmoid", name, {x});
-        attribute(gate, "alpha", 1.0f / 6);
-        attribute(gate, "beta", 0.5f);
-        return name;
-      }
+      case OpKind::kHardSigmoid:
+        return hard_sigmoid(name, x);
       case OpKind::kMultiply:
         return node("Mul", name, {x, names_[op.inputs[1]]});
       case OpKind::kAttentionScores:
@@ -172,6 +188,13 @@ class Writer {
     return op.name;
   }
 
+  std::string hard_sigmoid(const std::string& output, const std::string& x) {
+    onnx::NodeProto& gate = add("HardSigmoid", output, {x});
+    attribute(gate, "alpha", 1.0f / 6);
+    attribute(gate, "beta", 0.5f);
+    return output;
+  }
+
   std::string activation(const Op& op, const std::string& x) {
     const std::string& name = op.name;
     switch (op.activation) {
@@ -182,7 +205,8 @@ class Writer {
       case Activation::kRelu6:
         return node("Clip", name, {x, number(name + ".low", 0), number(name + ".high", 6)});
       case Activation::kHardSwish:
-        return node("HardSwish", name, {x});
+        if (options_.opset >= 14) return node("HardSwish", name, {x});
+        return node("Mul", name, {x, hard_sigmoid(name + ".gate", x)});
       case Activation::kSilu:
         return node("Mul", name, {x, node("Sigmoid", name + ".sigmoid", {x})});
       case Activation::kGelu: {  // x / 2 (1 + erf(x / sqrt(2))): a node of its own came with opset
@@ -228,6 +252,7 @@ class Writer {
 
   const Graph& graph_;
   const ParameterStore& parameters_;
+  const OnnxOptions& options_;
   onnx::GraphProto& proto_;
   Names names_;  // of each op's output
 };
@@ -235,17 +260,17 @@ class Writer {
 }  // namespace
 
 void write_onnx(const std::string& path, const Graph& graph, const ParameterStore& parameters,
-                const std::optional<Provenance>& provenance) {
+                const std::optional<Provenance>& provenance, const OnnxOptions& options) {
   if (parameters.values().nbytes() >= kLargestFile) {
     throw Error(path, 0, "'" + graph.name + "' is too large for ONNX; write safetensors");
   }
   onnx::ModelProto model;
-  model.set_ir_version(kIrVersion);
+  model.set_ir_version(ir_version(options.opset));
   model.set_producer_name("ridgewalk");
   onnx::OperatorSetIdProto& opset = *model.add_opset_import();
   opset.set_domain("");
-  opset.set_version(kOpset);
-  Writer(graph, parameters, *model.mutable_graph()).run();
+  opset.set_version(options.opset);
+  Writer(graph, parameters, options, *model.mutable_graph()).run();
   if (provenance) {
     onnx::StringStringEntryProto& entry = *model.add_metadata_props();
     entry.set_key(kProvenanceKey);

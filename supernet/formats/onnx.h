@@ -3,7 +3,9 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "space/features.h"
 #include "space/graph.h"
 #include "supernet/formats/provenance.h"
 #include "supernet/formats/safetensors.h"
@@ -11,13 +13,24 @@
 
 namespace ridgewalk {
 
-// Writes the inference graph, opset 17: input `images` [batch, C, H, W], batch dynamic, output
-// `logits` [batch, classes], initialisers under the parameters' own names. Attention is a Reshape
-// and Transpose to matrices, MatMul and Softmax. `provenance` goes into metadata_props. ONNX's
-// checker and its strict shape inference check the model before it is written. Throws Error when
-// the path is not writable, std::runtime_error when they refuse it.
+// What the readers of an ONNX file ask for.
+struct OnnxOptions {
+  int opset = 17;  // of the operators: kOldestOpset to kNewestOpset
+  int batch = 0;   // images, where the reader cannot take any number; 0 leaves it open
+  // Maps that are the outputs in place of the logits, under their own names. What comes after the
+  // last of them is left out.
+  std::vector<FeatureMap> features = {};
+};
+inline constexpr int kOldestOpset = 11, kNewestOpset = 17;  // the newest of Debian 12's ONNX
+
+// Writes the inference graph: input `images` [batch, C, H, W], output `logits` [batch, classes],
+// initialisers under the parameters' own names. Attention is a Reshape and Transpose to matrices,
+// MatMul and Softmax. `provenance` goes into metadata_props. ONNX's checker and its strict shape
+// inference check the model before it is written. Throws Error when the path is not writable,
+// std::runtime_error when they refuse it.
 void write_onnx(const std::string& path, const Graph& graph, const ParameterStore& parameters,
-                const std::optional<Provenance>& provenance = std::nullopt);
+                const std::optional<Provenance>& provenance = std::nullopt,
+                const OnnxOptions& options = {});
 
 // Of the ONNX that this was compiled with, and the newest operator set that the loaded one knows:
 // "1.12.0 (opset 17)".

@@ -11,11 +11,13 @@ using namespace ridgewalk;
 namespace {
 
 constexpr std::pair<std::string_view, int (*)(const Arguments&)> kCommands[] = {
-    {"search", search_command},   {"rank", rank_command},         {"front", front_command},
-    {"compare", compare_command}, {"sweep", sweep_command},       {"describe", describe_command},
-    {"train", train_command},     {"evaluate", evaluate_command}, {"distill", distill_command},
-    {"export", export_command},   {"fit", fit_command},           {"calibrate", calibrate_command},
-    {"bench", bench_command}};
+    {"search", search_command},       {"rank", rank_command},
+    {"front", front_command},         {"compare", compare_command},
+    {"sweep", sweep_command},         {"describe", describe_command},
+    {"train", train_command},         {"evaluate", evaluate_command},
+    {"distill", distill_command},     {"classify", classify_command},
+    {"export", export_command},       {"fit", fit_command},
+    {"calibrate", calibrate_command}, {"bench", bench_command}};
 
 // Nothing is printed.
 void silence() {

@@ -1,5 +1,5 @@
 // node run.mjs MODEL.onnx INPUT OUTPUT N C H W: runs float32 images [N, C, H, W] through ONNX Runtime
-// and writes the logits.
+// and writes what the model gives, one output after the other.
 import { readFileSync, writeFileSync } from 'node:fs';
 import ort from 'onnxruntime-node';
 
@@ -8,5 +8,6 @@ const bytes = readFileSync(input);
 const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
 const session = await ort.InferenceSession.create(model, { intraOpNumThreads: 2 });
 const images = new ort.Tensor('float32', values, sizes.map(Number));
-const { logits } = await session.run({ images });
-writeFileSync(output, Buffer.from(logits.data.buffer, logits.data.byteOffset, logits.data.byteLength));
+const results = await session.run({ images });
+const outputs = session.outputNames.map((name) => results[name].data);
+writeFileSync(output, Buffer.concat(outputs.map((data) => Buffer.from(data.buffer, data.byteOffset, data.byteLength))));

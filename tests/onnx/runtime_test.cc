@@ -1,4 +1,5 @@
-// Every network of the catalogue, exported and run by ONNX Runtime, compared with the executor.
+// Networks exported and run by ONNX Runtime, compared with the executor: every one of the
+// catalogue.
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "space/catalog.h"
+#include "space/features.h"
 #include "space/lowering.h"
 #include "supernet/formats/onnx.h"
 #include "supernet/formats/weights.h"
@@ -27,7 +29,7 @@ void write_floats(const fs::path& path, const torch::Tensor& tensor) {
       .write(static_cast<const char*>(tensor.data_ptr()), std::streamsize(tensor.nbytes()));
 }
 
-class Runtime : public testing::TestWithParam<std::string> {
+class Exported : public testing::Test {
  protected:
   void SetUp() override {
     at::set_num_threads(1);
@@ -36,7 +38,7 @@ class Runtime : public testing::TestWithParam<std::string> {
   }
   void TearDown() override { fs::remove_all(folder_); }
 
-  // ONNX Runtime's logits for model.onnx.
+  // ONNX Runtime's output for model.onnx; of several, one after the other.
   torch::Tensor run(const torch::Tensor& images, const torch::Tensor& like) {
     write_floats(folder_ / "input", images);
     std::string command = "node '" RIDGEWALK_ONNX_RUNNER "'";
@@ -48,12 +50,14 @@ class Runtime : public testing::TestWithParam<std::string> {
     torch::Tensor logits = torch::zeros(like.sizes());
     std::ifstream stream(folder_ / "output", std::ios::binary);
     stream.read(static_cast<char*>(logits.data_ptr()), std::streamsize(logits.nbytes()));
-    EXPECT_TRUE(stream && stream.peek() == EOF) << "the logits have another size";
+    EXPECT_TRUE(stream && stream.peek() == EOF) << "the output has another size";
     return logits;
   }
 
   fs::path folder_;
 };
+
+class Runtime : public Exported, public testing::WithParamInterface<std::string> {};
 
 TEST_P(Runtime, GivesTheExecutorsLogits) {
   at::NoGradGuard no_grad;
@@ -81,6 +85,56 @@ TEST_P(Runtime, GivesTheExecutorsLogits) {
     std::printf("%s, %s: worst difference %.2g of the largest logit\n", GetParam().c_str(),
                 folded ? "folded" : "not folded", difference);
     EXPECT_LT(difference, 1e-4);
+  }
+}
+
+// The maps of a folded hybrid, against those of the graph with its norms.
+TEST_F(Exported, FeatureMapsAreTheExecutors) {
+  at::NoGradGuard no_grad;
+  Architecture architecture = find_architecture("mnv4-hybrid-medium-075");
+  architecture.resolution = 128;
+  const Graph graph = lower(architecture);
+  ParameterStore store(graph);
+  fill(store);
+  const auto images = torch::randn({2, 3, 128, 128});
+  const Network folded = fold_norms(graph, store);
+  write_onnx((folder_ / "model.onnx").string(), folded.graph, folded.parameters, {},
+             {.features = feature_maps(folded.graph)});
+  std::vector<torch::Tensor> maps;
+  Executor executor(graph, store);
+  const std::vector<FeatureMap> features = feature_maps(graph);
+  executor.observe([&](const Op& op, const torch::Tensor& output) {
+    for (const FeatureMap& map : features) {
+      if (graph.ops[size_t(map.op)].name == op.name) maps.push_back(output.contiguous().flatten());
+    }
+  });
+  executor.forward(images.contiguous(torch::MemoryFormat::ChannelsLast), NormMode::kRunning);
+  ASSERT_EQ(maps.size(), 4u);
+  const torch::Tensor expected = torch::cat(maps);
+  EXPECT_EQ(expected.numel(), 2 * (36 * 32 * 32 + 64 * 16 * 16 + 120 * 8 * 8 + 720 * 4 * 4));
+  const torch::Tensor given = run(images, expected);
+  EXPECT_LT((given - expected).abs().max().item<double>(),
+            1e-4 * expected.abs().max().item<double>());
+}
+
+// Hard swish and squeeze-and-excitation, clipped ReLU, attention: what differs between opsets.
+TEST_F(Exported, OlderOperatorsGiveTheSameLogits) {
+  at::NoGradGuard no_grad;
+  for (const char* name : {"mobilenet-v3-large", "mobilenet-v2-050", "mnv4-hybrid-medium-075"}) {
+    Architecture architecture = find_architecture(name);
+    architecture.resolution = 96;
+    const Graph graph = lower(architecture);
+    ParameterStore store(graph);
+    fill(store);
+    const auto images = torch::randn({1, 3, 96, 96});
+    const auto expected =
+        Executor(graph, store)
+            .forward(images.contiguous(torch::MemoryFormat::ChannelsLast), NormMode::kRunning);
+    for (int opset = kOldestOpset; opset <= kNewestOpset; ++opset) {
+      write_onnx((folder_ / "model.onnx").string(), graph, store, {}, {.opset = opset, .batch = 1});
+      const double difference = (run(images, expected) - expected).abs().max().item<double>();
+      EXPECT_LT(difference, 1e-4 * expected.abs().max().item<double>()) << name << ' ' << opset;
+    }
   }
 }
 

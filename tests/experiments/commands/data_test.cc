@@ -102,5 +102,35 @@ mix_probability: 0.2
   EXPECT_FALSE(fs::exists(folder_ + "/never"));
 }
 
+TEST_F(FolderProgram, ClassifiesPicturesByTheNamesOfItsClasses) {
+  std::ofstream(folder_ + "/augment.yaml")
+      << "epochs: 15\nbatch_size: 20\noptimizer: adamw\nlearning_rate: 0.01\n";
+  const std::string folder = write_folder();
+  const Outcome trained = run(train(folder, "classified"));
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  const auto classify = [&](std::vector<std::string> pictures) {
+    std::vector<std::string> words{"classify", folder_ + "/classified/architecture.yaml",
+                                   "--weights", folder_ + "/classified/weights.safetensors",
+                                   "--json"};
+    words.insert(words.end(), pictures.begin(), pictures.end());
+    return words;
+  };
+  const Outcome outcome =
+      run(classify({folder + "/val/class2/3.jpg", folder + "/val/class0/4.png"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const auto json = nlohmann::json::parse(outcome.out);
+  ASSERT_EQ(json.size(), 2u);
+  for (const auto& [i, name] : {std::pair(0, "class2"), {1, "class0"}}) {
+    const auto& classes = json.at(size_t(i)).at("classes");
+    EXPECT_EQ(classes.at(0).at("class"), name);
+    double sum = 0;
+    for (const auto& of_class : classes) sum += of_class.at("probability").get<double>();
+    EXPECT_NEAR(sum, 1, 1e-5);
+  }
+  expect_refused(classify({folder_ + "/augment.yaml"}), {"augment.yaml", "neither"});
+  expect_refused(classify({folder + "/none.png"}), {"none.png"});
+  expect_refused(classify({}), {"at least one picture"});
+}
+
 }  // namespace
 }  // namespace ridgewalk

@@ -226,6 +226,21 @@ TEST_F(Program, ANetworkLeavesAndComesBack) {
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
     EXPECT_NEAR(accuracy(path(file)), accuracy(weights), 1e-4) << file;
   }
+  // What a toolchain needs to know: of pixels as bytes.
+  const Outcome exported = run(
+      with({"export"}, {"--classes", "10", "--weights", weights, "--format", "onnx", "--out",
+                        path("chip.onnx"), "--opset", "11", "--batch", "1", "--preprocessing"}));
+  EXPECT_EQ(exported.exit_code, 0) << exported.err;
+  EXPECT_NEAR(accuracy(path("chip.onnx")), accuracy(weights), 1e-4);
+  std::ifstream preprocessing(path("chip.onnx.yaml"));
+  const std::string text(std::istreambuf_iterator<char>(preprocessing), {});
+  EXPECT_THAT(text, HasSubstr("input: images\nlayout: NCHW\nshape: [1, 1, 28, 28]\n"));
+  expect_refused(with({"export"}, {"--classes", "10", "--format", "onnx", "--out",
+                                   path("never.onnx"), "--preprocessing"}),
+                 {"--preprocessing: fresh weights do not say"});
+  expect_refused(with({"export"}, {"--classes", "10", "--format", "safetensors", "--out",
+                                   path("never"), "--features"}),
+                 {"--features is for ONNX"});
   expect_refused(with({"evaluate"}, {"--classes", "7", "--weights", weights, "--data", data}),
                  {"--classes"});
   expect_refused(with({"export"}, {"--classes", "7", "--weights", weights, "--format", "onnx",

@@ -45,5 +45,11 @@ TEST(Resize, CentresTheEvaluationCrop) {
   EXPECT_DOUBLE_EQ(box.left * 200, 56.25);
 }
 
+// PIL's convert("L") of pure red, green, blue, white and of (200, 30, 20).
+TEST(Grey, IsLuma) {
+  const Image rgb{1, 5, 3, {255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255, 200, 30, 20}};
+  EXPECT_EQ(grey(rgb), (Image{1, 5, 1, {76, 150, 29, 255, 80}}));
+}
+
 }  // namespace
 }  // namespace ridgewalk
