@@ -39,23 +39,24 @@ void CostTable::check(const Decisions& decisions) const {
 void CostTable::for_each_entry(const Decisions& decisions, auto use) const {
   const auto add = [&](const Part& part) {
     int entry = part.first;
-    for (const Term& term : part.terms) {
-      assert(term.stride == 0 || decisions[term.choice] >= 0);
-      entry += term.stride * decisions[term.choice];
-    }
+    const auto move = [&](const std::array<Term, 4>& terms) {
+      for (const Term& term : terms) {
+        assert(term.stride == 0 || decisions[term.choice] >= 0);
+        entry += term.stride * decisions[term.choice];
+      }
+    };
+    move(part.terms);
+    if (part.has_more) move(part.more);
     use(entry);
   };
-  add(stem_);
-  for (size_t s = 0; s < stages_.size(); ++s) {
-    if (stages_[s].other_kinds) add(*stages_[s].other_kinds);
-    for (size_t b = 0; b < stages_[s].blocks.size(); ++b) {
-      if (decisions[layout_.stages[s].blocks[b].kernel1] == kInactive) break;
-      const BlockParts& block = stages_[s].blocks[b];
-      add(block.uib);
-      if (block.attention) add(*block.attention);
-    }
+  const Part* part = parts_.data();
+  add(*part++);
+  for (const Run& run : runs_) {
+    const int count = run.counts[decisions[run.depth] + 1];
+    for (int i = 0; i < count; ++i) add(part[i]);
+    part += run.parts;
   }
-  add(head_);
+  add(*part);
 }
 
 std::vector<Macs> CostTable::price(const Decisions& decisions) const {
@@ -64,23 +65,42 @@ std::vector<Macs> CostTable::price(const Decisions& decisions) const {
   return latency;
 }
 
+template <size_t kFigures>
+std::array<double, kFigures> CostTable::sums(const Decisions& decisions, size_t first) const {
+  std::array<double, kFigures> sum = {};
+  for_each_entry(decisions, [&](int entry) {
+    const double* const figures = &figures_[size_t(entry) * figures_per_entry_ + first];
+    for (size_t i = 0; i < kFigures; ++i) sum[i] += figures[i];
+  });
+  return sum;
+}
+
 void CostTable::price(const Decisions& decisions, std::span<Macs> latency) const {
   assert(latency.size() == models_.size());
   check(decisions);
   size_t m = 0;
-  for (size_t r = 0; r < rows_per_entry_; ++r) {
-    Row sum;
-    for_each_entry(decisions, [&](int entry) {
-      const Row& row = rows_[entry * rows_per_entry_ + r];
-      for (size_t i = 0; i < row.sums.size(); ++i) sum.sums[i] += row.sums[i];
-    });
-    for (; m < columns_.size() && columns_[m].row == r; ++m) {
-      const Column& column = columns_[m];
-      const double* const sums = &sum.sums[column.at];
-      latency[m] = column.has_laws
-                       ? ridgewalk::price(Load{{sums[0]}, {sums[1]}, {sums[2]}}, models_[m])
-                       : Macs{sums[0] + column.floor};
+  const auto price_columns = [&]<size_t kFigures>(const std::array<double, kFigures>& sums,
+                                                  size_t first) {
+    for (; m < columns_.size() && columns_[m].at < first + kFigures; ++m) {
+      const size_t at = columns_[m].at - first;
+      latency[m] = Macs{sums[at] + columns_[m].floor};
+      if constexpr (kFigures > 2) {
+        if (!columns_[m].has_laws) continue;
+        latency[m] = ridgewalk::price(Load{{sums[at]}, {sums[at + 1]}, {sums[at + 2]}}, models_[m]);
+      }
     }
+  };
+  switch (figures_per_entry_) {
+    case 1:
+      return price_columns(sums<1>(decisions, 0), 0);
+    case 2:
+      return price_columns(sums<2>(decisions, 0), 0);
+    case 4:
+      return price_columns(sums<4>(decisions, 0), 0);
+    default:
+      for (size_t first = 0; first < figures_per_entry_; first += 8) {
+        price_columns(sums<8>(decisions, first), first);
+      }
   }
 }
 
@@ -96,14 +116,14 @@ int64_t CostTable::parameters(const Decisions& decisions) const {
 }
 
 double CostTable::figure(int entry, const Column& column, size_t which) const {
-  return rows_[entry * rows_per_entry_ + column.row].sums[column.at + which];
+  return figures_[size_t(entry) * figures_per_entry_ + column.at + which];
 }
 
 CostTable::Range CostTable::range(const Part& part, const Decisions& decided,
                                   const auto& value) const {
   std::vector<int> entries = {part.first};
-  for (const Term& term : part.terms) {
-    if (term.stride == 0) continue;
+  const auto spread = [&](const Term& term) {
+    if (term.stride == 0) return;
     const int decision = decided[term.choice];
     const int from = decision == kInactive ? 0 : decision;
     const int to = decision == kInactive ? options_[term.choice] - 1 : decision;
@@ -112,7 +132,9 @@ CostTable::Range CostTable::range(const Part& part, const Decisions& decided,
       for (int option = from; option <= to; ++option) finer.push_back(entry + option * term.stride);
     }
     entries = std::move(finer);
-  }
+  };
+  std::for_each(part.terms.begin(), part.terms.end(), spread);
+  std::for_each(part.more.begin(), part.more.end(), spread);
   Range range = kNothing;
   for (int entry : entries) {
     const Macs macs{value(entry)};

@@ -46,10 +46,13 @@ class CostTable {
     int choice = 0;
     int stride = 0;
   };
-  // Unused terms have stride 0: a loop of fixed length is faster than one that may end early.
+  // Most parts depend on four choices that have more than one option. Unused terms have stride 0:
+  // a loop of fixed length is faster than one that may end early.
   struct Part {
     int first = 0;  // entry of option 0 of every term
-    std::array<Term, 8> terms = {};
+    std::array<Term, 4> terms = {};
+    bool has_more = false;
+    std::array<Term, 4> more = {};
   };
   struct BlockParts {
     Part uib;
@@ -59,13 +62,16 @@ class CostTable {
     std::optional<Part> other_kinds;  // blocks in place of UIBs; free where UIBs are chosen
     std::vector<BlockParts> blocks;
   };
-  // The figures of Load that models need, eight in a cache line.
-  struct alignas(64) Row {
-    std::array<double, 8> sums = {};
+  // A stage's parts among parts_: those of the first blocks, as many as its depth.
+  struct Run {
+    int depth = 0;                 // the choice
+    std::vector<int> counts = {};  // of parts, by decision; the first one is that of kInactive
+    int parts = 0;                 // of the deepest
   };
-  // Where those of a model are: its time, and with laws the weights and what is waited for of them.
+  // Where the figures of Load that a model needs are among those of an entry: its time, and with
+  // laws the weights and what is waited for of them.
   struct Column {
-    size_t row = 0, at = 0;
+    size_t at = 0;
     bool has_laws = false;
     double floor = 0;
   };
@@ -76,7 +82,11 @@ class CostTable {
 
   void check(const Decisions& decisions) const;
   void for_each_entry(const Decisions& decisions, auto use) const;
+  // Sums the figures from `first` on, kFigures of them, of all parts.
+  template <size_t kFigures>
+  std::array<double, kFigures> sums(const Decisions& decisions, size_t first) const;
   void place_columns();
+  void flatten();
   double figure(int entry, const Column& column, size_t which) const;
 
   // Of the sum over parts of value(entry): over all options of the choices that are not decided.
@@ -91,13 +101,17 @@ class CostTable {
   ChoiceLayout layout_;
   std::vector<int> options_;  // how many options each choice has
   std::vector<LatencyModel> models_;
-  std::vector<Column> columns_;  // one per model, row after row
+  std::vector<Column> columns_;  // one per model, in the order of their figures
   bool has_laws_ = false;        // activation and layer scale then count in parts
-  size_t rows_per_entry_ = 0;
-  std::vector<Row> rows_;
+  // 1, 2 or 4, which keeps the table in a near cache, or a multiple of 8: of a cache line.
+  size_t figures_per_entry_ = 0;
+  std::vector<double> figures_;
   std::vector<Count> counts_;  // one per entry
   Part stem_, head_;
   std::vector<StageParts> stages_;
+  // The same parts in the order of the network, which a price reads through once.
+  std::vector<Part> parts_;
+  std::vector<Run> runs_;  // one per stage, with all its parts up to the deepest
 };
 
 }  // namespace ridgewalk

@@ -1,6 +1,7 @@
 // How a cost table is made: every part of a space is lowered under every combination of its
 // choices.
 #include <algorithm>
+#include <bit>
 #include <functional>
 #include <set>
 #include <string>
@@ -165,10 +166,13 @@ class CostTable::Builder {
       const bool is_of_laws = choice == layout_.activation || choice == layout_.layer_scale;
       if (table_.has_laws_ || !is_of_laws) depends_on.push_back(choice);
     }
-    Part part;
+    // What has one option is decided.
+    std::erase_if(depends_on, [&](int choice) { return table_.options_[choice] == 1; });
+    Part part{.has_more = depends_on.size() > part.terms.size()};
     int64_t entries = 1;
     for (size_t i = depends_on.size(); i-- > 0;) {
-      part.terms[i] = {depends_on[i], static_cast<int>(entries)};
+      Term& term = i < part.terms.size() ? part.terms[i] : part.more.at(i - part.terms.size());
+      term = {depends_on[i], static_cast<int>(entries)};
       entries *= table_.options_[depends_on[i]];
       if (entries > kMostEntries) {
         throw Error("space '" + space_.name + "': a block has more than " +
@@ -208,14 +212,14 @@ class CostTable::Builder {
       const bool layer_scale = counted.graph.ops[i].kind == OpKind::kLayerScale;
       (layer_scale ? count.layer_scales : count.parameters) += costs[i].parameters;
     }
-    const size_t row = table_.rows_.size();
-    table_.rows_.resize(row + table_.rows_per_entry_);
+    const size_t first = table_.figures_.size();
+    table_.figures_.resize(first + table_.figures_per_entry_);
     for (size_t m = 0; m < table_.models_.size(); ++m) {
       const Column& column = table_.columns_[m];
       const LoweredPart& part = column.has_laws ? run : counted;
       const Section section{part.graph, part.begin, part.end};
       const Load load = ridgewalk::load(section, costs, table_.models_[m]);
-      double* const sums = &table_.rows_[row + column.row].sums[column.at];
+      double* const sums = &table_.figures_[first + column.at];
       sums[0] = load.time.value;
       if (!column.has_laws) continue;
       sums[1] = load.weights.value, sums[2] = load.waited.value;
@@ -250,23 +254,43 @@ CostTable::CostTable(const SearchSpace& space, std::vector<LatencyModel> models)
   }
   place_columns();
   Builder(*this).run();
+  flatten();
 }
 
-// A model's figures never lie in two rows, so that each row can be priced by itself.
+void CostTable::flatten() {
+  parts_.push_back(stem_);
+  for (size_t s = 0; s < stages_.size(); ++s) {
+    const size_t first = parts_.size();
+    if (stages_[s].other_kinds) parts_.push_back(*stages_[s].other_kinds);
+    std::vector<int> up_to = {int(parts_.size() - first)};  // by number of blocks
+    for (const BlockParts& block : stages_[s].blocks) {
+      parts_.push_back(block.uib);
+      if (block.attention) parts_.push_back(*block.attention);
+      up_to.push_back(int(parts_.size() - first));
+    }
+    Run run{.depth = layout_.stages[s].depth, .parts = up_to.back()};
+    run.counts.push_back(up_to[0]);
+    const bool has_uibs = up_to.size() > 1;
+    for (const int depth : space_.stages[s].depth)
+      run.counts.push_back(up_to[has_uibs ? depth : 0]);
+    runs_.push_back(std::move(run));
+  }
+  parts_.push_back(head_);
+}
+
+// A model's figures never lie in two cache lines, so that each line can be priced by itself.
 void CostTable::place_columns() {
   size_t next = 0;
   for (const LatencyModel& model : models_) {
     const bool has_laws = !model.laws.empty();
     const size_t width = has_laws ? 3 : 1;
     if (next % 8 + width > 8) next += 8 - next % 8;
-    columns_.push_back({.row = next / 8,
-                        .at = next % 8,
-                        .has_laws = has_laws,
-                        .floor = has_laws ? 0 : floor_time(model).value});
+    columns_.push_back(
+        {.at = next, .has_laws = has_laws, .floor = has_laws ? 0 : floor_time(model).value});
     next += width;
     has_laws_ |= has_laws;
   }
-  rows_per_entry_ = (next + 7) / 8;
+  figures_per_entry_ = next <= 4 ? std::bit_ceil(next) : (next + 7) / 8 * 8;
 }
 
 }  // namespace ridgewalk
