@@ -111,7 +111,7 @@ TEST_F(Exported, FeatureMapsAreTheExecutors) {
   executor.forward(images.contiguous(torch::MemoryFormat::ChannelsLast), NormMode::kRunning);
   ASSERT_EQ(maps.size(), 4u);
   const torch::Tensor expected = torch::cat(maps);
-  EXPECT_EQ(expected.numel(), 2 * (36 * 32 * 32 + 64 * 16 * 16 + 120 * 8 * 8 + 720 * 4 * 4));
+  EXPECT_EQ(expected.numel(), 2 * (40 * 32 * 32 + 64 * 16 * 16 + 120 * 8 * 8 + 720 * 4 * 4));
   const torch::Tensor given = run(images, expected);
   EXPECT_LT((given - expected).abs().max().item<double>(),
             1e-4 * expected.abs().max().item<double>());
