@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "experiments/commands/commands.h"
+#include "experiments/run/group_run.h"
 #include "experiments/run/interrupt.h"
 #include "space/error.h"
 #include "space/suggestion.h"
@@ -78,6 +79,8 @@ int guarded(const ridgewalk::Arguments& words) {
     return run(words[0], {words.begin() + 1, words.end()});
   } catch (const ridgewalk::Error& error) {
     return fail(error.what(), 2);
+  } catch (const ridgewalk::EndsSilently& end) {
+    return end.exit_code();
   } catch (const ridgewalk::Interrupted& stop) {
     return fail(stop.what(), 130);
   } catch (const std::filesystem::filesystem_error& error) {

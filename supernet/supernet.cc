@@ -3,16 +3,28 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <numeric>
 #include <utility>
 
 #include "space/error.h"
 #include "space/lowering.h"
 #include "supernet/training/lanes.h"
 #include "supernet/training/provenance_check.h"
+#include "supernet/training/step_exchange.h"
 
 namespace ridgewalk {
 namespace {
+
+// The pieces of a step; losses that other processes compute are given a place.
+std::vector<StepPiece> pieces_of(const std::vector<Executor>& networks,
+                                 const std::vector<int>& owners,
+                                 std::vector<torch::Tensor>& losses) {
+  std::vector<StepPiece> pieces;
+  for (size_t k = 0; k < networks.size(); ++k) {
+    if (!losses[k].defined()) losses[k] = torch::empty({});
+    pieces.push_back({.owner = owners[k], .values = {losses[k]}, .leaves = networks[k].learned()});
+  }
+  return pieces;
+}
 
 // Adds its lifetime to a sum.
 class Stopwatch {
@@ -27,17 +39,25 @@ class Stopwatch {
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-// The order in which lanes begin networks: the last ones should be small, so that no lane waits
-// long for another at the end. A network takes about as long as its activations are large: most of
-// a step moves them.
-std::vector<size_t> largest_first(const std::vector<Executor>& networks) {
+// A network takes about as long as its activations are large: most of a step moves them.
+std::vector<int64_t> costs(const std::vector<Executor>& networks) {
   std::vector<int64_t> elements;
   for (const Executor& network : networks) {
     elements.push_back(0);
     for (const Op& op : network.graph().ops) elements.back() += op.output.elements();
   }
-  std::vector<size_t> order(networks.size());
-  std::iota(order.begin(), order.end(), 0);
+  return elements;
+}
+
+// The order in which lanes begin those networks that `is_own` says: the last ones should be small,
+// so that no lane waits long for another at the end.
+template <class IsOwn>
+std::vector<size_t> largest_first(const std::vector<Executor>& networks, IsOwn is_own) {
+  const std::vector<int64_t> elements = costs(networks);
+  std::vector<size_t> order;
+  for (size_t k = 0; k < networks.size(); ++k) {
+    if (is_own(k)) order.push_back(k);
+  }
   std::stable_sort(order.begin(), order.end(),
                    [&](size_t a, size_t b) { return elements[a] > elements[b]; });
   return order;
@@ -59,7 +79,8 @@ Supernet::Supernet(const SearchSpace& space, const Dataset& data, const Supernet
                 .label_smoothing = options.label_smoothing,
                 .distillation = options.distillation,
                 .order_seed = mix(options.seed, 11),
-                .draw_seed = mix(options.seed, 14)},
+                .draw_seed = mix(options.seed, 14),
+                .per_step = options.samples_per_step},
                compute),
       validation_order_(data.search_validation.size(), options.validation_batch_size,
                         mix(options.seed, 12)) {
@@ -89,27 +110,45 @@ torch::Tensor Supernet::add_gradients(const Executor& network, TrainingBatches::
   return loss.detach();
 }
 
+// The process that computes each network: so that all take about as long, or, where batches are
+// read ahead, so that each knows which ones it will need.
+std::vector<int> Supernet::owners(const std::vector<Executor>& networks, bool with_batches) const {
+  const int processes = compute_.group ? compute_.group->size() : 1;
+  if (!with_batches || !batches_.reads_ahead()) return balanced_owners(costs(networks), processes);
+  std::vector<int> owners;
+  for (size_t k = 0; k < networks.size(); ++k) owners.push_back(int(k) % processes);
+  return owners;
+}
+
 double Supernet::train(int step, std::span<const Decisions> samples) {
   const Stopwatch watch(step_seconds_);
   const size_t count = samples.size();
   std::vector<Executor> networks;
-  std::vector<TrainingBatches::Begun> batches;
+  for (size_t k = 0; k < count; ++k) networks.push_back(bind(samples[k], k));
+  const std::vector<int> owner = owners(networks, true);
+  const auto own = [&](size_t k) { return is_own(owner[k]); };
+  std::vector<TrainingBatches::Begun> batches(count);
   for (size_t k = 0; k < count; ++k) {
-    networks.push_back(bind(samples[k], k));
-    batches.push_back(batches_.begun(int64_t(step) * int64_t(count) + int64_t(k)));
+    if (own(k)) batches[k] = batches_.begun(int64_t(step) * int64_t(count) + int64_t(k));
   }
   std::vector<torch::Tensor> losses(count);  // read after the loop: a GPU is waited for only once
-  const std::vector<size_t> order = largest_first(networks);
-  in_lanes(compute_.lanes, int64_t(count), [&](int64_t i) {
+  const std::vector<size_t> order = largest_first(networks, own);
+  in_lanes(compute_.lanes, int64_t(order.size()), [&](int64_t i) {
     const size_t k = order[size_t(i)];
     losses[k] = add_gradients(networks[k], std::move(batches[k]), 1.0 / double(count));
   });
+  std::vector<StepPiece> pieces;
+  if (compute_.group) {
+    pieces = pieces_of(networks, owner, losses);
+    exchange_values(*compute_.group, pieces);
+  }
   double sum = 0;
   for (const torch::Tensor& loss : losses) sum += loss.item<double>();
   if (!std::isfinite(sum)) {
     parameters_.drop_gradients();
     return sum;
   }
+  if (compute_.group) sum_gradients(*compute_.group, pieces, parameters_);
   optimizer_.step(step, options_.steps);
   return sum / double(count);
 }
@@ -141,17 +180,28 @@ std::vector<double> Supernet::accuracy(int step, std::span<const Decisions> samp
   for (size_t k = 0; k < samples.size(); ++k) networks.push_back(bind(samples[k], k));
   const auto on_device = batch.images.to(compute_.device);
   std::vector<torch::Tensor> hits(samples.size());  // read after the loop, as the losses of train()
-  const std::vector<size_t> order = largest_first(networks);
-  in_lanes(compute_.lanes, int64_t(samples.size()), [&](int64_t i) {
+  const std::vector<int> owner = owners(networks, false);
+  const std::vector<size_t> order =
+      largest_first(networks, [&](size_t k) { return is_own(owner[k]); });
+  in_lanes(compute_.lanes, int64_t(order.size()), [&](int64_t i) {
     at::NoGradGuard no_grad;
     const size_t k = order[size_t(i)];
     const Autocast autocast(compute_.precision, compute_.device);
     const auto images = network_input(on_device, networks[k].graph(), compute_.device);
     hits[k] = networks[k].forward(images, NormMode::kBatch).argmax(1).eq(labels).sum();
   });
+  if (compute_.group) {
+    std::vector<StepPiece> pieces;
+    for (size_t k = 0; k < hits.size(); ++k) {
+      // Counts that fp32 holds.
+      hits[k] = hits[k].defined() ? hits[k].to(torch::kFloat) : torch::empty({});
+      pieces.push_back({.owner = owner[k], .values = {hits[k]}});
+    }
+    exchange_values(*compute_.group, pieces);
+  }
   std::vector<double> accuracies;
   for (const torch::Tensor& count : hits) {
-    accuracies.push_back(double(count.item<int64_t>()) / double(labels.size(0)));
+    accuracies.push_back(count.item<double>() / double(labels.size(0)));
   }
   return accuracies;
 }

@@ -10,6 +10,7 @@ namespace ridgewalk {
 
 struct SupernetOptions {
   int steps = 1000;
+  int samples_per_step = 1;         // that train() is called with; only a group counts on it
   int batch_size = 64;              // training images per sampled architecture
   int validation_batch_size = 128;  // search-validation images per step
   OptimizerOptions optimizer = {};
@@ -27,8 +28,9 @@ class Supernet {
   Supernet(const SearchSpace& space, const Dataset& data, const SupernetOptions& options,
            const Compute& compute);
 
-  // One optimiser step: each sample on its own training batch, gradients averaged. The samples run
-  // in lanes. Returns the mean loss; if it is not finite, nothing was updated.
+  // One optimiser step: each sample on its own training batch, gradients averaged. The samples are
+  // shared out to the processes of a group and run in lanes. Returns the mean loss; if it is not
+  // finite, nothing was updated.
   double train(int step, std::span<const Decisions> samples);
   // Of each sample, in [0, 1], all on the same batch of search-validation images. Throws Error when
   // none of these can be decoded.
@@ -51,6 +53,8 @@ class Supernet {
   Batch validation_batch(int step);
   torch::Tensor add_gradients(const Executor& network, TrainingBatches::Begun begun,
                               double share) const;
+  std::vector<int> owners(const std::vector<Executor>& networks, bool with_batches) const;
+  bool is_own(int owner) const { return !compute_.group || owner == compute_.group->rank(); }
 
   SearchSpace space_;
   const Dataset& data_;

@@ -3,6 +3,7 @@
 #include <iostream>
 #include <limits>
 #include <sstream>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -135,6 +136,29 @@ void CommandLine::add_loader_options() {
                   "files and rand_augment, else 0)");
 }
 
+void CommandLine::add_group_options() {
+  add_number<int>("group-timeout", 1, 86400,
+                  "seconds that a process of several (torchrun, srun, mpirun) waits in a step for "
+                  "another that is silent",
+                  60);
+}
+
+ProcessGroup* CommandLine::join_group() {
+  launch_ = launch_of(environment_variables());
+  if (launch_) {
+    group_ = std::make_shared<ProcessGroup>(launch_->member,
+                                            std::chrono::seconds(get<int>("group-timeout")));
+  }
+  return group_.get();
+}
+
+// Where a launcher has not bound each process to cores of its own.
+int CommandLine::usable_cores() const {
+  const int cores = ridgewalk::usable_cores();
+  const bool is_bound = cores < int(std::thread::hardware_concurrency());
+  return launch_ && !is_bound ? std::max(1, cores / launch_->on_this_machine) : cores;
+}
+
 bool CommandLine::parse(const Arguments& arguments) {
   try {
     const po::parsed_options parsed =
@@ -228,7 +252,7 @@ Architecture CommandLine::architecture(const std::string& name_or_path) const {
 }
 
 FolderOptions CommandLine::folder_options(int resolution) const {
-  FolderOptions options{.resolution = resolution, .strict = has("strict"), .quiet = has("quiet")};
+  FolderOptions options{.resolution = resolution, .strict = has("strict"), .quiet = is_quiet()};
   if (has("crop-fraction")) options.crop_fraction = get<double>("crop-fraction");
   return options;
 }
@@ -239,7 +263,7 @@ int CommandLine::set_threads_and_lanes(int threads) const {
   if (threads == 0) threads = in_lanes ? 1 : usable_cores();
   const int lanes =
       in_lanes ? find<int>("jobs").value_or(std::max(1, usable_cores() / threads)) : 1;
-  checked_threads(threads, has("quiet"), lanes);
+  checked_threads(threads, is_quiet(), lanes);
   set_threads(threads);
   return lanes;
 }
@@ -250,19 +274,26 @@ DataType CommandLine::precision(const std::string& name, torch::Device device) c
   if (has("resume") && has("out")) {
     if (const auto of_run = precision_of_run(get<std::string>("out"), device)) return *of_run;
   }
-  return faster_precision(precision_file(), has("quiet"));
+  return faster_precision(precision_file(), is_quiet());
 }
 
 Session CommandLine::session(int threads, const std::string& precision) const {
   if (has("threads")) threads = get<int>("threads");
-  Session session{.compute = {}, .quiet = has("quiet")};
+  Session session{.compute = {}, .quiet = is_quiet()};
+  session.compute.group = group_;
   session.compute.lanes = set_threads_and_lanes(threads);
   session.compute.device =
       at_option("--device", [&] { return device_named(get<std::string>("device")); });
   if (!session.compute.device.is_cpu()) session.compute.lanes = 1;
   session.compute.precision = at_option("--precision", [&] {
-    return this->precision(has("precision") ? get<std::string>("precision") : precision,
-                           session.compute.device);
+    const std::string name = has("precision") ? get<std::string>("precision") : precision;
+    // What is faster on the first machine, or what its run has.
+    if (group_ && name == "auto") {
+      const DataType own =
+          group_->is_first() ? this->precision(name, session.compute.device) : DataType::kFp32;
+      return DataType(group_->from_first(int64_t(own), true));
+    }
+    return this->precision(name, session.compute.device);
   });
   session.compute.loader_threads = find<int>("loader-threads");
   if (const auto loaders = session.compute.loader_threads) {

@@ -9,6 +9,7 @@
 #include <boost/program_options.hpp>
 
 #include "experiments/commands/commands.h"
+#include "experiments/machine/launcher.h"
 #include "experiments/run/context.h"
 #include "roofline/cost.h"
 #include "space/architecture.h"
@@ -46,10 +47,15 @@ class CommandLine {
   // --strict and, unless a configuration has it, --crop-fraction.
   void add_data_options(bool crop_fraction = true);
   void add_loader_options();  // --loader-threads
+  void add_group_options();   // --group-timeout
 
   // False after --help has been printed. Throws Error on an unknown or malformed option and on a
   // number out of its range.
   bool parse(const Arguments& arguments);
+
+  // After parse(): waits for the processes that a launcher started beside this one, if it did. Then
+  // session() has their group; others than the first are quiet. Throws Error.
+  ProcessGroup* join_group();
 
   bool has(const char* name) const { return values_.count(name) > 0; }
   // By the user, not by default.
@@ -70,6 +76,8 @@ class CommandLine {
 
   // A catalogue name, a file or `custom`, with --resolution, --classes and --channels applied.
   Architecture architecture(const std::string& name_or_path) const;
+  // Those that this process shares with no other of its group.
+  int usable_cores() const;
   // How the images of a folder are read for a network of this resolution.
   FolderOptions folder_options(int resolution) const;
   // Sets the number of threads: --threads, else `threads`, or where that is 0 all usable cores;
@@ -94,12 +102,15 @@ class CommandLine {
   Architecture custom_architecture() const;
   int set_threads_and_lanes(int threads) const;
   DataType precision(const std::string& name, torch::Device device) const;
+  bool is_quiet() const { return has("quiet") || (group_ && !group_->is_first()); }
 
   std::string usage_, about_;
   boost::program_options::options_description options_;
   boost::program_options::positional_options_description positional_;
   boost::program_options::variables_map values_;
   std::vector<Number> numbers_;
+  std::optional<Launch> launch_;
+  std::shared_ptr<ProcessGroup> group_;
 };
 
 // `threads`, with a warning on stderr when the process may not use as many cores, unless `quiet`;

@@ -8,6 +8,7 @@
 #include "experiments/commands/command_line.h"
 #include "experiments/commands/memory_check.h"
 #include "experiments/machine/resources.h"
+#include "experiments/run/group_run.h"
 #include "experiments/run/interrupt.h"
 #include "experiments/run/progress.h"
 #include "experiments/run/train_config.h"
@@ -51,6 +52,7 @@ CommandLine distill_line() {
   line.add_input_options();
   line.add_data_options();
   line.add_loader_options();
+  line.add_group_options();
   line.add_session_options();
   return line;
 }
@@ -72,6 +74,8 @@ DistillOptions distill_options(const CommandLine& line, const TeacherOptions& te
 DistilledLabels distill_with_progress(const Teacher& teacher, const Dataset& data,
                                       const DistillOptions& options, int batch_size,
                                       const std::string& unfinished, const Session& session) {
+  ProcessGroup* const group = session.compute.group.get();
+  const bool is_first = group == nullptr || group->is_first();
   std::optional<DistilledLabels> so_far;
   if (path_exists(unfinished)) so_far = load_distilled(unfinished);
   const int64_t before = so_far ? so_far->replicas : 0;
@@ -84,7 +88,7 @@ DistilledLabels distill_with_progress(const Teacher& teacher, const Dataset& dat
     const DistillProgress told{
         .images_done =
             [&](int64_t done) {
-              if (interrupted()) {
+              if (group != nullptr ? group->any(interrupted()) : interrupted()) {
                 throw Interrupted(
                     path_exists(unfinished)
                         ? "interrupted; the same command resumes"
@@ -92,7 +96,10 @@ DistilledLabels distill_with_progress(const Teacher& teacher, const Dataset& dat
               }
               progress.update(int(done / batch_size), "");
             },
-        .replica_done = [&](const DistilledLabels& done) { save_distilled(unfinished, done); }};
+        .replica_done =
+            [&](const DistilledLabels& done) {
+              if (is_first) save_distilled(unfinished, done);
+            }};
     labels = distill(teacher, data, options, batch_size, told, so_far ? &*so_far : nullptr);
   }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
@@ -104,12 +111,16 @@ DistilledLabels distill_with_progress(const Teacher& teacher, const Dataset& dat
   return labels;
 }
 
-}  // namespace
+// Where the replicas that are finished are: for others than the first process, in a copy.
+std::string unfinished_file(const std::string& out, const ScratchFolder& scratch,
+                            ProcessGroup* group) {
+  const std::string path = out + kReplicas, copy = scratch.path() + "/replicas";
+  if (group == nullptr) return path;
+  copy_from_first(*group, path, copy);
+  return group->is_first() ? path : copy;
+}
 
-int distill_command(const Arguments& arguments) {
-  CommandLine line = distill_line();
-  if (!line.parse(arguments)) return 0;
-  catch_interrupts();
+int distill(const CommandLine& line) {
   const Session session = line.session();
   const int batch_size = line.get<int>("batch-size");
   const std::string out = line.required("out");
@@ -133,12 +144,19 @@ int distill_command(const Arguments& arguments) {
   if (const auto trained_on = read_provenance(teacher.weights())) {
     say_other_images(*trained_on, teacher.weights(), data, data.resolution, session);
   }
-  {
-    const FileWriter refuses_a_bad_path_now(out);
-  }
-  const FileLock lock(out);
-  const DistilledLabels labels =
-      distill_with_progress(teacher, data, options, batch_size, out + kReplicas, session);
+  ProcessGroup* const group = session.compute.group.get();
+  if (group != nullptr) group->gathered(0, true);  // all have read their data
+  std::optional<FileLock> lock;
+  in_first(group, [&] {
+    {
+      const FileWriter refuses_a_bad_path_now(out);
+    }
+    lock.emplace(out);
+  });
+  const ScratchFolder scratch;
+  const DistilledLabels labels = distill_with_progress(
+      teacher, data, options, batch_size, unfinished_file(out, scratch, group), session);
+  if (group != nullptr && !group->is_first()) return 0;
   save_distilled(out, labels);
   std::error_code ignored;
   std::filesystem::remove(out + kReplicas, ignored);
@@ -149,6 +167,16 @@ int distill_command(const Arguments& arguments) {
       architecture.name, options.replicas, data.train.size(), data.name, out,
       100 * labels.teacher_top1);
   return 0;
+}
+
+}  // namespace
+
+int distill_command(const Arguments& arguments) {
+  CommandLine line = distill_line();
+  if (!line.parse(arguments)) return 0;
+  ProcessGroup* const group = line.join_group();
+  catch_interrupts();
+  return as_member(group, [&] { return distill(line); });
 }
 
 }  // namespace ridgewalk

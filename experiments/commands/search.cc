@@ -7,6 +7,7 @@
 #include "experiments/report/report.h"
 #include "experiments/report/search_report.h"
 #include "experiments/run/fingerprint.h"
+#include "experiments/run/group_run.h"
 #include "experiments/run/interrupt.h"
 #include "space/yaml.h"
 #include "supernet/inference/peaks.h"
@@ -29,7 +30,8 @@ struct SearchRequest {
   bool resume = false;
 };
 
-SearchRequest search_request(const CommandLine& line) {
+// `classes`: of the data, once they are read.
+SearchRequest search_request(const CommandLine& line, std::optional<int> classes = {}) {
   SearchRequest request{.plan = plan_named(line.has("stage") ? line.words()[0] : "all"),
                         .out = line.required("out"),
                         .from = line.has("from") ? line.get<std::string>("from") : "",
@@ -38,6 +40,8 @@ SearchRequest search_request(const CommandLine& line) {
   ConfigOverrides overrides;
   if (line.has("seed")) overrides.seed = line.seed();
   if (line.has("targets")) overrides.targets = line.get<std::string>("targets");
+  overrides.resolution = line.find<int>("resolution");
+  overrides.classes = line.has("classes") ? line.find<int>("classes") : classes;
   const std::string path = line.required("config");
   request.config = load_search_config(path, overrides);
   for (SearchStage stage : request.plan.stages) {
@@ -77,8 +81,7 @@ RunFolder open_run(const SearchRequest& request, const StartingPoint& start, con
                    .data = data,
                    .compute = session.compute,
                    .more = more});
-  return request.resume ? RunFolder::resume(request.out, inputs)
-                        : RunFolder::create(request.out, inputs);
+  return open_run(request.out, request.resume, inputs, session.compute.group.get());
 }
 
 // "1 job", "2 jobs".
@@ -132,23 +135,25 @@ CommandLine search_command_line() {
   line.add_seed("instead of the configuration's");
   line.add()("targets", po::value<std::string>(),
              "YAML, instead of the configuration's: {ridge_point: 0, relative_to: compact-nano}");
+  line.add_number<int>("resolution", 1, 8192, "of all networks, instead of the space's");
+  line.add_number<int>("classes", 1, 1'000'000,
+                       "of all networks (default: the configuration's, else the data's)");
   line.add_data_options(false);
   line.add_loader_options();
+  line.add_group_options();
   line.add_lanes_options("samples of a step, batches of an evaluation and trainings");
   return line;
 }
 
-}  // namespace
-
-int search_command(const Arguments& arguments) {
-  CommandLine line = search_command_line();
-  if (!line.parse(arguments)) return 0;
-  catch_interrupts();
-  const SearchRequest request = search_request(line);
+int search(const CommandLine& line, const Arguments& arguments) {
+  SearchRequest request = search_request(line);
   const SearchConfig& config = request.config;
   Session session = line.session(config.threads, config.precision);
   session.checkpoint_every = config.checkpoint_every;
   const Dataset data = dataset_of(config, line, warm_weights(request));
+  if (!config.classes_given && config.space.classes != data.classes) {
+    request = search_request(line, data.classes);
+  }
   const StartingPoint start = check_search(config, request.plan, request.from, data);
   require_supernet_memory(
       searched_space(config.space, request.plan.stages.front(), start.architecture), config,
@@ -162,6 +167,7 @@ int search_command(const Arguments& arguments) {
              fmt::format("# ridgewalk {} on {}\n{}", RIDGEWALK_VERSION, machine, config.resolved));
   const SearchContext context{{run, data, session}, config};
   const SearchOutcome outcome = run_search(context, request.plan, start);
+  if (session.compute.group && !session.compute.group->is_first()) return 0;
 
   const SearchSummary summary = summarize_search(context, outcome);
   const Json report = search_report(context, summary, command_text("search", arguments),
@@ -170,6 +176,16 @@ int search_command(const Arguments& arguments) {
   print(summary, config);
   fmt::print("report: {}\n", run.file("report.html"));
   return 0;
+}
+
+}  // namespace
+
+int search_command(const Arguments& arguments) {
+  CommandLine line = search_command_line();
+  if (!line.parse(arguments)) return 0;
+  ProcessGroup* const group = line.join_group();
+  catch_interrupts();
+  return as_member(group, [&] { return search(line, arguments); });
 }
 
 }  // namespace ridgewalk

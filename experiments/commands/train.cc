@@ -8,6 +8,7 @@
 #include "experiments/commands/memory_check.h"
 #include "experiments/machine/resources.h"
 #include "experiments/run/fingerprint.h"
+#include "experiments/run/group_run.h"
 #include "experiments/run/interrupt.h"
 #include "experiments/run/train_config.h"
 #include "experiments/run/training_phase.h"
@@ -43,6 +44,7 @@ CommandLine train_command_line() {
   line.add()("resume", "continue the run in --out");
   line.add_data_options();
   line.add_loader_options();
+  line.add_group_options();
   line.add_input_options();
   line.add_session_options("1 or all cores, whichever a few steps show to be faster");
   return line;
@@ -73,7 +75,7 @@ int choose_threads(const CommandLine& line, Trainer& probe, const Session& sessi
   constexpr int kTurns = 3;
   constexpr double kClearly = 1.1;  // times as fast
   if (line.has("threads")) return line.get<int>("threads");
-  const int cores = usable_cores();
+  const int cores = line.usable_cores();
   if (line.has("resume")) return threads_of_run(line.required("out")).value_or(cores);
   if (cores == 1 || !session.compute.device.is_cpu()) return cores;
   double one = INFINITY, all = INFINITY;  // the least of each, in turns
@@ -144,16 +146,23 @@ RunFolder open_run(const CommandLine& line, const Architecture& architecture,
                    .distillations = {&options.distillation},
                    .data = data,
                    .compute = session.compute});
-  const std::string out = line.required("out");
-  return line.has("resume") ? RunFolder::resume(out, inputs) : RunFolder::create(out, inputs);
+  return open_run(line.required("out"), line.has("resume"), inputs, session.compute.group.get());
 }
 
-}  // namespace
+// choose_threads() of the first process, with a network of its own: its steps are no one else's.
+int choose_threads(const CommandLine& line, const Architecture& architecture, const Dataset& data,
+                   const TrainOptions& options, const Session& session) {
+  Compute alone = session.compute;
+  alone.group = nullptr;
+  // Refuses a network that does not fit the data before anything is written.
+  Trainer probe(architecture, data, options, alone);
+  ProcessGroup* const group = session.compute.group.get();
+  const bool is_first = group == nullptr || group->is_first();
+  const int threads = is_first ? choose_threads(line, probe, session) : 0;
+  return group == nullptr ? threads : int(group->from_first(threads, true));
+}
 
-int train_command(const Arguments& arguments) {
-  CommandLine line = train_command_line();
-  if (!line.parse(arguments)) return 0;
-  catch_interrupts();
+int train(const CommandLine& line) {
   const std::string config = line.has("config") ? read_file(line.get<std::string>("config")) : "";
   const TrainOptions options = train_options(line, config);
   Session session = line.session();
@@ -163,16 +172,17 @@ int train_command(const Arguments& arguments) {
   require_fits(architecture, data);
   require_training_memory(lower(architecture),
                           std::min<int64_t>(options.batch_size, data.train.size()), session);
-  {
-    // Refuses a network that does not fit the data before anything is written.
-    Trainer probe(architecture, data, options, session.compute);
-    if (const auto learned = weights_learned(options)) {
-      say_other_images(*learned, options.initial_weights, data, data.resolution, session);
-    }
-    const int threads = choose_threads(line, probe, session);
-    set_threads(threads);
-    const bool has_lanes = !line.has("threads") && session.compute.device.is_cpu();
-    if (has_lanes) session.compute.lanes = std::max(1, usable_cores() / threads);
+  if (const auto learned = weights_learned(options)) {
+    say_other_images(*learned, options.initial_weights, data, data.resolution, session);
+  }
+  const int threads = choose_threads(line, architecture, data, options, session);
+  set_threads(threads);
+  const bool has_lanes = !line.has("threads") && session.compute.device.is_cpu();
+  if (has_lanes) session.compute.lanes = std::max(1, line.usable_cores() / threads);
+  if (session.compute.group && options.shards == 1) {
+    say(session,
+        "train: `shards` is 1, so every process computes every step; with more, their "
+        "batch norms see fewer images and the steps are shared out");
   }
 
   RunFolder run = open_run(line, architecture, config, options, data, session);
@@ -181,10 +191,21 @@ int train_command(const Arguments& arguments) {
   const TrainingResult result =
       training_phase({run, data, session}, "weights", architecture, options);
   write_file(run.file("result.yaml"), yaml_text(result));
+  if (session.compute.group && !session.compute.group->is_first()) return 0;
   fmt::print("{}: top-1 {}; test top-5 {:.2f} %, loss {:.4f}; weights in {}\n", architecture.name,
              top1_text(result), 100 * result.test.top5, result.test.loss,
              run.file("weights.safetensors"));
   return 0;
+}
+
+}  // namespace
+
+int train_command(const Arguments& arguments) {
+  CommandLine line = train_command_line();
+  if (!line.parse(arguments)) return 0;
+  ProcessGroup* const group = line.join_group();
+  catch_interrupts();
+  return as_member(group, [&] { return train(line); });
 }
 
 }  // namespace ridgewalk

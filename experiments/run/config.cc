@@ -183,6 +183,17 @@ Reward read_reward(FieldReader& config, const YamlSource& targets, const SearchS
   return reward;
 }
 
+// The resolutions and the classes that replace the space's, where they are given. Returns whether
+// the classes are.
+bool read_input(FieldReader& reader, SearchSpace& space) {
+  if (reader.has("resolution")) space.resolution = reader.list<int>("resolution");
+  const bool has_classes = reader.has("classes");
+  if (has_classes) bounded(reader, "classes", space.classes, 1, 1e6);
+  if (reader.has("resolution"))
+    at_line(reader.child("resolution"), [&] { return validate(space); });
+  return has_classes;
+}
+
 // `depth`: how many files refer to this one through their `base`.
 SearchConfig config_of(const std::string& yaml, const std::string& path,
                        const ConfigOverrides& overrides, int depth);
@@ -215,11 +226,14 @@ SearchConfig config_of(const std::string& yaml, const std::string& path,
   YamlSource source = on_base(yaml, path, depth);
   if (overrides.seed) source.node["seed"] = *overrides.seed;
   if (overrides.threads) source.node["threads"] = *overrides.threads;
+  if (overrides.resolution) source.node["resolution"] = *overrides.resolution;
+  if (overrides.classes) source.node["classes"] = *overrides.classes;
   if (overrides.targets) source.node["targets"] = parse_yaml(*overrides.targets, "--targets").node;
   FieldReader reader(source);
   reader.has("base");  // a known key, already removed
   SearchConfig config;
   config.space = read_space(reader, "space");
+  config.classes_given = read_input(reader, config.space);
   config.data = reader.required<std::string>("data");
   bounded(reader, "search_validation", config.search_validation, 16, 1e9);
   bounded(reader, "crop_fraction", config.crop_fraction, 0.01, 1);

@@ -25,7 +25,8 @@ struct SearchStageConfig {
 };
 
 struct SearchConfig {
-  SearchSpace space;
+  SearchSpace space;           // with the keys `resolution` and `classes`, if given
+  bool classes_given = false;  // else those of the data may take the place of the space's
   std::string data;
   int64_t search_validation = 5000;  // training images held out
   double crop_fraction = 0.875;      // of an image file's shorter side, when not cropped at random
@@ -51,6 +52,7 @@ struct ConfigOverrides {
   std::optional<uint64_t> seed;
   std::optional<int> threads;
   std::optional<std::string> targets;  // YAML, in place of the configuration's
+  std::optional<int> resolution = {}, classes = {};
 };
 
 // `base: FILE`, beside the file, gives all keys that the file does not have itself: a section is

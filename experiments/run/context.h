@@ -48,11 +48,13 @@ void say_rates(const RunContext& context, const std::string& phase, double image
 double seconds_since(std::chrono::steady_clock::time_point start);
 
 // Writes a checkpoint of `state()` every `interval` steps, and when the user interrupts or another
-// training has failed, which then throws Interrupted.
+// training has failed, which then throws Interrupted. All processes of a group come here at the
+// same step, and stop where one of them is interrupted.
 template <class State>
 void checkpoint_if_due(const RunContext& context, int interval, int step, State state,
                        const NamedTensors& tensors) {
-  const bool stop = interrupted() || context.session.stop.stop_requested();
+  bool stop = interrupted() || context.session.stop.stop_requested();
+  if (const auto& group = context.session.compute.group) stop = group->any(stop);
   if (stop || step % interval == 0) context.run.checkpoint(state(), tensors);
   if (stop) throw Interrupted();
 }

@@ -121,6 +121,15 @@ RunFolder RunFolder::resume(const std::string& path, const std::string& fingerpr
   return run;
 }
 
+RunFolder RunFolder::follow(const std::string& path, const std::string& fingerprint,
+                            std::shared_ptr<void> folder) {
+  RunFolder run(path, fingerprint);
+  run.follows_ = true;
+  run.lock_ = std::move(folder);
+  if (fs::exists(run.checkpoint_file())) run.read_checkpoint();
+  return run;
+}
+
 std::string RunFolder::fingerprint_of(const std::string& path) {
   const std::string checkpoint = path + "/" + kCheckpoint;
   if (!path_exists(checkpoint)) return "";
@@ -135,6 +144,7 @@ RunFolder RunFolder::part(const std::string& name) const {
   RunFolder part(path_, "");
   part.prefix_ = name + ".";
   part.fingerprint_ = fingerprint_;
+  part.follows_ = follows_;
   if (fs::exists(part.checkpoint_file())) {
     part.read_checkpoint();
     part.open_log(std::ios::app);
@@ -148,8 +158,10 @@ RunFolder RunFolder::part(const std::string& name) const {
 // A crash leaves either the part as it was, or its phases here and maybe files of the part: until
 // write() has replaced the checkpoint, what was added to the log does not count.
 void RunFolder::adopt(const RunFolder& part) {
-  log_ << read_file(part.log_file());
-  check_log();
+  if (!follows_) {
+    log_ << read_file(part.log_file());
+    check_log();
+  }
   for (const auto& [phase, result] : part.finished_.items()) {
     finished_[phase] = result;
     seconds_[phase] = part.seconds(phase);
@@ -235,6 +247,7 @@ void RunFolder::require_same(const std::string& fingerprint) const {
 
 // To what it was at the checkpoint.
 void RunFolder::cut_log(uintmax_t bytes) const {
+  if (follows_) return;
   const std::string path = log_file();
   const uintmax_t size = fs::exists(path) ? fs::file_size(path) : 0;
   if (size < bytes) {
@@ -252,6 +265,7 @@ void RunFolder::cut_log(uintmax_t bytes) const {
 }
 
 void RunFolder::open_log(std::ios::openmode mode) {
+  if (follows_) return;
   log_.open(log_file(), mode);
   check_log();
 }
@@ -282,6 +296,7 @@ void RunFolder::restore(const NamedTensors& tensors) const {
 }
 
 void RunFolder::log(const Json& record) {
+  if (follows_) return;
   log_ << record.dump() << '\n';
   check_log();
 }
@@ -306,6 +321,7 @@ void RunFolder::write(const Json& current, const NamedTensors& tensors) {
     const auto now = std::chrono::steady_clock::now();
     seconds_[phase_] = before_ + std::chrono::duration<double>(now - began_).count();
   }
+  if (follows_) return;
   uintmax_t log_bytes = 0;
   if (log_.is_open()) {
     log_.flush();

@@ -46,6 +46,10 @@ class RunFolder {
   // Throws Error when the folder holds no run, or one with another fingerprint, naming the data
   // where only they have changed.
   static RunFolder resume(const std::string& path, const std::string& fingerprint);
+  // The run of another process, whose checkpoint is in this folder, if it had one. Writes neither
+  // checkpoints nor a log; holds `folder` for as long as it lives.
+  static RunFolder follow(const std::string& path, const std::string& fingerprint,
+                          std::shared_ptr<void> folder);
   // What create() was given; empty where the folder holds no run that can be resumed.
   static std::string fingerprint_of(const std::string& path);
 
@@ -122,6 +126,7 @@ class RunFolder {
   std::string path_;
   std::string prefix_;  // of the checkpoint and the log: empty, or "NAME." of a part
   std::string fingerprint_;
+  bool follows_ = false;        // follow()
   std::shared_ptr<void> lock_;  // on the folder, for as long as this process runs in it
   std::ofstream log_;
   std::string phase_;

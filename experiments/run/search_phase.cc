@@ -67,6 +67,7 @@ SupernetOptions supernet_options(const SearchConfig& config, SearchStage stage) 
   const SearchStageConfig& stage_config = config.stages.at(stage);
   SupernetOptions options = config.weights;
   options.steps = stage_config.tunas.steps;
+  options.samples_per_step = stage_config.tunas.samples_per_step;
   options.optimizer.learning_rate = stage_config.learning_rate;
   options.seed = stream_seed(config.seed, SeedStream::kSharedWeights, uint64_t(stage));
   return options;
@@ -166,6 +167,8 @@ StageResult StagePhase::run_stage(const std::function<void(const StepRecord&)>& 
   } catch (const Error&) {
     throw;
   } catch (const std::runtime_error& error) {
+    const auto& group = context_.session.compute.group;
+    if (group && !group->is_first()) throw;
     throw std::runtime_error(fmt::format("{}: {}; last good checkpoint: {}, step {}", phase_,
                                          error.what(), context_.run.file("checkpoint.safetensors"),
                                          last_checkpoint_));

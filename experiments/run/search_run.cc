@@ -96,7 +96,8 @@ void check_data(const SearchConfig& config, const Dataset& data) {
   if (config.space.channels != data.channels || config.space.classes != data.classes) {
     throw Error("space '" + config.space.name + "' takes " + std::to_string(config.space.channels) +
                 " channels to " + std::to_string(config.space.classes) + " classes; " + data.name +
-                " has " + std::to_string(data.channels) + " and " + std::to_string(data.classes));
+                " has " + std::to_string(data.channels) + " and " + std::to_string(data.classes) +
+                "; give another space, or `classes` in the configuration");
   }
   for (const Distillation& distillation :
        {config.weights.distillation, config.train.distillation}) {

@@ -68,6 +68,12 @@ TrainOptions read_train(const YamlSource& source) {
   TrainOptions options;
   bounded(reader, "epochs", options.epochs, 1, 100000);
   bounded(reader, "batch_size", options.batch_size, 2, 65536);
+  if (reader.has("shards")) {
+    bounded(reader, "shards", options.shards, 1, 32768);
+    if (options.batch_size < 2 * options.shards) {
+      reader.child("shards").fail("'shards' leaves less than two images of a batch for each");
+    }
+  }
   bounded(reader, "label_smoothing", options.label_smoothing, 0, 0.99);
   bounded(reader, "seed", options.seed, 0, 1e18);
   for (auto [key, value] :

@@ -122,7 +122,8 @@ std::vector<TrainingResult> training_phases(const RunContext& context,
   std::stop_source stop;
   Session own = session;
   own.stop = stop.get_token();
-  const int at_once = std::max(1, std::min(session.compute.lanes, int(missing.size())));
+  const int side_by_side = session.compute.group ? 1 : session.compute.lanes;
+  const int at_once = std::max(1, std::min(side_by_side, int(missing.size())));
   own.compute.lanes = session.compute.lanes / at_once;
   // What the lanes share is only read, the images, or locks itself: files that cannot be decoded,
   // the progress. Each has its own part of the run, loader, weights and random numbers.

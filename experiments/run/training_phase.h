@@ -23,8 +23,9 @@ struct TrainingTask {
 };
 
 // The training_phase() of each, as many at a time as the session has lanes, each in a part of the
-// run. Results in the order of the tasks; they do not depend on the number of lanes, nor does the
-// run's log. When one fails, the others stop after a checkpoint.
+// run; in a group of processes one after the other, each by all of them. Results in the order of
+// the tasks; they do not depend on the number of lanes, nor does the run's log. When one fails, the
+// others stop after a checkpoint.
 std::vector<TrainingResult> training_phases(const RunContext& context,
                                             const std::vector<TrainingTask>& tasks);
 

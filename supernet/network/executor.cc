@@ -2,6 +2,7 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "supernet/network/batch_norm.h"
@@ -87,6 +88,19 @@ Executor::Executor(Graph graph, ParameterStore& store, size_t leaves) : graph_(s
   for (size_t i = 0; i < count; ++i) {
     if (last_use[i] < count) last_used_by_[last_use[i]].push_back(int(i));
   }
+}
+
+std::vector<torch::Tensor> Executor::learned() const {
+  std::vector<torch::Tensor> learned;
+  for (const auto& own : parameters_) {
+    for (const torch::Tensor& slice : own) {
+      const bool is_known =
+          std::any_of(learned.begin(), learned.end(),
+                      [&](const torch::Tensor& known) { return known.is_same(slice); });
+      if (slice.requires_grad() && !is_known) learned.push_back(slice);
+    }
+  }
+  return learned;
 }
 
 torch::Tensor Executor::forward(const torch::Tensor& images, NormMode mode,

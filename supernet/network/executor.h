@@ -37,6 +37,8 @@ class Executor {
   void observe(Observer observer) { observer_ = std::move(observer); }
 
   const Graph& graph() const { return graph_; }
+  // The slices that gradients are left in, each once, in the order of the graph.
+  std::vector<torch::Tensor> learned() const;
 
  private:
   torch::Tensor run(size_t op, const std::vector<torch::Tensor>& values, NormMode mode,

@@ -174,17 +174,30 @@ torch::Tensor ParameterStore::slice(const std::string& name, const std::vector<i
       throw std::out_of_range("parameter " + name + " is smaller than the slice asked for");
     }
   }
-  torch::Tensor leaf = prefix(full(name), shape).detach();
+  torch::Tensor whole = full(name);
+  if (const auto own = statistics_.find(leaves);
+      own != statistics_.end() && !is_learned(parameter.role)) {
+    whole =
+        own->second.narrow(0, place.offset - learned_, parameter.elements()).view(parameter.shape);
+  }
+  torch::Tensor leaf = prefix(whole, shape).detach();
   leaf.set_requires_grad(is_learned(parameter.role));
   place.slices[leaves].emplace_back(shape, leaf);
   return leaf;
 }
 
 void ParameterStore::collect_gradients() {
+  if (!is_collected_) collect_gradients({0, learned_});
+  is_collected_ = false;
+}
+
+void ParameterStore::collect_gradients(std::pair<int64_t, int64_t> own) {
   at::NoGradGuard no_grad;
+  is_collected_ = true;
   used_.clear();
   for (auto& [name, place] : places_) {
     const Parameter& parameter = parameters_[place.index];
+    const bool is_own = place.offset >= own.first && place.offset < own.second;
     const auto full_gradient = [&] {
       return grads().narrow(0, place.offset, parameter.elements()).view(parameter.shape);
     };
@@ -192,11 +205,29 @@ void ParameterStore::collect_gradients() {
       for (auto& [shape, leaf] : leaves) {
         if (!leaf.grad().defined()) continue;
         if (parameter.role == ParameterRole::kWeight) used_.emplace_back(name, shape);
-        prefix(full_gradient(), shape).add_(leaf.grad());
+        if (is_own) prefix(full_gradient(), shape).add_(leaf.grad());
         leaf.mutable_grad().reset();
       }
     }
   }
+}
+
+void ParameterStore::separate_statistics(size_t first_set, size_t sets) {
+  const auto own = values_.narrow(0, learned_, values_.numel() - learned_);
+  for (size_t set = first_set; set < first_set + sets; ++set) statistics_[set] = own.clone();
+}
+
+void ParameterStore::begin_statistics() {
+  at::NoGradGuard no_grad;
+  const auto own = values_.narrow(0, learned_, values_.numel() - learned_);
+  for (auto& [set, statistics] : statistics_) statistics.copy_(own);
+}
+
+void ParameterStore::average_statistics() {
+  at::NoGradGuard no_grad;
+  torch::Tensor sum = torch::zeros({values_.numel() - learned_}, values_.options());
+  for (const auto& [set, statistics] : statistics_) sum.add_(statistics);
+  values_.narrow(0, learned_, sum.numel()).copy_(sum.div_(double(statistics_.size())));
 }
 
 void ParameterStore::drop_gradients() {

@@ -5,6 +5,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <torch/types.h>
@@ -58,11 +59,25 @@ class ParameterStore {
   // Adds the gradients that backward passes left in the slices to grads(), in the order of the sets
   // of leaves: with a set for each sample, the sum does not depend on when each was trained.
   void collect_gradients();
+  // The same where several processes have the store: each adds the gradients of the parameters that
+  // begin in `own` (flat places of values()), in the same order. All slices with a gradient count
+  // as used. The caller fills in the rest of grads(), and the next collect_gradients() adds
+  // nothing.
+  void collect_gradients(std::pair<int64_t, int64_t> own);
   // Forgets them instead.
   void drop_gradients();
   // Where the decayed() weights are in a slice that the last collect_gradients() found a gradient
   // in: bool [decayed()]. Of a stand-alone network after a backward pass, everywhere.
   torch::Tensor used() const;
+
+  // Gives each of these sets of leaves running statistics of its own, for networks that update them
+  // at the same time. Before slices are taken from those sets.
+  void separate_statistics(size_t first_set, size_t sets);
+  // Those of a set, flat: [values().numel() - learned()].
+  torch::Tensor statistics(size_t set) const { return statistics_.at(set); }
+  // Sets those of all sets to the store's, or the store's to their mean, added in order.
+  void begin_statistics();
+  void average_statistics();
 
   torch::Tensor values() const { return values_; }
   torch::Tensor grads();  // allocated by the first call
@@ -95,7 +110,9 @@ class ParameterStore {
   std::map<std::string, Place> places_;
   std::vector<std::pair<std::string, std::vector<int64_t>>> used_;  // slices of weights
   torch::Tensor values_, grads_;
+  std::map<size_t, torch::Tensor> statistics_;  // by set of leaves
   int64_t decayed_ = 0, learned_ = 0;
+  bool is_collected_ = false;  // of a group
 };
 
 // The share of a space's learned parameters that all UIB instantiations have in common: all but the

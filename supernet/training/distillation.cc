@@ -10,6 +10,7 @@
 #include "space/lowering.h"
 #include "supernet/data/loader.h"
 #include "supernet/formats/safetensors.h"
+#include "supernet/training/distill_rounds.h"
 #include "supernet/training/provenance_check.h"
 
 namespace ridgewalk {
@@ -269,19 +270,42 @@ double label_bytes(const Dataset& data, const DistillOptions& options) {
   return double(options.replicas) * double(data.train.size()) * double(k) * bytes;
 }
 
+namespace {
+
+// Labels a batch of the teacher's.
+void label_batch(const Teacher& teacher, const Batch& batch, double temperature,
+                 torch::Tensor probabilities, torch::Tensor classes) {
+  torch::Tensor soft = teacher.soft_labels(batch.images, temperature);
+  if (!soft.isfinite().all().item<bool>()) {
+    throw Error(teacher.weights(), 0,
+                "gives soft labels that are not finite; the weights are damaged or too large "
+                "for the precision");
+  }
+  if (classes.defined()) {
+    torch::Tensor ranked;
+    std::tie(soft, ranked) = soft.topk(probabilities.size(1), 1);
+    classes.copy_(ranked);
+  }
+  probabilities.copy_(soft);
+}
+
+}  // namespace
+
 DistilledLabels distill(const Teacher& teacher, const Dataset& data, const DistillOptions& options,
                         int64_t batch_size, const DistillProgress& progress,
                         const DistilledLabels* so_far) {
   check(options, data);
   DistilledLabels labels = empty_labels(teacher, data, options);
   const int64_t done = so_far != nullptr ? take_over(*so_far, labels) : 0;  // replicas
-  const int64_t k = labels.probabilities.size(2);
-  const int64_t batches = (labels.images + batch_size - 1) / batch_size;  // of a replica
-  const auto draws_of = [&](int64_t number) {
-    const int64_t first = number % batches * batch_size;
+  ProcessGroup* const group = teacher.compute().group.get();
+  Rounds rounds{.images = labels.images, .batch_size = batch_size};
+  if (group != nullptr) rounds.processes = group->size(), rounds.rank = group->rank();
+  const int64_t per_replica = rounds.per_replica();
+  const auto draws_of = [&](int64_t place) {
+    const int64_t first = rounds.first_image(place, rounds.rank);
     std::vector<Draw> draws;
-    for (int64_t i = first; i < std::min(first + batch_size, labels.images); ++i) {
-      draws.push_back(labels.draw(i, number / batches));
+    for (int64_t i = first; i < first + rounds.count(place, rounds.rank); ++i) {
+      draws.push_back(labels.draw(i, place / per_replica));
     }
     return draws;
   };
@@ -291,24 +315,23 @@ DistilledLabels distill(const Teacher& teacher, const Dataset& data, const Disti
       teacher.compute().device.is_cuda());
   for (int64_t replica = done; replica < options.replicas; ++replica) {
     if (replica > done) progress.replica_done(first_replicas(labels, replica));
-    for (int64_t number = 0; number < batches; ++number) {
-      const int64_t first = number * batch_size;
-      const Batch batch = loader.get(replica * batches + number);
-      const int64_t count = batch.images.size(0);
-      torch::Tensor soft = teacher.soft_labels(batch.images, options.temperature);
-      if (!soft.isfinite().all().item<bool>()) {
-        throw Error(teacher.weights(), 0,
-                    "gives soft labels that are not finite; the weights are damaged or too large "
-                    "for the precision");
+    torch::Tensor probabilities = labels.probabilities[replica], classes;
+    if (labels.classes.defined()) classes = labels.classes[replica];
+    for (int64_t place = replica * per_replica; place < (replica + 1) * per_replica; ++place) {
+      const int64_t first = rounds.first_image(place, rounds.rank);
+      const int64_t count = rounds.count(place, rounds.rank);
+      if (count > 0) {
+        label_batch(teacher, loader.get(place), options.temperature,
+                    probabilities.narrow(0, first, count),
+                    classes.defined() ? classes.narrow(0, first, count) : classes);
       }
-      if (k < data.classes) {
-        torch::Tensor ranked;
-        std::tie(soft, ranked) = soft.topk(k, 1);
-        labels.classes[replica].narrow(0, first, count).copy_(ranked);
-      }
-      labels.probabilities[replica].narrow(0, first, count).copy_(soft);
-      progress.images_done(replica * labels.images + first + count);
+      progress.images_done(replica * labels.images +
+                           rounds.first_image(place, rounds.processes - 1) +
+                           rounds.count(place, rounds.processes - 1));
     }
+    if (group == nullptr) continue;
+    exchange_rows(*group, rounds, probabilities);
+    if (classes.defined()) exchange_rows(*group, rounds, classes);
   }
   return labels;
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <utility>
 
 #include "space/error.h"
 #include "supernet/training/lanes.h"
@@ -17,13 +19,19 @@ struct BatchResult {
   std::vector<int64_t> seen = {};   // of those that were decoded
 };
 
+std::vector<int64_t> labels_of(const ImageSet& set, const std::vector<int64_t>& images) {
+  std::vector<int64_t> labels;
+  for (int64_t n : images) labels.push_back(set.labels.data_ptr<int64_t>()[n]);
+  return labels;
+}
+
 BatchResult evaluate_batch(const Executor& network, const Dataset& data, const ImageSet& set,
                            const std::vector<int64_t>& images, const Compute& compute,
                            NormMode mode) {
   at::NoGradGuard no_grad;
   const Autocast autocast(compute.precision, compute.device);
   BatchResult result;
-  for (int64_t n : images) result.asked.push_back(set.labels.data_ptr<int64_t>()[n]);
+  result.asked = labels_of(set, images);
   const Batch batch = make_evaluation_batch(data, set, images);
   const auto* labels = batch.labels.data_ptr<int64_t>();
   result.seen.assign(labels, labels + batch.labels.size(0));
@@ -39,6 +47,48 @@ BatchResult evaluate_batch(const Executor& network, const Dataset& data, const I
   result.loss =
       torch::cross_entropy_loss(logits, batch.labels, {}, at::Reduction::Sum).item<double>();
   return result;
+}
+
+// A batch of `count` images as numbers, of which there are as many whatever it held.
+torch::Tensor packed(const BatchResult& result, int64_t count) {
+  torch::Tensor numbers = torch::full({5 + count}, -1, torch::kDouble);
+  auto* to = numbers.data_ptr<double>();
+  const double head[] = {result.top1, result.top5, result.loss, double(result.not_finite),
+                         double(result.seen.size())};
+  std::copy(std::begin(head), std::end(head), to);
+  std::copy(result.seen.begin(), result.seen.end(), to + 5);
+  return numbers;
+}
+
+BatchResult unpacked(const double* from, std::vector<int64_t> asked) {
+  const auto seen = int64_t(from[4]);
+  return {.top1 = from[0],
+          .top5 = from[1],
+          .loss = from[2],
+          .not_finite = int64_t(from[3]),
+          .asked = std::move(asked),
+          .seen = {from + 5, from + 5 + seen}};
+}
+
+// Gives every process the results of the batches that others have evaluated.
+void exchange_results(ProcessGroup& group, const ImageSet& set,
+                      const std::vector<std::vector<int64_t>>& batches,
+                      std::vector<BatchResult>& results) {
+  std::vector<int64_t> sizes(size_t(group.size()));
+  std::vector<torch::Tensor> own{torch::empty({0}, torch::kDouble)};
+  for (size_t b = 0; b < batches.size(); ++b) {
+    const size_t owner = b % sizes.size();
+    sizes[owner] += 5 + int64_t(batches[b].size());
+    if (int(owner) == group.rank()) own.push_back(packed(results[b], int64_t(batches[b].size())));
+  }
+  const std::vector<torch::Tensor> all = group.exchanged(torch::cat(own), sizes);
+  std::vector<int64_t> places(sizes.size());
+  for (size_t b = 0; b < batches.size(); ++b) {
+    const size_t owner = b % sizes.size();
+    results[b] =
+        unpacked(all[owner].data_ptr<double>() + places[owner], labels_of(set, batches[b]));
+    places[owner] += 5 + int64_t(batches[b].size());
+  }
 }
 
 }  // namespace
@@ -75,15 +125,21 @@ Accuracy evaluate(const Executor& network, const Dataset& data, const ImageSet& 
                   const Compute& compute, const EvaluationOptions& options) {
   // Batches of equal size, as far as possible: a short last one would have other statistics.
   const int64_t count = std::min(set.size(), options.most);
-  const int64_t batches = (count + options.batch_size - 1) / options.batch_size;
-  std::vector<BatchResult> results(static_cast<size_t>(batches));
-  in_lanes(compute.lanes, batches, [&](int64_t b) {
-    std::vector<int64_t> images;
-    for (int64_t n = b * count / batches; n < (b + 1) * count / batches; ++n) {
+  const int64_t number = (count + options.batch_size - 1) / options.batch_size;
+  std::vector<std::vector<int64_t>> batches;
+  for (int64_t b = 0; b < number; ++b) {
+    std::vector<int64_t>& images = batches.emplace_back();
+    for (int64_t n = b * count / number; n < (b + 1) * count / number; ++n) {
       images.push_back(n * set.size() / count);
     }
-    results[size_t(b)] = evaluate_batch(network, data, set, images, compute, options.mode);
+  }
+  std::vector<BatchResult> results(batches.size());
+  const std::vector<int64_t> own = dealt(number, compute.group.get());
+  in_lanes(compute.lanes, int64_t(own.size()), [&](int64_t i) {
+    const auto b = size_t(own[size_t(i)]);
+    results[b] = evaluate_batch(network, data, set, batches[b], compute, options.mode);
   });
+  if (compute.group) exchange_results(*compute.group, set, batches, results);
   Accuracy sum;
   std::vector<char> asked(size_t(data.classes), options.of_all_classes), seen(asked.size());
   for (const BatchResult& result : results) {

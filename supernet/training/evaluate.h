@@ -2,6 +2,7 @@
 #pragma once
 
 #include <limits>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "supernet/data/batch.h"
 #include "supernet/network/executor.h"
 #include "supernet/network/precision.h"
+#include "supernet/training/process_group.h"
 
 namespace ridgewalk {
 
@@ -34,6 +36,9 @@ struct Compute {
   // and the batches of an evaluation, each on at::get_num_threads() threads. Results do not depend
   // on it.
   int lanes = 1;
+  // That share out such pieces, each in lanes of its own; empty for this process alone. Results do
+  // not depend on it either.
+  std::shared_ptr<ProcessGroup> group = {};
 };
 
 // Images as the network expects them: on the device, resized to its resolution.

@@ -1,5 +1,6 @@
 #include "supernet/training/train.h"
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 #include <sstream>
@@ -8,7 +9,9 @@
 
 #include "space/error.h"
 #include "space/lowering.h"
+#include "supernet/training/lanes.h"
 #include "supernet/training/provenance_check.h"
+#include "supernet/training/step_exchange.h"
 
 namespace ridgewalk {
 namespace {
@@ -21,8 +24,13 @@ Graph graph_for(Architecture architecture, const Dataset& data, const TrainOptio
   }
   regularization.dropout = options.dropout.value_or(regularization.dropout);
   require_fits(architecture, data);
-  if (data.train.size() < 2) {
+  const int64_t images = std::min<int64_t>(options.batch_size, data.train.size());
+  if (images < 2) {
     throw Error(data.name, 0, "has only one training image; batch norm needs two");
+  }
+  if (images < 2 * int64_t(options.shards)) {
+    throw Error(std::to_string(options.shards) + " shards of a batch of " + std::to_string(images) +
+                " images: batch norm needs two images in each; give fewer shards");
   }
   return lower(architecture);
 }
@@ -62,6 +70,7 @@ Trainer::Trainer(const Architecture& architecture, const Dataset& data, const Tr
       compute_(compute),
       parameters_(graph_for(architecture, data, options), compute.device),
       network_(graph_for(architecture, data, options), parameters_),
+      shards_(shard_networks()),
       optimizer_(parameters_, options.optimizer),
       batches_(data,
                {.size = options.batch_size,
@@ -69,7 +78,9 @@ Trainer::Trainer(const Architecture& architecture, const Dataset& data, const Tr
                 .label_smoothing = options.label_smoothing,
                 .distillation = options.distillation,
                 .order_seed = mix(options.seed, 1),
-                .draw_seed = mix(options.seed, 3)},
+                .draw_seed = mix(options.seed, 3),
+                .shards = options.shards,
+                .per_step = options.shards},
                compute),
       steps_(int(batches_.per_epoch()) * options.epochs) {
   parameters_.initialize(mix(options.seed, 2), options.initialization);
@@ -99,18 +110,71 @@ void Trainer::start_from_weights() {
   for (const auto& [name, fresh] : head) parameters_.full(name).copy_(fresh);
 }
 
-double Trainer::advance() {
-  const Batch batch = batches_.batch(step_);
+std::vector<Executor> Trainer::shard_networks() {
+  std::vector<Executor> networks;
+  if (options_.shards == 1) return networks;
+  const size_t count = size_t(options_.shards);
+  parameters_.separate_statistics(1, count);
+  for (size_t s = 1; s <= count; ++s) networks.emplace_back(network_.graph(), parameters_, s);
+  return networks;
+}
+
+// Leaves `share` times the gradients of the batch's loss in the network's leaves, and returns the
+// loss.
+torch::Tensor Trainer::add_gradients(const Executor& network, const Batch& batch, double share,
+                                     uint64_t drop_seed) const {
   torch::Tensor loss;
   {
     const Autocast autocast(compute_.precision, compute_.device);
-    const auto images = network_input(batch.images, network_.graph(), compute_.device);
-    const auto logits =
-        network_.forward(images, NormMode::kTraining, mix(mix(options_.seed, 4), uint64_t(step_)));
+    const auto images = network_input(batch.images, network.graph(), compute_.device);
+    const auto logits = network.forward(images, NormMode::kTraining, drop_seed);
     loss = classification_loss(logits, batch, batches_.label_smoothing(), batches_.temperature());
   }
-  loss.backward();
-  const double value = loss.item<double>();  // after backward(): a GPU is waited for only once
+  (share == 1 ? loss : loss * share).backward();
+  return loss.detach();
+}
+
+// The mean loss. Running statistics become the mean of those that each shard makes of them.
+double Trainer::advance_in_shards() {
+  const size_t count = shards_.size();
+  const int64_t images = std::min<int64_t>(options_.batch_size, data_.train.size());
+  const auto share = [&](size_t s) {
+    const auto first = int64_t(s) * images / int64_t(count);
+    return double(int64_t(s + 1) * images / int64_t(count) - first) / double(images);
+  };
+  const std::vector<int64_t> own = dealt(int64_t(count), compute_.group.get());
+  std::vector<TrainingBatches::Begun> begun(count);
+  for (int64_t s : own) begun[size_t(s)] = batches_.begun(step_ * int64_t(count) + s);
+  std::vector<torch::Tensor> losses(count);
+  parameters_.begin_statistics();
+  in_lanes(compute_.lanes, int64_t(own.size()), [&](int64_t i) {
+    const auto s = size_t(own[size_t(i)]);
+    const uint64_t seed = mix(mix(mix(options_.seed, 4), uint64_t(step_)), uint64_t(s));
+    losses[s] = add_gradients(shards_[s], batches_.finished(std::move(begun[s])), share(s), seed);
+  });
+  if (compute_.group) {
+    std::vector<StepPiece> pieces;
+    for (size_t s = 0; s < count; ++s) {
+      if (!losses[s].defined()) losses[s] = torch::empty({});
+      pieces.push_back({.owner = int(s) % compute_.group->size(),
+                        .values = {losses[s], parameters_.statistics(s + 1)},
+                        .leaves = shards_[s].learned()});
+    }
+    exchange_values(*compute_.group, pieces);
+    sum_gradients(*compute_.group, pieces, parameters_);
+  }
+  parameters_.average_statistics();
+  double mean = 0;
+  for (size_t s = 0; s < count; ++s) mean += share(s) * losses[s].item<double>();
+  return mean;
+}
+
+double Trainer::advance() {
+  // The loss is read after the backward pass: a GPU is waited for only once.
+  const double value = !shards_.empty() ? advance_in_shards()
+                                        : add_gradients(network_, batches_.batch(step_), 1,
+                                                        mix(mix(options_.seed, 4), uint64_t(step_)))
+                                              .item<double>();
   if (!std::isfinite(value)) {
     throw std::runtime_error("the loss of '" + network_.graph().name + "' is not finite at step " +
                              std::to_string(step_) + "; lower the learning rate");

@@ -20,6 +20,9 @@ namespace ridgewalk {
 struct TrainOptions {
   int epochs = 3;
   int batch_size = 128;
+  // Parts that a batch is cut into, each with batch norm statistics of its own, shared out to lanes
+  // and to the processes of a group. Results depend on it, and not on who computes the parts.
+  int shards = 1;
   OptimizerOptions optimizer = default_options(OptimizerKind::kAdamW);
   double label_smoothing = 0.1;
   Initialization initialization = Initialization::kResidual;
@@ -70,12 +73,17 @@ class Trainer {
 
  private:
   void start_from_weights();
+  std::vector<Executor> shard_networks();
+  torch::Tensor add_gradients(const Executor& network, const Batch& batch, double share,
+                              uint64_t drop_seed) const;
+  double advance_in_shards();
 
   const Dataset& data_;
   TrainOptions options_;
   Compute compute_;
   ParameterStore parameters_;
   Executor network_;
+  std::vector<Executor> shards_;  // if there are several, with leaves and statistics of their own
   std::optional<ParameterStore> average_;
   std::optional<Executor> averaged_network_;
   Optimizer optimizer_;

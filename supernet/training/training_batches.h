@@ -16,6 +16,10 @@ struct BatchOptions {
   double label_smoothing = 0;      // of hard labels; a teacher's labels are soft already
   Distillation distillation = {};
   uint64_t order_seed = 0, draw_seed = 0;
+  int64_t shards = 1;  // a batch is cut into so many, which are numbered on: n * shards + shard
+  // Of so many consecutive numbers, those of a step, a process of a group that reads ahead asks for
+  // those whose place in the step is dealt() to it.
+  int64_t per_step = 1;
 };
 
 // Batch `number` is a function of the options and the number. With distilled labels epoch e uses
@@ -37,7 +41,9 @@ class TrainingBatches {
   Begun begun(int64_t number);
   Batch finished(Begun begun) const;
 
-  int64_t per_epoch() const { return per_epoch_; }
+  int64_t per_epoch() const { return per_epoch_; }  // batches, whatever the shards
+  // Whether threads make batches before they are asked for.
+  bool reads_ahead() const { return reads_ahead_; }
   // For classification_loss(): 0 where the targets are smooth already, and the temperature of
   // distilled labels.
   double label_smoothing() const { return options_.distillation ? 0 : options_.label_smoothing; }
@@ -59,9 +65,13 @@ class TrainingBatches {
   const Dataset& data_;
   BatchOptions options_;
   int64_t per_epoch_;
-  DrawBatch draws_;  // the loader's threads have one of their own
+  bool reads_ahead_, is_dealt_;
+  int64_t first_, stride_;  // of a step's numbers, those that the loader makes
+  DrawBatch draws_;         // the loader's threads have one of their own
   std::optional<Teacher> teacher_;
   Loader loader_;
+
+  int64_t own_per_step() const { return (options_.per_step - first_ + stride_ - 1) / stride_; }
 };
 
 }  // namespace ridgewalk

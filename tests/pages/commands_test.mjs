@@ -21,6 +21,7 @@ const notRun = [
   [/^(\w+=\S+ )?(node )?build\/(?!release\/)/, 'tests, fuzzers and benchmarks of another build: minutes long'],
   [/^experiments\/install-packages /, 'installs packages'],
   [/^python3 -m pip /, 'downloads up to 3 GB'],
+  [/^(torchrun|srun|mpirun) /, 'launchers that the tests do not install'],
   [/^git ls-files .*clang-format/, 'rewrites the sources'],
 ];
 

@@ -8,6 +8,7 @@
 #include "space/decisions.h"
 #include "space/lowering.h"
 #include "supernet/training/lanes.h"
+#include "tests/supernet/group_of_threads.h"
 #include "tests/tiny_dataset.h"
 
 namespace ridgewalk {
@@ -72,13 +73,18 @@ class LanesOfASupernet : public TinyDataset {
   // From `step` on, where a supernet that has trained so far has left `state`.
   static Run run(int lanes, DataType precision, int first = 0, int end = kSteps,
                  const NamedTensors& state = {}) {
+    return run(Compute{.precision = precision, .lanes = lanes}, first, end, state);
+  }
+  static Run run(const Compute& compute, int first = 0, int end = kSteps,
+                 const NamedTensors& state = {}) {
     const SupernetOptions options{.steps = kSteps,
+                                  .samples_per_step = 4,
                                   .batch_size = 16,
                                   .validation_batch_size = 30,
                                   .optimizer = {.learning_rate = 0.05, .l2 = 1e-4, .clip_norm = 1},
                                   .augmentation = {.shift = 1, .flip = true},
                                   .seed = 5};
-    Supernet supernet(space(), data_, options, {.precision = precision, .lanes = lanes});
+    Supernet supernet(space(), data_, options, compute);
     restore(supernet.state(), {.metadata = {}, .tensors = state.empty() ? supernet.state() : state},
             "checkpoint");
     Run run;
@@ -110,6 +116,23 @@ TEST_F(LanesOfASupernet, GiveTheSameBitsHoweverManyTheyAre) {
     const Run one = run(1, precision);
     EXPECT_EQ(one.losses.size(), size_t(kSteps));
     for (int lanes : {2, 3}) expect_same(run(lanes, precision), one);
+  }
+}
+
+TEST_F(LanesOfASupernet, GiveTheSameBitsInAnyNumberOfProcesses) {
+  const Run alone = run(1, DataType::kFp32);
+  for (int size : {2, 3}) {
+    // With batches made when they are asked for, and with threads that make them ahead.
+    for (int loader_threads : {0, 2}) {
+      in_group(size, [&](const std::shared_ptr<ProcessGroup>& group) {
+        const Compute compute{
+            .loader_threads = loader_threads, .lanes = 1 + group->rank(), .group = group};
+        expect_same(run(compute), alone);
+        // From where another number of processes has stopped.
+        expect_same(run(compute, 1, kSteps, run(compute, 0, 1).state), alone);
+        group->leave();
+      });
+    }
   }
 }
 

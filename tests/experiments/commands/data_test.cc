@@ -1,5 +1,6 @@
 // The program on folders of images.
 #include "tests/experiments/commands/program.h"
+#include "tests/helpers.h"
 #include "tests/image_files.h"
 
 namespace ridgewalk {
@@ -130,6 +131,34 @@ TEST_F(FolderProgram, ClassifiesPicturesByTheNamesOfItsClasses) {
   expect_refused(classify({folder_ + "/augment.yaml"}), {"augment.yaml", "neither"});
   expect_refused(classify({folder + "/none.png"}), {"none.png"});
   expect_refused(classify({}), {"at least one picture"});
+}
+
+// The search of ImageNet at a size for a test: its own space, augmentation, optimizer and targets.
+TEST_F(FolderProgram, SearchesAsOnImageNet) {
+  std::string text = read("experiments/configs/search/imagenet.yaml");
+  for (const auto& [what, small] : std::vector<std::pair<std::string, std::string>>{
+           {"imagefolder:/data/imagenet", "imagefolder:" + write_folder()},
+           {"resolution: 224", "resolution: 32"},
+           {"search_validation: 50046", "search_validation: 16"},
+           {"validation_batch_size: 512", "validation_batch_size: 8"},
+           {"batch_size: 128", "batch_size: 4"},
+           {"coarse: {steps: 27050, samples_per_step: 32",
+            "coarse: {steps: 4, candidates: 2, samples_per_step: 2"}}) {
+    text = replaced(text, what, small);
+  }
+  std::ofstream(folder_ + "/imagenet.yaml") << text;
+  const std::string out = folder_ + "/imagenet";
+  const Outcome outcome = run({"search", "coarse", "--config", folder_ + "/imagenet.yaml",
+                               "--threads", "1", "--precision", "fp32", "--out", out});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("coarse: "));
+  // The classes are the folder's, the resolution the configuration's.
+  const std::string found = read(out + "/found.yaml");
+  EXPECT_THAT(found, HasSubstr("classes: 3"));
+  EXPECT_THAT(found, HasSubstr("resolution: 32"));
+  expect_refused({"search", "coarse", "--config", folder_ + "/imagenet.yaml", "--classes", "4",
+                  "--out", folder_ + "/never"},
+                 {"takes 3 channels to 4 classes", "has 3 and 3"});
 }
 
 }  // namespace

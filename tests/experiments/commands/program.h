@@ -61,9 +61,12 @@ checkpoint_every: 2
 )" + extra;
   }
 
-  static pid_t start(const std::vector<std::string>& arguments, const std::string& name) {
+  // `variables` are set in its environment.
+  static pid_t start(const std::vector<std::string>& arguments, const std::string& name,
+                     const std::map<std::string, std::string>& variables = {}) {
     const pid_t child = fork();
     if (child != 0) return child;
+    for (const auto& [variable, value] : variables) setenv(variable.c_str(), value.c_str(), 1);
     const auto redirect = [&](int descriptor, const std::string& file) {
       const int opened = open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
       dup2(opened, descriptor);

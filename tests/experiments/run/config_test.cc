@@ -58,6 +58,34 @@ TEST_F(Config, ASectionStandsInForTheWholeOneOfItsBase) {
   EXPECT_EQ(load_search_config(path, {.seed = 9, .threads = {}, .targets = {}}).seed, 9u);
 }
 
+TEST_F(Config, ResolutionAndClassesReplaceThoseOfTheSpace) {
+  const std::string own =
+      "base: base.yaml\nspace: mobile\ntargets: {ridge_point: 0, latency_macs: 2e+8}\n";
+  const SearchConfig plain = load_search_config(written("plain.yaml", own), {});
+  EXPECT_EQ(plain.space, load_search_space("mobile"));
+  EXPECT_FALSE(plain.classes_given);
+  const SearchConfig config =
+      load_search_config(written("more.yaml", own + "resolution: [96, 128]\nclasses: 100\n"), {});
+  SearchSpace expected = load_search_space("mobile");
+  expected.resolution = {96, 128};
+  expected.classes = 100;
+  EXPECT_EQ(config.space, expected);
+  EXPECT_TRUE(config.classes_given);
+  // The command line goes before the file, and stands in what a run keeps.
+  ConfigOverrides overrides;
+  overrides.resolution = 64;
+  overrides.classes = 7;
+  expected.resolution = {64};
+  expected.classes = 7;
+  const SearchConfig other = load_search_config(folder_ + "/more.yaml", overrides);
+  EXPECT_EQ(other.space, expected);
+  EXPECT_EQ(load_search_config(written("resolved.yaml", other.resolved), {}).space, expected);
+  expect_error([&] { load_search_config(written("bad.yaml", own + "resolution: [0, 64]\n"), {}); },
+               "bad.yaml:4", "resolution");
+  expect_error([&] { load_search_config(written("bad.yaml", own + "classes: 0\n"), {}); },
+               "bad.yaml:4", "classes");
+}
+
 TEST_F(Config, WhatIsResolvedNeedsNoBase) {
   const SearchConfig config =
       load_search_config(written("more.yaml", "base: base.yaml\nseed: 5\n"), {});

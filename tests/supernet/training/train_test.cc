@@ -9,6 +9,7 @@
 #include "space/error.h"
 #include "supernet/formats/weights.h"
 #include "tests/helpers.h"
+#include "tests/supernet/group_of_threads.h"
 #include "tests/tiny_dataset.h"
 
 namespace ridgewalk {
@@ -46,6 +47,65 @@ class Training : public TinyDataset {
     return architecture;
   }
 };
+
+// Three steps; the loss of the last one and copies of the state.
+std::pair<double, NamedTensors> trained(const Architecture& network, const Dataset& data,
+                                        const TrainOptions& options, const Compute& compute) {
+  Trainer trainer(network, data, options, compute);
+  double loss = 0;
+  for (int i = 0; i < 3; ++i) loss = trainer.advance();
+  NamedTensors state;
+  for (const auto& [name, tensor] : trainer.state()) state.emplace_back(name, tensor.clone());
+  return {loss, state};
+}
+
+TEST_F(Training, InShardsGivesTheSameBitsWhoeverComputesThem) {
+  at::set_num_threads(1);
+  TrainOptions options = averaged();
+  options.shards = 3;  // of 16, 17 and 17 images
+  const auto alone = trained(regularized(), data_, options, {});
+  const auto expect_same = [&](const Compute& compute) {
+    const auto other = trained(regularized(), data_, options, compute);
+    EXPECT_EQ(other.first, alone.first);
+    for (size_t i = 0; i < alone.second.size(); ++i) {
+      EXPECT_TRUE(torch::equal(other.second[i].second, alone.second[i].second))
+          << alone.second[i].first;
+    }
+  };
+  expect_same({.lanes = 2});
+  for (int size : {2, 4}) {
+    for (int loader_threads : {0, 1}) {
+      in_group(size, [&](const std::shared_ptr<ProcessGroup>& group) {
+        expect_same({.loader_threads = loader_threads, .group = group});
+        group->leave();
+      });
+    }
+  }
+  at::set_num_threads(2);
+}
+
+// The first norm reads a convolution of the images alone: the mean of the shards' means is the
+// batch's; the variances within shards of a few images are less than the batch's.
+TEST_F(Training, InShardsAveragesTheirRunningStatistics) {
+  const auto statistics = [&](int shards, const char* name) {
+    TrainOptions all = options();
+    all.shards = shards;
+    Trainer trainer(network(), data_, all, {});
+    trainer.advance();
+    return trainer.parameters().full(name).clone();
+  };
+  EXPECT_TRUE(torch::allclose(statistics(5, "bn1.running_mean"), statistics(1, "bn1.running_mean"),
+                              1e-4, 1e-6));
+  EXPECT_GT(statistics(1, "bn1.running_mean").abs().max().item<double>(), 1e-3);
+  const torch::Tensor of_shards = statistics(5, "bn1.running_var"),
+                      of_batch = statistics(1, "bn1.running_var");
+  EXPECT_FALSE(torch::equal(of_shards, of_batch));
+  EXPECT_TRUE(torch::allclose(of_shards, of_batch, 0.05));
+  TrainOptions many = options();
+  many.shards = 26;
+  expect_error([&] { Trainer(network(), data_, many, {}); }, "26 shards of a batch of 50 images",
+               "give fewer");
+}
 
 TEST_F(Training, LearnsAndRepeatsItselfBitForBitAfterAResume) {
   Trainer whole(regularized(), data_, averaged(), {});

@@ -1,0 +1,33 @@
+// How the processes of a group share out the images that a teacher labels. Not installed.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include <torch/types.h>
+
+#include "supernet/training/process_group.h"
+
+namespace ridgewalk {
+
+// Which batches of the replicas this process labels: of each round of as many batches as there are
+// processes, that of its rank. The places of the rounds are numbered on over the replicas.
+struct Rounds {
+  int64_t images, batch_size;
+  int64_t processes = 1, rank = 0;
+
+  int64_t batches() const { return (images + batch_size - 1) / batch_size; }  // of a replica
+  int64_t per_replica() const { return (batches() + processes - 1) / processes; }
+  // Of its replica. The last round may have none for this process: then it is empty.
+  int64_t first_image(int64_t place, int64_t of_rank) const {
+    return std::min(images, (place % per_replica() * processes + of_rank) * batch_size);
+  }
+  int64_t count(int64_t place, int64_t of_rank) const {
+    return std::min(batch_size, images - first_image(place, of_rank));
+  }
+};
+
+// Gives every process the rows [images, k] of a replica that the others have labelled.
+void exchange_rows(ProcessGroup& group, const Rounds& rounds, torch::Tensor rows);
+
+}  // namespace ridgewalk

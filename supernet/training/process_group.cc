@@ -1,0 +1,203 @@
+#include "supernet/training/process_group.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "space/error.h"
+
+// LibTorch's headers of Gloo include Gloo's own, which not every LibTorch brings (Debian:
+// libgloo-dev).
+#if defined(USE_C10D_GLOO) && __has_include(<gloo/algorithm.h>)
+#define RIDGEWALK_HAS_GLOO 1
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+#include <c10/util/Flags.h>
+#include <c10/util/Logging.h>
+#include <dlfcn.h>
+C10_DECLARE_int(caffe2_log_level);
+#endif
+
+namespace ridgewalk {
+
+std::vector<int64_t> dealt(int64_t count, const ProcessGroup* group) {
+  std::vector<int64_t> own;
+  const int64_t size = group != nullptr ? group->size() : 1;
+  for (int64_t i = group != nullptr ? group->rank() : 0; i < count; i += size) own.push_back(i);
+  return own;
+}
+
+int64_t ProcessGroup::from_first(int64_t own, bool getting_ready) {
+  return gathered(own, getting_ready)[0];
+}
+
+bool ProcessGroup::any(bool own) {
+  bool any = false;
+  for (int64_t yes : gathered(own ? 1 : 0)) any = any || yes != 0;
+  return any;
+}
+
+std::vector<torch::Tensor> ProcessGroup::exchanged(const torch::Tensor& own,
+                                                   const std::vector<int64_t>& sizes) {
+  return dealt_out(std::vector<torch::Tensor>(size_t(size_), own), sizes);
+}
+
+void ProcessGroup::leave() noexcept {
+  try {
+    any(false);
+  } catch (const std::exception&) {  // another has left already
+  }
+}
+
+#ifdef RIDGEWALK_HAS_GLOO
+
+namespace {
+
+constexpr int kTag = 0;
+
+// On the network that the first process is reached by, or the one that Gloo is told to take.
+std::shared_ptr<::gloo::transport::Device> device_for(const GroupMember& member) {
+  if (const char* interface = std::getenv("GLOO_SOCKET_IFNAME")) {
+    return c10d::ProcessGroupGloo::createDeviceForInterface(interface);
+  }
+  const bool is_local = member.host == "localhost" || member.host.starts_with("127.");
+  return is_local ? c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1")
+                  : c10d::ProcessGroupGloo::createDefaultDevice();
+}
+
+// c10d writes of each address that it tries to stderr; what counts comes as an exception. LibTorch
+// logs by itself or, in Debian's build, through glog, which has a level of its own.
+void silence_c10d() {
+  constexpr int kFatal = 3;
+  FLAGS_caffe2_log_level = kFatal;
+  if (void* level = dlsym(RTLD_DEFAULT, "_ZN3fLI17FLAGS_minloglevelE")) {
+    *static_cast<int32_t*>(level) = kFatal;
+  }
+}
+
+}  // namespace
+
+struct ProcessGroup::Connections {
+  c10::intrusive_ptr<c10d::Store> store;
+  // The same processes twice: Gloo has one timeout for all that a group does.
+  c10::intrusive_ptr<c10d::ProcessGroupGloo> at_ready, at_work;
+
+  Connections(const GroupMember& member, std::chrono::seconds timeout) {
+    c10d::TCPStoreOptions options;
+    options.port = uint16_t(member.port);
+    options.isServer = member.rank == 0;
+    options.numWorkers = size_t(member.size);
+    options.timeout = kStart;
+    store = c10::make_intrusive<c10d::TCPStore>(member.host, options);
+    at_ready = connect(member, "ready", kReady);
+    at_work = connect(member, "work", timeout);
+  }
+
+  c10::intrusive_ptr<c10d::ProcessGroupGloo> connect(const GroupMember& member,
+                                                     const std::string& name,
+                                                     std::chrono::seconds timeout) const {
+    auto options = c10d::ProcessGroupGloo::Options::create(timeout);
+    options->devices.push_back(device_for(member));
+    options->threads = 1;
+    return c10::make_intrusive<c10d::ProcessGroupGloo>(
+        c10::make_intrusive<c10d::PrefixStore>(name, store), member.rank, member.size, options);
+  }
+};
+
+ProcessGroup::ProcessGroup(const GroupMember& member, std::chrono::seconds timeout)
+    : rank_(member.rank), size_(member.size), timeout_(timeout) {
+  silence_c10d();
+  try {
+    connections_ = std::make_unique<Connections>(member, timeout);
+  } catch (const std::exception& error) {
+    const std::string what = error.what();
+    throw Error("the " + std::to_string(size_) + " processes cannot meet at " + member.host + ":" +
+                std::to_string(member.port) + " (" + what.substr(0, what.find('\n')) +
+                "); all must be started, and reach MASTER_ADDR at a free MASTER_PORT");
+  }
+}
+
+ProcessGroup::~ProcessGroup() = default;
+
+template <class Action>
+auto ProcessGroup::guarded(std::chrono::seconds timeout, Action action) {
+  try {
+    return action();
+  } catch (const std::exception&) {  // of Gloo or c10d, which say no more than that
+    throw GroupLost("another of the " + std::to_string(size_) +
+                    " processes has ended, or has not answered for " +
+                    std::to_string(timeout.count()) + " s");
+  }
+}
+
+std::vector<int64_t> ProcessGroup::gathered(int64_t own, bool getting_ready) {
+  return guarded(getting_ready ? kReady : timeout_, [&] {
+    std::vector<at::Tensor> given{torch::full({1}, own, torch::kLong)};
+    std::vector<std::vector<at::Tensor>> got(1);
+    for (int r = 0; r < size_; ++r) got[0].push_back(torch::empty({1}, torch::kLong));
+    (getting_ready ? connections_->at_ready : connections_->at_work)->allgather(got, given)->wait();
+    std::vector<int64_t> numbers;
+    for (const at::Tensor& number : got[0]) numbers.push_back(number.item<int64_t>());
+    return numbers;
+  });
+}
+
+std::string ProcessGroup::from_first(const std::string& own) {
+  std::string bytes(size_t(from_first(int64_t(own.size()))), '\0');
+  if (is_first()) bytes = own;
+  if (bytes.empty()) return bytes;
+  guarded(timeout_, [&] {
+    std::vector<at::Tensor> tensor{
+        torch::from_blob(bytes.data(), {int64_t(bytes.size())}, torch::kByte)};
+    connections_->at_work->broadcast(tensor)->wait();
+  });
+  return bytes;
+}
+
+std::vector<torch::Tensor> ProcessGroup::dealt_out(const std::vector<torch::Tensor>& own,
+                                                   const std::vector<int64_t>& sizes) {
+  return guarded(timeout_, [&] {
+    std::vector<torch::Tensor> all;
+    std::vector<c10::intrusive_ptr<c10d::Work>> works;
+    for (int r = 0; r < size_; ++r) {
+      const torch::Tensor& mine = own[size_t(r)];
+      all.push_back(r == rank_ ? mine : torch::empty({sizes[size_t(r)]}, mine.options()));
+      if (r == rank_ || sizes[size_t(r)] == 0) continue;
+      std::vector<at::Tensor> one{all.back()};
+      works.push_back(connections_->at_work->recv(one, r, kTag));
+    }
+    for (int i = 1; i < size_; ++i) {  // not all to the same one first
+      const int r = (rank_ + i) % size_;
+      std::vector<at::Tensor> one{own[size_t(r)]};
+      if (one[0].numel() > 0) works.push_back(connections_->at_work->send(one, r, kTag));
+    }
+    for (const auto& work : works) work->wait();
+    return all;
+  });
+}
+
+#else
+
+struct ProcessGroup::Connections {};
+
+ProcessGroup::ProcessGroup(const GroupMember& member, std::chrono::seconds timeout)
+    : rank_(member.rank), size_(member.size), timeout_(timeout) {
+  throw Error(
+      "this ridgewalk was built without Gloo, which a run of several processes needs: build it "
+      "with "
+      "a LibTorch that has it and with Gloo's headers (Debian: libgloo-dev), or start one process");
+}
+
+ProcessGroup::~ProcessGroup() = default;
+std::vector<int64_t> ProcessGroup::gathered(int64_t own, bool) { return {own}; }
+std::string ProcessGroup::from_first(const std::string& own) { return own; }
+std::vector<torch::Tensor> ProcessGroup::dealt_out(const std::vector<torch::Tensor>& own,
+                                                   const std::vector<int64_t>&) {
+  return own;
+}
+
+#endif
+
+}  // namespace ridgewalk
