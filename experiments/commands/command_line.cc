@@ -4,6 +4,7 @@
 #include <limits>
 #include <sstream>
 #include <thread>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -159,6 +160,27 @@ int CommandLine::usable_cores() const {
   return launch_ && !is_bound ? std::max(1, cores / launch_->on_this_machine) : cores;
 }
 
+void CommandLine::add_workers_options(const std::string& trials) {
+  add()("workers", po::value<std::string>(),
+        ("folder that every worker sees: any number of processes, on any number of machines of one "
+         "kind, that run this very command share " +
+         trials + ", with the same results")
+            .c_str());
+  add_number<double>("lease", 0.1, 86400,
+                     "seconds without a sign of life after which a worker's trial goes to another",
+                     60);
+}
+
+std::optional<Workers> CommandLine::workers() const {
+  if (!has("workers")) {
+    if (given("lease")) throw Error("--lease goes with --workers");
+    return std::nullopt;
+  }
+  const auto folder = get<std::string>("workers");
+  if (folder.empty()) throw Error("--workers is empty; give a folder that every worker sees");
+  return Workers{folder, get<double>("lease")};
+}
+
 bool CommandLine::parse(const Arguments& arguments) {
   try {
     const po::parsed_options parsed =
@@ -271,7 +293,11 @@ int CommandLine::set_threads_and_lanes(int threads) const {
 DataType CommandLine::precision(const std::string& name, torch::Device device) const {
   const DataType named = precision_named(name, device);
   if (name != "auto" || named == DataType::kFp32 || !device.is_cpu()) return named;
-  if (has("resume") && has("out")) {
+  if (has("workers")) {
+    const std::string inputs = WorkFolder::inputs_of(get<std::string>("workers"));
+    if (const auto of_trials = precision_of(inputs, device)) return *of_trials;
+  }
+  if ((has("resume") || has("workers")) && has("out")) {
     if (const auto of_run = precision_of_run(get<std::string>("out"), device)) return *of_run;
   }
   return faster_precision(precision_file(), is_quiet());
@@ -332,8 +358,13 @@ std::string command_text(const std::string& command, const Arguments& arguments)
   const std::string plain =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=.,:/@%";
   std::string text = "ridgewalk " + command;
+  bool is_left_out = false;  // the value of an option that is
   for (const std::string& word : arguments) {
-    if (word == "--resume") continue;
+    const bool is_value = std::exchange(is_left_out, word == "--workers" || word == "--lease");
+    if (is_value || is_left_out || word == "--resume" || word.starts_with("--workers=") ||
+        word.starts_with("--lease=")) {
+      continue;
+    }
     text += ' ';
     if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) {
       text += word;

@@ -11,6 +11,7 @@
 #include "experiments/commands/commands.h"
 #include "experiments/machine/launcher.h"
 #include "experiments/run/context.h"
+#include "experiments/run/work_folder.h"
 #include "roofline/cost.h"
 #include "space/architecture.h"
 #include "space/error.h"
@@ -46,8 +47,9 @@ class CommandLine {
 
   // --strict and, unless a configuration has it, --crop-fraction.
   void add_data_options(bool crop_fraction = true);
-  void add_loader_options();  // --loader-threads
-  void add_group_options();   // --group-timeout
+  void add_group_options();                             // --group-timeout
+  void add_loader_options();                            // --loader-threads
+  void add_workers_options(const std::string& trials);  // --workers, --lease
 
   // False after --help has been printed. Throws Error on an unknown or malformed option and on a
   // number out of its range.
@@ -73,6 +75,7 @@ class CommandLine {
   std::string required(const char* name) const;
   std::vector<std::string> words() const;
   uint64_t seed() const;
+  std::optional<Workers> workers() const;  // nothing without --workers
 
   // A catalogue name, a file or `custom`, with --resolution, --classes and --channels applied.
   Architecture architecture(const std::string& name_or_path) const;
@@ -83,9 +86,9 @@ class CommandLine {
   // Sets the number of threads: --threads, else `threads`, or where that is 0 all usable cores;
   // with add_lanes_options() one, and as many lanes as there are cores for them unless --jobs says
   // otherwise. Warns of more threads than cores, those of loaders aside. The precision is
-  // --precision, else `precision`; "auto" is that of the run in --out, where that is resumed, else
-  // what this machine trains faster in. Throws Error for far more threads than cores, an unknown
-  // device or precision.
+  // --precision, else `precision`; "auto" is that of the run in --out, where that is resumed, or of
+  // the trials in --workers, else what this machine trains faster in. Throws Error for far more
+  // threads than cores, an unknown device or precision.
   Session session(int threads = 0, const std::string& precision = "auto") const;
 
  private:
@@ -138,7 +141,8 @@ Enum option_named(const std::string& option, const std::string& name) {
 Dataset dataset_of(const SearchConfig& config, const CommandLine& line,
                    const std::string& weights = "");
 
-// The command as a shell takes it, without --resume: a report does not depend on interruptions.
+// The command as a shell takes it, without --resume, --workers and --lease: a report depends
+// neither on interruptions nor on who did the work.
 std::string command_text(const std::string& command, const Arguments& arguments);
 
 // "0:500" or "0,5,31.2": the ends of a sweep of `count` points, or the points themselves, at most

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <functional>
+#include <optional>
 #include <set>
 #include <sstream>
 
@@ -8,6 +10,7 @@
 #include "experiments/commands/memory_check.h"
 #include "experiments/evidence/comparison.h"
 #include "experiments/evidence/homes.h"
+#include "experiments/evidence/way_trials.h"
 #include "experiments/evidence/ways.h"
 #include "experiments/report/network_report.h"
 #include "experiments/report/report.h"
@@ -25,7 +28,7 @@ namespace {
 CommandLine compare_command_line() {
   namespace po = boost::program_options;
   CommandLine line(
-      "compare --config FILE --out DIR [--seeds 1,2,3] [--ways LIST]",
+      "compare --config FILE --out DIR [--seeds 1,2,3] [--ways LIST] [--workers DIR]",
       "Ways to a network at the same number of training images and the same target:\n"
       "two-stage and one-stage TuNAS, random-search and evolution over one supernet trained on\n"
       "uniform samples, and random-networks of the target's latency. What each finds is trained\n"
@@ -49,6 +52,7 @@ CommandLine compare_command_line() {
   line.add_data_options(false);
   line.add_loader_options();
   line.add_lanes_options("samples of a step, batches of an evaluation and trainings");
+  line.add_workers_options("its searches and trainings");
   return line;
 }
 
@@ -88,7 +92,7 @@ std::vector<Way> ways_of(const std::string& text) {
 
 // The targets that networks are found for.
 struct Home {
-  std::string name;       // of its folder
+  std::string name;       // of its folder; empty where there are no others
   std::string targets;    // YAML
   SearchConfig config{};  // with these targets
 };
@@ -152,6 +156,40 @@ CompareRequest compare_request(const CommandLine& line, const Arguments& argumen
     throw Error("--homes needs a way that searches");
   }
   return request;
+}
+
+// Shares out the work for all homes. Nothing where another process leads; where this one does, all
+// that is to be computed is in the folders of the homes.
+std::optional<Leadership> share_homes(const CompareRequest& request, const Workers& workers,
+                                      const std::vector<Home>& homes) {
+  const SearchConfig& first = homes.front().config;
+  Session session = request.line.session(first.threads, first.precision);
+  session.checkpoint_every = first.checkpoint_every;
+  require_supernet_memory(searched_space(first.space, SearchStage::kSingle, std::nullopt), first,
+                          session, session.compute.lanes);
+  WayTrials trials(request.ways, request.random_networks, session);
+  for (const Home& home : homes) {
+    const std::string folder = home.name.empty() ? request.out : request.out + "/" + home.name;
+    for (const uint64_t seed : request.seeds) {
+      const SearchConfig config = request.with_seed(home.config, seed);
+      trials.add(home.name.empty() ? "" : home.name + ".", folder, config,
+                 [&request, config] { return dataset_of(config, request.line); });
+    }
+  }
+  std::optional<Leadership> lead = share_out(workers, trials.shared(request.out), session);
+  if (lead) lead->runs.clear();  // each is opened again
+  return lead;
+}
+
+// Runs `compare`; with --workers only where this process leads, and when the work is done.
+void with_workers(const CompareRequest& request, const std::vector<Home>& homes,
+                  const std::function<void()>& compare) {
+  const auto workers = request.line.workers();
+  if (!workers) return compare();
+  const std::optional<Leadership> lead = share_homes(request, *workers, homes);
+  if (!lead) return;
+  compare();
+  lead->folder->finish_lead();
 }
 
 NetworkRecord named(NetworkRecord network, const std::string& name) {
@@ -226,17 +264,12 @@ std::vector<MacsPerByte> ridge_points_of(const Pricing& pricing) {
   return points;
 }
 
-void compare_homes(const CompareRequest& request) {
+void report_homes(const CompareRequest& request, const std::vector<Home>& homes,
+                  const Pricing& pricing) {
   const std::string& out = request.out;
-  const auto path = request.line.get<std::string>("homes");
-  std::vector<Home> homes = homes_of(path);
-  const SearchConfig config = request.config(std::nullopt);
-  const Architecture reference =
-      for_space(find_architecture(request.line.required("relative-to")), config.space);
-  const Pricing pricing{.reference = reference,
-                        .places = check_homes(request, path, homes, config)};
   std::vector<NetworkRecord> networks;
-  std::vector<NetworkRecord> shown{{.architecture = reference, .kind = NetworkKind::kReference}};
+  std::vector<NetworkRecord> shown{
+      {.architecture = pricing.reference, .kind = NetworkKind::kReference}};
   for (const Home& home : homes) {
     fmt::print("found for {}: {}\n\n", home.name, home.targets);
     for (NetworkRecord& network : run_comparison(request, out + "/" + home.name, home.config)) {
@@ -260,6 +293,17 @@ void compare_homes(const CompareRequest& request) {
   fmt::print("{}\nreport: {}/report.html\n", homes_text(summary, pricing), out);
 }
 
+void compare_homes(const CompareRequest& request) {
+  const auto path = request.line.get<std::string>("homes");
+  std::vector<Home> homes = homes_of(path);
+  const SearchConfig config = request.config(std::nullopt);
+  const Architecture reference =
+      for_space(find_architecture(request.line.required("relative-to")), config.space);
+  const Pricing pricing{.reference = reference,
+                        .places = check_homes(request, path, homes, config)};
+  with_workers(request, homes, [&] { report_homes(request, homes, pricing); });
+}
+
 }  // namespace
 
 int compare_command(const Arguments& arguments) {
@@ -271,7 +315,8 @@ int compare_command(const Arguments& arguments) {
     compare_homes(request);
     return 0;
   }
-  run_comparison(request, request.out, request.config(line.find<std::string>("targets")));
+  const SearchConfig config = request.config(line.find<std::string>("targets"));
+  with_workers(request, {{"", "", config}}, [&] { run_comparison(request, request.out, config); });
   return 0;
 }
 

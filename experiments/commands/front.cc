@@ -22,12 +22,14 @@ namespace {
 
 CommandLine front_command_line() {
   namespace po = boost::program_options;
-  CommandLine line("front RUN --out DIR [--ridge LIST] [--range A:B] [--evaluations N]",
-                   "The networks worth having of one trained supernet: the Pareto set of accuracy\n"
-                   "(shared weights, search-validation) and latency at each ridge point, and the\n"
-                   "universal set, by the relative latency over a range. Writes front.yaml,\n"
-                   "the networks as YAML, and report.html.",
-                   "run", 1);
+  CommandLine line(
+      "front RUN --out DIR [--ridge LIST] [--range A:B] [--evaluations N]",
+      "The networks worth having of one trained supernet: the Pareto set of accuracy\n"
+      "(shared weights, search-validation) and latency at each ridge point, and the\n"
+      "universal set, by the relative latency over a range. Writes front.yaml,\n"
+      "the networks as YAML, and report.html. What is tried depends on what was tried\n"
+      "before, so that no --workers can share it.",
+      "run", 1);
   line.add()("out", po::value<std::string>(), "folder");
   line.add()(
       "stage", po::value<std::string>(),

@@ -47,16 +47,17 @@ void require_training_memory(const Graph& graph, int64_t batch, const Session& s
 }
 
 void require_supernet_memory(const SearchSpace& space, const SearchConfig& config,
-                             const Session& session) {
+                             const Session& session, int supernets) {
   if (!session.compute.device.is_cpu()) return;
   const int64_t batch = std::max(config.weights.batch_size, config.train.batch_size);
   int samples = 1;
   for (const auto& [name, stage] : config.stages) {
     samples = std::max(samples, stage.tunas.samples_per_step);
   }
-  const int lanes = std::min(session.compute.lanes, samples);
+  const int lanes = std::max(supernets, std::min(session.compute.lanes, samples));
   MemoryNeed need = supernet_memory(space, batch, config.weights.validation_batch_size,
                                     activation_bytes(session));
+  need.weights *= supernets;
   const int64_t resolution = *std::max_element(space.resolution.begin(), space.resolution.end());
   need.activations += loader_bytes(batch, space.channels * resolution * resolution, session);
   require_memory(

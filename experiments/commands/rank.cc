@@ -1,6 +1,6 @@
-#include <cmath>
-#include <memory>
 #include <mutex>
+#include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
@@ -8,6 +8,7 @@
 #include "experiments/commands/command_line.h"
 #include "experiments/commands/memory_check.h"
 #include "experiments/evidence/ranking.h"
+#include "experiments/evidence/shared_judge.h"
 #include "experiments/evidence/trainings.h"
 #include "experiments/report/network_report.h"
 #include "experiments/report/report.h"
@@ -16,12 +17,12 @@
 #include "experiments/run/interrupt.h"
 #include "experiments/run/search_run.h"
 #include "experiments/run/seed_streams.h"
+#include "experiments/run/shared_trials.h"
 #include "experiments/run/training_phase.h"
 #include "space/error.h"
 #include "space/file.h"
 #include "space/yaml.h"
 #include "supernet/training/lanes.h"
-#include "supernet/training/provenance_check.h"
 
 namespace ridgewalk {
 namespace {
@@ -31,7 +32,7 @@ constexpr const char* kTrainings = "trainings.json";
 CommandLine rank_command_line() {
   namespace po = boost::program_options;
   CommandLine line(
-      "rank RUN --out DIR [--networks N] [--stage S] [--resume]",
+      "rank RUN --out DIR [--networks N] [--stage S] [--resume] [--workers DIR]",
       "How far a run's supernet can be trusted: samples networks of the run's target\n"
       "latency, trains each from scratch, and compares that with their accuracy with\n"
       "shared weights: Kendall's tau, Spearman, the regret of the one it would choose.",
@@ -62,6 +63,7 @@ CommandLine rank_command_line() {
   line.add_data_options(false);
   line.add_loader_options();
   line.add_lanes_options("trainings, tunings and batches of an evaluation");
+  line.add_workers_options("its trainings and judgements");
   return line;
 }
 
@@ -168,81 +170,20 @@ Trainings networks_of(const RankRequest& request, const std::string& recipe,
   return trainings;
 }
 
-// What the shared weights give a network.
-struct Judgement {
-  double top1 = 0, loss = 0;
-};
-
-void to_json(Json& json, const Judgement& judgement) {
-  json = {{"top1", judgement.top1}, {"loss", judgement.loss}};
+std::string judgement_phase(const NetworkRecord& network) {
+  return "shared " + network.architecture.name;
 }
-
-void from_json(const Json& json, Judgement& judgement) {
-  json.at("top1").get_to(judgement.top1);
-  judgement.loss = number_or_nan(json.at("loss"));
-}
-
-// Judges networks by a run's shared weights.
-class Judge {
- public:
-  Judge(const RankRequest& request, const SearchSpace& space, const Dataset& data,
-        const Compute& compute)
-      : request_(request),
-        space_(space),
-        data_(data),
-        compute_(compute),
-        supernet_(loaded(compute)) {}
-
-  const ParameterStore& weights() { return supernet_->parameters(); }
-
-  // How many networks may be judged at a time: with tuning, where each has a copy of the weights,
-  // as many as there are lanes; else one, whose evaluation runs in the lanes.
-  int lanes() const { return request_.tune_steps > 0 ? compute_.lanes : 1; }
-
-  Judgement operator()(const Decisions& network) const {
-    if (request_.tune_steps == 0) return judged(*supernet_, network);
-    Compute own = compute_;
-    own.lanes = 1;
-    const auto copy = loaded(own);
-    for (int step = 0; step < request_.tune_steps; ++step) {
-      if (interrupted()) throw Interrupted();
-      if (!std::isfinite(copy->train(step, {&network, 1}))) {
-        throw std::runtime_error(fmt::format(
-            "the loss is not finite at tuning step {}; take fewer --tune-steps", step + 1));
-      }
-    }
-    return judged(*copy, network);
-  }
-
- private:
-  static Judgement judged(Supernet& supernet, const Decisions& network) {
-    const Accuracy accuracy = supernet.validate(network);
-    return {accuracy.top1, accuracy.loss};
-  }
-
-  std::unique_ptr<Supernet> loaded(const Compute& compute) const {
-    auto supernet = std::make_unique<Supernet>(space_, data_, request_.config.weights, compute);
-    load_weights_for(data_, supernet_file(request_.folder, request_.stage), supernet->parameters());
-    return supernet;
-  }
-
-  const RankRequest& request_;
-  const SearchSpace& space_;
-  const Dataset& data_;
-  Compute compute_;
-  std::unique_ptr<Supernet> supernet_;
-};
 
 // Judges every network, so far as the run has not done so.
-void judgement_phases(const SearchContext& context, const SearchSpace& space, Judge& judge,
+void judgement_phases(const SearchContext& context, const SearchSpace& space, SharedJudge& judge,
                       std::vector<NetworkRecord>& networks) {
   RunFolder& run = context.run;
   std::mutex recording;  // guards the run
   in_lanes(judge.lanes(), int64_t(networks.size()), [&](int64_t i) {
     NetworkRecord& network = networks[size_t(i)];
-    const std::string phase = "shared " + network.architecture.name;
+    const std::string phase = judgement_phase(network);
     std::unique_lock lock(recording);
-    auto judgement = run.result<Judgement>(phase);
+    auto judgement = run.result<SharedJudgement>(phase);
     if (!judgement) {
       lock.unlock();
       judgement = judge(encode(space, network.architecture));
@@ -255,9 +196,57 @@ void judgement_phases(const SearchContext& context, const SearchSpace& space, Ju
   });
 }
 
+// The trainings that each network lacks.
+struct RankTrainings {
+  std::vector<TrainingTask> tasks;
+  std::vector<size_t> networks;  // the one that each task trains
+};
+
+RankTrainings missing_trainings(const RankRequest& request, const Trainings& trainings) {
+  RankTrainings missing;
+  TrainOptions options = request.config.train;
+  for (size_t i = 0; i < trainings.networks.size(); ++i) {
+    const NetworkRecord& network = trainings.networks[i];
+    const std::string& name = network.architecture.name;
+    for (int repeat = int(network.trainings.size()); repeat < request.repeats; ++repeat) {
+      options.seed = stream_seed(trainings.seed, SeedStream::kRankedTraining, uint64_t(repeat));
+      missing.tasks.push_back({repeat == 0 ? name : fmt::format("{}.{}", name, repeat + 1),
+                               network.architecture, options});
+      missing.networks.push_back(i);
+    }
+  }
+  return missing;
+}
+
+// Every training and every judgement, which take less time, as a trial for --workers.
+std::vector<SharedTrial> rank_trials(const RankRequest& request, const Trainings& trainings,
+                                     const SearchSpace& space, const SharedJudge& judge,
+                                     const Dataset& data, const std::string& inputs) {
+  std::vector<SharedTrial> trials;
+  for (const TrainingTask& task : missing_trainings(request, trainings).tasks) {
+    trials.push_back({.name = task.name,
+                      .fingerprint = inputs,
+                      .work = [task, &data](RunFolder& part, const Session& session) {
+                        training_phase({part, data, session}, task.name, task.architecture,
+                                       task.options);
+                      }});
+  }
+  for (const NetworkRecord& network : trainings.networks) {
+    trials.push_back({.name = "shared-" + network.architecture.name,
+                      .fingerprint = inputs,
+                      .work = [&](RunFolder& part, const Session& session) {
+                        const std::string phase = judgement_phase(network);
+                        if (part.result<SharedJudgement>(phase)) return;
+                        part.begin<Json>(phase);
+                        part.finish(judge(encode(space, network.architecture), session.stop));
+                      }});
+  }
+  return trials;
+}
+
 // Judges and trains every network, so far as the run has not done so.
 void rank_phases(const SearchContext& context, const RankRequest& request, const Reward& reward,
-                 const SearchSpace& space, Judge& judge, Trainings& trainings) {
+                 const SearchSpace& space, SharedJudge& judge, Trainings& trainings) {
   std::vector<NetworkRecord>& networks = trainings.networks;
   const CostTable table(space, reward.models());
   for (NetworkRecord& network : networks) {
@@ -266,20 +255,11 @@ void rank_phases(const SearchContext& context, const RankRequest& request, const
     network.of_target = reward.ratios(table.price(encode(space, network.architecture)));
   }
   judgement_phases(context, space, judge, networks);
-  std::vector<TrainingTask> tasks;
-  std::vector<NetworkRecord*> trained;  // by each task
-  for (NetworkRecord& network : networks) {
-    const std::string& name = network.architecture.name;
-    TrainOptions options = context.config.train;
-    for (int repeat = int(network.trainings.size()); repeat < request.repeats; ++repeat) {
-      options.seed = stream_seed(trainings.seed, SeedStream::kRankedTraining, uint64_t(repeat));
-      tasks.push_back({repeat == 0 ? name : fmt::format("{}.{}", name, repeat + 1),
-                       network.architecture, options});
-      trained.push_back(&network);
-    }
+  const RankTrainings missing = missing_trainings(request, trainings);
+  const std::vector<TrainingResult> results = training_phases(context, missing.tasks);
+  for (size_t i = 0; i < results.size(); ++i) {
+    networks[missing.networks[i]].trainings.push_back(results[i]);
   }
-  const std::vector<TrainingResult> results = training_phases(context, tasks);
-  for (size_t i = 0; i < results.size(); ++i) trained[i]->trainings.push_back(results[i]);
 }
 
 // The files of a ranking, and what it prints.
@@ -335,7 +315,10 @@ int rank_command(const Arguments& arguments) {
                    .data = data,
                    .compute = session.compute};
   Trainings trainings = networks_of(request, recipe, space, reward, inputs);
-  Judge judge(request, space, data, session.compute);
+  SharedJudge judge({.weights = supernet_file(request.folder, request.stage),
+                     .supernet = config.weights,
+                     .tune_steps = request.tune_steps},
+                    space, data, session.compute);
   inputs.settings = fmt::format(
       "stage: {}\nnetworks: {}\ntolerance: {}\nseed: {}\nrepeats: {}\n"
       "tune-steps: {}\nvalidation-batch-size: {}\n",
@@ -351,11 +334,27 @@ int rank_command(const Arguments& arguments) {
   }
 
   const std::string out = line.required("out");
-  RunFolder run = line.has("resume") ? RunFolder::resume(out, fingerprint(inputs))
-                                     : RunFolder::create(out, fingerprint(inputs));
+  const std::string print = fingerprint(inputs);
+  std::optional<Leadership> lead;
+  if (const auto workers = line.workers()) {
+    const SharedTrials shared{.inputs = print,
+                              .trials = rank_trials(request, trainings, space, judge, data, print),
+                              .out = out,
+                              .open_runs = [&] {
+                                std::vector<RunFolder> runs;
+                                runs.push_back(RunFolder::open(out, print));
+                                return runs;
+                              }};
+    lead = share_out(*workers, shared, session);
+    if (!lead) return 0;
+  }
+  RunFolder run = lead                 ? std::move(lead->runs.front())
+                  : line.has("resume") ? RunFolder::resume(out, print)
+                                       : RunFolder::create(out, print);
   const SearchContext context{{run, data, session}, config};
   rank_phases(context, request, reward, space, judge, trainings);
   write_ranking(context, request, space.name, trainings, command_text("rank", arguments));
+  if (lead) lead->folder->finish_lead();
   return 0;
 }
 

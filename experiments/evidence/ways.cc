@@ -1,7 +1,6 @@
 #include "experiments/evidence/ways.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <utility>
 
 #include <fmt/format.h>
@@ -55,29 +54,18 @@ void check_sections(const SearchConfig& config, Way way) {
   }
 }
 
-// The run of `way`, continued where there is one.
-RunFolder open_run(const WaysContext& context, const SearchConfig& config, Way way) {
-  const std::string folder = fmt::format("{}/{}-{}", context.folder, to_string(way), config.seed);
-  const std::string inputs =
-      fingerprint({.texts = {config.resolved, to_yaml(config.space)},
-                   .settings = fmt::format("way: {}\n", to_string(way)),
-                   .reward = &config.reward,
-                   .distillations = {&config.weights.distillation, &config.train.distillation},
-                   .data = context.data,
-                   .compute = context.session.compute});
-  RunFolder run = std::filesystem::exists(folder + "/checkpoint.safetensors")
-                      ? RunFolder::resume(folder, inputs)
-                      : RunFolder::create(folder, inputs);
-  write_file(run.file("config.yaml"), config.resolved);
-  return run;
+// Of the networks that are trained from scratch.
+TrainOptions train_options(const SearchConfig& config) {
+  TrainOptions options = config.train;
+  options.seed = stream_seed(config.seed, SeedStream::kTraining);
+  return options;
 }
 
 // The networks of a way, which are named, trained from scratch.
 std::vector<NetworkRecord> trained(const SearchContext& context, const Origin& origin,
                                    const std::vector<Architecture>& architectures) {
   const auto& config = context.config;
-  TrainOptions options = config.train;
-  options.seed = stream_seed(config.seed, SeedStream::kTraining);
+  const TrainOptions options = train_options(config);
   std::vector<TrainingTask> tasks;
   for (const Architecture& architecture : architectures) {
     write_file(context.run.file(architecture.name + ".yaml"), to_yaml(architecture));
@@ -101,26 +89,6 @@ NetworkRecord trained(const SearchContext& context, const Origin& origin, const 
                       Architecture architecture) {
   architecture.name = name;
   return trained(context, origin, std::vector{std::move(architecture)}).front();
-}
-
-// Of the space, at the targets' latency; named.
-std::vector<Architecture> random_members(const SearchConfig& config, int count) {
-  const SearchSpace space = searched_space(config.space, SearchStage::kSingle, std::nullopt);
-  const CostTable table(space, config.reward.models());
-  std::mt19937_64 random(stream_seed(config.seed, SeedStream::kRandomNetworks));
-  std::vector<Architecture> members;
-  for (const Decisions& decisions :
-       samples_near_targets(space, table, config.reward, config.random_tolerance, count, random)) {
-    members.push_back(decode(space, decisions));
-    members.back().name = fmt::format("random-{:02}", members.size());
-  }
-  if (int(members.size()) < count) {
-    throw Error(
-        fmt::format("space '{}' has only {} networks near the targets; give fewer "
-                    "--random-networks or a larger random_tolerance",
-                    space.name, members.size()));
-  }
-  return members;
 }
 
 std::vector<NetworkRecord> random_networks(const SearchContext& context, int count) {
@@ -193,6 +161,25 @@ NetworkRecord searched_network(const SearchContext& context, Way way, const Stag
 
 }  // namespace
 
+std::vector<Architecture> random_members(const SearchConfig& config, int count) {
+  const SearchSpace space = searched_space(config.space, SearchStage::kSingle, std::nullopt);
+  const CostTable table(space, config.reward.models());
+  std::mt19937_64 random(stream_seed(config.seed, SeedStream::kRandomNetworks));
+  std::vector<Architecture> members;
+  for (const Decisions& decisions :
+       samples_near_targets(space, table, config.reward, config.random_tolerance, count, random)) {
+    members.push_back(decode(space, decisions));
+    members.back().name = fmt::format("random-{:02}", members.size());
+  }
+  if (int(members.size()) < count) {
+    throw Error(
+        fmt::format("space '{}' has only {} networks near the targets; give fewer "
+                    "--random-networks or a larger random_tolerance",
+                    space.name, members.size()));
+  }
+  return members;
+}
+
 void check_ways(const SearchConfig& config, const std::vector<Way>& ways, int random_networks,
                 const Dataset& data) {
   check_data(config, data);
@@ -216,14 +203,44 @@ void check_ways(const SearchConfig& config, const std::vector<Way>& ways, int ra
   }
 }
 
-std::vector<NetworkRecord> run_way(const WaysContext& context, Way way) {
+WayRun run_of(const WaysContext& context, Way way) {
+  if (way == Way::kEvolution) way = Way::kRandomSearch;
   const SearchConfig config = config_of(context.config, way);
-  RunFolder run = open_run(context, config, way == Way::kEvolution ? Way::kRandomSearch : way);
+  return {.name = fmt::format("{}-{}", to_string(way), config.seed),
+          .fingerprint = fingerprint(
+              {.texts = {config.resolved, to_yaml(config.space)},
+               .settings = fmt::format("way: {}\n", to_string(way)),
+               .reward = &config.reward,
+               .distillations = {&config.weights.distillation, &config.train.distillation},
+               .data = context.data,
+               .compute = context.session.compute})};
+}
+
+RunFolder open_run(const WaysContext& context, Way way) {
+  const WayRun run = run_of(context, way);
+  RunFolder folder = RunFolder::open(context.folder + "/" + run.name, run.fingerprint);
+  write_file(folder.file("config.yaml"), context.config.resolved);
+  return folder;
+}
+
+std::vector<NetworkRecord> run_way(const WaysContext& context, Way way) {
+  RunFolder run = open_run(context, way);
+  return run_way(context, way, run);
+}
+
+std::vector<NetworkRecord> run_way(const WaysContext& context, Way way, RunFolder& run) {
+  const SearchConfig config = config_of(context.config, way);
   const SearchContext search{{run, context.data, context.session}, config};
   if (way == Way::kRandomNetworks) return random_networks(search, context.random_networks);
   const SearchOutcome outcome = run_search(search, {.stages = stages_of(way)}, {});
   if (way == Way::kEvolution) return {evolved_network(search)};
   return {searched_network(search, way, outcome.stages.back())};
+}
+
+TrainingResult train_member(const WaysContext& context, const Architecture& member,
+                            RunFolder& run) {
+  return training_phase({run, context.data, context.session}, member.name, member,
+                        train_options(context.config));
 }
 
 }  // namespace ridgewalk

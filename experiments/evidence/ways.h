@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "experiments/run/results.h"
+#include "experiments/run/run_folder.h"
 #include "experiments/run/search_run.h"
 
 namespace ridgewalk {
@@ -22,8 +24,22 @@ struct WaysContext {
 void check_ways(const SearchConfig& config, const std::vector<Way>& ways, int random_networks,
                 const Dataset& data);
 
-// Runs a way with the configuration's seed, from where it was stopped before. Evolution runs in the
-// folder of random search: they share the supernet.
+// The run of a way with the configuration's seed. Evolution has that of random search: they share
+// the supernet.
+struct WayRun {
+  std::string name;         // WAY-SEED
+  std::string fingerprint;  // all that its results depend on
+};
+WayRun run_of(const WaysContext& context, Way way);
+RunFolder open_run(const WaysContext& context, Way way);
+
+// Runs a way from where it was stopped before.
 std::vector<NetworkRecord> run_way(const WaysContext& context, Way way);
+// The same in another folder than its own.
+std::vector<NetworkRecord> run_way(const WaysContext& context, Way way, RunFolder& run);
+
+// The random networks of a seed, and the training of one.
+std::vector<Architecture> random_members(const SearchConfig& config, int count);
+TrainingResult train_member(const WaysContext& context, const Architecture& member, RunFolder& run);
 
 }  // namespace ridgewalk

@@ -68,4 +68,16 @@ void record_environment(const std::string& path) {
   if (!is_last) write_file(path, before + entry);
 }
 
+void add_environment(const std::string& path, const std::string& text) {
+  const std::string before = std::filesystem::exists(path) ? read_file(path) : "";
+  std::string all = before;
+  for (size_t begin = 0, end; begin < text.size(); begin = end) {
+    const size_t next = text.find("\n- ", begin);
+    end = next == std::string::npos ? text.size() : next + 1;
+    const std::string entry = text.substr(begin, end - begin);
+    if (all.find(entry) == std::string::npos) all += entry;
+  }
+  if (all != before) write_file(path, all);
+}
+
 }  // namespace ridgewalk

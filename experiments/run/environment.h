@@ -16,5 +16,7 @@ std::vector<std::pair<std::string, std::string>> environment(int threads);
 // Appends it to a YAML list in `path`, unless the last entry says the same: a run resumed elsewhere
 // has several.
 void record_environment(const std::string& path);
+// Appends those entries of such a list, `text`, that `path` lacks.
+void add_environment(const std::string& path, const std::string& text);
 
 }  // namespace ridgewalk

@@ -86,13 +86,16 @@ std::optional<int> threads_of_run(const std::string& folder) {
   return threads ? std::optional(int(*threads)) : std::nullopt;
 }
 
-std::optional<DataType> precision_of_run(const std::string& folder, torch::Device device) {
-  const std::string text = RunFolder::fingerprint_of(folder);
-  if (value_of(text, "device") != device.str()) return std::nullopt;
+std::optional<DataType> precision_of(const std::string& fingerprint, torch::Device device) {
+  if (value_of(fingerprint, "device") != device.str()) return std::nullopt;
   for (const DataType precision : {DataType::kFp32, DataType::kBf16}) {
-    if (value_of(text, "precision") == to_string(precision)) return precision;
+    if (value_of(fingerprint, "precision") == to_string(precision)) return precision;
   }
   return std::nullopt;
+}
+
+std::optional<DataType> precision_of_run(const std::string& folder, torch::Device device) {
+  return precision_of(RunFolder::fingerprint_of(folder), device);
 }
 
 std::string fingerprint(const RunInputs& inputs) {

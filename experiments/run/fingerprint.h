@@ -33,7 +33,9 @@ std::string fingerprint(const RunInputs& inputs);
 // The number of threads of the run in a folder, which its results depend on; nothing where there is
 // no run.
 std::optional<int> threads_of_run(const std::string& folder);
-// The precision of the run in a folder; nothing where there is no run on this device.
+// The precision of a fingerprint; nothing where it is empty or of another device.
+std::optional<DataType> precision_of(const std::string& fingerprint, torch::Device device);
+// That of the run in a folder.
 std::optional<DataType> precision_of_run(const std::string& folder, torch::Device device);
 
 // Of soft labels and the data they are for; empty where there are none.

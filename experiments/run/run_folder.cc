@@ -9,10 +9,11 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <sstream>
+#include <vector>
 
 #include <fmt/format.h>
 
+#include "experiments/run/difference.h"
 #include "experiments/run/environment.h"
 #include "space/file.h"
 #include "space/random.h"
@@ -24,32 +25,11 @@ namespace fs = std::filesystem;
 
 constexpr const char* kCheckpoint = "checkpoint.safetensors";
 constexpr const char* kLog = "log.jsonl";
+constexpr const char* kEnvironment = "environment.yaml";
 
 // Bytes that are not UTF-8, as in a comment of a configuration, become U+FFFD.
 std::string utf8(const std::string& text) {
   return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-// "the run has 'threads: 1' where this has 'threads: 2'": the first line that differs, of long ones
-// from the first word that does.
-std::string first_difference(const std::string& run, const std::string& now) {
-  std::istringstream run_lines(run), now_lines(now);
-  std::string of_run, of_now;
-  while (of_run == of_now) {
-    if (!std::getline(run_lines, of_run)) of_run = "nothing more";
-    if (!std::getline(now_lines, of_now)) of_now = "nothing more";
-    if (!run_lines && !now_lines) return "it differs at its end";
-  }
-  constexpr size_t kMost = 100;  // characters of each
-  size_t begin = 0;
-  if (std::max(of_run.size(), of_now.size()) > kMost) {
-    begin = size_t(std::mismatch(of_run.begin(), of_run.end(), of_now.begin(), of_now.end()).first -
-                   of_run.begin());
-    // Whole words: the difference of 1 and 12 is not 2.
-    while (begin > 0 && of_run[begin - 1] != ' ') --begin;
-  }
-  return "the run has '" + of_run.substr(begin, kMost) + "' where this has '" +
-         of_now.substr(begin, kMost) + "'";
 }
 
 std::string text_hash(const std::string& text) {
@@ -105,7 +85,7 @@ RunFolder RunFolder::create(const std::string& path, const std::string& fingerpr
   run.lock();
   run.write({}, {});
   run.open_log(std::ios::trunc);
-  record_environment(run.file("environment.yaml"));
+  record_environment(run.file(kEnvironment));
   return run;
 }
 
@@ -115,9 +95,39 @@ RunFolder RunFolder::resume(const std::string& path, const std::string& fingerpr
     throw Error(path, 0, "holds no run to resume; leave --resume out");
   }
   run.lock();
-  run.read_checkpoint();
+  run.read_checkpoint(Log::kContinued);
   run.open_log(std::ios::app);
-  record_environment(run.file("environment.yaml"));
+  record_environment(run.file(kEnvironment));
+  return run;
+}
+
+RunFolder RunFolder::open(const std::string& path, const std::string& fingerprint) {
+  const bool holds_run = path_exists(path + "/" + kCheckpoint);
+  return holds_run ? resume(path, fingerprint) : create(path, fingerprint);
+}
+
+RunFolder RunFolder::take_over(const std::string& path, const std::string& fingerprint) {
+  std::vector<std::string> logs;
+  for (const auto& entry : fs::directory_iterator(path)) {
+    if (entry.path().filename().string().ends_with(kLog)) logs.push_back(entry.path());
+  }
+  for (const std::string& log : logs) write_file(log, read_file(log));  // a file of its own
+  RunFolder run(path, fingerprint);
+  if (path_exists(run.checkpoint_file())) {
+    run.read_checkpoint(Log::kContinued);
+    run.open_log(std::ios::app);
+  } else {
+    run.remove_files();
+    run.write({}, {});
+    run.open_log(std::ios::trunc);
+  }
+  record_environment(run.file(kEnvironment));
+  return run;
+}
+
+RunFolder RunFolder::finished(const std::string& path, const std::string& fingerprint) {
+  RunFolder run(path, fingerprint);
+  run.read_checkpoint(Log::kRead);
   return run;
 }
 
@@ -146,7 +156,7 @@ RunFolder RunFolder::part(const std::string& name) const {
   part.fingerprint_ = fingerprint_;
   part.follows_ = follows_;
   if (fs::exists(part.checkpoint_file())) {
-    part.read_checkpoint();
+    part.read_checkpoint(Log::kContinued);
     part.open_log(std::ios::app);
   } else {
     part.write({}, {});
@@ -158,8 +168,15 @@ RunFolder RunFolder::part(const std::string& name) const {
 // A crash leaves either the part as it was, or its phases here and maybe files of the part: until
 // write() has replaced the checkpoint, what was added to the log does not count.
 void RunFolder::adopt(const RunFolder& part) {
+  const bool is_elsewhere = part.path_ != path_;
+  const auto items = part.finished_.items();
+  const bool has_all = std::all_of(items.begin(), items.end(), [&](const auto& phase) {
+    return finished_.contains(phase.key());
+  });
+  if (is_elsewhere && has_all) return;
+  if (is_elsewhere) copy_files(part);
   if (!follows_) {
-    log_ << read_file(part.log_file());
+    log_ << read_file(part.log_file()).substr(0, part.log_bytes_);
     check_log();
   }
   for (const auto& [phase, result] : part.finished_.items()) {
@@ -169,7 +186,21 @@ void RunFolder::adopt(const RunFolder& part) {
   }
   phase_.clear();  // the clock of an earlier phase has stopped
   write({}, {});
-  part.remove_files();
+  if (!is_elsewhere) part.remove_files();
+}
+
+void RunFolder::copy_files(const RunFolder& part) const {
+  for (const auto& entry : fs::directory_iterator(part.path_)) {
+    const std::string name = entry.path().filename();
+    // What a killed process has not finished is no file of the run.
+    if (name == kCheckpoint || name == kLog || name.ends_with(".partial")) continue;
+    const std::string text = read_file(entry.path());
+    if (name == kEnvironment) {
+      add_environment(file(name), text);
+    } else {
+      write_file(file(name), text);
+    }
+  }
 }
 
 void RunFolder::drop_part(const std::string& name) const {
@@ -184,7 +215,7 @@ void RunFolder::remove_files() const {
   fs::remove(log_file(), ignored);
 }
 
-void RunFolder::read_checkpoint() {
+void RunFolder::read_checkpoint(Log log) {
   const std::string path = checkpoint_file();
   resumed_ = read_safetensors(path);
   const auto& metadata = resumed_.metadata;
@@ -200,7 +231,9 @@ void RunFolder::read_checkpoint() {
         std::all_of(seconds_.begin(), seconds_.end(), [](const Json& s) { return s.is_number(); });
     if (!is_sound) throw damaged();
     require_same(metadata.at("fingerprint"));
-    cut_log(state.at("log_bytes").get<uintmax_t>());
+    log_bytes_ = state.at("log_bytes").get<uintmax_t>();
+    require_log();
+    if (log == Log::kContinued) cut_log();
   } catch (const Json::exception&) {
     throw Error(path, 0, "is not a checkpoint of a run; start again with another --out");
   } catch (const std::out_of_range&) {
@@ -225,7 +258,7 @@ void RunFolder::require_same(const std::string& fingerprint) const {
   if (run.substr(0, run_end) != now.substr(0, now_end)) {
     const std::string config = file("config.yaml");
     refuse("is of another configuration: " +
-           first_difference(run.substr(0, run_end), now.substr(0, now_end)) +
+           first_difference("the run has", run.substr(0, run_end), now.substr(0, now_end)) +
            "; give what the run had" +
            (path_exists(config) ? " (its configuration is in " + config + ")" : "") +
            ", or another --out");
@@ -235,9 +268,9 @@ void RunFolder::require_same(const std::string& fingerprint) const {
     return text.substr(0, text.find('\n', kDataLine.size()));
   };
   if (line(run_data) == line(now_data)) {
-    refuse(
-        "is of images that were normalised differently: " + first_difference(run_data, now_data) +
-        "; give the weights or data that the run had, or another --out");
+    refuse("is of images that were normalised differently: " +
+           first_difference("the run has", run_data, now_data) +
+           "; give the weights or data that the run had, or another --out");
   }
   const std::string data = line(now_data);
   const size_t name = kDataLine.size();
@@ -245,19 +278,22 @@ void RunFolder::require_same(const std::string& fingerprint) const {
          " have changed since the run began; restore them, or choose another --out");
 }
 
-// To what it was at the checkpoint.
-void RunFolder::cut_log(uintmax_t bytes) const {
+void RunFolder::require_log() const {
   if (follows_) return;
   const std::string path = log_file();
-  const uintmax_t size = fs::exists(path) ? fs::file_size(path) : 0;
-  if (size < bytes) {
-    throw Error(path, 0,
-                "is shorter than at the last checkpoint; restore it, or start again with another "
-                "--out");
-  }
-  if (size == bytes) return;
+  if (fs::exists(path) ? fs::file_size(path) >= log_bytes_ : log_bytes_ == 0) return;
+  throw Error(path, 0,
+              "is shorter than at the last checkpoint; restore it, or start again with another "
+              "--out");
+}
+
+// To what it was at the checkpoint.
+void RunFolder::cut_log() const {
+  if (follows_) return;
+  const std::string path = log_file();
+  if (!fs::exists(path) || fs::file_size(path) == log_bytes_) return;
   std::error_code failed;
-  fs::resize_file(path, bytes, failed);
+  fs::resize_file(path, log_bytes_, failed);
   if (failed) {
     throw_if_disk_failed(path, failed.value());
     throw Error(path, 0, "cannot be written (" + failed.message() + ")");
@@ -322,18 +358,17 @@ void RunFolder::write(const Json& current, const NamedTensors& tensors) {
     seconds_[phase_] = before_ + std::chrono::duration<double>(now - began_).count();
   }
   if (follows_) return;
-  uintmax_t log_bytes = 0;
   if (log_.is_open()) {
     log_.flush();
     check_log();
     sync_to_disk(log_file());  // before the checkpoint that gives its length
-    log_bytes = fs::file_size(log_file());
+    log_bytes_ = fs::file_size(log_file());
   }
   const Json all = {{"finished", finished_},
                     {"seconds", seconds_},
                     {"images_per_second", rates_},
                     {"current", current},
-                    {"log_bytes", log_bytes}};
+                    {"log_bytes", log_bytes_}};
   const std::string state = all.dump(-1, ' ', false, Json::error_handler_t::replace);
   write_safetensors(
       checkpoint_file(),

@@ -50,6 +50,13 @@ class RunFolder {
   // checkpoints nor a log; holds `folder` for as long as it lives.
   static RunFolder follow(const std::string& path, const std::string& fingerprint,
                           std::shared_ptr<void> folder);
+  // resume() where the folder holds a run, else create().
+  static RunFolder open(const std::string& path, const std::string& fingerprint);
+  // The same for a folder that this process has to itself now, though another one may still hold
+  // its logs open.
+  static RunFolder take_over(const std::string& path, const std::string& fingerprint);
+  // A run that no process works on any more, to adopt(). Throws Error where it is damaged.
+  static RunFolder finished(const std::string& path, const std::string& fingerprint);
   // What create() was given; empty where the folder holds no run that can be resumed.
   static std::string fingerprint_of(const std::string& path);
 
@@ -88,8 +95,8 @@ class RunFolder {
   // A phase that goes on beside others: a run of its own in this folder, whose checkpoint and log
   // are NAME.checkpoint.safetensors and NAME.log.jsonl, continued where they exist.
   RunFolder part(const std::string& name) const;
-  // Takes over the phases that a part has finished and its log, then removes its checkpoint and
-  // log.
+  // Takes over the phases that a part has finished and its log, unless it has them, then removes
+  // the part's checkpoint and log. Of a run in another folder all files are copied, and stay.
   void adopt(const RunFolder& part);
   // Removes what a crash may have left of a part after it was adopted.
   void drop_part(const std::string& name) const;
@@ -104,9 +111,12 @@ class RunFolder {
   std::string log_file() const;
   void remove_files() const;
   void lock();
-  void read_checkpoint();
+  enum class Log { kContinued, kRead };
+  void read_checkpoint(Log log);
   void require_same(const std::string& fingerprint) const;
-  void cut_log(uintmax_t bytes) const;
+  void require_log() const;
+  void cut_log() const;
+  void copy_files(const RunFolder& part) const;
   void open_log(std::ios::openmode mode);
   void check_log() const;
   void start(const std::string& phase);
@@ -129,6 +139,7 @@ class RunFolder {
   bool follows_ = false;        // follow()
   std::shared_ptr<void> lock_;  // on the folder, for as long as this process runs in it
   std::ofstream log_;
+  uintmax_t log_bytes_ = 0;  // at the checkpoint
   std::string phase_;
   Json finished_ = Json::object();
   Json seconds_ = Json::object();

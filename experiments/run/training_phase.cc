@@ -120,6 +120,7 @@ std::vector<TrainingResult> training_phases(const RunContext& context,
     }
   }
   std::stop_source stop;
+  const std::stop_callback with_session(session.stop, [&] { stop.request_stop(); });
   Session own = session;
   own.stop = stop.get_token();
   const int side_by_side = session.compute.group ? 1 : session.compute.lanes;
@@ -136,6 +137,7 @@ std::vector<TrainingResult> training_phases(const RunContext& context,
             training_phase({part, data, own}, task.name, task.architecture, task.options);
       },
       stop);
+  if (stop.stop_requested()) throw Interrupted();
   for (size_t i : missing) run.adopt(run.part(tasks[i].name));
   std::vector<TrainingResult> all;
   for (auto& result : results) all.push_back(std::move(*result));

@@ -5,7 +5,6 @@
 //   RIDGEWALK_CRASHES=all  100 at random moments, and all four faults at every call that writes
 //   RIDGEWALK_CRASH_SEED=N of the random numbers; printed, so that a failure can be repeated
 #include <algorithm>
-#include <cstdlib>
 #include <functional>
 #include <map>
 #include <random>
@@ -49,11 +48,6 @@ struct Whole {
   long writes = 0;  // calls that change files
   std::map<std::string, std::string> results;
 };
-
-std::string setting(const char* name, const std::string& otherwise) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? otherwise : value;
-}
 
 class Crash : public testing::TestWithParam<std::string> {
  protected:

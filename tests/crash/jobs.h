@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <memory>
 #include <stdexcept>
 #include <string>
 
@@ -91,14 +92,19 @@ checkpoint_every: 2
 
   // Starts the job, or resumes it where its folder holds something to resume.
   Process start(const Job& job, const Words& environment) const {
-    Words words{program_};
-    words.insert(words.end(), job.words.begin(), job.words.end());
-    const std::string out = job.out.empty() ? results_folder() : results_folder() + "/" + job.out;
-    words.insert(words.end(), {"--out", out, "--quiet"});
+    Words words = command(job);
     if (job.has_resume_option && fs::exists(results_folder() + "/checkpoint.safetensors")) {
       words.emplace_back("--resume");
     }
     return {words, environment, path("stderr")};
+  }
+
+  // Starts one of several processes that share out the work of the job. Each is told by its number.
+  std::unique_ptr<Process> start_worker(const Job& job, int number,
+                                        const Words& environment) const {
+    Words words = command(job);
+    words.insert(words.end(), {"--workers", path("workers"), "--lease", "1"});
+    return std::make_unique<Process>(words, environment, path("stderr." + std::to_string(number)));
   }
 
   bool has_results() const {
@@ -108,6 +114,7 @@ checkpoint_every: 2
   // A folder for the results of a job that has not begun.
   void clear(const Job& job) const {
     fs::remove_all(results_folder());
+    fs::remove_all(path("workers"));
     if (!job.out.empty()) fs::create_directories(results_folder());
   }
 
@@ -124,6 +131,14 @@ checkpoint_every: 2
   }
 
  private:
+  Words command(const Job& job) const {
+    Words words{program_};
+    words.insert(words.end(), job.words.begin(), job.words.end());
+    const std::string out = job.out.empty() ? results_folder() : results_folder() + "/" + job.out;
+    words.insert(words.end(), {"--out", out, "--quiet"});
+    return words;
+  }
+
   void write(const std::string& name, const std::string& text) const {
     std::ofstream(path(name)) << text;
   }

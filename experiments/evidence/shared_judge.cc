@@ -1,0 +1,64 @@
+#include "experiments/evidence/shared_judge.h"
+
+#include <cmath>
+#include <stdexcept>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "experiments/run/interrupt.h"
+#include "supernet/training/provenance_check.h"
+
+namespace ridgewalk {
+namespace {
+
+SharedJudgement judged(Supernet& supernet, const Decisions& network) {
+  const Accuracy accuracy = supernet.validate(network);
+  return {accuracy.top1, accuracy.loss};
+}
+
+}  // namespace
+
+void to_json(Json& json, const SharedJudgement& judgement) {
+  json = {{"top1", judgement.top1}, {"loss", judgement.loss}};
+}
+
+void from_json(const Json& json, SharedJudgement& judgement) {
+  json.at("top1").get_to(judgement.top1);
+  judgement.loss = number_or_nan(json.at("loss"));
+}
+
+SharedJudge::SharedJudge(SharedJudgeOptions options, const SearchSpace& space, const Dataset& data,
+                         const Compute& compute)
+    : options_(std::move(options)),
+      space_(space),
+      data_(data),
+      compute_(compute),
+      supernet_(loaded(compute)) {}
+
+SharedJudgement SharedJudge::operator()(const Decisions& network,
+                                        const std::stop_token& stop) const {
+  if (options_.tune_steps == 0) {
+    const std::lock_guard lock(judging_);
+    return judged(*supernet_, network);
+  }
+  Compute own = compute_;
+  own.lanes = 1;
+  const auto copy = loaded(own);
+  for (int step = 0; step < options_.tune_steps; ++step) {
+    if (interrupted() || stop.stop_requested()) throw Interrupted();
+    if (!std::isfinite(copy->train(step, {&network, 1}))) {
+      throw std::runtime_error(fmt::format(
+          "the loss is not finite at tuning step {}; take fewer --tune-steps", step + 1));
+    }
+  }
+  return judged(*copy, network);
+}
+
+std::unique_ptr<Supernet> SharedJudge::loaded(const Compute& compute) const {
+  auto supernet = std::make_unique<Supernet>(space_, data_, options_.supernet, compute);
+  load_weights_for(data_, options_.weights, supernet->parameters());
+  return supernet;
+}
+
+}  // namespace ridgewalk

@@ -1,0 +1,352 @@
+// Workers that share out trials: many at once, killed ones, ones that were only slow, and folders
+// that are not what they left.
+#include "experiments/run/work_folder.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "tests/folder_test.h"
+#include "tests/helpers.h"
+
+namespace ridgewalk {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::AllOf;
+using testing::HasSubstr;
+using Leader = WorkFolder::Leader;
+
+constexpr double kLong = 1000;  // seconds: no lease runs out
+constexpr double kShort = 0.3;
+constexpr double kSafe = 1.5;  // a busy machine renews it in time
+
+class Work : public FolderTest {
+ protected:
+  std::unique_ptr<WorkFolder> worker(double lease = kLong, const std::string& inputs = "seed: 1\n",
+                                     std::vector<std::string> trials = {"a", "b", "c"}) const {
+    return std::make_unique<WorkFolder>(path("work"), inputs, std::move(trials), lease);
+  }
+
+  std::string inside(const std::string& name) const { return path("work/trials/" + name); }
+
+  // The only file or folder there whose name begins and ends so.
+  std::string only(const std::string& begin, const std::string& end) const {
+    std::vector<std::string> found;
+    for (const auto& entry : fs::directory_iterator(path("work/trials"))) {
+      const std::string name = entry.path().filename();
+      if (name.starts_with(begin) && name.ends_with(end)) found.push_back(entry.path());
+    }
+    EXPECT_EQ(found.size(), 1u) << begin << "*" << end;
+    return found.empty() ? "" : found[0];
+  }
+
+  // What `ask` gives as soon as it gives something; fails after a while.
+  template <class Ask>
+  static auto soon(Ask ask) {
+    auto answer = ask();
+    for (int tries = 0; tries < 2000 && !answer; ++tries) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      answer = ask();
+    }
+    EXPECT_TRUE(answer) << "not within 20 s";
+    return answer;
+  }
+
+  void leave(const TakenTrial& taken, const std::string& text) const {
+    std::ofstream(taken.folder + "/left") << text;
+  }
+
+  // A process that does `work` and ends with what it returns.
+  static pid_t process(const std::function<int()>& work) {
+    const pid_t child = fork();
+    if (child == 0) _exit(work());
+    return child;
+  }
+  static int end_of(pid_t child) {
+    int status = 0;
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+  }
+};
+
+TEST_F(Work, EachTrialGoesToOneOfManyWorkers) {
+  constexpr int kWorkers = 8, kTrials = 60;
+  std::vector<std::string> trials;
+  for (int i = 0; i < kTrials; ++i) trials.push_back(fmt::format("network-{:03}.2", i));
+  std::vector<std::map<std::string, int>> done(kWorkers);
+  {
+    std::vector<std::jthread> threads;
+    for (int w = 0; w < kWorkers; ++w) {
+      threads.emplace_back([&, w] {
+        const auto own = worker(kLong, "same", trials);
+        while (const auto taken = own->take()) {
+          EXPECT_TRUE(fs::is_empty(taken->folder));
+          leave(*taken, taken->name);
+          ++done[size_t(w)][taken->name];
+          own->publish(*taken);
+        }
+      });
+    }
+  }
+  std::map<std::string, int> times;
+  for (const auto& one : done) {
+    for (const auto& [trial, count] : one) times[trial] += count;
+  }
+  EXPECT_EQ(times.size(), size_t(kTrials));
+  for (const auto& [trial, count] : times) EXPECT_EQ(count, 1) << trial;
+  const auto last = worker(kLong, "same", trials);
+  EXPECT_TRUE(last->all_done());
+  for (const std::string& trial : trials) EXPECT_EQ(read(last->results(trial) + "/left"), trial);
+  // Of those that lost the race to prepare the folder nothing is left.
+  for (const auto& entry : fs::directory_iterator(path("work"))) {
+    EXPECT_EQ(entry.path().filename(), "trials");
+  }
+}
+
+TEST_F(Work, WhatIsGivenBackIsTakenAtOnceWithWhatIsThere) {
+  const auto first = worker(), second = worker();
+  const auto taken = first->take();
+  ASSERT_TRUE(taken);
+  EXPECT_EQ(taken->name, "a");
+  leave(*taken, "half");
+  EXPECT_EQ(second->take()->name, "b");
+  first->give_back(*taken);
+  EXPECT_FALSE(first->has(*taken));
+  const auto again = second->take();
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->name, "a");
+  EXPECT_EQ(read(again->folder + "/left"), "half");
+  EXPECT_FALSE(fs::exists(taken->folder));
+}
+
+TEST_F(Work, AWorkerThatEndsGivesBackWhatItHas) {
+  {
+    EXPECT_EQ(worker()->take()->name, "a");
+  }
+  EXPECT_EQ(worker()->take()->name, "a");
+  EXPECT_TRUE(fs::is_empty(inside("workers")));
+}
+
+// By the second worker's clock; until then the trial is the first one's, however long it takes.
+TEST_F(Work, ALiveWorkerKeepsItsTrialLongerThanALease) {
+  const auto first = worker(kSafe, "same", {"a"}), second = worker(kSafe, "same", {"a"});
+  const auto taken = first->take();
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(2 * kSafe);
+  while (std::chrono::steady_clock::now() < end) {
+    EXPECT_FALSE(second->take());
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_TRUE(first->has(*taken));
+  EXPECT_FALSE(taken->stop.stop_requested());
+}
+
+TEST_F(Work, TheTrialsOfAKilledWorkerAreTakenAgain) {
+  const pid_t child = process([&] {
+    const auto own = worker(kShort, "same", {"a"});
+    leave(*own->take(), "half");
+    raise(SIGKILL);
+    return 0;
+  });
+  EXPECT_EQ(end_of(child), -SIGKILL);
+  const auto second = worker(kShort, "same", {"a"});
+  EXPECT_FALSE(second->take()) << "before it was watched for a lease";
+  const auto taken = soon([&] { return second->take(); });
+  ASSERT_TRUE(taken);
+  EXPECT_EQ(read(taken->folder + "/left"), "half");
+}
+
+// Killed after it had renamed the ticket, and before it did anything else.
+TEST_F(Work, ATicketWithoutWorkerOrFolderIsTakenAgain) {
+  const auto first = worker(kShort, "same", {"a"});
+  fs::rename(inside("a.0.free"), inside("a.1-0123456789abcdef.taken"));
+  const auto taken = soon([&] { return first->take(); });
+  ASSERT_TRUE(taken);
+  EXPECT_TRUE(fs::is_empty(taken->folder));
+}
+
+TEST_F(Work, OnlyOneOfManyTakesALostTrial) {
+  worker(kSafe, "same", {"a"});
+  fs::rename(inside("a.0.free"), inside("a.1-0123456789abcdef.taken"));
+  std::atomic<int> takers = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int w = 0; w < 6; ++w) {
+      threads.emplace_back([&] {
+        const auto own = worker(kSafe, "same", {"a"});
+        while (!own->all_done()) {
+          if (const auto taken = own->take()) {
+            ++takers;
+            own->publish(*taken);
+          }
+        }
+      });
+    }
+  }
+  EXPECT_EQ(takers, 1);
+}
+
+// Stopped for longer than the lease, as a machine that sleeps: when it goes on, it neither
+// publishes nor changes what the other has.
+TEST_F(Work, ASlowWorkerThatWasRobbedDoesNoHarm) {
+  const pid_t slow = process([&] {
+    const auto own = worker(kShort, "same", {"a"});
+    const auto taken = own->take();
+    std::ofstream log(taken->folder + "/log");
+    leave(*taken, "slow");
+    raise(SIGSTOP);
+    log << "late" << std::flush;
+    if (own->has(*taken)) return 1;
+    own->publish(*taken);
+    return fs::exists(own->results("a")) ? 2 : 0;
+  });
+  int status = 0;
+  waitpid(slow, &status, WUNTRACED);
+  ASSERT_TRUE(WIFSTOPPED(status));
+  const auto second = worker(kShort, "same", {"a"});
+  const auto taken = soon([&] { return second->take(); });
+  ASSERT_TRUE(taken);
+  kill(slow, SIGCONT);
+  EXPECT_EQ(end_of(slow), 0);
+  EXPECT_TRUE(second->has(*taken));
+  leave(*taken, "second");
+  second->publish(*taken);
+  EXPECT_EQ(read(second->results("a") + "/left"), "second");
+}
+
+// The robbed worker is told to stop.
+TEST_F(Work, ARobbedWorkerLearnsOfIt) {
+  const auto first = worker(kShort, "same", {"a"});
+  const auto taken = first->take();
+  fs::rename(taken->ticket, inside("a.2-0123456789abcdef.taken"));
+  EXPECT_TRUE(soon([&] { return taken->stop.stop_requested(); }));
+  EXPECT_FALSE(first->has(*taken));
+}
+
+// Two that do the same trial: the results of the faster one stay whole.
+TEST_F(Work, PublishingTwiceKeepsTheFirst) {
+  const auto first = worker(kLong, "same", {"a"});
+  const auto taken = first->take();
+  const auto second = worker(kLong, "same", {"a"});
+  fs::rename(taken->ticket, inside("a.2.free"));  // as if its lease had run out
+  const auto again = second->take();
+  ASSERT_TRUE(again);
+  EXPECT_NE(again->folder, taken->folder);
+  leave(*again, "second");
+  second->publish(*again);
+  fs::create_directory(taken->folder);
+  leave(*taken, "first");
+  first->publish(*taken);
+  EXPECT_EQ(read(first->results("a") + "/left"), "second");
+  EXPECT_FALSE(fs::exists(taken->folder));
+}
+
+TEST_F(Work, ResultsThatAreRemovedAreMadeAgain) {
+  {
+    const auto first = worker(kShort, "same", {"a"});
+    first->publish(*first->take());
+    EXPECT_FALSE(first->take());
+    fs::remove_all(first->results("a"));
+  }
+  const auto second = worker(kShort, "same", {"a"});
+  EXPECT_FALSE(second->all_done());
+  EXPECT_TRUE(soon([&] { return second->take(); }));
+}
+
+TEST_F(Work, OneLeadsUntilItIsKilled) {
+  const pid_t child = process([&] {
+    const auto own = worker(kShort);
+    if (own->leader() != Leader::kThis) return 1;
+    for (;;) pause();
+  });
+  const auto second = worker(kShort);
+  // The one that leads is seen at work.
+  soon([&] { return second->leader() == Leader::kAnother; });
+  kill(child, SIGKILL);
+  EXPECT_EQ(end_of(child), -SIGKILL);
+  soon([&] { return second->leader() == Leader::kThis; });
+  EXPECT_EQ(second->leader(), Leader::kThis);
+  EXPECT_NE(worker(kShort)->leader(), Leader::kThis);
+}
+
+TEST_F(Work, WhoWasThereWhenAllWasFinishedDoesNotLead) {
+  auto first = worker();
+  const auto second = worker();
+  EXPECT_EQ(first->leader(), Leader::kThis);
+  EXPECT_EQ(second->leader(), Leader::kUnknown);
+  first->finish_lead();
+  first.reset();
+  EXPECT_EQ(second->leader(), Leader::kFinished);
+  // Somebody who gives the command again later wants it done.
+  EXPECT_EQ(worker()->leader(), Leader::kThis);
+}
+
+TEST_F(Work, ALeaderThatIsRobbedMustNotGoOn) {
+  const auto first = worker();
+  ASSERT_EQ(first->leader(), Leader::kThis);
+  fs::rename(only("leader.", ".taken"), inside("leader.9-0123456789abcdef.taken"));
+  EXPECT_THROW(first->leader(), std::runtime_error);
+}
+
+TEST_F(Work, TheFolderOfAnotherCommandIsRefused) {
+  EXPECT_EQ(WorkFolder::inputs_of(path("work")), "");
+  worker();
+  EXPECT_EQ(WorkFolder::inputs_of(path("work")), "seed: 1\n");
+  EXPECT_THAT(error_of([&] { worker(kLong, "seed: 2\n"); }),
+              AllOf(HasSubstr("another command"), HasSubstr("they have 'seed: 1'"),
+                    HasSubstr("this has 'seed: 2'"), HasSubstr("another --workers")));
+}
+
+TEST_F(Work, DamageIsToldInOneLine) {
+  worker();
+  const auto refusal = [&] { return error_of([&] { worker(); }); };
+  write("work/trials/inputs.txt", "seed");
+  EXPECT_THAT(refusal(), HasSubstr("another --workers"));
+  write("work/trials/inputs.txt", "");
+  EXPECT_THAT(refusal(), HasSubstr("another --workers"));
+  fs::remove(inside("inputs.txt"));
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("damaged"), HasSubstr("another --workers")));
+  fs::remove_all(path("work"));
+  write("work", "a file");
+  EXPECT_THAT(refusal(), HasSubstr("choose a folder for --workers"));
+}
+
+// Other files, and names that are nearly those of tickets, are passed over.
+TEST_F(Work, AMissingTicketIsDamageWhenItStaysAway) {
+  const auto first = worker(kShort, "same", {"a"});
+  for (const char* name : {"a.free", ".free", "a..free", "a.x-1.taken", "a.-1.free", "notes.txt",
+                           "a.99999999999999999999.free"}) {
+    write(std::string("work/trials/") + name, "");
+  }
+  fs::remove(inside("a.0.free"));
+  EXPECT_FALSE(first->take());
+  std::string error;
+  soon([&] {
+    try {
+      first->take();
+    } catch (const Error& thrown) {
+      error = thrown.what();
+    }
+    return !error.empty();
+  });
+  EXPECT_THAT(error, AllOf(HasSubstr("no ticket of 'a'"), HasSubstr("another --workers")));
+}
+
+TEST_F(Work, ALeaseThatCannotBeRenewedStopsTheWorker) {
+  const auto first = worker(kShort);
+  const auto taken = first->take();
+  fs::remove_all(inside("workers"));
+  EXPECT_TRUE(soon([&] { return taken->stop.stop_requested(); }));
+  EXPECT_THAT(error_of([&] { first->take(); }), HasSubstr("cannot be written"));
+}
+
+}  // namespace
+}  // namespace ridgewalk
