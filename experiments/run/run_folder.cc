@@ -136,7 +136,7 @@ RunFolder RunFolder::follow(const std::string& path, const std::string& fingerpr
   RunFolder run(path, fingerprint);
   run.follows_ = true;
   run.lock_ = std::move(folder);
-  if (fs::exists(run.checkpoint_file())) run.read_checkpoint();
+  if (fs::exists(run.checkpoint_file())) run.read_checkpoint(Log::kRead);
   return run;
 }
 
