@@ -35,13 +35,14 @@ int number(const Variables& variables, const std::string& name, int low, int hig
   return int(*value);
 }
 
-// A number in a name of the launcher's, where it has one; the port of a job depends on it.
+// The last nine digits of a launcher's variable, 0 without one; the port of a job is made of the
+// last four.
 int digits(const Variables& variables, const std::string& name) {
   const std::string* text = find(variables, name);
   int64_t value = 0;
   for (size_t i = 0; text != nullptr && i < text->size(); ++i) {
     const char c = (*text)[i];
-    if (c >= '0' && c <= '9') value = (value * 10 + (c - '0')) % 1'000'000'007;
+    if (c >= '0' && c <= '9') value = (value * 10 + (c - '0')) % 1'000'000'000;
   }
   return int(value);
 }
