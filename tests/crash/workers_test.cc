@@ -184,9 +184,7 @@ TEST_P(Workers, RefusedWritesAndKilledAtThem) {
 
 const auto kShared = testing::Values("rank", "compare");
 INSTANTIATE_TEST_SUITE_P(All, Workers, kShared,
-                         [](const testing::TestParamInfo<std::string>& info) {
-                           return info.param;
-                         });
+                         [](const testing::TestParamInfo<std::string>& job) { return job.param; });
 
 }  // namespace
 }  // namespace ridgewalk
