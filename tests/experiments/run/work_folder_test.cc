@@ -263,11 +263,13 @@ TEST_F(Work, ResultsThatAreRemovedAreMadeAgain) {
 
 TEST_F(Work, OneLeadsUntilItIsKilled) {
   const pid_t child = process([&] {
-    const auto own = worker(kShort);
+    const auto own = worker(kSafe);
     if (own->leader() != Leader::kThis) return 1;
+    std::ofstream(path("leads")) << "yes";
     for (;;) pause();
   });
-  const auto second = worker(kShort);
+  soon([&] { return fs::exists(path("leads")); });
+  const auto second = worker(kSafe);
   // The one that leads is seen at work.
   soon([&] { return second->leader() == Leader::kAnother; });
   kill(child, SIGKILL);
