@@ -81,6 +81,7 @@ function workingFolder(name) {
     for (const [what, small] of smallConfiguration) text = text.replace(what, small);
     writeFileSync(join(work, path), text);
   }
+  cpSync(join(root, 'experiments/results/quickstart.png'), join(work, 'photo.png'));  // a picture of the user's
   for (const path of ['bin/cmake', 'experiments/install-packages']) {
     writeFileSync(join(work, path), '#!/bin/sh\n');
     chmodSync(join(work, path), 0o755);
