@@ -53,9 +53,9 @@ Dataset pictures_of(const std::vector<std::string>& paths, const Architecture& a
                .classes = architecture.classes,
                .channels = architecture.channels,
                .resolution = architecture.resolution,
+               .mean = kImageNetMean,  // where the weights do not say theirs
+               .deviation = kImageNetDeviation,
                .damaged = std::make_shared<DamagedFiles>(true, true)};
-  data.mean = {0.485, 0.456, 0.406};  // of weights from elsewhere: ImageNet's
-  data.deviation = {0.229, 0.224, 0.225};
   data.crop_fraction = line.folder_options(architecture.resolution).crop_fraction;
   if (!trained || trained->mean.size() != size_t(data.channels)) {
     if (data.channels == 3) return data;

@@ -1,6 +1,7 @@
 // What the subcommands' command lines have in common.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -18,6 +19,9 @@
 #include "space/number.h"
 
 namespace ridgewalk {
+
+inline constexpr int kLargestResolution = 8192,
+                     kMostClasses = 1'000'000;  // of --resolution, --classes
 
 // The options of one subcommand. Construct, add() what is its own, then parse().
 class CommandLine {
@@ -115,6 +119,10 @@ class CommandLine {
   std::optional<Launch> launch_;
   std::shared_ptr<ProcessGroup> group_;
 };
+
+// What a command does that may run in several processes: parses, joins its group, catches
+// interrupts and returns the exit code of `run`, as as_member() has it.
+int run_in_group(CommandLine& line, const Arguments& arguments, const std::function<int()>& run);
 
 // `threads`, with a warning on stderr when the process may not use as many cores, unless `quiet`;
 // with several jobs, of as many in each. Throws Error for more than 64 that are also more than

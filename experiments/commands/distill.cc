@@ -173,10 +173,7 @@ int distill(const CommandLine& line) {
 
 int distill_command(const Arguments& arguments) {
   CommandLine line = distill_line();
-  if (!line.parse(arguments)) return 0;
-  ProcessGroup* const group = line.join_group();
-  catch_interrupts();
-  return as_member(group, [&] { return distill(line); });
+  return run_in_group(line, arguments, [&] { return distill(line); });
 }
 
 }  // namespace ridgewalk

@@ -1,7 +1,4 @@
-#include <filesystem>
-
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "experiments/commands/command_line.h"
 #include "experiments/machine/resources.h"
@@ -127,15 +124,17 @@ std::string preprocessing_text(const Network& network, const ExportOptions& opti
     mean.push_back(255 * trained->mean[c]);
     scale.push_back(1 / (255 * trained->deviation[c]));
   }
-  const std::string batch = options.onnx.batch > 0 ? std::to_string(options.onnx.batch) : "any";
-  return fmt::format(
-      "# {}: its input is (byte - mean) * scale for each channel.\n"
-      "input: images\nlayout: NCHW\nshape: [{}, {}, {}, {}]\ntype: float32\ncolour: {}\n"
-      "mean: [{}]\nscale: [{}]\ncrop_fraction: {}\n{}",
-      std::filesystem::path(options.out).filename().string(), batch, input.channels, input.height,
-      input.width, input.channels == 1 ? "grey" : "RGB", fmt::join(mean, ", "),
-      fmt::join(scale, ", "), trained->crop_fraction > 0 ? trained->crop_fraction : 1,
-      trained->classes.empty() ? "" : yaml_text({{"classes", trained->classes}}));
+  const Json batch = options.onnx.batch > 0 ? Json(options.onnx.batch) : Json("any");
+  const Json text = {{"input", "images"},
+                     {"layout", "NCHW"},
+                     {"shape", {batch, input.channels, input.height, input.width}},
+                     {"type", "float32"},
+                     {"colour", input.channels == 1 ? "grey" : "RGB"},
+                     {"mean", mean},
+                     {"scale", scale},
+                     {"crop_fraction", trained->crop_fraction > 0 ? trained->crop_fraction : 1},
+                     {"classes", trained->classes}};
+  return "# The input is (byte - mean) * scale for each channel.\n" + yaml_text(text);
 }
 
 // Of the graph that is written: its ops differ when norms are folded.
@@ -149,24 +148,22 @@ OnnxOptions with_features(const Graph& graph, const ExportOptions& options) {
   return onnx;
 }
 
-void write(const Network& network, const ExportOptions& options) {
+void write(Network network, const ExportOptions& options) {
   if (options.format == Format::kSafetensors) {
     save_weights(options.out, network.parameters, options.type, network.provenance);
     return;
   }
   const std::string preprocessing =
       options.preprocessing ? preprocessing_text(network, options) : "";
+  const std::optional<Provenance> provenance = network.provenance;
   if (options.folds) {
-    const Network folded = fold_norms(network.graph, network.parameters);
+    network = fold_norms(network.graph, network.parameters);
     // The product of finite weights and norms may not be finite.
-    require_possible(folded.parameters,
+    require_possible(network.parameters,
                      options.weights.value_or("fresh weights") + ", norms folded in");
-    write_onnx(options.out, folded.graph, folded.parameters, network.provenance,
-               with_features(folded.graph, options));
-  } else {
-    write_onnx(options.out, network.graph, network.parameters, network.provenance,
-               with_features(network.graph, options));
   }
+  write_onnx(options.out, network.graph, network.parameters, provenance,
+             with_features(network.graph, options));
   if (options.preprocessing) write_file(options.out + ".yaml", preprocessing);
 }
 

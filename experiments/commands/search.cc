@@ -135,8 +135,9 @@ CommandLine search_command_line() {
   line.add_seed("instead of the configuration's");
   line.add()("targets", po::value<std::string>(),
              "YAML, instead of the configuration's: {ridge_point: 0, relative_to: compact-nano}");
-  line.add_number<int>("resolution", 1, 8192, "of all networks, instead of the space's");
-  line.add_number<int>("classes", 1, 1'000'000,
+  line.add_number<int>("resolution", 1, kLargestResolution,
+                       "of all networks, instead of the space's");
+  line.add_number<int>("classes", 1, kMostClasses,
                        "of all networks (default: the configuration's, else the data's)");
   line.add_data_options(false);
   line.add_loader_options();
@@ -182,10 +183,7 @@ int search(const CommandLine& line, const Arguments& arguments) {
 
 int search_command(const Arguments& arguments) {
   CommandLine line = search_command_line();
-  if (!line.parse(arguments)) return 0;
-  ProcessGroup* const group = line.join_group();
-  catch_interrupts();
-  return as_member(group, [&] { return search(line, arguments); });
+  return run_in_group(line, arguments, [&] { return search(line, arguments); });
 }
 
 }  // namespace ridgewalk

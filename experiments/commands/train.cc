@@ -202,10 +202,7 @@ int train(const CommandLine& line) {
 
 int train_command(const Arguments& arguments) {
   CommandLine line = train_command_line();
-  if (!line.parse(arguments)) return 0;
-  ProcessGroup* const group = line.join_group();
-  catch_interrupts();
-  return as_member(group, [&] { return train(line); });
+  return run_in_group(line, arguments, [&] { return train(line); });
 }
 
 }  // namespace ridgewalk

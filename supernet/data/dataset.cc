@@ -14,8 +14,6 @@ namespace ridgewalk {
 namespace {
 
 constexpr const char* kFashionMnist = "/usr/share/datasets/fashion-mnist";
-constexpr std::array<double, 3> kImageNetMean = {0.485, 0.456, 0.406};
-constexpr std::array<double, 3> kImageNetDeviation = {0.229, 0.224, 0.225};
 
 ImageSet in_memory(const std::vector<uint8_t>& pixels, torch::IntArrayRef shape,
                    const std::vector<uint8_t>& labels) {

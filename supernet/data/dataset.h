@@ -15,6 +15,10 @@
 
 namespace ridgewalk {
 
+// Of ImageNet's red, green and blue in [0, 1]: what published weights were trained with.
+inline constexpr std::array<double, 3> kImageNetMean = {0.485, 0.456, 0.406};
+inline constexpr std::array<double, 3> kImageNetDeviation = {0.229, 0.224, 0.225};
+
 struct ImageSet {
   torch::Tensor images;                 // uint8 [N, H, W, C]; undefined for images in files
   torch::Tensor labels;                 // int64 [N]

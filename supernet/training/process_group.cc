@@ -1,7 +1,7 @@
 #include "supernet/training/process_group.h"
 
+#include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <utility>
 
 #include "space/error.h"
@@ -34,9 +34,8 @@ int64_t ProcessGroup::from_first(int64_t own, bool getting_ready) {
 }
 
 bool ProcessGroup::any(bool own) {
-  bool any = false;
-  for (int64_t yes : gathered(own ? 1 : 0)) any = any || yes != 0;
-  return any;
+  const std::vector<int64_t> all = gathered(own ? 1 : 0);
+  return std::any_of(all.begin(), all.end(), [](int64_t yes) { return yes != 0; });
 }
 
 std::vector<torch::Tensor> ProcessGroup::exchanged(const torch::Tensor& own,
@@ -187,7 +186,7 @@ ProcessGroup::ProcessGroup(const GroupMember& member, std::chrono::seconds timeo
   throw Error(
       "this ridgewalk was built without Gloo, which a run of several processes needs: build it "
       "with "
-      "a LibTorch that has it and with Gloo's headers (Debian: libgloo-dev), or start one process");
+      "a LibTorch that has it and Gloo's headers (Debian: libgloo-dev), or start one process");
 }
 
 ProcessGroup::~ProcessGroup() = default;

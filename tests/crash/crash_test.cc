@@ -189,12 +189,7 @@ class Crash : public testing::TestWithParam<std::string> {
   void expect_ends_as_whole() const {
     const Ending ending = disturbed({});
     ASSERT_EQ(ending.exit_code, 0) << ending.err;
-    const auto results = workplace().results();
-    std::vector<std::string> names, expected;
-    for (const auto& [name, text] : results) names.push_back(name);
-    for (const auto& [name, text] : whole_.results) expected.push_back(name);
-    ASSERT_EQ(names, expected);
-    for (const auto& [name, text] : results) EXPECT_TRUE(text == whole_.results.at(name)) << name;
+    expect_same(workplace().results(), whole_.results);
   }
 
   Job job_;

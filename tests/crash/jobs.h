@@ -8,6 +8,9 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
 
 #include "tests/crash/process.h"
 #include "tests/tiny_images.h"
@@ -189,5 +192,17 @@ checkpoint_every: 2
   std::string program_;
   std::string images_ = write_tiny_images(120, 40);
 };
+
+// Files by name, bit for bit.
+inline void expect_same(const std::map<std::string, std::string>& results,
+                        const std::map<std::string, std::string>& expected) {
+  const auto names_of = [](const std::map<std::string, std::string>& files) {
+    std::vector<std::string> names;
+    for (const auto& [name, text] : files) names.push_back(name);
+    return names;
+  };
+  ASSERT_EQ(names_of(results), names_of(expected));
+  for (const auto& [name, text] : results) EXPECT_TRUE(text == expected.at(name)) << name;
+}
 
 }  // namespace ridgewalk

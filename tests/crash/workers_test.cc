@@ -75,14 +75,7 @@ class Workers : public testing::TestWithParam<std::string> {
     EXPECT_EQ(ending.exit_code, 0) << "signal " << ending.signal << ": " << ending.err;
   }
 
-  void expect_results() const {
-    const auto results = workplace().results();
-    std::vector<std::string> names, expected;
-    for (const auto& [name, text] : results) names.push_back(name);
-    for (const auto& [name, text] : alone_.results) expected.push_back(name);
-    ASSERT_EQ(names, expected);
-    for (const auto& [name, text] : results) EXPECT_TRUE(text == alone_.results.at(name)) << name;
-  }
+  void expect_results() const { expect_same(workplace().results(), alone_.results); }
 
   const Job& job() const { return alone_.job; }
 

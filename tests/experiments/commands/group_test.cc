@@ -101,33 +101,23 @@ TEST_F(Groups, SearchAsOneProcessDoes) {
 }
 
 TEST_F(Groups, TrainAndDistilAsOneProcessDoes) {
-  const auto train = [](const std::string& out) {
-    return std::vector<std::string>{"train",        "compact-nano",
-                                    "--data",       "idx:" + images_,
-                                    "--channels",   "1",
-                                    "--classes",    "10",
-                                    "--resolution", "28",
-                                    "--config",     folder_ + "/train.yaml",
-                                    "--threads",    "1",
-                                    "--precision",  "fp32",
-                                    "--out",        out};
+  const auto with = [](std::vector<std::string> words, std::initializer_list<std::string> more) {
+    words.insert(words.end(),
+                 {"compact-nano", "--data", "idx:" + images_, "--channels", "1", "--classes", "10",
+                  "--resolution", "28", "--threads", "1", "--precision", "fp32"});
+    words.insert(words.end(), more);
+    return words;
+  };
+  const auto train = [&](const std::string& out) {
+    return with({"train"}, {"--config", folder_ + "/train.yaml", "--out", out});
   };
   ASSERT_EQ(run(train(folder_ + "/alone")).exit_code, 0);
   expect_success(2, train(folder_ + "/together"));
   expect_same_files(folder_ + "/together", folder_ + "/alone");
 
-  const auto distil = [](const std::string& out) {
-    return std::vector<std::string>{"distill",      "compact-nano",
-                                    "--data",       "idx:" + images_,
-                                    "--channels",   "1",
-                                    "--classes",    "10",
-                                    "--resolution", "28",
-                                    "--weights",    folder_ + "/alone/weights.safetensors",
-                                    "--replicas",   "2",
-                                    "--batch-size", "70",
-                                    "--threads",    "1",
-                                    "--precision",  "fp32",
-                                    "--out",        out};
+  const auto distil = [&](const std::string& out) {
+    return with({"distill"}, {"--weights", folder_ + "/alone/weights.safetensors", "--replicas",
+                              "2", "--batch-size", "70", "--out", out});
   };
   ASSERT_EQ(run(distil(folder_ + "/labels1")).exit_code, 0);
   for (int size : {2, 4}) {

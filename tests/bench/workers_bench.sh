@@ -2,7 +2,7 @@
 # Prints how much faster two workers are than one at a ranking, by the clock and by the CPU seconds of the
 # one that computes longest; the latter is what counts on a machine that does other work. Each has one thread.
 #
-#   tests/bench/workers PROGRAM RUN [RANK'S OPTIONS...]   RUN: the folder of a search, for its supernet
+#   tests/bench/workers_bench.sh PROGRAM RUN [RANK'S OPTIONS...]   RUN: the folder of a search, for its supernet
 set -eu
 program=$1 run=$2
 shift 2
