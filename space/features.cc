@@ -1,16 +1,20 @@
 #include "space/features.h"
 
-#include <algorithm>
+#include <string_view>
+
+#include "space/error.h"
 
 namespace ridgewalk {
 namespace {
+
+constexpr std::string_view kBlocks = "blocks.";
 
 // "blocks.2.1" of "blocks.2.1.pw_exp.conv", "stem" of what is before the blocks; empty for the
 // head.
 std::string block_of(const Op& op) {
   if (op.name == "conv_stem" || op.name == "bn1" || op.name == "act1") return "stem";
-  if (!op.name.starts_with("blocks.")) return "";
-  const size_t stage_end = op.name.find('.', sizeof "blocks." - 1);
+  if (!op.name.starts_with(kBlocks)) return "";
+  const size_t stage_end = op.name.find('.', kBlocks.size());
   return op.name.substr(0, op.name.find('.', stage_end + 1));
 }
 
@@ -36,6 +40,9 @@ std::vector<FeatureMap> feature_maps(const Graph& graph) {
     if (block.empty() || !ends_block || stride[i] < kFirstStride) continue;
     if (maps.empty() || maps.back().stride != stride[i]) maps.emplace_back();
     maps.back() = {"features_" + std::to_string(stride[i]), int(i), stride[i], graph.ops[i].output};
+  }
+  if (maps.empty()) {
+    throw Error("'" + graph.name + "' has no feature map at a stride of 4 or more");
   }
   return maps;
 }

@@ -17,6 +17,7 @@ struct FeatureMap {
 
 // One map per stride from 4 on, in ascending order: the output of the last block before the network
 // halves it again, as timm's `features_only` has them. Of a graph in timm's naming, folded or not.
+// Throws Error where the network has none.
 std::vector<FeatureMap> feature_maps(const Graph& graph);
 
 }  // namespace ridgewalk

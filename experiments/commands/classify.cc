@@ -24,13 +24,14 @@ CommandLine classify_line() {
   CommandLine line(
       "classify ARCH IMAGE... --weights W",
       "The likeliest classes of pictures (JPEG or PNG), with names, mean and deviation\n"
-      "as the weights say that they were trained with. W is a safetensors file or what\n"
-      "`ridgewalk export --format onnx` wrote of the network.",
+      "as the weights say that they were trained with, else with ImageNet's mean and\n"
+      "deviation. W is a safetensors file or what `ridgewalk export --format onnx` wrote\n"
+      "of the network.",
       "arch", -1);
   line.add()("weights", po::value<std::string>(), "safetensors or ONNX file");
   line.add_number<int>("top", 1, 1000, "classes that are named", 5);
   line.add()("json", "for machines");
-  line.add_data_options();
+  line.add_crop_option();
   line.add_input_options();
   line.add_session_options();
   return line;
@@ -44,22 +45,25 @@ Dataset pictures_of(const std::vector<std::string>& paths, const Architecture& a
                             architecture.name, architecture.channels));
   }
   const std::optional<Provenance> trained = read_provenance(weights);
-  Dataset data{.name = "pictures",
-               .train = {},
-               .search_validation = {},
-               .test = {.images = {},
-                        .labels = torch::zeros({int64_t(paths.size())}, torch::kLong),
-                        .paths = paths},
-               .classes = architecture.classes,
-               .channels = architecture.channels,
-               .resolution = architecture.resolution,
-               .mean = kImageNetMean,  // where the weights do not say theirs
-               .deviation = kImageNetDeviation,
-               .damaged = std::make_shared<DamagedFiles>(true, true)};
+  Dataset data{
+      .name = "pictures",
+      .train = {},
+      .search_validation = {},
+      .test = {.images = {},
+               .labels = torch::zeros({int64_t(paths.size())}, torch::kLong),
+               .paths = paths},
+      .classes = architecture.classes,
+      .channels = architecture.channels,
+      .resolution = architecture.resolution,
+      .mean = kImageNetMean,  // where the weights do not say theirs
+      .deviation = kImageNetDeviation,
+      .damaged = std::make_shared<DamagedFiles>(true, true, "give one that can be decoded")};
   data.crop_fraction = line.folder_options(architecture.resolution).crop_fraction;
   if (!trained || trained->mean.size() != size_t(data.channels)) {
     if (data.channels == 3) return data;
-    throw Error(weights, 0, "does not say how its grey images were normalised; train it here");
+    throw Error(
+        weights, 0,
+        "does not say how grey images are normalised; give weights that this program trained");
   }
   normalize_as(*trained, data);
   if (!line.given("crop-fraction")) {
@@ -119,10 +123,10 @@ int classify_command(const Arguments& arguments) {
   paths.erase(paths.begin());
   if (paths.empty()) throw Error("name at least one picture after the network");
   const std::string weights = line.required("weights");
-  const Dataset data = pictures_of(paths, architecture, weights, line);
   const Graph graph = lower(architecture);
-  require_inference_memory(graph, std::min<int64_t>(kBatchSize, data.test.size()), session);
+  require_inference_memory(graph, std::min<int64_t>(kBatchSize, std::ssize(paths)), session);
   Network network = load_network(weights, graph, session.compute.device);
+  const Dataset data = pictures_of(paths, architecture, weights, line);
   const Executor executor(network.graph, network.parameters);
   const torch::Tensor found = probabilities(network, executor, data, session.compute);
   if (!found.isfinite().all().item<bool>()) {

@@ -85,7 +85,10 @@ void CommandLine::add_input_options() {
 
 void CommandLine::add_data_options(bool crop_fraction) {
   add()("strict", "stop at an image file that cannot be decoded");
-  if (!crop_fraction) return;
+  if (crop_fraction) add_crop_option();
+}
+
+void CommandLine::add_crop_option() {
   add_number<double>("crop-fraction", 0.01, 1,
                      "share of an image file's shorter side that is kept where the crop is not "
                      "random",

@@ -51,6 +51,7 @@ class CommandLine {
 
   // --strict and, unless a configuration has it, --crop-fraction.
   void add_data_options(bool crop_fraction = true);
+  void add_crop_option();
   void add_group_options();                             // --group-timeout
   void add_loader_options();                            // --loader-threads
   void add_workers_options(const std::string& trials);  // --workers, --lease

@@ -162,7 +162,7 @@ CompareRequest compare_request(const CommandLine& line, const Arguments& argumen
 // that is to be computed is in the folders of the homes.
 std::optional<Leadership> share_homes(const CompareRequest& request, const Workers& workers,
                                       const std::vector<Home>& homes) {
-  const SearchConfig& first = homes.front().config;
+  const SearchConfig& first = homes.front().config;  // all homes are in its space
   Session session = request.line.session(first.threads, first.precision);
   session.checkpoint_every = first.checkpoint_every;
   require_supernet_memory(searched_space(first.space, SearchStage::kSingle, std::nullopt), first,

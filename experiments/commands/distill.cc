@@ -99,6 +99,7 @@ DistilledLabels distill_with_progress(const Teacher& teacher, const Dataset& dat
         .replica_done =
             [&](const DistilledLabels& done) {
               if (is_first) save_distilled(unfinished, done);
+              if (group != nullptr) group->gathered(0, true);  // a slow disk is waited for
             }};
     labels = distill(teacher, data, options, batch_size, told, so_far ? &*so_far : nullptr);
   }
@@ -112,12 +113,11 @@ DistilledLabels distill_with_progress(const Teacher& teacher, const Dataset& dat
 }
 
 // Where the replicas that are finished are: for others than the first process, in a copy.
-std::string unfinished_file(const std::string& out, const ScratchFolder& scratch,
+std::string unfinished_file(const std::string& out, const std::optional<ScratchFolder>& scratch,
                             ProcessGroup* group) {
-  const std::string path = out + kReplicas, copy = scratch.path() + "/replicas";
-  if (group == nullptr) return path;
-  copy_from_first(*group, path, copy);
-  return group->is_first() ? path : copy;
+  const std::string path = out + kReplicas, copy = scratch ? scratch->path() + "/replicas" : "";
+  if (group != nullptr) copy_from_first(*group, path, copy);
+  return scratch ? copy : path;
 }
 
 int distill(const CommandLine& line) {
@@ -145,7 +145,12 @@ int distill(const CommandLine& line) {
     say_other_images(*trained_on, teacher.weights(), data, data.resolution, session);
   }
   ProcessGroup* const group = session.compute.group.get();
-  if (group != nullptr) group->gathered(0, true);  // all have read their data
+  if (group != nullptr) {
+    require_same(*group, fmt::format("{}\n{}\n{} {} {} {} {} {} {:x} {:x}", to_yaml(architecture),
+                                     options.augmentation_text, options.seed, options.split_seed,
+                                     options.replicas, options.top_k, options.temperature,
+                                     batch_size, teacher.hash(), hash_of(data)));
+  }
   std::optional<FileLock> lock;
   in_first(group, [&] {
     {
@@ -153,7 +158,8 @@ int distill(const CommandLine& line) {
     }
     lock.emplace(out);
   });
-  const ScratchFolder scratch;
+  std::optional<ScratchFolder> scratch;
+  if (group != nullptr && !group->is_first()) scratch.emplace();
   const DistilledLabels labels = distill_with_progress(
       teacher, data, options, batch_size, unfinished_file(out, scratch, group), session);
   if (group != nullptr && !group->is_first()) return 0;

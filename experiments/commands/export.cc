@@ -106,6 +106,9 @@ Network network_of(const Architecture& architecture, const ExportOptions& option
                  "choose a smaller network");
   Network network{graph, ParameterStore(graph)};
   network.parameters.initialize(options.seed, options.initialization);
+  if (options.weights && options.weights->ends_with(".onnx")) {
+    throw Error(*options.weights, 0, "export reads safetensors; give those it was exported from");
+  }
   if (options.weights) network.provenance = load_weights(*options.weights, network.parameters);
   return network;
 }
@@ -137,24 +140,16 @@ std::string preprocessing_text(const Network& network, const ExportOptions& opti
   return "# The input is (byte - mean) * scale for each channel.\n" + yaml_text(text);
 }
 
-// Of the graph that is written: its ops differ when norms are folded.
-OnnxOptions with_features(const Graph& graph, const ExportOptions& options) {
-  OnnxOptions onnx = options.onnx;
-  if (!options.features) return onnx;
-  onnx.features = feature_maps(graph);
-  if (onnx.features.empty()) {
-    throw Error("--features: '" + graph.name + "' has no map at a stride of 4 or more");
-  }
-  return onnx;
-}
-
 void write(Network network, const ExportOptions& options) {
   if (options.format == Format::kSafetensors) {
     save_weights(options.out, network.parameters, options.type, network.provenance);
     return;
   }
-  const std::string preprocessing =
-      options.preprocessing ? preprocessing_text(network, options) : "";
+  std::optional<FileWriter> preprocessing;
+  if (options.preprocessing) {
+    const std::string text = preprocessing_text(network, options);
+    preprocessing.emplace(options.out + ".yaml").write(text.data(), text.size());
+  }
   const std::optional<Provenance> provenance = network.provenance;
   if (options.folds) {
     network = fold_norms(network.graph, network.parameters);
@@ -162,9 +157,10 @@ void write(Network network, const ExportOptions& options) {
     require_possible(network.parameters,
                      options.weights.value_or("fresh weights") + ", norms folded in");
   }
-  write_onnx(options.out, network.graph, network.parameters, provenance,
-             with_features(network.graph, options));
-  if (options.preprocessing) write_file(options.out + ".yaml", preprocessing);
+  OnnxOptions onnx = options.onnx;
+  if (options.features) onnx.features = feature_maps(network.graph);  // as it is written
+  write_onnx(options.out, network.graph, network.parameters, provenance, onnx);
+  if (preprocessing) preprocessing->commit();
 }
 
 }  // namespace

@@ -292,6 +292,19 @@ void write_ranking(const SearchContext& context, const RankRequest& request,
              run.file("rank.csv"), run.file("report.html"));
 }
 
+// Throws Error for what does not fit: networks of another space, labels, a teacher.
+void check(const Trainings& trainings, const SearchSpace& space, const Dataset& data,
+           const TrainOptions& options, const Compute& compute) {
+  for (const NetworkRecord& network : trainings.networks) encode(space, network.architecture);
+  const Trainer probe(trainings.networks[0].architecture, data, options, compute);
+}
+
+std::vector<RunFolder> one_run(const std::string& path, const std::string& fingerprint) {
+  std::vector<RunFolder> runs;
+  runs.push_back(RunFolder::open(path, fingerprint));
+  return runs;
+}
+
 }  // namespace
 
 int rank_command(const Arguments& arguments) {
@@ -305,7 +318,8 @@ int rank_command(const Arguments& arguments) {
   const Dataset data = dataset_of(config, line, supernet_file(request.folder, request.stage));
   const std::string recipe = read_recipe(line, config);
   const SearchSpace space = searched_space(config, request.folder, request.stage);
-  require_supernet_memory(space, config, session);
+  const bool tunes = request.tune_steps > 0;  // a copy of the shared weights in each lane
+  require_supernet_memory(space, config, session, tunes ? session.compute.lanes : 1);
   const Reward reward =
       scaled_targets(config.reward, config.stages.at(request.stage).latency_factor);
 
@@ -326,12 +340,7 @@ int rank_command(const Arguments& arguments) {
       request.tune_steps, config.weights.validation_batch_size);
   inputs.weights = &judge.weights();
   inputs.more = "recipe: " + recipe + "\n" + trainings_text(trainings);
-  // Refuses what does not fit before anything is written: networks of another space, labels, a
-  // teacher.
-  for (const NetworkRecord& network : trainings.networks) encode(space, network.architecture);
-  {
-    const Trainer probe(trainings.networks[0].architecture, data, config.train, session.compute);
-  }
+  check(trainings, space, data, config.train, session.compute);
 
   const std::string out = line.required("out");
   const std::string print = fingerprint(inputs);
@@ -340,11 +349,7 @@ int rank_command(const Arguments& arguments) {
     const SharedTrials shared{.inputs = print,
                               .trials = rank_trials(request, trainings, space, judge, data, print),
                               .out = out,
-                              .open_runs = [&] {
-                                std::vector<RunFolder> runs;
-                                runs.push_back(RunFolder::open(out, print));
-                                return runs;
-                              }};
+                              .open_runs = [&] { return one_run(out, print); }};
     lead = share_out(*workers, shared, session);
     if (!lead) return 0;
   }

@@ -64,15 +64,21 @@ void CommandLine::add_loader_options() {
 }
 
 void CommandLine::add_group_options() {
-  add_number<int>("group-timeout", 1, 86400,
-                  "seconds that a process of several (torchrun, srun, mpirun) waits in a step for "
-                  "another that is silent",
-                  60);
+  add_number<int>(
+      "group-timeout", 1, 86400,
+      "seconds that a step waits for another process (of torchrun, srun or mpirun) that "
+      "does not answer",
+      60);
 }
 
 ProcessGroup* CommandLine::join_group() {
   launch_ = launch_of(environment_variables());
   if (launch_) {
+    if (launch_->member.rank == 0 && !is_quiet()) {
+      std::cerr << fmt::format("ridgewalk: waits for {} processes at {}:{}, {} s at most\n",
+                               launch_->member.size - 1, launch_->member.host, launch_->member.port,
+                               ProcessGroup::kStart.count());
+    }
     group_ = std::make_shared<ProcessGroup>(launch_->member,
                                             std::chrono::seconds(get<int>("group-timeout")));
   }
@@ -82,7 +88,7 @@ ProcessGroup* CommandLine::join_group() {
 // Where a launcher has not bound each process to cores of its own.
 int CommandLine::usable_cores() const {
   const int cores = ridgewalk::usable_cores();
-  const bool is_bound = cores < int(std::thread::hardware_concurrency());
+  const bool is_bound = bound_cores() < int(std::thread::hardware_concurrency());
   return launch_ && !is_bound ? std::max(1, cores / launch_->on_this_machine) : cores;
 }
 
@@ -128,7 +134,12 @@ DataType CommandLine::precision(const std::string& name, torch::Device device) c
   if ((has("resume") || has("workers")) && has("out")) {
     if (const auto of_run = precision_of_run(get<std::string>("out"), device)) return *of_run;
   }
-  return faster_precision(precision_file(), is_quiet());
+  const auto faster = [&] { return faster_precision(precision_file(), is_quiet()); };
+  if (!has("workers")) return faster();
+  // Workers that start together may each measure something else.
+  return precision_named(WorkFolder::settled(get<std::string>("workers"), "precision",
+                                             [&] { return std::string(to_string(faster())); }),
+                         device);
 }
 
 Session CommandLine::session(int threads, const std::string& precision) const {

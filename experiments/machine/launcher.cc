@@ -22,7 +22,7 @@ int number(const Variables& variables, const std::string& name, int low, int hig
   const std::string* text = find(variables, name);
   if (text == nullptr) {
     throw Error("the environment lacks " + name +
-                ", though it is that of one process of several; start all by torchrun, srun or "
+                ", but this looks like one of several processes; start all by torchrun, srun or "
                 "mpirun, or export " +
                 name);
   }

@@ -99,13 +99,16 @@ std::optional<double> memory_left(const std::string& root) {
   return left;
 }
 
-int usable_cores() {
+int bound_cores() {
   cpu_set_t set;
   CPU_ZERO(&set);
   // The call fails on machines with more than 1024 CPUs.
-  const double affine = sched_getaffinity(0, sizeof set, &set) == 0
-                            ? CPU_COUNT(&set)
-                            : double(std::thread::hardware_concurrency());
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set)
+                                                     : int(std::thread::hardware_concurrency());
+}
+
+int usable_cores() {
+  const double affine = bound_cores();
   return int(std::max(1.0, std::min(affine, std::ceil(cpu_quota().value_or(affine)))));
 }
 

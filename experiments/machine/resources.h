@@ -11,6 +11,8 @@ namespace ridgewalk {
 // CPU cores: those of the process's affinity (taskset), or fewer where a control group has a quota;
 // at least 1.
 int usable_cores();
+// Those that it is bound to, control groups aside.
+int bound_cores();
 
 // Bytes that can be allocated without swapping others out: MemAvailable and SwapFree of
 // /proc/meminfo, or less where a control group has a limit. Nothing where it is not known.

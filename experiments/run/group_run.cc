@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <new>
 #include <sstream>
 
 #include "experiments/run/interrupt.h"
@@ -17,17 +18,6 @@ namespace fs = std::filesystem;
 
 // Only its bits matter.
 int64_t number_of(const std::string& text) { return int64_t(hash_of(text)); }
-
-void require_same(ProcessGroup& group, const std::string& fingerprint) {
-  const std::vector<int64_t> all = group.gathered(number_of(fingerprint), true);
-  for (size_t r = 0; r < all.size(); ++r) {
-    if (all[r] == all[0]) continue;
-    if (!group.is_first()) throw EndsSilently(2);
-    throw Error("process " + std::to_string(r) + " of " + std::to_string(group.size()) +
-                " was given another configuration, other options or other data than process 0; "
-                "give all the same");
-  }
-}
 
 // All that a resumed run reads.
 void copy_weights(ProcessGroup& group, const std::string& out, const std::string& scratch) {
@@ -55,6 +45,17 @@ ScratchFolder::ScratchFolder() : path_(fs::temp_directory_path() / "ridgewalk-XX
 ScratchFolder::~ScratchFolder() {
   std::error_code ignored;
   fs::remove_all(path_, ignored);
+}
+
+void require_same(ProcessGroup& group, const std::string& given) {
+  const std::vector<int64_t> all = group.gathered(number_of(given), true);
+  for (size_t r = 0; r < all.size(); ++r) {
+    if (all[r] == all[0]) continue;
+    if (!group.is_first()) throw EndsSilently(2);
+    throw Error("process " + std::to_string(r) + " of " + std::to_string(group.size()) +
+                " was given another configuration, other options or other data than process 0; "
+                "start all with the same");
+  }
 }
 
 void in_first(ProcessGroup* group, const std::function<void()>& make) {
@@ -116,6 +117,10 @@ int as_member(ProcessGroup* group, const std::function<int()>& run) {
   } catch (const Error& error) {
     if (group->is_first()) throw;
     throw Error(who + error.what());
+  } catch (const std::bad_alloc&) {  // main() has words for these
+    throw;
+  } catch (const fs::filesystem_error&) {
+    throw;
   } catch (const std::exception& error) {
     if (group->is_first()) throw;
     throw std::runtime_error(who + error.what());

@@ -27,6 +27,10 @@ class EndsSilently : public std::exception {
 RunFolder open_run(const std::string& out, bool resume, const std::string& fingerprint,
                    ProcessGroup* group);
 
+// Waits until all processes have got this far. Throws Error in the first one, and ends the others
+// silently, where one was given something else than the first.
+void require_same(ProcessGroup& group, const std::string& given);
+
 // `make`, in the first process; if that fails, the others end silently.
 void in_first(ProcessGroup* group, const std::function<void()>& make);
 

@@ -1,13 +1,28 @@
 #include "experiments/run/json.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
+#include <iterator>
 #include <limits>
+#include <string_view>
 
 #include <yaml-cpp/yaml.h>
 
 namespace ridgewalk {
 namespace {
+
+// Whether a YAML reader of any version would take the text for a number, a truth value or nothing.
+bool looks_like_no_text(const std::string& text) {
+  std::string lower = text;
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return char(std::tolower(c)); });
+  constexpr std::string_view kWords[] = {"y",     "yes",  "on", "true", "n",    "no",    "off",
+                                         "false", "null", "~",  ".nan", ".inf", "-.inf", ""};
+  return std::count(std::begin(kWords), std::end(kWords), lower) > 0 ||
+         (std::string_view("0123456789+-.").find(lower[0]) != std::string_view::npos &&
+          lower.find_first_not_of("0123456789+-._:abcdefox") == std::string::npos);
+}
 
 void emit(YAML::Emitter& out, const Json& data) {
   const bool flat =
@@ -27,6 +42,7 @@ void emit(YAML::Emitter& out, const Json& data) {
   } else if (data.is_string()) {
     const auto& text = data.get_ref<const std::string&>();
     if (text.find('\n') != std::string::npos) out << YAML::Literal;
+    if (looks_like_no_text(text)) out << YAML::DoubleQuoted;
     out << text;
   } else if (data.is_null()) {
     out << YAML::Null;

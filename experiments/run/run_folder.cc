@@ -66,7 +66,7 @@ void RunFolder::lock() {
   if (descriptor < 0) throw Error(path_, 0, "is not a readable folder; choose another --out");
   lock_ = {nullptr, [descriptor](void*) { ::close(descriptor); }};
   if (::flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
-    throw Error(path_, 0,
+    throw InUse(path_, 0,
                 "another ridgewalk is running there; wait for it, or choose another --out");
   }
 }

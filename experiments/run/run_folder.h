@@ -40,6 +40,12 @@ void from_json(const Json& json, Rates& rates);
 // checkpoint holds something else.
 class RunFolder {
  public:
+  // Another process runs in the folder.
+  class InUse : public Error {
+   public:
+    using Error::Error;
+  };
+
   // A new run; `fingerprint` is all that its results depend on. Throws Error when the folder cannot
   // be written, holds a run already, or another process runs in it.
   static RunFolder create(const std::string& path, const std::string& fingerprint);

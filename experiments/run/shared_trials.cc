@@ -102,40 +102,66 @@ RunFolder results_of(const WorkFolder& folder, const SharedTrial& trial) {
   }
 }
 
+// Whether all runs have all results: not where another process leads meanwhile.
+bool adopt_all(WorkFolder& folder, const SharedTrials& shared, std::vector<RunFolder>& runs) {
+  for (const SharedTrial& trial : shared.trials) {
+    if (folder.leader() != WorkFolder::Leader::kThis) return false;
+    runs[trial.run].adopt(results_of(folder, trial));
+  }
+  return true;
+}
+
+// Nothing where another process is still at work in them: one that led, and was slow.
+std::vector<RunFolder> opened(const SharedTrials& shared, const Session& session) {
+  try {
+    return shared.open_runs();
+  } catch (const RunFolder::InUse& error) {
+    say(session, std::string(error.what()) + "; this worker waits for it");
+    return {};
+  }
+}
+
+// All that workers must agree on.
+std::string inputs_of(const Workers& workers, const SharedTrials& shared) {
+  std::string inputs = fmt::format("{}\nlease: {:g} s\n", shared.inputs, workers.lease_seconds);
+  for (const SharedTrial& trial : shared.trials) inputs += "trial: " + trial.name + "\n";
+  return inputs;
+}
+
 }  // namespace
 
 std::optional<Leadership> share_out(const Workers& workers, const SharedTrials& shared,
                                     const Session& session) {
+  using Leader = WorkFolder::Leader;
   std::vector<std::string> names;
   for (const SharedTrial& trial : shared.trials) names.push_back(trial.name);
-  Leadership lead{
-      std::make_unique<WorkFolder>(workers.folder, shared.inputs, names, workers.lease_seconds),
-      {}};
+  Leadership lead{std::make_unique<WorkFolder>(workers.folder, inputs_of(workers, shared), names,
+                                               workers.lease_seconds),
+                  {}};
   WorkFolder& folder = *lead.folder;
   Sharing sharing(shared, session, folder);
   try {
     for (bool has_worked = false;; has_worked = true) {
-      const WorkFolder::Leader leader = folder.leader();
-      if (leader == WorkFolder::Leader::kThis) {
+      const Leader leader = folder.leader();
+      if (leader != Leader::kThis) lead.runs.clear();  // they are for the one that leads now
+      if (leader == Leader::kThis) {
         // Refuses a folder of other results before any work.
-        if (lead.runs.empty()) lead.runs = shared.open_runs();
-        if (folder.all_done()) break;
-      } else if (has_worked && leader != WorkFolder::Leader::kUnknown) {
-        fmt::print("no trial is left to take; the results {} in {}\n",
-                   leader == WorkFolder::Leader::kFinished ? "are" : "will be", shared.out);
+        if (lead.runs.empty()) lead.runs = opened(shared, session);
+        if (!lead.runs.empty() && folder.all_done() && adopt_all(folder, shared, lead.runs)) {
+          return lead;
+        }
+      } else if (has_worked && leader != Leader::kUnknown) {
+        fmt::print("no trial is left to take; the results {} in {}, or in the --out of who leads\n",
+                   leader == Leader::kFinished ? "are" : "will be", shared.out);
         return std::nullopt;
       }
       sharing.work();
-      if (leader != WorkFolder::Leader::kThis || !folder.all_done()) sharing.wait();
+      const bool is_ready = leader == Leader::kThis && !lead.runs.empty() && folder.all_done();
+      if (!is_ready) sharing.wait();
     }
   } catch (const Interrupted&) {
     throw Interrupted("interrupted; the same command resumes");
   }
-  for (const SharedTrial& trial : shared.trials) {
-    folder.leader();  // throws where it is not this process any more
-    lead.runs[trial.run].adopt(results_of(folder, trial));
-  }
-  return lead;
 }
 
 }  // namespace ridgewalk

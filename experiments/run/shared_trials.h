@@ -13,7 +13,7 @@
 
 namespace ridgewalk {
 
-// One training, or other work that depends on no other trial. Two with the same name are one.
+// One training, or other work that depends on no other trial.
 struct SharedTrial {
   std::string name;
   size_t run = 0;           // place, in the leader's list, of the run that it is a part of
@@ -25,7 +25,7 @@ struct SharedTrial {
 struct SharedTrials {
   std::string inputs;  // all that the trials depend on
   std::vector<SharedTrial> trials;
-  std::string out;  // where the results will be, to say so
+  std::string out;  // where the results will be if this process leads, to say so
   // Opens the runs that the trials are parts of. Called by the process that leads.
   std::function<std::vector<RunFolder>()> open_runs;
 };

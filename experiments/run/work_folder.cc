@@ -126,7 +126,7 @@ WorkFolder::~WorkFolder() {
   ::unlink(path("workers/" + worker_).c_str());
 }
 
-// Prepared beside and renamed, so that tickets are there once: a second set would have every trial
+// Prepared beside and renamed, so that tickets exist only once: a second set would have every trial
 // done again.
 void WorkFolder::create(const std::string& inputs) {
   const std::string folder = path_.substr(0, path_.size() - std::strlen(kTrials));
@@ -155,6 +155,21 @@ void WorkFolder::create(const std::string& inputs) {
   }
 }
 
+std::string WorkFolder::settled(const std::string& path, const std::string& name,
+                                const std::function<std::string()>& propose) {
+  const std::string file = path + "/" + name;
+  if (exists(file)) return read_file(file);
+  std::error_code failed;
+  fs::create_directories(path, failed);
+  if (failed) fail(path, failed.value());
+  const std::string own = file + "." + new_worker();
+  write_file(own, propose());
+  const int error = ::link(own.c_str(), file.c_str()) == 0 ? 0 : errno;  // never replaces a file
+  ::unlink(own.c_str());
+  if (error != 0 && !is_there(error)) fail(file, error);
+  return read_file(file);
+}
+
 std::string WorkFolder::inputs_of(const std::string& path) {
   const std::string file = path + kTrials + kInputs;
   return exists(file) ? read_file(file) : "";
@@ -162,8 +177,9 @@ std::string WorkFolder::inputs_of(const std::string& path) {
 
 void WorkFolder::require_inputs(const std::string& inputs) const {
   const std::string file = path_ + kInputs;
-  if (!exists(file))
+  if (!exists(file)) {
     throw Error(path_, 0, std::string("is damaged: it has no inputs.txt; ") + kRemedy);
+  }
   const std::string others = read_file(file);
   if (others == inputs) return;
   throw Error(
@@ -172,7 +188,12 @@ void WorkFolder::require_inputs(const std::string& inputs) const {
           "; give what they were begun with, or another --workers");
 }
 
+void WorkFolder::require_folder() const {
+  if (!exists(path_)) throw Error(path_, 0, "was removed; give the command again");
+}
+
 WorkFolder::Listing WorkFolder::list() const {
+  require_folder();
   Listing listing;
   std::error_code failed;
   for (fs::directory_iterator entry(path_, failed); !failed && entry != fs::directory_iterator();
@@ -196,8 +217,10 @@ WorkFolder::Listing WorkFolder::list() const {
 const WorkFolder::Sign& WorkFolder::watch(const std::string& name, const std::string& text) {
   const auto now = std::chrono::steady_clock::now();
   const auto [found, is_new] = signs_.try_emplace(name, Sign{text, now});
-  if (!is_new && found->second.text != text) found->second = {text, now, true};
-  return found->second;
+  Sign& sign = found->second;
+  // Of a text that was last looked at long ago the writer may have died since it changed.
+  if (sign.text != text) sign = {text, now, !is_new && now - sign.since < lease_};
+  return sign;
 }
 
 bool WorkFolder::has_expired(const Sign& sign) const {
@@ -224,8 +247,8 @@ const WorkFolder::Ticket* WorkFolder::ticket(const Listing& listing, const std::
   return nullptr;
 }
 
-// False where another process has done so. A server that is asked twice says that a file is gone
-// which the first time has renamed.
+// False where another process has done so. When a server repeats a request, it reports as missing a
+// file that the first attempt has renamed.
 bool WorkFolder::rename_ticket(const Ticket& from, const Ticket& to) const {
   const int error = renamed(path(from.file()), path(to.file()));
   if (error != 0 && !is_gone(error)) fail(path(from.file()), error);
@@ -309,11 +332,7 @@ WorkFolder::Leader WorkFolder::leader() {
   const Lock lock(mutex_);
   rethrow(failure_);
   if (lead_ && exists(path(lead_->file()))) return Leader::kThis;
-  if (lead_) {
-    throw std::runtime_error(path_ +
-                             ": another process leads, since this one gave no sign of life "
-                             "for longer than --lease; it needs no restart");
-  }
+  lead_.reset();  // another took it, since this process gave no sign of life for a lease
   const Listing listing = list();
   const Ticket* now = ticket(listing, kLeader);
   if (now != nullptr && now->state == kFinished && now->attempt != finished_before_) {
@@ -335,8 +354,9 @@ void WorkFolder::finish_lead() {
   lead_.reset();
 }
 
-// Beside it stands whose it is, for people.
+// The rest of the line is for people: whose lease it is.
 void WorkFolder::write_lease() {
+  require_folder();
   char host[256] = "";
   ::gethostname(host, sizeof host - 1);
   write_file(path("workers/" + worker_),

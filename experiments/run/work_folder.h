@@ -18,6 +18,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <exception>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -60,6 +61,10 @@ class WorkFolder {
 
   // What the constructor was given; empty where the folder holds no trials.
   static std::string inputs_of(const std::string& path);
+  // What the first process that asked proposed; for what each would settle in its own way. A file
+  // of that name in the folder, which need not exist.
+  static std::string settled(const std::string& path, const std::string& name,
+                             const std::function<std::string()>& propose);
 
   // The first trial that is free or whose worker is lost; nothing where there is none at present.
   std::optional<TakenTrial> take();
@@ -67,7 +72,7 @@ class WorkFolder {
   bool has(const TakenTrial& trial) const;
   // Makes the trial's folder its results, unless another process was faster: they are the same.
   void publish(const TakenTrial& trial);
-  // For another worker to go on with, at once.
+  // So that another worker can go on with it at once.
   void give_back(const TakenTrial& trial) noexcept;
 
   // Throws what kept the lease from being renewed.
@@ -80,13 +85,13 @@ class WorkFolder {
   // One of the processes leads: it stays until all trials are done, and does what comes after.
   enum class Leader {
     kThis,
-    kAnother,   // which has been seen to be at work within the lease
+    kAnother,   // which has been seen at work within the lease
     kUnknown,   // until the lease of the last one has run out, or changed
     kFinished,  // since this process began: nothing is left to do
   };
-  // Takes the lead where nobody has it. Throws std::runtime_error when this process has lost it.
+  // Takes the lead where nobody has it. A process that led finds here that it has lost the lead.
   Leader leader();
-  // What comes after is done, too.
+  // Says that what comes after the trials is done as well.
   void finish_lead();
 
   // How long to wait before asking again what there is to do.
@@ -114,11 +119,12 @@ class WorkFolder {
   struct Sign {
     std::string text;
     std::chrono::steady_clock::time_point since;  // when it was first seen
-    bool has_changed = false;
+    bool has_changed = false;                     // within a lease
   };
   using Lock = std::unique_lock<std::mutex>;
 
   void create(const std::string& inputs);
+  void require_folder() const;
   void require_inputs(const std::string& inputs) const;
   Listing list() const;
   const Sign& watch(const std::string& name, const std::string& text);
@@ -142,9 +148,9 @@ class WorkFolder {
   std::map<std::string, Sign> signs_;
   std::map<std::string, TakenTrial> taken_;  // by ticket
   std::optional<Ticket> lead_;
-  int finished_before_ = -1;    // attempt of the leader that had finished when this process began
-  std::exception_ptr failure_;  // of renewing the lease
-  uint64_t sequence_ = 0;       // of the lease
+  std::optional<int> finished_before_;  // attempt of who had finished when this process began
+  std::exception_ptr failure_;          // of renewing the lease
+  uint64_t sequence_ = 0;               // of the lease
   std::jthread heartbeat_;
 };
 

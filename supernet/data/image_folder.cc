@@ -132,7 +132,8 @@ std::string difference(const std::vector<std::string>& a, const std::vector<std:
 }  // namespace
 
 void DamagedFiles::add(const std::string& path, const std::string& what) {
-  if (strict_) throw Error(path, 0, what + "; repair or remove it, or leave out --strict");
+  if (strict_ && what.starts_with(path)) throw Error(what);  // it cannot be read at all
+  if (strict_) throw Error(path, 0, what + "; " + remedy_);
   const std::lock_guard lock(mutex_);
   if (!paths_.insert(path).second || quiet_ || paths_.size() > kMostNamed) return;
   std::fprintf(stderr, "%s: %s\n", path.c_str(), what.c_str());

@@ -24,7 +24,9 @@ struct ImageFolder {
 // unless `quiet`.
 class DamagedFiles {
  public:
-  DamagedFiles(bool strict, bool quiet) : strict_(strict), quiet_(quiet) {}
+  DamagedFiles(bool strict, bool quiet,
+               const char* remedy = "repair or remove it, or leave out --strict")
+      : strict_(strict), quiet_(quiet), remedy_(remedy) {}
 
   // A file that is added again counts once. Throws Error when `strict`.
   void add(const std::string& path, const std::string& what);
@@ -32,6 +34,7 @@ class DamagedFiles {
 
  private:
   const bool strict_, quiet_;
+  const char* const remedy_;  // when strict
   mutable std::mutex mutex_;
   std::set<std::string> paths_;
 };

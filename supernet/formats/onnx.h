@@ -17,8 +17,8 @@ namespace ridgewalk {
 struct OnnxOptions {
   int opset = 17;  // of the operators: kOldestOpset to kNewestOpset
   int batch = 0;   // images, where the reader cannot take any number; 0 leaves it open
-  // Maps that are the outputs in place of the logits, under their own names. What comes after the
-  // last of them is left out.
+  // Maps that are the outputs in place of the logits, under their own names, in the order of their
+  // ops as feature_maps() gives them. What comes after the last of them is left out.
   std::vector<FeatureMap> features = {};
 };
 inline constexpr int kOldestOpset = 11, kNewestOpset = 17;  // the newest of Debian 12's ONNX

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include <torch/types.h>
 
 #include "supernet/training/process_group.h"
+#include "supernet/training/step_exchange.h"
 
 namespace ridgewalk {
 
@@ -28,6 +30,17 @@ struct Rounds {
 };
 
 // Gives every process the rows [images, k] of a replica that the others have labelled.
-void exchange_rows(ProcessGroup& group, const Rounds& rounds, torch::Tensor rows);
+inline void exchange_rows(ProcessGroup& group, const Rounds& rounds, const torch::Tensor& rows) {
+  std::vector<StepPiece> pieces;
+  for (int rank = 0; rank < group.size(); ++rank) {
+    for (int64_t place = 0; place < rounds.per_replica(); ++place) {
+      const int64_t count = rounds.count(place, rank);
+      if (count == 0) continue;
+      pieces.push_back(
+          {.owner = rank, .values = {rows.narrow(0, rounds.first_image(place, rank), count)}});
+    }
+  }
+  exchange_values(group, pieces);
+}
 
 }  // namespace ridgewalk

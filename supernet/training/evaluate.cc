@@ -7,6 +7,7 @@
 
 #include "space/error.h"
 #include "supernet/training/lanes.h"
+#include "supernet/training/step_exchange.h"
 
 namespace ridgewalk {
 namespace {
@@ -49,45 +50,42 @@ BatchResult evaluate_batch(const Executor& network, const Dataset& data, const I
   return result;
 }
 
-// A batch of `count` images as numbers, of which there are as many whatever it held.
-torch::Tensor packed(const BatchResult& result, int64_t count) {
-  torch::Tensor numbers = torch::full({5 + count}, -1, torch::kDouble);
+// A batch of `count` images as numbers, of which there are as many whatever it held: kHead of them,
+// then the labels that were seen.
+constexpr int64_t kHead = 5;
+
+torch::Tensor packed_result(const BatchResult& result, int64_t count) {
+  torch::Tensor numbers = torch::full({kHead + count}, -1, torch::kDouble);
   auto* to = numbers.data_ptr<double>();
-  const double head[] = {result.top1, result.top5, result.loss, double(result.not_finite),
-                         double(result.seen.size())};
+  const double head[kHead] = {result.top1, result.top5, result.loss, double(result.not_finite),
+                              double(result.seen.size())};
   std::copy(std::begin(head), std::end(head), to);
-  std::copy(result.seen.begin(), result.seen.end(), to + 5);
+  std::copy(result.seen.begin(), result.seen.end(), to + kHead);
   return numbers;
 }
 
-BatchResult unpacked(const double* from, std::vector<int64_t> asked) {
-  const auto seen = int64_t(from[4]);
+BatchResult unpacked_result(const torch::Tensor& numbers, std::vector<int64_t> asked) {
+  const auto* from = numbers.data_ptr<double>();
   return {.top1 = from[0],
           .top5 = from[1],
           .loss = from[2],
           .not_finite = int64_t(from[3]),
           .asked = std::move(asked),
-          .seen = {from + 5, from + 5 + seen}};
+          .seen = {from + kHead, from + kHead + int64_t(from[4])}};
 }
 
 // Gives every process the results of the batches that others have evaluated.
 void exchange_results(ProcessGroup& group, const ImageSet& set,
                       const std::vector<std::vector<int64_t>>& batches,
                       std::vector<BatchResult>& results) {
-  std::vector<int64_t> sizes(size_t(group.size()));
-  std::vector<torch::Tensor> own{torch::empty({0}, torch::kDouble)};
+  std::vector<StepPiece> pieces;
   for (size_t b = 0; b < batches.size(); ++b) {
-    const size_t owner = b % sizes.size();
-    sizes[owner] += 5 + int64_t(batches[b].size());
-    if (int(owner) == group.rank()) own.push_back(packed(results[b], int64_t(batches[b].size())));
+    pieces.push_back({.owner = int(b) % group.size(),
+                      .values = {packed_result(results[b], int64_t(batches[b].size()))}});
   }
-  const std::vector<torch::Tensor> all = group.exchanged(torch::cat(own), sizes);
-  std::vector<int64_t> places(sizes.size());
+  exchange_values(group, pieces);
   for (size_t b = 0; b < batches.size(); ++b) {
-    const size_t owner = b % sizes.size();
-    results[b] =
-        unpacked(all[owner].data_ptr<double>() + places[owner], labels_of(set, batches[b]));
-    places[owner] += 5 + int64_t(batches[b].size());
+    results[b] = unpacked_result(pieces[b].values[0], labels_of(set, batches[b]));
   }
 }
 

@@ -17,6 +17,7 @@
 #include <c10/util/Flags.h>
 #include <c10/util/Logging.h>
 #include <dlfcn.h>
+#include <netdb.h>
 C10_DECLARE_int(caffe2_log_level);
 #endif
 
@@ -76,6 +77,19 @@ void silence_c10d() {
   }
 }
 
+// c10d would try for as long as it waits for others.
+void require_known(const std::string& host) {
+  addrinfo* found = nullptr;
+  const int error = ::getaddrinfo(host.c_str(), nullptr, nullptr, &found);
+  if (error != 0) throw std::runtime_error(::gai_strerror(error));
+  ::freeaddrinfo(found);
+}
+
+// LibTorch 2 asks for libuv, which Debian's has not.
+void without_libuv(auto& options) {
+  if constexpr (requires { options.useLibuv; }) options.useLibuv = false;
+}
+
 }  // namespace
 
 struct ProcessGroup::Connections {
@@ -84,21 +98,24 @@ struct ProcessGroup::Connections {
   c10::intrusive_ptr<c10d::ProcessGroupGloo> at_ready, at_work;
 
   Connections(const GroupMember& member, std::chrono::seconds timeout) {
+    require_known(member.host);
+    const auto device = device_for(member);
     c10d::TCPStoreOptions options;
     options.port = uint16_t(member.port);
     options.isServer = member.rank == 0;
     options.numWorkers = size_t(member.size);
     options.timeout = kStart;
+    without_libuv(options);
     store = c10::make_intrusive<c10d::TCPStore>(member.host, options);
-    at_ready = connect(member, "ready", kReady);
-    at_work = connect(member, "work", timeout);
+    at_ready = connect(member, device, "ready", kReady);
+    at_work = connect(member, device, "work", timeout);
   }
 
-  c10::intrusive_ptr<c10d::ProcessGroupGloo> connect(const GroupMember& member,
-                                                     const std::string& name,
-                                                     std::chrono::seconds timeout) const {
+  c10::intrusive_ptr<c10d::ProcessGroupGloo> connect(
+      const GroupMember& member, const std::shared_ptr<::gloo::transport::Device>& device,
+      const std::string& name, std::chrono::seconds timeout) const {
     auto options = c10d::ProcessGroupGloo::Options::create(timeout);
-    options->devices.push_back(device_for(member));
+    options->devices.push_back(device);
     options->threads = 1;
     return c10::make_intrusive<c10d::ProcessGroupGloo>(
         c10::make_intrusive<c10d::PrefixStore>(name, store), member.rank, member.size, options);

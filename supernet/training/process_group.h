@@ -21,7 +21,7 @@ struct GroupMember {
   bool operator==(const GroupMember&) const = default;
 };
 
-// Another process has ended, or has not answered in time. The group is of no more use.
+// Another process has ended, or has not answered in time. The group is unusable afterwards.
 class GroupLost : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -34,7 +34,8 @@ class ProcessGroup {
   // How long the others may take to start, and to get ready before the first step (reading data).
   static constexpr std::chrono::seconds kStart{600}, kReady{3600};
 
-  // Waits for the others. Throws Error when they do not come, or when this LibTorch has no Gloo.
+  // Waits for the others. Throws Error when they do not come, when the first one's host is unknown,
+  // or when this LibTorch has no Gloo.
   ProcessGroup(const GroupMember& member, std::chrono::seconds timeout);
   ~ProcessGroup();
   ProcessGroup(const ProcessGroup&) = delete;

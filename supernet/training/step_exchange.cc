@@ -12,8 +12,8 @@ size_t part_of(const torch::Tensor& leaf, const std::vector<int64_t>& bounds) {
   return size_t(after - bounds.begin()) - 1;
 }
 
-torch::Tensor packed(std::vector<torch::Tensor> parts) {
-  if (parts.empty()) return torch::empty({0});
+torch::Tensor packed(std::vector<torch::Tensor> parts, torch::ScalarType type = torch::kFloat) {
+  if (parts.empty()) return torch::empty({0}, type);
   for (torch::Tensor& part : parts) part = part.flatten();
   return torch::cat(parts).cpu();
 }
@@ -75,14 +75,16 @@ void exchange_values(ProcessGroup& group, std::span<const StepPiece> pieces) {
   at::NoGradGuard no_grad;
   std::vector<int64_t> sizes(size_t(group.size()));
   std::vector<torch::Tensor> own;
+  torch::ScalarType type = torch::kFloat;
   for (const StepPiece& piece : pieces) {
     for (const torch::Tensor& value : piece.values) {
+      type = value.scalar_type();
       sizes[size_t(piece.owner)] += value.numel();
       if (piece.owner == group.rank()) own.push_back(value);
     }
   }
   std::vector<Unpacker> from;
-  for (torch::Tensor& flat : group.exchanged(packed(std::move(own)), sizes)) {
+  for (torch::Tensor& flat : group.exchanged(packed(std::move(own), type), sizes)) {
     from.emplace_back(std::move(flat));
   }
   for (const StepPiece& piece : pieces) {

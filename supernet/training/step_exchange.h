@@ -1,5 +1,5 @@
-// A training step whose pieces are computed by the processes of a group: the losses and the sum of
-// the gradients, known to all.
+// Work whose pieces are computed by the processes of a group: what each leaves, and the sum of a
+// training step's gradients, known to all.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ namespace ridgewalk {
 // What a piece leaves in the process that computes it.
 struct StepPiece {
   int owner = 0;                           // rank
-  std::vector<torch::Tensor> values = {};  // float; overwritten in the other processes
+  std::vector<torch::Tensor> values = {};  // all of one type; overwritten in the other processes
   std::vector<torch::Tensor> leaves = {};  // slices of a store with their gradients
 };
 

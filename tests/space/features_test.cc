@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "space/catalog.h"
+#include "space/error.h"
 #include "space/fold.h"
 #include "space/lowering.h"
 
@@ -44,6 +45,12 @@ TEST(Features, HaveTheStrideOfTheirConvolutionsWhereSizesAreRoundedUp) {
   std::vector<int> sizes;
   for (const FeatureMap& map : feature_maps(lower(architecture))) sizes.push_back(map.shape.height);
   EXPECT_EQ(sizes, (std::vector<int>{7, 4, 2, 1}));
+}
+
+TEST(Features, NeedAStrideOfFour) {
+  Architecture architecture = find_architecture("mnv4-conv-small");
+  architecture.stages = {{Conv{.kernel = 3, .stride = 1, .width = 8}}};
+  EXPECT_THROW(feature_maps(lower(architecture)), Error);
 }
 
 }  // namespace

@@ -131,6 +131,8 @@ TEST_F(FolderProgram, ClassifiesPicturesByTheNamesOfItsClasses) {
   expect_refused(classify({folder_ + "/augment.yaml"}), {"augment.yaml", "neither"});
   expect_refused(classify({folder + "/none.png"}), {"none.png"});
   expect_refused(classify({}), {"at least one picture"});
+  expect_refused(classify({folder + "/val/class2/3.jpg", "--channels", "1"}),
+                 {"weights.safetensors", "conv_stem.weight"});
 }
 
 // The search of ImageNet at a size for a test: its own space, augmentation, optimizer and targets.

@@ -41,7 +41,8 @@ class Groups : public Program {
                                 {"WORLD_SIZE", std::to_string(size)},
                                 {"LOCAL_WORLD_SIZE", std::to_string(size)},
                                 {"MASTER_ADDR", "127.0.0.1"},
-                                {"MASTER_PORT", port}}));
+                                {"MASTER_PORT", port},
+                                {"TMPDIR", folder_}}));  // what is killed leaves files
     }
     return children;
   }
@@ -178,24 +179,45 @@ TEST_F(Groups, RefuseInALine) {
   EXPECT_EQ(lines(outcome.err), 1);
   EXPECT_THAT(outcome.err, HasSubstr("RANK is '2'; it must be a whole number from 0 to 1"));
 
+  const Outcome lost = wait_for(start(words, "refused",
+                                      {{"RANK", "0"},
+                                       {"WORLD_SIZE", "2"},
+                                       {"MASTER_ADDR", "no-such-host.invalid"},
+                                       {"MASTER_PORT", "1"}}),
+                                "refused");
+  EXPECT_EQ(lost.exit_code, 2);
+  EXPECT_THAT(lost.err, HasSubstr("cannot meet at no-such-host.invalid:1"));
+
   // Two that were given different things.
-  const std::string port = std::to_string(free_port());
-  std::vector<pid_t> children;
-  for (const char* rank : {"0", "1"}) {
-    words = search(folder_ + "/refused", "search.yaml");
-    words.insert(words.end(), {"--seed", rank});
-    children.push_back(start(words, name_of(rank[0] - '0'),
-                             {{"RANK", rank},
-                              {"WORLD_SIZE", "2"},
-                              {"MASTER_ADDR", "127.0.0.1"},
-                              {"MASTER_PORT", port}}));
+  const std::string teacher = folder_ + "/teacher.safetensors";
+  const std::vector<std::string> network = {"compact-nano", "--channels",   "1", "--classes",
+                                            "10",           "--resolution", "28"};
+  std::vector<std::string> make = {"export", "--format", "safetensors", "--out", teacher};
+  make.insert(make.end(), network.begin(), network.end());
+  ASSERT_EQ(run(make).exit_code, 0);
+  std::vector<std::string> distil = {"distill", "--data", "idx:" + images_,     "--weights",
+                                     teacher,   "--out",  folder_ + "/refused", "--threads",
+                                     "1"};
+  distil.insert(distil.end(), network.begin(), network.end());
+  for (const auto& command : {search(folder_ + "/refused", "search.yaml"), distil}) {
+    const std::string port = std::to_string(free_port());
+    std::vector<pid_t> children;
+    for (const char* rank : {"0", "1"}) {
+      words = command;
+      words.insert(words.end(), {"--seed", rank});
+      children.push_back(start(words, name_of(rank[0] - '0'),
+                               {{"RANK", rank},
+                                {"WORLD_SIZE", "2"},
+                                {"MASTER_ADDR", "127.0.0.1"},
+                                {"MASTER_PORT", port}}));
+    }
+    const std::vector<Outcome> outcomes = wait_for_all(children);
+    EXPECT_EQ(outcomes[0].exit_code, 2);
+    EXPECT_EQ(outcomes[1].exit_code, 2);
+    EXPECT_THAT(outcomes[0].err, HasSubstr("process 1 of 2 was given another configuration"));
+    EXPECT_EQ(outcomes[1].err, "");
+    EXPECT_FALSE(fs::exists(folder_ + "/refused"));
   }
-  const std::vector<Outcome> outcomes = wait_for_all(children);
-  EXPECT_EQ(outcomes[0].exit_code, 2);
-  EXPECT_EQ(outcomes[1].exit_code, 2);
-  EXPECT_THAT(outcomes[0].err, HasSubstr("process 1 of 2 was given another configuration"));
-  EXPECT_EQ(outcomes[1].err, "");
-  EXPECT_FALSE(fs::exists(folder_ + "/refused"));
 }
 
 }  // namespace

@@ -238,6 +238,13 @@ TEST_F(Program, ANetworkLeavesAndComesBack) {
   expect_refused(with({"export"}, {"--classes", "10", "--format", "onnx", "--out",
                                    path("never.onnx"), "--preprocessing"}),
                  {"--preprocessing: fresh weights do not say"});
+  fs::create_directory(path("never.onnx.yaml"));
+  expect_refused(with({"export"}, {"--classes", "10", "--weights", weights, "--format", "onnx",
+                                   "--out", path("never.onnx"), "--preprocessing"}),
+                 {"never.onnx.yaml"});
+  expect_refused(with({"export"}, {"--classes", "10", "--weights", path("chip.onnx"), "--format",
+                                   "onnx", "--out", path("never.onnx")}),
+                 {"chip.onnx: export reads safetensors"});
   expect_refused(with({"export"}, {"--classes", "10", "--format", "safetensors", "--out",
                                    path("never"), "--features"}),
                  {"--features is for ONNX"});

@@ -19,6 +19,14 @@ SplitAccuracy accuracy(double top1, int64_t images) {
   return accuracy;
 }
 
+// YAML 1.1 has more numbers and truth values than yaml-cpp knows: 12:30 is 750, yes is true.
+TEST(Yaml, TextsStayTexts) {
+  EXPECT_EQ(
+      yaml_text({{"classes", {"yes", "~", "1e3", "cat", "0x1F", "12:30", "", "No", "-x", "3d"}}}),
+      "classes: [\"yes\", \"~\", \"1e3\", cat, \"0x1F\", \"12:30\", \"\", \"No\", \"-x\", "
+      "\"3d\"]\n");
+}
+
 // As earlier versions wrote it.
 const char* const kTraining =
     R"({"architecture":"net","data":"fashion-mnist","weights":"from scratch","epochs":3,)"

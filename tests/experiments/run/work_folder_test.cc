@@ -10,6 +10,9 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <mutex>
+#include <set>
+#include <string>
 #include <thread>
 
 #include <fmt/format.h>
@@ -291,11 +294,58 @@ TEST_F(Work, WhoWasThereWhenAllWasFinishedDoesNotLead) {
   EXPECT_EQ(worker()->leader(), Leader::kThis);
 }
 
-TEST_F(Work, ALeaderThatIsRobbedMustNotGoOn) {
+TEST_F(Work, ALeaderThatIsRobbedLeadsNoMore) {
   const auto first = worker();
   ASSERT_EQ(first->leader(), Leader::kThis);
   fs::rename(only("leader.", ".taken"), inside("leader.9-0123456789abcdef.taken"));
-  EXPECT_THROW(first->leader(), std::runtime_error);
+  EXPECT_EQ(first->leader(), Leader::kUnknown);
+  first->finish_lead();
+  EXPECT_FALSE(fs::exists(inside("leader.1.finished")));
+}
+
+// One that looks before and after a long trial has not seen that the leader died in between.
+TEST_F(Work, ALeaderThatDiedWhileNobodyLookedIsNotTakenForAlive) {
+  const pid_t child = process([&] {
+    const auto own = worker(kShort);
+    if (own->leader() != Leader::kThis) return 1;
+    std::ofstream(path("leads")) << "yes";
+    for (;;) pause();
+  });
+  soon([&] { return fs::exists(path("leads")); });
+  const auto second = worker(kShort);
+  second->leader();
+  std::this_thread::sleep_for(std::chrono::duration<double>(3 * kShort));
+  kill(child, SIGKILL);
+  EXPECT_EQ(end_of(child), -SIGKILL);
+  EXPECT_NE(second->leader(), Leader::kAnother);
+  soon([&] { return second->leader() == Leader::kThis; });
+}
+
+TEST_F(Work, WhatIsSettledIsWhatTheFirstProposed) {
+  EXPECT_EQ(WorkFolder::settled(path("work"), "precision", [] { return "bf16"; }), "bf16");
+  EXPECT_EQ(WorkFolder::settled(path("work"), "precision", [] { return "fp32"; }), "bf16");
+  std::set<std::string> answers;
+  std::mutex mutex;  // guards the answers
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 8; ++t) {
+      threads.emplace_back([&, t] {
+        const auto own = [t] { return std::to_string(t); };
+        const std::string answer = WorkFolder::settled(path("work"), "number", own);
+        const std::lock_guard lock(mutex);
+        answers.insert(answer);
+      });
+    }
+  }
+  EXPECT_EQ(answers.size(), 1u);
+  EXPECT_EQ(std::distance(fs::directory_iterator(path("work")), {}), 2);
+}
+
+TEST_F(Work, ARemovedFolderIsNamed) {
+  const auto own = worker();
+  fs::remove_all(path("work"));
+  EXPECT_THAT(error_of([&] { own->take(); }), HasSubstr("was removed; give the command again"));
+  EXPECT_THAT(error_of([&] { own->leader(); }), HasSubstr("was removed; give the command again"));
 }
 
 TEST_F(Work, TheFolderOfAnotherCommandIsRefused) {

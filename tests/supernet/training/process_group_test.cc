@@ -125,7 +125,10 @@ TEST(Pieces, AreSummedInEveryProcess) {
           const bool is_slice = parameter.name == name && k == 1;
           torch::Tensor leaf =
               store.slice(parameter.name, is_slice ? part : parameter.shape, size_t(k));
-          if (is_own) leaf.mutable_grad() = torch::full(leaf.sizes(), k + 1.0);
+          // Neighbours of 1e8 are 8 apart in fp32: (1e8 + 5) + (16 - 1e8) is 24, and in another
+          // order 21.
+          const double gradients[] = {1e8, 5, 16 - 1e8};
+          if (is_own) leaf.mutable_grad() = torch::full(leaf.sizes(), gradients[k]);
           piece.leaves.push_back(leaf);
         }
         pieces.push_back(piece);
@@ -137,12 +140,12 @@ TEST(Pieces, AreSummedInEveryProcess) {
       EXPECT_EQ(grads.numel(), store.learned());
       const auto of_first = grads.narrow(0, 0, store.parameters()[0].elements()).view(whole);
       EXPECT_TRUE(
-          torch::equal(of_first.narrow(0, 0, 2), torch::full_like(of_first.narrow(0, 0, 2), 6)));
+          torch::equal(of_first.narrow(0, 0, 2), torch::full_like(of_first.narrow(0, 0, 2), 24)));
       EXPECT_TRUE(torch::equal(of_first.narrow(0, 2, whole[0] - 2),
-                               torch::full_like(of_first.narrow(0, 2, whole[0] - 2), 4)));
+                               torch::full_like(of_first.narrow(0, 2, whole[0] - 2), 16)));
       EXPECT_EQ(
           grads.narrow(0, of_first.numel(), grads.numel() - of_first.numel()).min().item<double>(),
-          6);
+          24);
       EXPECT_EQ(store.used().sum().item<int64_t>(), store.decayed());
       store.collect_gradients();  // that of the optimiser's step
       EXPECT_TRUE(torch::equal(store.grads(), grads));
