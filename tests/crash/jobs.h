@@ -19,6 +19,8 @@ namespace ridgewalk {
 
 namespace fs = std::filesystem;
 
+inline constexpr int kLease = 1;  // seconds, of workers
+
 struct Job {
   std::string name;
   Words words;                    // without where the results go
@@ -106,7 +108,7 @@ checkpoint_every: 2
   std::unique_ptr<Process> start_worker(const Job& job, int number,
                                         const Words& environment) const {
     Words words = command(job);
-    words.insert(words.end(), {"--workers", path("workers"), "--lease", "1"});
+    words.insert(words.end(), {"--workers", path("workers"), "--lease", std::to_string(kLease)});
     return std::make_unique<Process>(words, environment, path("stderr." + std::to_string(number)));
   }
 

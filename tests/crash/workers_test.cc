@@ -144,6 +144,25 @@ TEST_P(Workers, InterruptedAtAnyMoment) {
   }
 }
 
+// As a machine that sleeps, for longer than the lease: whether it led or not, nobody fails.
+TEST_P(Workers, StoppedForAWhile) {
+  for (int i = 0; i < std::min(crashes(), 3) && !HasFailure(); ++i) {
+    workplace().clear(job());
+    auto workers = start_all(2);
+    const int victim = below(2);
+    const double after = moment() / 2;
+    const testing::ScopedTrace trace(
+        __FILE__, __LINE__,
+        job().name + ": worker " + std::to_string(victim) + " after " + std::to_string(after));
+    sleep_for(after);
+    workers[size_t(victim)]->send(SIGSTOP);
+    sleep_for(3 * kLease);
+    workers[size_t(victim)]->send(SIGCONT);
+    for (const auto& worker : workers) expect_success(*worker);
+    expect_results();
+  }
+}
+
 // A full or a broken disk, or a kill, at any call that writes, of a worker beside another.
 TEST_P(Workers, RefusedWritesAndKilledAtThem) {
   const std::vector<std::string> kinds{"full", "error", "before", "after"};
