@@ -101,10 +101,8 @@ std::vector<OpCost> op_costs(const Graph& graph, ByteConvention convention) {
   for (size_t i = 0; i < graph.ops.size(); ++i) {
     const Op& op = graph.ops[i];
     OpCost& cost = costs.emplace_back();
-    int64_t buffers = 0;
-    for (const Parameter& parameter : parameters(graph, static_cast<int>(i))) {
-      (is_learned(parameter.role) ? cost.parameters : buffers) += parameter.elements();
-    }
+    const ParameterElements elements = parameter_elements(graph, static_cast<int>(i));
+    cost.parameters = elements.learned;
     cost.macs = {macs_per_output(graph, op) * double(op.output.elements())};
     const bool has_macs = cost.macs.value > 0;
     const int64_t inputs = input_elements(graph, op);
@@ -127,7 +125,7 @@ std::vector<OpCost> op_costs(const Graph& graph, ByteConvention convention) {
         if (has_macs) cost.activation_elements = output;
         break;
       case ByteConvention::kAten:
-        cost.weight_elements = cost.parameters + buffers;
+        cost.weight_elements = elements.learned + elements.running;
         cost.activation_elements = inputs + output;
         break;
       case ByteConvention::kBlockFused:

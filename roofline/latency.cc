@@ -18,7 +18,11 @@ Macs op_time(const OpCost& cost, MacsPerByte ridge_point, DataType type) {
 
 Macs latency(std::span<const OpCost> costs, MacsPerByte ridge_point, DataType type) {
   Macs sum;
-  for (const OpCost& cost : costs) sum += op_time(cost, ridge_point, type);
+  for (const OpCost& cost : costs) {
+    const bool is_free =
+        cost.macs.value == 0 && cost.weight_elements + cost.activation_elements == 0;
+    if (!is_free) sum += op_time(cost, ridge_point, type);
+  }
   return sum;
 }
 

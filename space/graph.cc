@@ -44,12 +44,31 @@ std::vector<Parameter> parameters(const Graph& graph, int index) {
   return list;
 }
 
+ParameterElements parameter_elements(const Graph& graph, int index) {
+  const Op& op = graph.ops[index];
+  const int64_t out = op.output.channels;
+  const int64_t window = int64_t{op.kernel} * op.kernel;
+  const int64_t bias = op.bias ? out : 0;
+  switch (op.kind) {
+    case OpKind::kConv:
+      return {.learned = out * graph.ops[op.inputs[0]].output.channels * window + bias};
+    case OpKind::kDepthwise:
+      return {.learned = out * window + bias};
+    case OpKind::kLinear:
+      return {.learned = out * graph.ops[op.inputs[0]].output.channels + bias};
+    case OpKind::kNorm:
+      return {.learned = 2 * out, .running = 2 * out};
+    case OpKind::kLayerScale:
+      return {.learned = out};
+    default:
+      return {};
+  }
+}
+
 int64_t parameter_count(const Graph& graph) {
   int64_t count = 0;
   for (size_t i = 0; i < graph.ops.size(); ++i) {
-    for (const Parameter& parameter : parameters(graph, static_cast<int>(i))) {
-      if (is_learned(parameter.role)) count += parameter.elements();
-    }
+    count += parameter_elements(graph, static_cast<int>(i)).learned;
   }
   return count;
 }

@@ -106,6 +106,13 @@ struct Parameter {
 // The parameters of ops[index], in timm's order; empty for most kinds.
 std::vector<Parameter> parameters(const Graph& graph, int index);
 
+// How many values parameters(graph, index) have, without naming them: pricing asks for each op.
+struct ParameterElements {
+  int64_t learned = 0;
+  int64_t running = 0;  // statistics
+};
+ParameterElements parameter_elements(const Graph& graph, int index);
+
 // Learned parameters of the whole network, counted as timm does.
 int64_t parameter_count(const Graph& graph);
 

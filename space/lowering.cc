@@ -20,6 +20,8 @@ class Lowering {
     graph_.norm = a.norm;
     block_count_ = a.head.width > 0 && a.head.features > 0 ? 1 : 0;
     for (const auto& stage : a.stages) block_count_ += std::ssize(stage);
+    constexpr int64_t kOpsOfBlock = 16;  // as many as most have
+    graph_.ops.reserve(size_t(kOpsOfBlock * (block_count_ + 1)));
     int x = add({.kind = OpKind::kInput,
                  .name = "input",
                  .output = {a.channels, a.resolution, a.resolution}});
@@ -37,11 +39,10 @@ class Lowering {
     return static_cast<int>(graph_.ops.size()) - 1;
   }
 
-  int conv(const std::string& name, int x, int width, int kernel = 1, int stride = 1,
-           bool bias = false) {
+  int conv(std::string name, int x, int width, int kernel = 1, int stride = 1, bool bias = false) {
     const Shape in = shape(x);
     return add({.kind = OpKind::kConv,
-                .name = name,
+                .name = std::move(name),
                 .inputs = {x},
                 .output = {width, reduced(in.height, stride), reduced(in.width, stride)},
                 .kernel = kernel,
@@ -49,26 +50,27 @@ class Lowering {
                 .bias = bias});
   }
 
-  int depthwise(const std::string& name, int x, int kernel, int stride) {
+  int depthwise(std::string name, int x, int kernel, int stride) {
     const Shape in = shape(x);
     return add({.kind = OpKind::kDepthwise,
-                .name = name,
+                .name = std::move(name),
                 .inputs = {x},
                 .output = {in.channels, reduced(in.height, stride), reduced(in.width, stride)},
                 .kernel = kernel,
                 .stride = stride});
   }
 
-  int same_shape(OpKind kind, const std::string& name, std::vector<int> inputs) {
+  int same_shape(OpKind kind, std::string name, std::vector<int> inputs) {
     const Shape output = shape(inputs[0]);
-    return add({.kind = kind, .name = name, .inputs = std::move(inputs), .output = output});
+    return add(
+        {.kind = kind, .name = std::move(name), .inputs = std::move(inputs), .output = output});
   }
 
-  int norm(const std::string& name, int x) { return same_shape(OpKind::kNorm, name, {x}); }
+  int norm(std::string name, int x) { return same_shape(OpKind::kNorm, std::move(name), {x}); }
 
-  int activation(const std::string& name, int x, Activation activation) {
+  int activation(std::string name, int x, Activation activation) {
     if (activation == Activation::kNone) return x;
-    const int index = same_shape(OpKind::kActivation, name, {x});
+    const int index = same_shape(OpKind::kActivation, std::move(name), {x});
     graph_.ops[index].activation = activation;
     return index;
   }
@@ -90,8 +92,8 @@ class Lowering {
     return index;
   }
 
-  int mean(const std::string& name, const std::vector<int>& options) {
-    return options.size() == 1 ? options[0] : same_shape(OpKind::kMean, name, options);
+  int mean(std::string name, const std::vector<int>& options) {
+    return options.size() == 1 ? options[0] : same_shape(OpKind::kMean, std::move(name), options);
   }
 
   // An optional depthwise convolution and its norm; their average when there are several kernels.
@@ -207,9 +209,11 @@ class Lowering {
     return mean(prefix + ".mqa.mean", options);
   }
 
-  int pool(const std::string& name, int x) {
-    return add(
-        {.kind = OpKind::kPool, .name = name, .inputs = {x}, .output = {shape(x).channels, 1, 1}});
+  int pool(std::string name, int x) {
+    return add({.kind = OpKind::kPool,
+                .name = std::move(name),
+                .inputs = {x},
+                .output = {shape(x).channels, 1, 1}});
   }
 
   int stage(int s, int x) {
