@@ -87,7 +87,7 @@ void require_known(const std::string& host) {
 
 // LibTorch 2 asks for libuv, which Debian's has not.
 void without_libuv(auto& options) {
-  if constexpr (requires { options.useLibuv; }) options.useLibuv = false;
+  if constexpr (requires { options.useLibUV; }) options.useLibUV = false;
 }
 
 }  // namespace
