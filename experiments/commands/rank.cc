@@ -1,4 +1,3 @@
-#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -7,9 +6,9 @@
 
 #include "experiments/commands/command_line.h"
 #include "experiments/commands/memory_check.h"
+#include "experiments/evidence/rank_phases.h"
 #include "experiments/evidence/ranking.h"
-#include "experiments/evidence/shared_judge.h"
-#include "experiments/evidence/trainings.h"
+#include "experiments/evidence/truth.h"
 #include "experiments/report/network_report.h"
 #include "experiments/report/report.h"
 #include "experiments/run/csv.h"
@@ -17,12 +16,9 @@
 #include "experiments/run/interrupt.h"
 #include "experiments/run/search_run.h"
 #include "experiments/run/seed_streams.h"
-#include "experiments/run/shared_trials.h"
-#include "experiments/run/training_phase.h"
 #include "space/error.h"
 #include "space/file.h"
 #include "space/yaml.h"
-#include "supernet/training/lanes.h"
 
 namespace ridgewalk {
 namespace {
@@ -32,7 +28,7 @@ constexpr const char* kTrainings = "trainings.json";
 CommandLine rank_command_line() {
   namespace po = boost::program_options;
   CommandLine line(
-      "rank RUN --out DIR [--networks N] [--stage S] [--resume] [--workers DIR]",
+      "rank RUN --out DIR [--networks N] [--truth CSV] [--stage S] [--resume] [--workers DIR]",
       "How far a run's supernet can be trusted: samples networks of the run's target\n"
       "latency, trains each from scratch, and compares that with their accuracy with\n"
       "shared weights: Kendall's tau, Spearman, the regret of the one it would choose.",
@@ -42,6 +38,12 @@ CommandLine rank_command_line() {
   line.add()(
       "stage", po::value<std::string>(),
       "whose supernet (default: the first that the run has of single, coarse, fine, hybrid)");
+  line.add()("truth", po::value<std::string>(),
+             "CSV of networks that others have trained, with their accuracies: nothing is trained");
+  line.add()("code", po::value<std::string>(),
+             "YAML that says what the names of --truth's networks stand for");
+  line.add()("accuracy", po::value<std::string>(),
+             "how the names of --truth's columns of accuracies begin, where there are several");
   line.add()("trained", po::value<std::string>(),
              "an earlier ranking whose networks and trainings are used");
   line.add_number<int>("repeats", 1, 100, "trainings of each network, including those of --trained",
@@ -76,6 +78,14 @@ struct RankRequest {
   double tolerance = 0;
   uint64_t seed = 0;
   std::string trained;  // folder of an earlier ranking, or empty
+  // Instead of trainings of one's own.
+  struct {
+    std::string table, code, accuracy;  // files; empty where not given
+    bool all = true;                    // of its networks, else `count`
+  } truth;
+
+  bool has_truth() const { return !truth.table.empty(); }
+  RankRecipe recipe() const { return {config.train, repeats}; }
 };
 
 RankRequest rank_request(const CommandLine& line) {
@@ -89,6 +99,22 @@ RankRequest rank_request(const CommandLine& line) {
   request.tolerance = line.get<double>("tolerance");
   if (line.has("validation-batch-size")) {
     request.config.weights.validation_batch_size = line.get<int>("validation-batch-size");
+  }
+  for (const auto& [option, value] :
+       {std::pair("truth", &request.truth.table), std::pair("code", &request.truth.code),
+        std::pair("accuracy", &request.truth.accuracy)}) {
+    if (line.has(option)) *value = line.get<std::string>(option);
+  }
+  request.truth.all = !line.given("networks");
+  for (const char* option : {"trained", "repeats", "config"}) {
+    if (request.has_truth() && line.given(option)) {
+      throw Error("--truth brings its trainings; leave --" + std::string(option) + " out");
+    }
+  }
+  for (const char* option : {"code", "accuracy"}) {
+    if (!request.has_truth() && line.has(option)) {
+      throw Error("--" + std::string(option) + " is for the table of --truth; give that too");
+    }
   }
   for (const char* option : {"networks", "tolerance", "seed"}) {
     if (line.has("trained") && line.given(option)) {
@@ -139,9 +165,36 @@ Trainings trained_before(const std::string& folder, const Trainings& expected) {
   return trainings;
 }
 
+// Those of a table that the space has, or as many of them as were asked for.
+Trainings networks_of_truth(const RankRequest& request, const SearchSpace& space) {
+  const auto& asked = request.truth;
+  std::optional<NetworkCode> code;
+  if (!asked.code.empty()) code = load_network_code(asked.code);
+  Truth truth = read_truth(asked.table, code, asked.accuracy, space);
+  std::fprintf(stderr, "%s: %zu of %zu networks are in the space '%s'%s%s\n", asked.table.c_str(),
+               truth.networks.size(), truth.rows, space.name.c_str(),
+               truth.left_out.empty() ? "" : "; the first that is not: ", truth.left_out.c_str());
+  Trainings trainings{.data = asked.table,
+                      .made_with = "by others",
+                      .recipe = "",
+                      .seed = request.seed,
+                      .networks = std::move(truth.networks)};
+  const size_t count = trainings.networks.size();
+  if (asked.all || size_t(request.count) >= count) return trainings;
+  const std::vector<int64_t> order =
+      permutation(int64_t(count), stream_seed(request.seed, SeedStream::kRankedNetworks));
+  std::vector<NetworkRecord> drawn;
+  for (int i = 0; i < request.count; ++i) {
+    drawn.push_back(std::move(trainings.networks[size_t(order[size_t(i)])]));
+  }
+  trainings.networks = std::move(drawn);
+  return trainings;
+}
+
 // The networks to rank, with their trainings so far.
 Trainings networks_of(const RankRequest& request, const std::string& recipe,
                       const SearchSpace& space, const Reward& reward, const RunInputs& common) {
+  if (request.has_truth()) return networks_of_truth(request, space);
   const Dataset& data = common.data;
   const Compute& compute = common.compute;
   Trainings trainings{.data = data.name,
@@ -170,96 +223,39 @@ Trainings networks_of(const RankRequest& request, const std::string& recipe,
   return trainings;
 }
 
-std::string judgement_phase(const NetworkRecord& network) {
-  return "shared " + network.architecture.name;
-}
-
-// Judges every network, so far as the run has not done so.
-void judgement_phases(const SearchContext& context, const SearchSpace& space, SharedJudge& judge,
-                      std::vector<NetworkRecord>& networks) {
-  RunFolder& run = context.run;
-  std::mutex recording;  // guards the run
-  in_lanes(judge.lanes(), int64_t(networks.size()), [&](int64_t i) {
-    NetworkRecord& network = networks[size_t(i)];
-    const std::string phase = judgement_phase(network);
-    std::unique_lock lock(recording);
-    auto judgement = run.result<SharedJudgement>(phase);
-    if (!judgement) {
-      lock.unlock();
-      judgement = judge(encode(space, network.architecture));
-      lock.lock();
-      run.begin<Json>(phase);
-      run.finish(*judgement);
-    }
-    network.shared_top1 = judgement->top1;
-    network.shared_loss = judgement->loss;
-  });
-}
-
-// The trainings that each network lacks.
-struct RankTrainings {
-  std::vector<TrainingTask> tasks;
-  std::vector<size_t> networks;  // the one that each task trains
-};
-
-RankTrainings missing_trainings(const RankRequest& request, const Trainings& trainings) {
-  RankTrainings missing;
-  TrainOptions options = request.config.train;
-  for (size_t i = 0; i < trainings.networks.size(); ++i) {
-    const NetworkRecord& network = trainings.networks[i];
-    const std::string& name = network.architecture.name;
-    for (int repeat = int(network.trainings.size()); repeat < request.repeats; ++repeat) {
-      options.seed = stream_seed(trainings.seed, SeedStream::kRankedTraining, uint64_t(repeat));
-      missing.tasks.push_back({repeat == 0 ? name : fmt::format("{}.{}", name, repeat + 1),
-                               network.architecture, options});
-      missing.networks.push_back(i);
-    }
-  }
-  return missing;
-}
-
-// Every training and every judgement, which take less time, as a trial for --workers.
-std::vector<SharedTrial> rank_trials(const RankRequest& request, const Trainings& trainings,
-                                     const SearchSpace& space, const SharedJudge& judge,
-                                     const Dataset& data, const std::string& inputs) {
-  std::vector<SharedTrial> trials;
-  for (const TrainingTask& task : missing_trainings(request, trainings).tasks) {
-    trials.push_back({.name = task.name,
-                      .fingerprint = inputs,
-                      .work = [task, &data](RunFolder& part, const Session& session) {
-                        training_phase({part, data, session}, task.name, task.architecture,
-                                       task.options);
-                      }});
-  }
-  for (const NetworkRecord& network : trainings.networks) {
-    trials.push_back({.name = "shared-" + network.architecture.name,
-                      .fingerprint = inputs,
-                      .work = [&](RunFolder& part, const Session& session) {
-                        const std::string phase = judgement_phase(network);
-                        if (part.result<SharedJudgement>(phase)) return;
-                        part.begin<Json>(phase);
-                        part.finish(judge(encode(space, network.architecture), session.stop));
-                      }});
-  }
-  return trials;
-}
-
 // Judges and trains every network, so far as the run has not done so.
 void rank_phases(const SearchContext& context, const RankRequest& request, const Reward& reward,
                  const SearchSpace& space, SharedJudge& judge, Trainings& trainings) {
   std::vector<NetworkRecord>& networks = trainings.networks;
   const CostTable table(space, reward.models());
   for (NetworkRecord& network : networks) {
-    write_file(context.run.file(network.architecture.name + ".yaml"),
-               to_yaml(network.architecture));
+    if (!request.has_truth()) {
+      write_file(context.run.file(network.architecture.name + ".yaml"),
+                 to_yaml(network.architecture));
+    }
     network.of_target = reward.ratios(table.price(encode(space, network.architecture)));
   }
   judgement_phases(context, space, judge, networks);
-  const RankTrainings missing = missing_trainings(request, trainings);
-  const std::vector<TrainingResult> results = training_phases(context, missing.tasks);
-  for (size_t i = 0; i < results.size(); ++i) {
-    networks[missing.networks[i]].trainings.push_back(results[i]);
-  }
+  training_phases(context, request.recipe(), trainings);
+}
+
+// The ranking of all networks; of a table of others', where most differ in size, also that of those
+// of about the median's MACs.
+struct Rankings {
+  Ranking all;
+  std::optional<Ranking> near_median = {};
+};
+
+Rankings rankings(const RankRequest& request, const Trainings& trainings) {
+  const uint64_t seed = stream_seed(trainings.seed, SeedStream::kRankingBootstrap);
+  const auto of = [&](const std::vector<NetworkRecord>& networks) {
+    return rank(networks, seed, same_networks(networks));
+  };
+  Rankings result{.all = of(trainings.networks)};
+  if (!request.has_truth()) return result;
+  const auto near = near_median_macs(trainings.networks, request.tolerance);
+  if (near.size() >= 3) result.near_median = of(near);
+  return result;
 }
 
 // The files of a ranking, and what it prints.
@@ -268,17 +264,24 @@ void write_ranking(const SearchContext& context, const RankRequest& request,
                    const std::string& command) {
   const RunFolder& run = context.run;
   const std::vector<NetworkRecord>& networks = trainings.networks;
-  const Ranking ranking =
-      rank(networks, stream_seed(trainings.seed, SeedStream::kRankingBootstrap));
-  const Json result = {{"run", request.folder},
-                       {"stage", to_string(request.stage)},
-                       {"space", space},
-                       {"data", context.data.name},
-                       {"epochs", context.config.train.epochs},
-                       {"tune_steps", request.tune_steps},
-                       {"ranking", ranking_json(ranking)}};
+  const Rankings ranked_by = rankings(request, trainings);
+  Json result = {{"run", request.folder},
+                 {"stage", to_string(request.stage)},
+                 {"space", space},
+                 {"data", context.data.name},
+                 {"epochs", context.config.train.epochs},
+                 {"tune_steps", request.tune_steps},
+                 {"ranking", ranking_json(ranked_by.all)}};
+  if (request.has_truth()) {
+    result.erase("epochs");
+    result["truth"] = request.truth.table;
+  }
+  if (ranked_by.near_median) {
+    result["tolerance_of_median_macs"] = request.tolerance;
+    result["near_median_macs"] = ranking_json(*ranked_by.near_median);
+  }
   const Json ranked = ranked_json(networks);
-  write_file(run.file(kTrainings), trainings_text(trainings));
+  if (!request.has_truth()) write_file(run.file(kTrainings), trainings_text(trainings));
   write_file(run.file("rank.csv"), csv_table(ranked));
   write_file(run.file("result.yaml"), yaml_text(result));
   Json report = network_report(
@@ -287,9 +290,16 @@ void write_ranking(const SearchContext& context, const RankRequest& request,
   report["ranking"] = result;
   report["ranking"]["networks"] = ranked;
   write_file(run.file("report.html"), report_html(report));
-  fmt::print("{}; {} epochs from scratch on {}\n\n{}\nall networks: {}\nreport: {}\n", space,
-             context.config.train.epochs, context.data.name, ranking_text(ranking),
-             run.file("rank.csv"), run.file("report.html"));
+  const std::string trained = request.has_truth()
+                                  ? "accuracies of " + request.truth.table
+                                  : fmt::format("{} epochs from scratch on {}",
+                                                context.config.train.epochs, context.data.name);
+  fmt::print("{}; {}\n\n{}\n", space, trained, ranking_text(ranked_by.all));
+  if (ranked_by.near_median) {
+    fmt::print("Of those within {:g} % of the median MACs:\n\n{}\n", 100 * request.tolerance,
+               ranking_text(*ranked_by.near_median));
+  }
+  fmt::print("all networks: {}\nreport: {}\n", run.file("rank.csv"), run.file("report.html"));
 }
 
 // Throws Error for what does not fit: networks of another space, labels, a teacher.
@@ -335,9 +345,10 @@ int rank_command(const Arguments& arguments) {
                     space, data, session.compute);
   inputs.settings = fmt::format(
       "stage: {}\nnetworks: {}\ntolerance: {}\nseed: {}\nrepeats: {}\n"
-      "tune-steps: {}\nvalidation-batch-size: {}\n",
+      "tune-steps: {}\nvalidation-batch-size: {}\n{}",
       to_string(request.stage), request.count, request.tolerance, trainings.seed, request.repeats,
-      request.tune_steps, config.weights.validation_batch_size);
+      request.tune_steps, config.weights.validation_batch_size,
+      request.has_truth() ? "truth: " + request.truth.table + "\n" : "");
   inputs.weights = &judge.weights();
   inputs.more = "recipe: " + recipe + "\n" + trainings_text(trainings);
   check(trainings, space, data, config.train, session.compute);
@@ -346,10 +357,11 @@ int rank_command(const Arguments& arguments) {
   const std::string print = fingerprint(inputs);
   std::optional<Leadership> lead;
   if (const auto workers = line.workers()) {
-    const SharedTrials shared{.inputs = print,
-                              .trials = rank_trials(request, trainings, space, judge, data, print),
-                              .out = out,
-                              .open_runs = [&] { return one_run(out, print); }};
+    const SharedTrials shared{
+        .inputs = print,
+        .trials = rank_trials(request.recipe(), trainings, space, judge, data, print),
+        .out = out,
+        .open_runs = [&] { return one_run(out, print); }};
     lead = share_out(*workers, shared, session);
     if (!lead) return 0;
   }

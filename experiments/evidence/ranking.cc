@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "experiments/evidence/perfect_judge.h"
 #include "roofline/cost.h"
 #include "space/lowering.h"
 
@@ -23,6 +24,7 @@ constexpr const char* kTest = "test top-1 from scratch";
 // What networks are ordered by: one value per network, the larger the better or the larger.
 struct Columns {
   std::vector<double> shared, shared_loss, held_out, test, parameters, macs;
+  std::vector<double> latency;  // of the first target; none where it is unknown
 };
 
 Columns columns_of(const std::vector<NetworkRecord>& networks) {
@@ -31,10 +33,11 @@ Columns columns_of(const std::vector<NetworkRecord>& networks) {
     const NetworkCost cost = network_cost(lower(network.architecture));
     columns.shared.push_back(network.shared_top1.value());
     columns.shared_loss.push_back(-network.shared_loss.value());
-    columns.held_out.push_back(search_validation_top1(network).value_or(0));
+    if (const auto top1 = search_validation_top1(network)) columns.held_out.push_back(*top1);
     columns.test.push_back(test_top1(network).value());
     columns.parameters.push_back(double(cost.parameters));
     columns.macs.push_back(cost.macs.value);
+    if (!network.of_target.empty()) columns.latency.push_back(network.of_target[0]);
   }
   return columns;
 }
@@ -47,9 +50,23 @@ std::vector<double> at(const std::vector<double>& values, const std::vector<size
 
 using Orders = std::pair<std::vector<double>, std::vector<double>>;
 
+// Which networks are one draw, and the seed of the draws.
+struct Draws {
+  RowsOfNetworks rows;
+  uint64_t seed = 0;
+
+  void resample(const std::function<void(const std::vector<size_t>&)>& use) const {
+    ridgewalk::resample(rows.size(), kRankingResamples, seed, [&](const auto& drawn) {
+      std::vector<size_t> networks;
+      for (size_t i : drawn) networks.insert(networks.end(), rows[i].begin(), rows[i].end());
+      use(networks);
+    });
+  }
+};
+
 // How far one order agrees with another; where there are several pairs of them, the mean.
 OrderAgreement agreement_of(const std::string& shared, const std::string& alone,
-                            const std::vector<Orders>& pairs, uint64_t seed) {
+                            const std::vector<Orders>& pairs, const Draws& draws) {
   std::vector<size_t> all(pairs.at(0).first.size());
   std::iota(all.begin(), all.end(), size_t(0));
   const auto figure = [&](RankCorrelation kind,
@@ -62,11 +79,10 @@ OrderAgreement agreement_of(const std::string& shared, const std::string& alone,
       return mean(figures);
     };
     std::vector<double> resampled;
-    resample(all.size(), kRankingResamples, seed,
-             [&](const std::vector<size_t>& drawn) { resampled.push_back(mean_of(drawn)); });
+    draws.resample([&](const std::vector<size_t>& drawn) { resampled.push_back(mean_of(drawn)); });
     const double value = mean_of(all);
-    return Figure{value,
-                  correlation_interval(kind, value, all.size(), kRankingCoverage, resampled)};
+    return Figure{
+        value, correlation_interval(kind, value, draws.rows.size(), kRankingCoverage, resampled)};
   };
   return {.shared = shared,
           .alone = alone,
@@ -91,6 +107,18 @@ std::vector<Orders> pairs_of_trainings(const std::vector<NetworkRecord>& network
   return pairs;
 }
 
+// Of each network, the test accuracy of each training.
+std::vector<std::vector<double>> tests_of(const std::vector<NetworkRecord>& networks) {
+  std::vector<std::vector<double>> tests;
+  for (const NetworkRecord& network : networks) {
+    tests.emplace_back();
+    for (const TrainingResult& training : network.trainings) {
+      tests.back().push_back(training.test.top1);
+    }
+  }
+  return tests;
+}
+
 // What the network that `shared` puts first lacks to the best one; the mean of those it puts first.
 double regret(const std::vector<double>& shared, const std::vector<double>& alone) {
   const double most = *std::max_element(shared.begin(), shared.end());
@@ -99,13 +127,6 @@ double regret(const std::vector<double>& shared, const std::vector<double>& alon
     if (shared[i] == most) chosen.push_back(alone[i]);
   }
   return *std::max_element(alone.begin(), alone.end()) - mean(chosen);
-}
-
-// Spearman's correlation of a judge without error with the mean of `trainings` trainings, of which
-// two agree with `agreement` (Spearman 1904, attenuation; Spearman 1910 and Brown 1910, means).
-double best_spearman(double agreement, double trainings) {
-  const double reliability = std::max(0.0, agreement);
-  return std::sqrt(trainings * reliability / (1 + (trainings - 1) * reliability));
 }
 
 // Of all brackets of a ranking.
@@ -119,33 +140,42 @@ std::string interval_methods(const Ranking& ranking) {
 
 }  // namespace
 
-Ranking rank(const std::vector<NetworkRecord>& networks, uint64_t seed) {
+Ranking rank(const std::vector<NetworkRecord>& networks, uint64_t seed, RowsOfNetworks rows) {
   const Columns columns = columns_of(networks);
   const std::vector<double>& test = columns.test;
   size_t trainings = networks.at(0).trainings.size();
   for (const NetworkRecord& network : networks) {
     trainings = std::min(trainings, network.trainings.size());
   }
-  Ranking ranking{.networks = networks.size(), .trainings = trainings};
+  if (rows.empty()) {
+    for (size_t i = 0; i < networks.size(); ++i) rows.push_back({i});
+  }
+  const Draws draws{std::move(rows), seed};
+  Ranking ranking{.networks = networks.size(), .draws = draws.rows.size(), .trainings = trainings};
   const auto add = [&](const char* name, const std::vector<double>& values, const char* other,
                        const std::vector<double>& others) {
-    ranking.pairs.push_back(agreement_of(name, other, {{values, others}}, seed));
+    ranking.pairs.push_back(agreement_of(name, other, {{values, others}}, draws));
   };
   add(kShared, columns.shared, kTest, test);
-  add(kShared, columns.shared, kHeldOut, columns.held_out);
+  const bool has_held_out = columns.held_out.size() == networks.size();
+  if (has_held_out) add(kShared, columns.shared, kHeldOut, columns.held_out);
   add("search-validation loss, shared weights", columns.shared_loss, kTest, test);
   add("parameters", columns.parameters, kTest, test);
   add("MACs", columns.macs, kTest, test);
+  if (columns.latency.size() == networks.size()) {
+    add("predicted latency", columns.latency, kTest, test);
+  }
   // How far the same trainings agree with themselves on other images: more than with other
   // trainings of the same networks, which have other luck.
-  add(kHeldOut, columns.held_out, kTest, test);
+  if (has_held_out) add(kHeldOut, columns.held_out, kTest, test);
   if (trainings > 1) {
     const OrderAgreement agreement =
         agreement_of("test top-1 of one training", "test top-1 of another",
-                     pairs_of_trainings(networks, trainings), seed);
+                     pairs_of_trainings(networks, trainings), draws);
     ranking.pairs.push_back(agreement);
     if (std::isfinite(agreement.spearman.value)) {
       ranking.best_spearman = best_spearman(agreement.spearman.value, double(trainings));
+      ranking.best_kendall = best_kendall(tests_of(networks), seed);
     }
   }
   const double best = *std::max_element(test.begin(), test.end());
@@ -155,21 +185,34 @@ Ranking rank(const std::vector<NetworkRecord>& networks, uint64_t seed) {
                        .deviation = std::sqrt(squares / std::max(1.0, double(test.size()) - 1)),
                        .lowest = *std::min_element(test.begin(), test.end()),
                        .highest = best};
+  std::vector<double> regrets;
+  draws.resample([&](const std::vector<size_t>& i) {
+    regrets.push_back(regret(at(columns.shared, i), at(test, i)));
+  });
   ranking.regret = {regret(columns.shared, test),
-                    bootstrap(networks.size(), kRankingResamples, seed, kRankingCoverage,
-                              [&](const std::vector<size_t>& i) {
-                                return regret(at(columns.shared, i), at(test, i));
-                              })};
+                    percentile_interval(draws.rows.size(), regrets, kRankingCoverage)};
   ranking.regret_of_a_random_pick = best - mean(test);
   return ranking;
 }
 
+std::vector<NetworkRecord> near_median_macs(const std::vector<NetworkRecord>& networks,
+                                            double tolerance) {
+  std::vector<double> macs;
+  for (const NetworkRecord& network : networks) {
+    macs.push_back(network_cost(lower(network.architecture)).macs.value);
+  }
+  const double median = quantile(macs, 0.5);
+  std::vector<NetworkRecord> near;
+  for (size_t i = 0; i < networks.size(); ++i) {
+    if (std::abs(macs[i] - median) <= tolerance * median) near.push_back(networks[i]);
+  }
+  return near;
+}
+
 Json ranking_json(const Ranking& ranking) {
-  Json json = {{"networks", ranking.networks},
-               {"trainings", ranking.trainings},
-               {"coverage", kRankingCoverage},
-               {"resamples", kRankingResamples},
-               {"interval_methods", interval_methods(ranking)},
+  Json json = {{"networks", ranking.networks},   {"different_networks", ranking.draws},
+               {"trainings", ranking.trainings}, {"coverage", kRankingCoverage},
+               {"resamples", kRankingResamples}, {"interval_methods", interval_methods(ranking)},
                {"pairs", Json::array()}};
   for (const OrderAgreement& pair : ranking.pairs) {
     json["pairs"].push_back({{"shared", pair.shared},
@@ -178,6 +221,7 @@ Json ranking_json(const Ranking& ranking) {
                              {"spearman", figure_json(pair.spearman)}});
   }
   if (ranking.best_spearman) json["best_spearman"] = *ranking.best_spearman;
+  if (ranking.best_kendall) json["best_kendall_tau_b"] = *ranking.best_kendall;
   json["test_top1"] = {{"mean", ranking.test_top1.mean},
                        {"deviation", ranking.test_top1.deviation},
                        {"lowest", ranking.test_top1.lowest},
@@ -204,11 +248,13 @@ std::string ranking_text(const Ranking& ranking) {
       100 * test.highest, 100 * test.mean, 100 * test.deviation,
       figure_text(ranking.regret, 100, 2), 100 * ranking.regret_of_a_random_pick,
       interval_methods(ranking));
-  if (ranking.best_spearman) {
+  if (ranking.best_kendall) {
+    const double tau = ranking.pairs.at(0).kendall_tau_b.value;
     text += fmt::format(
         "Trainings differ by luck: judging by how far they agree, a perfect judge would have a "
-        "Spearman\nof about {:.2f} against their mean.\n",
-        *ranking.best_spearman);
+        "Kendall\ntau-b of about {:.2f} and a Spearman of about {:.2f} against their mean; the "
+        "shared weights' tau-b is\n{:.0f} % of that.\n",
+        *ranking.best_kendall, *ranking.best_spearman, 100 * tau / *ranking.best_kendall);
   }
   if (ranking.trainings == 1) {
     text +=
@@ -222,14 +268,16 @@ Json ranked_json(const std::vector<NetworkRecord>& networks) {
   Json list = Json::array();
   for (size_t i = 0; i < networks.size(); ++i) {
     const NetworkRecord& network = networks[i];
-    list.push_back({{"network", network.architecture.name},
-                    {"parameters", columns.parameters[i]},
-                    {"macs", columns.macs[i]},
-                    {"of_target", network.of_target.empty() ? Json() : Json(network.of_target[0])},
-                    {"shared_search_validation_top1", columns.shared[i]},
-                    {"shared_search_validation_loss", *network.shared_loss},
-                    {"scratch_search_validation_top1", columns.held_out[i]},
-                    {"scratch_test_top1", columns.test[i]}});
+    list.push_back(
+        {{"network", network.architecture.name},
+         {"parameters", columns.parameters[i]},
+         {"macs", columns.macs[i]},
+         {"of_target", network.of_target.empty() ? Json() : Json(network.of_target[0])},
+         {"shared_search_validation_top1", columns.shared[i]},
+         {"shared_search_validation_loss", *network.shared_loss},
+         {"scratch_search_validation_top1",
+          search_validation_top1(network) ? Json(*search_validation_top1(network)) : Json()},
+         {"scratch_test_top1", columns.test[i]}});
   }
   return list;
 }

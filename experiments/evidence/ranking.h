@@ -7,6 +7,7 @@
 
 #include "experiments/evidence/figure.h"
 #include "experiments/run/network_record.h"
+#include "roofline/intervals.h"
 
 namespace ridgewalk {
 
@@ -20,11 +21,12 @@ struct OrderAgreement {
 // Figures have 95 % intervals over the networks.
 struct Ranking {
   size_t networks = 0;
+  size_t draws = 0;      // different networks
   size_t trainings = 0;  // of every network
   std::vector<OrderAgreement> pairs = {};
   // Of a judge without error, as far as the agreement of the trainings tells; with several
   // trainings of every network.
-  std::optional<double> best_spearman = {};
+  std::optional<double> best_spearman = {}, best_kendall = {};
   struct {
     double mean = 0, deviation = 0, lowest = 0, highest = 0;
   } test_top1 = {};
@@ -34,8 +36,13 @@ struct Ranking {
 };
 
 // Of networks with their shared accuracy and loss and at least one training each; a network's
-// accuracy from scratch is the mean over its trainings.
-Ranking rank(const std::vector<NetworkRecord>& networks, uint64_t seed);
+// accuracy from scratch is the mean over its trainings. `rows` says which networks are the same,
+// under different names, and so are one draw; all differ where it is empty.
+Ranking rank(const std::vector<NetworkRecord>& networks, uint64_t seed, RowsOfNetworks rows = {});
+
+// Those whose MACs differ from the median by at most this share of it.
+std::vector<NetworkRecord> near_median_macs(const std::vector<NetworkRecord>& networks,
+                                            double tolerance);
 
 Json ranking_json(const Ranking& ranking);
 std::string ranking_text(const Ranking& ranking);

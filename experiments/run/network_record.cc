@@ -20,6 +20,16 @@ std::optional<double> search_validation_top1(const NetworkRecord& network) {
   return mean(values);
 }
 
+RowsOfNetworks same_networks(const std::vector<NetworkRecord>& networks) {
+  std::vector<std::string> texts;
+  for (const NetworkRecord& network : networks) {
+    Architecture unnamed = network.architecture;
+    unnamed.name.clear();
+    texts.push_back(to_yaml(unnamed));
+  }
+  return rows_of_networks(texts);
+}
+
 std::optional<RatedAccuracy> rating(const NetworkRecord& network) {
   if (network.rated || network.trainings.empty()) return network.rated;
   const TrainingResult& training = network.trainings.front();

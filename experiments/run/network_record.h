@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "experiments/run/results.h"
+#include "roofline/intervals.h"
 #include "space/architecture.h"
 
 namespace ridgewalk {
@@ -61,6 +62,9 @@ struct NetworkRecord {
 // Means over the trainings; nothing where there is none, or no such split.
 std::optional<double> test_top1(const NetworkRecord& network);
 std::optional<double> search_validation_top1(const NetworkRecord& network);
+
+// The same networks, whatever their names: one is one draw of a sample, however often it is there.
+RowsOfNetworks same_networks(const std::vector<NetworkRecord>& networks);
 
 // What the network is rated by: `rated`, else the test accuracy of its trainings.
 std::optional<RatedAccuracy> rating(const NetworkRecord& network);

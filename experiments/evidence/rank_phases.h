@@ -1,0 +1,34 @@
+// What a ranking computes of each network: its accuracy with shared weights and its own trainings.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "experiments/evidence/shared_judge.h"
+#include "experiments/evidence/trainings.h"
+#include "experiments/run/shared_trials.h"
+#include "experiments/run/training_phase.h"
+
+namespace ridgewalk {
+
+// How each network is trained.
+struct RankRecipe {
+  TrainOptions train;
+  int repeats = 1;  // trainings of each, those that it has included
+};
+
+// Judges every network, so far as the run has not done so; the same network under another name is
+// judged once.
+void judgement_phases(const SearchContext& context, const SearchSpace& space, SharedJudge& judge,
+                      std::vector<NetworkRecord>& networks);
+
+// Trains every network that lacks trainings, so far as the run has not done so.
+void training_phases(const SearchContext& context, const RankRecipe& recipe, Trainings& trainings);
+
+// Every training and every judgement, which take less time, as a trial for --workers. What is given
+// must outlive the trials.
+std::vector<SharedTrial> rank_trials(const RankRecipe& recipe, const Trainings& trainings,
+                                     const SearchSpace& space, const SharedJudge& judge,
+                                     const Dataset& data, const std::string& inputs);
+
+}  // namespace ridgewalk
