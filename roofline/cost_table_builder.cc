@@ -20,18 +20,10 @@ struct LoweredPart {
   int begin, end;
 };
 
-// Index of the first op of a stage; the number of stages stands for the head.
-int start_of(const Graph& graph, size_t stage) {
-  const std::string prefix = "blocks." + std::to_string(stage) + ".";
-  const auto found = std::find_if(graph.ops.begin(), graph.ops.end(),
-                                  [&](const Op& op) { return op.name.starts_with(prefix); });
-  return static_cast<int>(found - graph.ops.begin());
-}
-
 LoweredPart stem_part(Architecture a) {
   a.stages.clear();
   Graph graph = lower(a);
-  const int end = start_of(graph, 0);
+  const int end = graph.part_begins[0];
   return {std::move(graph), 0, end};
 }
 
@@ -51,15 +43,15 @@ LoweredPart blocks_part(const SearchSpace& space, Architecture a, size_t before,
   a.stages.resize(before);
   a.stages.push_back(std::move(blocks));
   Graph graph = lower(a);
-  const int begin = start_of(graph, before);
-  const int end = start_of(graph, before + 1);
+  const int begin = graph.part_begins[before];
+  const int end = graph.part_begins[before + 1];
   return {std::move(graph), begin, end};
 }
 
 LoweredPart head_part(const SearchSpace& space, Architecture a) {
   shorten(space, space.stages.size(), a);
   Graph graph = lower(a);
-  const int begin = start_of(graph, space.stages.size());
+  const int begin = graph.part_begins.back();
   const int end = static_cast<int>(graph.ops.size());
   return {std::move(graph), begin, end};
 }

@@ -78,6 +78,8 @@ struct Graph {
   std::string name;
   NormConstants norm = {};
   std::vector<Op> ops;
+  // Of a lowered architecture: the index of the first op of each stage, then that of the head.
+  std::vector<int> part_begins = {};
 };
 
 enum class ParameterRole {

@@ -27,12 +27,18 @@ class Lowering {
                  .output = {a.channels, a.resolution, a.resolution}});
     x = conv("conv_stem", x, a.stem.width, a.stem.kernel, a.stem.stride);
     x = activation("act1", norm("bn1", x), a.stem.activation);
-    for (size_t s = 0; s < a.stages.size(); ++s) x = stage(static_cast<int>(s), x);
+    for (size_t s = 0; s < a.stages.size(); ++s) {
+      begin_part();
+      x = stage(static_cast<int>(s), x);
+    }
+    begin_part();
     return head(x);
   }
 
  private:
   const Shape& shape(int index) const { return graph_.ops[index].output; }
+
+  void begin_part() { graph_.part_begins.push_back(static_cast<int>(graph_.ops.size())); }
 
   int add(Op op) {
     graph_.ops.push_back(std::move(op));

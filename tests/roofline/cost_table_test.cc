@@ -71,8 +71,9 @@ TEST_P(BuiltInSpace, HasATableForItsDerivedSpaces) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Spaces, BuiltInSpace,
-                         testing::Values("mobile", "fashion-mnist", "fashion-mnist-wide",
-                                         "fashion-mnist-small"),
+                         testing::Values("mobile", "fashion-mnist", "fashion-mnist-kinds",
+                                         "fashion-mnist-wide", "fashion-mnist-small",
+                                         "nas-bench-macro"),
                          [](const auto& test) {
                            std::string name = test.param;
                            std::replace(name.begin(), name.end(), '-', '_');
@@ -101,6 +102,21 @@ TEST(CostTable, TakesManyRidgePointsAndWideTypes) {
     if (HasFatalFailure()) return;
   }
   EXPECT_TRUE(CostTable(space, {}).price(sample(space, random)).empty());
+}
+
+// A head without features, or without any convolution, is no block by its ops' names.
+TEST(CostTable, CountsEveryHeadOnce) {
+  for (const Head& head : {Head{.width = 48, .features = 0}, Head{.width = 0, .features = 0},
+                           Head{.width = 0, .features = 40}, Head{.width = 48, .features = 40}}) {
+    SearchSpace space = tiny_space();
+    space.head = head;
+    const CostTable table(space, kRidgePoints);
+    std::mt19937_64 random(25);
+    for (int i = 0; i < 50; ++i) {
+      expect_price_of_lowering(table, space, sample(space, random));
+      if (HasFatalFailure()) return;
+    }
+  }
 }
 
 // Blocks with their own options, an odd order of kinds, mandatory attention.
