@@ -16,6 +16,7 @@
 #include "experiments/run/interrupt.h"
 #include "space/error.h"
 #include "space/suggestion.h"
+#include "supernet/network/memory.h"
 
 namespace {
 
@@ -129,5 +130,6 @@ int main(int argc, char** argv) {
     ridgewalk::print_version();
     return flushed(0);
   }
+  ridgewalk::keep_freed_memory();
   return flushed(guarded(words));
 }

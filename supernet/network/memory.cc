@@ -2,6 +2,10 @@
 
 #include <vector>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include "space/decisions.h"
 #include "supernet/network/parameters.h"
 
@@ -148,6 +152,17 @@ MemoryNeed side_by_side(MemoryNeed need, int64_t lanes) {
   need.activations *= double(lanes);
   need.attention_scores *= double(lanes);
   return need;
+}
+
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  constexpr int kNever = -1;
+  constexpr int kGrowth = 64 << 20;
+  mallopt(M_MMAP_MAX, 0);   // all from the heap
+  mallopt(M_ARENA_MAX, 1);  // which only the main arena has without a limit
+  mallopt(M_TRIM_THRESHOLD, kNever);
+  mallopt(M_TOP_PAD, kGrowth);
+#endif
 }
 
 }  // namespace ridgewalk

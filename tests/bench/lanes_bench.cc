@@ -18,6 +18,7 @@
 #include "experiments/run/supernet_weights.h"
 #include "search/tunas.h"
 #include "space/catalog.h"
+#include "supernet/network/memory.h"
 #include "supernet/training/lanes.h"
 #include "tests/bench/random_images.h"
 
@@ -151,4 +152,7 @@ void run(int rounds) {
 }  // namespace
 }  // namespace ridgewalk
 
-int main(int argc, char** argv) { ridgewalk::run(argc > 1 ? std::max(1, std::atoi(argv[1])) : 15); }
+int main(int argc, char** argv) {
+  ridgewalk::keep_freed_memory();  // as the program does
+  ridgewalk::run(argc > 1 ? std::max(1, std::atoi(argv[1])) : 15);
+}

@@ -15,6 +15,7 @@
 #include "space/file.h"
 #include "space/lowering.h"
 #include "supernet/inference/timing.h"
+#include "supernet/network/memory.h"
 #include "supernet/training/train.h"
 
 namespace ridgewalk {
@@ -94,4 +95,7 @@ int run(const std::vector<std::string>& words) {
 }  // namespace
 }  // namespace ridgewalk
 
-int main(int count, char** words) { return ridgewalk::run({words + 1, words + count}); }
+int main(int count, char** words) {
+  ridgewalk::keep_freed_memory();  // as the program does
+  return ridgewalk::run({words + 1, words + count});
+}
