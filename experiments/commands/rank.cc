@@ -341,7 +341,8 @@ int rank_command(const Arguments& arguments) {
   Trainings trainings = networks_of(request, recipe, space, reward, inputs);
   SharedJudge judge({.weights = supernet_file(request.folder, request.stage),
                      .supernet = config.weights,
-                     .tune_steps = request.tune_steps},
+                     .tune_steps = request.tune_steps,
+                     .seed = stream_seed(request.seed, SeedStream::kProxies)},
                     space, data, session.compute);
   inputs.settings = fmt::format(
       "stage: {}\nnetworks: {}\ntolerance: {}\nseed: {}\nrepeats: {}\n"

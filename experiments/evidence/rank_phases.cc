@@ -58,6 +58,7 @@ void judgement_phases(const SearchContext& context, const SearchSpace& space, Sh
     for (size_t row : same[size_t(i)]) {
       networks[row].shared_top1 = judgement->top1;
       networks[row].shared_loss = judgement->loss;
+      networks[row].proxies = judgement->proxies;
     }
   });
 }

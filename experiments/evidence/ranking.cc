@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <span>
 
@@ -25,6 +26,7 @@ constexpr const char* kTest = "test top-1 from scratch";
 struct Columns {
   std::vector<double> shared, shared_loss, held_out, test, parameters, macs;
   std::vector<double> latency;  // of the first target; none where it is unknown
+  std::map<std::string, std::vector<double>> proxies;  // those that are defined for all
 };
 
 Columns columns_of(const std::vector<NetworkRecord>& networks) {
@@ -38,7 +40,13 @@ Columns columns_of(const std::vector<NetworkRecord>& networks) {
     columns.parameters.push_back(double(cost.parameters));
     columns.macs.push_back(cost.macs.value);
     if (!network.of_target.empty()) columns.latency.push_back(network.of_target[0]);
+    for (const auto& [name, proxy] : network.proxies) columns.proxies[name].push_back(proxy.value);
   }
+  std::erase_if(columns.proxies, [&](const auto& column) {
+    const auto is_finite = [](double value) { return std::isfinite(value); };
+    return column.second.size() < networks.size() ||
+           !std::all_of(column.second.begin(), column.second.end(), is_finite);
+  });
   return columns;
 }
 
@@ -165,6 +173,12 @@ Ranking rank(const std::vector<NetworkRecord>& networks, uint64_t seed, RowsOfNe
   if (columns.latency.size() == networks.size()) {
     add("predicted latency", columns.latency, kTest, test);
   }
+  for (const auto& [name, values] : columns.proxies) {
+    add(("proxy " + name).c_str(), values, kTest, test);
+    double seconds = 0;
+    for (const NetworkRecord& network : networks) seconds += network.proxies.at(name).seconds;
+    ranking.proxy_seconds[name] = seconds / double(networks.size());
+  }
   // How far the same trainings agree with themselves on other images: more than with other
   // trainings of the same networks, which have other luck.
   if (has_held_out) add(kHeldOut, columns.held_out, kTest, test);
@@ -222,6 +236,9 @@ Json ranking_json(const Ranking& ranking) {
   }
   if (ranking.best_spearman) json["best_spearman"] = *ranking.best_spearman;
   if (ranking.best_kendall) json["best_kendall_tau_b"] = *ranking.best_kendall;
+  for (const auto& [name, seconds] : ranking.proxy_seconds) {
+    json["proxy_seconds"][name] = seconds;
+  }
   json["test_top1"] = {{"mean", ranking.test_top1.mean},
                        {"deviation", ranking.test_top1.deviation},
                        {"lowest", ranking.test_top1.lowest},
@@ -248,6 +265,13 @@ std::string ranking_text(const Ranking& ranking) {
       100 * test.highest, 100 * test.mean, 100 * test.deviation,
       figure_text(ranking.regret, 100, 2), 100 * ranking.regret_of_a_random_pick,
       interval_methods(ranking));
+  if (!ranking.proxy_seconds.empty()) {
+    text += "Proxies, seconds a network:";
+    for (const auto& [name, seconds] : ranking.proxy_seconds) {
+      text += fmt::format(" {} {:.3f}", name, seconds);
+    }
+    text += ".\n";
+  }
   if (ranking.best_kendall) {
     const double tau = ranking.pairs.at(0).kendall_tau_b.value;
     text += fmt::format(

@@ -1,6 +1,7 @@
 // How far the accuracy with shared weights ranks networks as their own training does.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,6 +28,7 @@ struct Ranking {
   // Of a judge without error, as far as the agreement of the trainings tells; with several
   // trainings of every network.
   std::optional<double> best_spearman = {}, best_kendall = {};
+  std::map<std::string, double> proxy_seconds = {};  // of a network
   struct {
     double mean = 0, deviation = 0, lowest = 0, highest = 0;
   } test_top1 = {};

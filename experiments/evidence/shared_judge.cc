@@ -1,5 +1,7 @@
 #include "experiments/evidence/shared_judge.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <stdexcept>
 #include <utility>
@@ -7,7 +9,9 @@
 #include <fmt/format.h>
 
 #include "experiments/run/interrupt.h"
+#include "space/lowering.h"
 #include "supernet/training/provenance_check.h"
+#include "supernet/training/proxies.h"
 
 namespace ridgewalk {
 namespace {
@@ -20,12 +24,18 @@ SharedJudgement judged(Supernet& supernet, const Decisions& network) {
 }  // namespace
 
 void to_json(Json& json, const SharedJudgement& judgement) {
-  json = {{"top1", judgement.top1}, {"loss", judgement.loss}};
+  json = {{"top1", judgement.top1}, {"loss", judgement.loss}, {"proxies", Json::object()}};
+  for (const auto& [name, proxy] : judgement.proxies) {
+    json["proxies"][name] = {{"value", proxy.value}, {"seconds", proxy.seconds}};
+  }
 }
 
 void from_json(const Json& json, SharedJudgement& judgement) {
   json.at("top1").get_to(judgement.top1);
   judgement.loss = number_or_nan(json.at("loss"));
+  for (const auto& [name, proxy] : json.at("proxies").items()) {
+    judgement.proxies[name] = {number_or_nan(proxy.at("value")), proxy.at("seconds")};
+  }
 }
 
 SharedJudge::SharedJudge(SharedJudgeOptions options, const SearchSpace& space, const Dataset& data,
@@ -37,6 +47,27 @@ SharedJudge::SharedJudge(SharedJudgeOptions options, const SearchSpace& space, c
       supernet_(loaded(compute)) {}
 
 SharedJudgement SharedJudge::operator()(const Decisions& network,
+                                        const std::stop_token& stop) const {
+  SharedJudgement judgement = by_weights(network, stop);
+  add_proxies(network, judgement);
+  return judgement;
+}
+
+void SharedJudge::add_proxies(const Decisions& network, SharedJudgement& judgement) const {
+  constexpr int64_t kImages = 64;
+  BatchOrder order(data_.train.size(), std::min(kImages, data_.train.size()), options_.seed);
+  const Graph graph = lower(decode(space_, network));
+  Batch batch = make_evaluation_batch(data_, data_.train, order.indices(0));
+  batch.images = network_input(batch.images, graph, torch::kCPU);
+  for (Proxy which : kValues<Proxy>) {
+    const auto start = std::chrono::steady_clock::now();
+    const double value = proxy(which, graph, batch, options_.seed);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    judgement.proxies[std::string(to_string(which))] = {value, seconds.count()};
+  }
+}
+
+SharedJudgement SharedJudge::by_weights(const Decisions& network,
                                         const std::stop_token& stop) const {
   if (options_.tune_steps == 0) {
     const std::lock_guard lock(judging_);

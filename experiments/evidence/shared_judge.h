@@ -1,6 +1,8 @@
-// What a run's shared weights say of networks, with or without tuning them for each.
+// What a run's shared weights say of networks, with or without tuning them for each, and what
+// training-free proxies say.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <stop_token>
@@ -8,12 +10,15 @@
 
 #include "experiments/run/config.h"
 #include "experiments/run/json.h"
+#include "experiments/run/network_record.h"
 
 namespace ridgewalk {
 
-// What the shared weights give a network.
+// What the shared weights give a network, and the proxies (supernet/training/proxies.h), with the
+// seconds that each took.
 struct SharedJudgement {
   double top1 = 0, loss = 0;
+  std::map<std::string, ProxyValue> proxies = {};
 };
 void to_json(Json& json, const SharedJudgement& judgement);
 void from_json(const Json& json, SharedJudgement& judgement);
@@ -22,6 +27,7 @@ struct SharedJudgeOptions {
   std::string weights;  // a file
   SupernetOptions supernet;
   int tune_steps = 0;  // that a copy of the weights trains on a network before it is judged
+  uint64_t seed = 0;   // of the proxies' weights and images
 };
 
 // Threads may use it at once.
@@ -42,6 +48,8 @@ class SharedJudge {
 
  private:
   std::unique_ptr<Supernet> loaded(const Compute& compute) const;
+  SharedJudgement by_weights(const Decisions& network, const std::stop_token& stop) const;
+  void add_proxies(const Decisions& network, SharedJudgement& judgement) const;
 
   SharedJudgeOptions options_;
   const SearchSpace& space_;

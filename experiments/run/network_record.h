@@ -1,6 +1,7 @@
 // A network with what is known of it: what searches, rankings, comparisons and reports hand on.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -48,6 +49,11 @@ struct RatedAccuracy {
   std::string source;
 };
 
+// Of a training-free judge; NaN where it is not defined.
+struct ProxyValue {
+  double value = 0, seconds = 0;
+};
+
 struct NetworkRecord {
   Architecture architecture;  // has the network's name
   NetworkKind kind = NetworkKind::kFound;
@@ -55,6 +61,7 @@ struct NetworkRecord {
   std::vector<double> of_target = {};  // predicted latency over the target's, one per target
   // With shared weights, on search-validation images; the loss is the mean cross-entropy.
   std::optional<double> shared_top1 = {}, shared_loss = {};
+  std::map<std::string, ProxyValue> proxies = {};
   std::vector<TrainingResult> trainings = {};  // one per seed
   std::optional<RatedAccuracy> rated = {};     // where it is not that of the trainings
 };

@@ -17,6 +17,7 @@ enum class SeedStream : uint64_t {
   kRankingBootstrap = 800,
   kTrials = 900,  // of architectures with trained shared weights
   kFront = 1000,
+  kProxies = 1100,
 };
 
 inline uint64_t stream_seed(uint64_t seed, SeedStream stream, uint64_t number = 0) {
