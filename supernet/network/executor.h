@@ -3,22 +3,16 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include <torch/types.h>
 
 #include "space/graph.h"
+#include "supernet/network/operation.h"
 #include "supernet/network/parameters.h"
 
 namespace ridgewalk {
-
-// What batch norm normalises with.
-enum class NormMode {
-  kBatch,     // this batch's statistics, nothing kept: during a search, both in training and in
-              // evaluation, as in TuNAS
-  kTraining,  // this batch's statistics, updating the running ones
-  kRunning,   // running statistics: inference
-};
 
 // A graph bound to slices of a store, so that every parameter is looked up only once.
 class Executor {
@@ -36,7 +30,7 @@ class Executor {
   using Observer = std::function<void(const Op&, const torch::Tensor&)>;
   void observe(Observer observer) { observer_ = std::move(observer); }
 
-  const Graph& graph() const { return graph_; }
+  const Graph& graph() const { return *graph_; }
   // The slices that gradients are left in, each once, in the order of the graph.
   std::vector<torch::Tensor> learned() const;
 
@@ -44,7 +38,7 @@ class Executor {
   torch::Tensor run(size_t op, const std::vector<torch::Tensor>& values, NormMode mode,
                     uint64_t drop_seed) const;
 
-  Graph graph_;
+  std::shared_ptr<const Graph> graph_;  // outlives this for the sake of backward passes
   std::vector<std::vector<torch::Tensor>> parameters_;  // one list per op
   std::vector<std::vector<int>> last_used_by_;          // by op: the values that no later op reads
   std::vector<bool> only_relu_follows_;  // by op: a norm that is read by one ReLU alone

@@ -2,31 +2,13 @@
 
 #include <algorithm>
 
-// Compiled for the vectors of several CPUs; the program picks the widest that its machine has.
-// Clones are named by level, because a name like skylake-avx512 matches only Intel's CPUs.
-#if defined(__x86_64__) && defined(__GNUC__) && __GNUC__ >= 12 && !defined(__clang__) && \
-    !defined(__SANITIZE_ADDRESS__)
-#define RIDGEWALK_EACH_CPU \
-  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define RIDGEWALK_EACH_CPU
-#endif
-#define RIDGEWALK_INLINE inline __attribute__((always_inline))
+#include "supernet/network/each_cpu.h"
 
 namespace ridgewalk {
 namespace {
 
 constexpr int64_t kTile = 64;  // channels whose sums stay in registers or in the L1 cache
 constexpr int64_t kRun = 64;   // rows that are added up in fp32
-
-RIDGEWALK_INLINE void store(float x, float& to) { to = x; }
-// Rounds to nearest, ties to even. Infinities and NaN, which rounding up would change, are
-// truncated.
-RIDGEWALK_INLINE void store(float x, Bf16& to) {
-  const auto bits = std::bit_cast<uint32_t>(x);
-  const uint32_t up = (bits & 0x7f800000) == 0x7f800000 ? 0 : 0x7fff + ((bits >> 16) & 1);
-  to.bits = uint16_t((bits + up) >> 16);
-}
 
 // For every row and every tile of `width` channels, add(element, channel, width, sum, other) adds
 // to the tile's sums, which are in turn added to `sums` and `others`.
@@ -79,7 +61,8 @@ RIDGEWALK_INLINE void scaled(const T* __restrict x, const float* __restrict scal
 
 template <bool kMasked, class T>
 RIDGEWALK_INLINE void gradient_moments(const T* __restrict g, const T* __restrict x,
-                                       const T* __restrict y, const float* __restrict mean,
+                                       const float* __restrict scale,
+                                       const float* __restrict offset, const float* __restrict mean,
                                        int64_t first, int64_t last, int64_t channels, double* sum,
                                        double* product) {
   add_pairs(first, last, channels, sum, product,
@@ -87,24 +70,29 @@ RIDGEWALK_INLINE void gradient_moments(const T* __restrict g, const T* __restric
                 float* __restrict products) {
               for (int64_t c = 0; c < width; ++c) {
                 float v = to_float(g[at + c]);
-                if constexpr (kMasked) v = to_float(y[at + c]) <= 0 ? 0.0F : v;
+                const float from = to_float(x[at + c]);
+                if constexpr (kMasked) {
+                  v = scale[tile + c] * from + offset[tile + c] <= 0 ? 0.0F : v;
+                }
                 total[c] += v;
-                products[c] += v * (to_float(x[at + c]) - mean[tile + c]);
+                products[c] += v * (from - mean[tile + c]);
               }
             });
 }
 
 template <bool kMasked, class T>
-RIDGEWALK_INLINE void mixed(const T* __restrict g, const T* __restrict x, const T* __restrict y,
+RIDGEWALK_INLINE void mixed(const T* __restrict g, const T* __restrict x,
                             const float* __restrict by_g, const float* __restrict by_x,
+                            const float* __restrict constant, const float* __restrict scale,
                             const float* __restrict offset, int64_t first, int64_t last,
                             int64_t channels, T* __restrict of_x) {
   for (int64_t r = first; r < last; ++r) {
     const int64_t start = r * channels;
     for (int64_t c = 0; c < channels; ++c) {
       float v = to_float(g[start + c]);
-      if constexpr (kMasked) v = to_float(y[start + c]) <= 0 ? 0.0F : v;
-      store(by_g[c] * v + by_x[c] * to_float(x[start + c]) + offset[c], of_x[start + c]);
+      const float from = to_float(x[start + c]);
+      if constexpr (kMasked) v = scale[c] * from + offset[c] <= 0 ? 0.0F : v;
+      store(by_g[c] * v + by_x[c] * from + constant[c], of_x[start + c]);
     }
   }
 }
@@ -122,22 +110,22 @@ RIDGEWALK_INLINE void mixed(const T* __restrict g, const T* __restrict x, const 
     relu ? scaled<true>(x, scale, offset, first, last, channels, y)                                \
          : scaled<false>(x, scale, offset, first, last, channels, y);                              \
   }                                                                                                \
-  RIDGEWALK_EACH_CPU void add_gradient_moments(const T* g, const T* x, const T* y,                 \
-                                               const float* mean, int64_t first, int64_t last,     \
-                                               int64_t channels, double* sum, double* product) {   \
-    if (y == nullptr) {                                                                            \
-      gradient_moments<false>(g, x, y, mean, first, last, channels, sum, product);                 \
+  RIDGEWALK_EACH_CPU void add_gradient_moments(                                                    \
+      const T* g, const T* x, const float* scale, const float* offset, const float* mean,          \
+      int64_t first, int64_t last, int64_t channels, double* sum, double* product) {               \
+    if (scale == nullptr) {                                                                        \
+      gradient_moments<false>(g, x, scale, offset, mean, first, last, channels, sum, product);     \
     } else {                                                                                       \
-      gradient_moments<true>(g, x, y, mean, first, last, channels, sum, product);                  \
+      gradient_moments<true>(g, x, scale, offset, mean, first, last, channels, sum, product);      \
     }                                                                                              \
   }                                                                                                \
-  RIDGEWALK_EACH_CPU void mix_rows(const T* g, const T* x, const T* y, const float* by_g,          \
-                                   const float* by_x, const float* offset, int64_t first,          \
+  RIDGEWALK_EACH_CPU void mix_rows(const T* g, const T* x, const Mixture& mixture, int64_t first,  \
                                    int64_t last, int64_t channels, T* of_x) {                      \
-    if (y == nullptr) {                                                                            \
-      mixed<false>(g, x, y, by_g, by_x, offset, first, last, channels, of_x);                      \
+    const auto [by_g, by_x, constant, scale, offset] = mixture;                                    \
+    if (scale == nullptr) {                                                                        \
+      mixed<false>(g, x, by_g, by_x, constant, scale, offset, first, last, channels, of_x);        \
     } else {                                                                                       \
-      mixed<true>(g, x, y, by_g, by_x, offset, first, last, channels, of_x);                       \
+      mixed<true>(g, x, by_g, by_x, constant, scale, offset, first, last, channels, of_x);         \
     }                                                                                              \
   }
 

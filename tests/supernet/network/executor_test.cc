@@ -126,7 +126,9 @@ TEST(Executor, JoinedOpsAreTheOpsOneByOne) {
   const auto [logits, gradients] = run(false);
   const auto [own_logits, own_gradients] = run(true);
   EXPECT_TRUE(torch::allclose(logits, own_logits, 1e-4, 1e-5));
-  EXPECT_TRUE(torch::allclose(gradients, own_gradients, 1e-3, 1e-4));
+  // Of numbers next to 0, rounding decides whether ReLU lets them through.
+  EXPECT_LT((gradients - own_gradients).norm().item<double>(),
+            0.02 * own_gradients.norm().item<double>());
 }
 
 // Compared with the definition, softmax(Q K^T / sqrt(d)) V, one head at a time.

@@ -1,0 +1,98 @@
+#include "supernet/network/arena.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <mutex>
+#include <new>
+#include <numeric>
+#include <utility>
+
+#include <sys/mman.h>
+
+namespace ridgewalk {
+
+namespace {
+constexpr size_t kLine = 64;
+constexpr size_t kPage = size_t{1} << 21;  // a huge page
+
+size_t rounded(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
+}  // namespace
+
+struct Arena::Block {
+  struct Free {
+    void operator()(std::byte* bytes) const { std::free(bytes); }
+  };
+  std::unique_ptr<std::byte, Free> bytes;
+  size_t size = 0;
+};
+
+namespace {
+
+struct Pool {
+  std::mutex mutex;
+  std::vector<std::unique_ptr<Arena::Block>> blocks;
+};
+
+Pool& pool() {
+  static Pool pool;
+  return pool;
+}
+
+}  // namespace
+
+// Places the largest values first, each at the lowest offset that is free while it lives.
+Placement place(const std::vector<Lifetime>& values) {
+  Placement placement{.offsets = std::vector<size_t>(values.size(), 0)};
+  std::vector<size_t> order(values.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return values[a].bytes > values[b].bytes; });
+  std::vector<size_t> placed;  // by offset
+  for (size_t one : order) {
+    const Lifetime& own = values[one];
+    if (own.last < own.first || own.bytes == 0) continue;
+    size_t offset = 0;
+    for (size_t other : placed) {
+      if (values[other].last < own.first || own.last < values[other].first) continue;
+      if (offset + own.bytes <= placement.offsets[other]) break;
+      const size_t after = placement.offsets[other] + values[other].bytes;
+      offset = std::max(offset, rounded(after, kLine));
+    }
+    placement.offsets[one] = offset;
+    placement.bytes = std::max(placement.bytes, offset + own.bytes);
+    placed.insert(std::upper_bound(placed.begin(), placed.end(), one,
+                                   [&](size_t a, size_t b) {
+                                     return placement.offsets[a] < placement.offsets[b];
+                                   }),
+                  one);
+  }
+  return placement;
+}
+
+Arena::Arena(size_t bytes) {
+  {
+    const std::lock_guard lock(pool().mutex);
+    if (!pool().blocks.empty()) {
+      block_ = std::move(pool().blocks.back());
+      pool().blocks.pop_back();
+    }
+  }
+  if (!block_) block_ = std::make_unique<Block>();
+  if (block_->size >= bytes) return;
+  block_->bytes.reset();
+  block_->size = rounded(bytes, kPage);
+  block_->bytes.reset(static_cast<std::byte*>(std::aligned_alloc(kPage, block_->size)));
+  if (!block_->bytes) throw std::bad_alloc();
+#ifdef MADV_HUGEPAGE
+  madvise(block_->bytes.get(), block_->size, MADV_HUGEPAGE);
+#endif
+}
+
+Arena::~Arena() {
+  const std::lock_guard lock(pool().mutex);
+  pool().blocks.push_back(std::move(block_));
+}
+
+std::byte* Arena::at(size_t offset) const { return block_->bytes.get() + offset; }
+
+}  // namespace ridgewalk

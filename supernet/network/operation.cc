@@ -1,0 +1,125 @@
+#include "supernet/network/operation.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+
+#include <cmath>
+#include <stdexcept>
+
+#include "supernet/network/batch_norm.h"
+#include "supernet/network/depthwise.h"
+
+namespace ridgewalk {
+namespace {
+
+torch::Tensor activate(const torch::Tensor& x, Activation activation) {
+  switch (activation) {
+    case Activation::kNone:
+      return x;
+    case Activation::kRelu:
+      return torch::relu(x);
+    case Activation::kRelu6:
+      return torch::clamp(x, 0, 6);
+    case Activation::kHardSwish:
+      return torch::hardswish(x);
+    case Activation::kSilu:
+      return torch::silu(x);
+    case Activation::kGelu:
+      return torch::gelu(x);
+  }
+  return x;
+}
+
+// Drops whole images of an add's branch, or single features of a linear layer's input. Drawn on the
+// CPU: alike on every device. A GPU is not waited for.
+torch::Tensor dropped(const torch::Tensor& x, const Op& op, uint64_t seed) {
+  std::vector<int64_t> shape(size_t(x.dim()), 1);
+  shape[0] = x.size(0);
+  if (op.kind == OpKind::kLinear) shape[1] = x.size(1);
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(seed * 0x9e3779b97f4a7c15ull);
+  const auto kept = torch::empty(shape).bernoulli_(1 - op.drop, generator) / (1 - op.drop);
+  return x * kept.to(x.device(), x.scalar_type(), /*non_blocking=*/true);
+}
+
+// [N, C, H, W] -> [N, H W, C]: a view of a channels_last tensor.
+torch::Tensor positions_first(const torch::Tensor& x) {
+  return x.permute({0, 2, 3, 1}).reshape({x.size(0), x.size(2) * x.size(3), x.size(1)});
+}
+
+// One key head serves all query heads, so the queries of all positions and heads form one matrix
+// [H W heads, key_dim] per image, and the scores are a single product (MobileNetV4, appendix G).
+torch::Tensor attention_scores(const torch::Tensor& query, const torch::Tensor& key) {
+  const int64_t key_dim = key.size(1);
+  const auto q = positions_first(query).reshape({query.size(0), -1, key_dim});
+  return torch::bmm(q * (1 / std::sqrt(double(key_dim))), positions_first(key).transpose(1, 2));
+}
+
+torch::Tensor attention_mix(const torch::Tensor& weights, const torch::Tensor& value,
+                            const Shape& output) {
+  const auto mixed = torch::bmm(weights, positions_first(value));
+  return mixed.reshape({mixed.size(0), output.height, output.width, output.channels})
+      .permute({0, 3, 1, 2});
+}
+
+}  // namespace
+
+torch::Tensor run_op(const Op& op, const std::vector<torch::Tensor>& parameters,
+                     const std::vector<torch::Tensor>& inputs, const OpMode& mode) {
+  const torch::Tensor x =
+      op.drop > 0 && mode.drop_seed != 0 ? dropped(inputs[0], op, mode.drop_seed) : inputs[0];
+  const torch::Tensor none;
+  switch (op.kind) {
+    case OpKind::kInput:
+      break;
+    case OpKind::kConv:
+    case OpKind::kDepthwise: {
+      if (op.kind == OpKind::kDepthwise && !op.bias)
+        return depthwise_conv(x, parameters[0], op.stride);
+      const int64_t padding = (op.kernel - 1) / 2;
+      const int64_t groups = op.kind == OpKind::kDepthwise ? op.output.channels : 1;
+      return torch::conv2d(x, parameters[0], op.bias ? parameters[1] : none, op.stride, padding, 1,
+                           groups);
+    }
+    case OpKind::kLinear:
+      return torch::linear(x.flatten(1), parameters[0], parameters[1]);
+    case OpKind::kNorm: {
+      const auto& [epsilon, momentum] = mode.constants;
+      if (mode.norm == NormMode::kRunning) {
+        return torch::batch_norm(x, parameters[0], parameters[1], parameters[2], parameters[3],
+                                 false, momentum, epsilon, true);
+      }
+      const bool keeps = mode.norm == NormMode::kTraining;
+      return batch_norm(x,
+                        {parameters[0], parameters[1], keeps ? parameters[2] : none,
+                         keeps ? parameters[3] : none},
+                        momentum, epsilon, mode.joins_relu);
+    }
+    case OpKind::kActivation:
+      return activate(x, op.activation);
+    case OpKind::kSoftmax:
+      return torch::softmax(x, -1);
+    case OpKind::kAdd:
+      return x + inputs[1];
+    case OpKind::kMean: {
+      torch::Tensor sum = x;
+      for (size_t i = 1; i < inputs.size(); ++i) sum = sum + inputs[i];
+      return sum * (1.0 / double(inputs.size()));
+    }
+    case OpKind::kLayerScale:
+      return x * parameters[0].view({1, -1, 1, 1});
+    case OpKind::kPool:
+      return x.mean({2, 3}, true);
+    case OpKind::kSigmoid:
+      return torch::sigmoid(x);
+    case OpKind::kHardSigmoid:
+      return torch::hardsigmoid(x);
+    case OpKind::kMultiply:
+      return x * inputs[1];
+    case OpKind::kAttentionScores:
+      return attention_scores(x, inputs[1]);
+    case OpKind::kAttentionMix:
+      return attention_mix(x, inputs[1], op.output);
+  }
+  throw std::logic_error("the executor cannot run " + op.name);
+}
+
+}  // namespace ridgewalk

@@ -1,0 +1,143 @@
+#include "supernet/network/sum_pass.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <ATen/Parallel.h>
+
+#include "supernet/network/row_kernel.h"
+
+namespace ridgewalk {
+namespace {
+
+constexpr int64_t kBlock = 64;     // rows
+constexpr int64_t kGrain = 32768;  // numbers that are worth a thread
+
+// Calls run(first row, number of rows) for blocks of rows.
+template <class T, class Run>
+void in_row_blocks(const OpRows<T>& of, Run run) {
+  const int64_t blocks = (of.rows() + kBlock - 1) / kBlock;
+  const int64_t grain = 1 + kGrain / (kBlock * of.channels);
+  at::parallel_for(0, blocks, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b) run(b * kBlock, std::min(kBlock, of.rows() - b * kBlock));
+  });
+}
+
+template <class T>
+void read(const OpRows<T>& in, int64_t first, int64_t rows, T* to) {
+  const T* x = in.x + first * in.channels;
+  if (in.norm != nullptr) return in.norm->read(x, rows, to);
+  std::memcpy(to, x, size_t(rows * in.channels) * sizeof(T));
+}
+
+}  // namespace
+
+template <class T>
+void read_all(const OpRows<T>& in, T* to) {
+  in_row_blocks(
+      in, [&](int64_t first, int64_t rows) { read(in, first, rows, to + first * in.channels); });
+}
+
+template <class T>
+void complete(const OpRows<T>& in) {
+  if (in.norm == nullptr) return;
+  in_row_blocks(in, [&](int64_t first, int64_t rows) {
+    const int64_t at = first * in.channels;
+    in.norm->add_gradient(in.gradient + at, in.x + at, rows);
+  });
+}
+
+template <class T>
+void sum(const OpRows<T>& a, const OpRows<T>& b, const OpRows<T>& out) {
+  in_row_blocks(out, [&](int64_t first, int64_t rows) {
+    const int64_t numbers = rows * out.channels;
+    T* to = out.x + first * out.channels;
+    T* other = scratch<T>(Scratch::kInput, numbers);
+    read(a, first, rows, to);
+    read(b, first, rows, other);
+    add_row(other, numbers, to);
+  });
+}
+
+template <class T>
+void sum_backward(const OpRows<T>& in, const OpRows<T>& out, const Contribution& contribution) {
+  if (!contribution.wanted) return;
+  in_row_blocks(in, [&](int64_t first, int64_t rows) {
+    const int64_t at = first * in.channels, numbers = rows * in.channels;
+    if (contribution.adds) {
+      add_row(out.gradient + at, numbers, in.gradient + at);
+    } else {
+      std::memcpy(in.gradient + at, out.gradient + at, size_t(numbers) * sizeof(T));
+    }
+    if (contribution.completes && in.norm != nullptr) {
+      in.norm->add_gradient(in.gradient + at, in.x + at, rows);
+    }
+  });
+}
+
+template <class T>
+void pool(const OpRows<T>& in, const OpRows<T>& out) {
+  const int64_t channels = in.channels, pixels = in.per_image();
+  at::parallel_for(0, in.images, 1, [&](int64_t begin, int64_t end) {
+    T* x = scratch<T>(Scratch::kInput, pixels * channels);
+    float* mean = scratch<float>(Scratch::kOutput, channels);
+    for (int64_t image = begin; image < end; ++image) {
+      read(in, image * pixels, pixels, x);
+      std::fill_n(mean, channels, 0.0F);
+      for (int64_t p = 0; p < pixels; ++p) add_row(x + p * channels, channels, mean);
+      for (int64_t c = 0; c < channels; ++c) mean[c] /= float(pixels);
+      set_row(mean, channels, out.x + image * channels);
+    }
+  });
+}
+
+template <class T>
+void pool_backward(const OpRows<T>& in, const OpRows<T>& out, const Contribution& contribution) {
+  if (!contribution.wanted) return;
+  const int64_t channels = in.channels, pixels = in.per_image();
+  at::parallel_for(0, in.images, 1, [&](int64_t begin, int64_t end) {
+    float* share = scratch<float>(Scratch::kOutput, channels);
+    for (int64_t image = begin; image < end; ++image) {
+      for (int64_t c = 0; c < channels; ++c) {
+        share[c] = to_float(out.gradient[image * channels + c]) / float(pixels);
+      }
+      const int64_t at = image * pixels * channels;
+      for (int64_t p = 0; p < pixels; ++p) {
+        T* to = in.gradient + at + p * channels;
+        contribution.adds ? add_row(share, channels, to) : set_row(share, channels, to);
+      }
+      if (contribution.completes && in.norm != nullptr) {
+        in.norm->add_gradient(in.gradient + at, in.x + at, pixels);
+      }
+    }
+  });
+}
+
+template <class T>
+void add_bias(const torch::Tensor& bias, const OpRows<T>& out) {
+  const float* from = bias.data_ptr<float>();
+  for (int64_t r = 0; r < out.rows(); ++r) add_row(from, out.channels, out.x + r * out.channels);
+}
+
+template <class T>
+torch::Tensor bias_gradient(const OpRows<T>& out) {
+  torch::Tensor total = torch::zeros({out.channels});
+  for (int64_t r = 0; r < out.rows(); ++r) {
+    add_row(out.gradient + r * out.channels, out.channels, total.data_ptr<float>());
+  }
+  return total;
+}
+
+#define RIDGEWALK_SUM_PASS(T)                                                           \
+  template void read_all(const OpRows<T>&, T*);                                         \
+  template void complete(const OpRows<T>&);                                             \
+  template void sum(const OpRows<T>&, const OpRows<T>&, const OpRows<T>&);              \
+  template void sum_backward(const OpRows<T>&, const OpRows<T>&, const Contribution&);  \
+  template void pool(const OpRows<T>&, const OpRows<T>&);                               \
+  template void pool_backward(const OpRows<T>&, const OpRows<T>&, const Contribution&); \
+  template void add_bias(const torch::Tensor&, const OpRows<T>&);                       \
+  template torch::Tensor bias_gradient(const OpRows<T>&);
+RIDGEWALK_SUM_PASS(float)
+RIDGEWALK_SUM_PASS(Bf16)
+
+}  // namespace ridgewalk
