@@ -121,7 +121,7 @@ RIDGEWALK_INLINE void all_taps(const float* x, int64_t row, const float* g, int6
     all_taps<Vectors<BYTES>>(x, row, g, g_row, g_step, kernel, stride, height, width, of_weight); \
   }
 RIDGEWALK_DEPTHWISE(, base, 16)
-#if defined(__x86_64__)
+#ifdef RIDGEWALK_X86
 RIDGEWALK_DEPTHWISE(RIDGEWALK_AVX2, avx2, 32)
 RIDGEWALK_DEPTHWISE(RIDGEWALK_AVX512, avx512, 64)
 #endif
@@ -130,7 +130,7 @@ RIDGEWALK_DEPTHWISE(RIDGEWALK_AVX512, avx512, 64)
 
 void correlate(const float* x, int64_t row, const float* weight, int64_t kernel, int64_t stride,
                int64_t height, int64_t width, float* y) {
-#if defined(__x86_64__)
+#ifdef RIDGEWALK_X86
   if (cpu_level() >= CpuLevel::kAvx512) {
     return correlate_avx512(x, row, weight, kernel, stride, height, width, y);
   }
@@ -144,7 +144,7 @@ void correlate(const float* x, int64_t row, const float* weight, int64_t kernel,
 void add_tap_gradients(const float* x, int64_t row, const float* g, int64_t g_row, int64_t g_step,
                        int64_t kernel, int64_t stride, int64_t height, int64_t width,
                        float* of_weight) {
-#if defined(__x86_64__)
+#ifdef RIDGEWALK_X86
   if (cpu_level() >= CpuLevel::kAvx512) {
     return add_taps_avx512(x, row, g, g_row, g_step, kernel, stride, height, width, of_weight);
   }

@@ -18,7 +18,7 @@ RIDGEWALK_INLINE void add_product(float a, const typename V::Float& b, typename 
 }
 template <class V, bool kPairs>
 RIDGEWALK_INLINE void add_product(uint32_t a, const typename V::Word& b, typename V::Float& sum) {
-#if defined(__x86_64__)
+#ifdef RIDGEWALK_X86
   if constexpr (kPairs) {
     const typename V::Word left = a - typename V::Word{};
     typename V::Float total = sum;
@@ -151,7 +151,7 @@ template <bool kAdds, class T, class Result>
 void base(const Product<T>& p, Result* result, int64_t row) {
   product_of<Vectors<16>, false, kAdds>(p, result, row);
 }
-#if defined(__x86_64__)
+#ifdef RIDGEWALK_X86
 template <bool kAdds, class T, class Result>
 RIDGEWALK_AVX2 void avx2(const Product<T>& p, Result* result, int64_t row) {
   product_of<Vectors<32>, false, kAdds>(p, result, row);
@@ -168,7 +168,7 @@ RIDGEWALK_AVX512 void avx512_bf16(const Product<Bf16>& p, Result* result, int64_
 
 template <bool kAdds, class T, class Result>
 void run(const Product<T>& p, Result* result, int64_t row) {
-#if defined(__x86_64__)
+#ifdef RIDGEWALK_X86
   switch (cpu_level()) {
     case CpuLevel::kAvx512Bf16:
       if constexpr (std::is_same_v<T, Bf16>) return avx512_bf16<kAdds>(p, result, row);

@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <cstring>
 
-#include "supernet/network/each_cpu.h"
+#include "supernet/network/vectors.h"
 
 namespace ridgewalk {
 namespace {
-
-constexpr int64_t kUnits = 16;  // of depth that are transposed together
 
 RIDGEWALK_INLINE uint32_t pair(Bf16 low, Bf16 high) { return low.bits | uint32_t(high.bits) << 16; }
 
@@ -28,26 +26,44 @@ RIDGEWALK_INLINE void to_units(const float* from, int64_t depth, uint32_t* to) {
   to[depth / 2] = last.bits;
 }
 
-// Columns lie one after the other.
-template <class T, class Unit>
-RIDGEWALK_INLINE void transposed(const float* __restrict from, int64_t stride, int64_t depth,
-                                 int64_t columns, int64_t panel, Unit* __restrict to) {
-  constexpr int64_t kDepth = UnitOf<T>::kDepth;
-  const int64_t all = (depth + kDepth - 1) / kDepth;
-  for (int64_t first = 0; first < columns; first += panel) {
-    const int64_t count = std::min(panel, columns - first);
-    for (int64_t u = 0; u < all; u += kUnits) {
-      const int64_t some = std::min(kUnits, all - u);
-      for (int64_t c = 0; c < panel; ++c) {
-        Unit column[kUnits] = {};
-        if (c < count) {
-          const float* start = from + (first + c) * stride + u * kDepth;
-          to_units(start, std::min(kUnits * kDepth, depth - u * kDepth), column);
-        }
-        for (int64_t i = 0; i < some; ++i) to[(u + i) * panel + c] = column[i];
+// Columns lie one after the other. `some` of them, at most as many as a register holds, are turned
+// into rows.
+template <class T, class V>
+RIDGEWALK_INLINE void turn(const float* from, int64_t stride, int64_t depth, int64_t some,
+                           typename UnitOf<T>::Unit* to, int64_t panel) {
+  using Unit = typename UnitOf<T>::Unit;
+  constexpr int64_t kDepth = UnitOf<T>::kDepth, kLanes = V::kLanes;
+  for (int64_t first = 0; first < depth; first += kLanes * kDepth) {
+    const int64_t count = std::min(kLanes * kDepth, depth - first);
+    typename V::Word rows[kLanes];
+    if (std::is_same_v<T, float> && some == kLanes && count == kLanes) {
+      for (int64_t c = 0; c < kLanes; ++c) {
+        rows[c] = *reinterpret_cast<const typename V::WordAt*>(from + c * stride + first);
+      }
+    } else {
+      Unit columns[kLanes][kLanes] = {};
+      for (int64_t c = 0; c < some; ++c) to_units(from + c * stride + first, count, columns[c]);
+      for (int64_t c = 0; c < kLanes; ++c) {
+        rows[c] = *reinterpret_cast<const typename V::WordAt*>(columns[c]);
       }
     }
-    to += all * panel;
+    transpose<V>(rows);
+    const int64_t units = (count + kDepth - 1) / kDepth;
+    for (int64_t u = 0; u < units; ++u, to += panel) {
+      *reinterpret_cast<typename V::WordAt*>(to) = rows[u];
+    }
+  }
+}
+
+template <class T, class V>
+RIDGEWALK_INLINE void transposed(const float* from, int64_t stride, int64_t depth, int64_t columns,
+                                 int64_t panel, typename UnitOf<T>::Unit* to) {
+  const int64_t all = units<T>(depth);
+  for (int64_t first = 0; first < columns; first += panel, to += all * panel) {
+    for (int64_t c = 0; c < panel; c += V::kLanes) {
+      const int64_t some = std::clamp<int64_t>(columns - first - c, 0, V::kLanes);
+      turn<T, V>(from + (first + c) * stride, stride, depth, some, to + c, panel);
+    }
   }
 }
 
@@ -76,22 +92,41 @@ RIDGEWALK_INLINE void in_order(const float* __restrict from, int64_t stride, int
   }
 }
 
-#define RIDGEWALK_PACK(T)                                                                        \
-  RIDGEWALK_EACH_CPU void packed(const float* from, int64_t depth_stride, int64_t column_stride, \
-                                 int64_t depth, int64_t columns, int64_t panel,                  \
-                                 UnitOf<T>::Unit* to) {                                          \
-    if (depth_stride == 1) return transposed<T>(from, column_stride, depth, columns, panel, to); \
-    in_order<T>(from, depth_stride, depth, columns, panel, to);                                  \
+template <class T, class V>
+RIDGEWALK_INLINE void packed(const float* from, int64_t depth_stride, int64_t column_stride,
+                             int64_t depth, int64_t columns, typename UnitOf<T>::Unit* to) {
+  if (depth_stride == 1) {
+    return transposed<T, V>(from, column_stride, depth, columns, panel_columns(), to);
   }
-RIDGEWALK_PACK(float)
-RIDGEWALK_PACK(Bf16)
+  in_order<T>(from, depth_stride, depth, columns, panel_columns(), to);
+}
+
+#define RIDGEWALK_PACK(ATTRIBUTE, NAME, BYTES)                                               \
+  template <class T>                                                                         \
+  ATTRIBUTE void pack_##NAME(const float* from, int64_t depth_stride, int64_t column_stride, \
+                             int64_t depth, int64_t columns, typename UnitOf<T>::Unit* to) { \
+    packed<T, Vectors<BYTES>>(from, depth_stride, column_stride, depth, columns, to);        \
+  }
+RIDGEWALK_PACK(, base, 16)
+#ifdef RIDGEWALK_X86
+RIDGEWALK_PACK(RIDGEWALK_AVX2, avx2, 32)
+RIDGEWALK_PACK(RIDGEWALK_AVX512, avx512, 64)
+#endif
 
 }  // namespace
 
 template <class T>
 void pack(const float* from, int64_t depth_stride, int64_t column_stride, int64_t depth,
           int64_t columns, typename UnitOf<T>::Unit* to) {
-  packed(from, depth_stride, column_stride, depth, columns, panel_columns(), to);
+#ifdef RIDGEWALK_X86
+  if (cpu_level() >= CpuLevel::kAvx512) {
+    return pack_avx512<T>(from, depth_stride, column_stride, depth, columns, to);
+  }
+  if (cpu_level() == CpuLevel::kAvx2) {
+    return pack_avx2<T>(from, depth_stride, column_stride, depth, columns, to);
+  }
+#endif
+  pack_base<T>(from, depth_stride, column_stride, depth, columns, to);
 }
 template void pack<float>(const float*, int64_t, int64_t, int64_t, int64_t, float*);
 template void pack<Bf16>(const float*, int64_t, int64_t, int64_t, int64_t, uint32_t*);

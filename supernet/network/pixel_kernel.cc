@@ -139,7 +139,7 @@ RIDGEWALK_INLINE void write(const float* from, const PixelLayout& layout, bool a
     write<Vectors<BYTES>>(from, layout, adds, to);                                              \
   }
 RIDGEWALK_PIXELS(, base, 16)
-#if defined(__x86_64__)
+#ifdef RIDGEWALK_X86
 RIDGEWALK_PIXELS(RIDGEWALK_AVX2, avx2, 32)
 RIDGEWALK_PIXELS(RIDGEWALK_AVX512, avx512, 64)
 #endif
@@ -167,7 +167,7 @@ void read_pixels(const T* x, const float* scale, const float* offset, bool relu,
       return relu && y < 0 ? 0.0F : y;
     });
   }
-#if defined(__x86_64__)
+#ifdef RIDGEWALK_X86
   if (cpu_level() >= CpuLevel::kAvx512) return read_avx512(x, scale, offset, relu, layout, to);
   if (cpu_level() == CpuLevel::kAvx2) return read_avx2(x, scale, offset, relu, layout, to);
 #endif
@@ -188,7 +188,7 @@ void read_gradient_pixels(const T* g, const T* x, const Mixture& mixture, const 
              mixture.constant[c];
     });
   }
-#if defined(__x86_64__)
+#ifdef RIDGEWALK_X86
   if (cpu_level() >= CpuLevel::kAvx512) return read_gradient_avx512(g, x, mixture, layout, to);
   if (cpu_level() == CpuLevel::kAvx2) return read_gradient_avx2(g, x, mixture, layout, to);
 #endif
@@ -206,7 +206,7 @@ void write_pixels(const float* from, const PixelLayout& layout, bool adds, T* to
     });
     return;
   }
-#if defined(__x86_64__)
+#ifdef RIDGEWALK_X86
   if (cpu_level() >= CpuLevel::kAvx512) return write_avx512(from, layout, adds, to);
   if (cpu_level() == CpuLevel::kAvx2) return write_avx2(from, layout, adds, to);
 #endif

@@ -13,9 +13,14 @@ namespace ridgewalk {
 // and products of bf16.
 enum class CpuLevel { kBase, kAvx2, kAvx512, kAvx512Bf16 };
 
+// The compiler that knows how to compile for other CPUs than the one at hand, as in each_cpu.h.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define RIDGEWALK_X86
+#endif
+
 // The highest that this CPU has.
 inline CpuLevel cpu_level() {
-#if defined(__x86_64__)
+#ifdef RIDGEWALK_X86
   static const CpuLevel level = [] {
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return CpuLevel::kBase;
     const bool is_wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -29,7 +34,7 @@ inline CpuLevel cpu_level() {
 #endif
 }
 
-#if defined(__x86_64__)
+#ifdef RIDGEWALK_X86
 #define RIDGEWALK_AVX2 __attribute__((target("avx2,fma,bmi2")))
 #define RIDGEWALK_AVX512 \
   __attribute__((        \
@@ -80,6 +85,40 @@ RIDGEWALK_INLINE void store(const typename V::Float& from, Bf16* to) {
   const Word up = (0x7fff + ((bits >> 16) & 1)) & ~special;
   *reinterpret_cast<typename V::HalfAt*>(to) =
       __builtin_convertvector((bits + up) >> 16, typename V::Half);
+}
+
+// rows[i][j] and rows[i + kStep][j] trade places in blocks of kStep by kStep.
+template <class V, int kStep>
+RIDGEWALK_INLINE void trade_blocks(typename V::Word (&rows)[V::kLanes]) {
+  constexpr int kLanes = V::kLanes;
+#pragma GCC unroll 16
+  for (int i = 0; i < kLanes; ++i) {
+    if ((i & kStep) != 0) continue;
+    const typename V::Word low = rows[i], high = rows[i + kStep];
+#ifdef RIDGEWALK_X86
+    typename V::Int first, second;
+#pragma GCC unroll 16
+    for (int j = 0; j < kLanes; ++j) {
+      first[j] = (j & kStep) != 0 ? kLanes + j - kStep : j;
+      second[j] = (j & kStep) != 0 ? kLanes + j : j + kStep;
+    }
+    rows[i] = __builtin_shuffle(low, high, first);
+    rows[i + kStep] = __builtin_shuffle(low, high, second);
+#else
+    for (int j = 0; j < kLanes; ++j) {
+      rows[i][j] = (j & kStep) != 0 ? high[j - kStep] : low[j];
+      rows[i + kStep][j] = (j & kStep) != 0 ? high[j] : low[j + kStep];
+    }
+#endif
+  }
+}
+
+template <class V>
+RIDGEWALK_INLINE void transpose(typename V::Word (&rows)[V::kLanes]) {
+  if constexpr (V::kLanes > 8) trade_blocks<V, 8>(rows);
+  if constexpr (V::kLanes > 4) trade_blocks<V, 4>(rows);
+  trade_blocks<V, 2>(rows);
+  trade_blocks<V, 1>(rows);
 }
 
 }  // namespace ridgewalk
