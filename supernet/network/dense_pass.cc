@@ -4,9 +4,6 @@
 #include "supernet/network/row_kernel.h"
 
 namespace ridgewalk {
-namespace {
-
-constexpr int64_t kBlockBytes = 128 << 10;  // of the windows in a block
 
 // The windows of an image: each is `kernel` runs of kernel * channels numbers that lie side by
 // side.
@@ -38,6 +35,10 @@ struct Windows {
     return top >= 0 && left >= 0 && top + kernel <= height && left + kernel <= width;
   }
 };
+
+namespace {
+
+constexpr int64_t kBlockBytes = 128 << 10;  // of the windows in a block
 
 template <class T>
 Windows windows_of(const OpRows<T>& in, const OpRows<T>& out, int64_t kernel, int64_t stride) {

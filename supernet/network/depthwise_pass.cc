@@ -8,9 +8,18 @@
 #include "supernet/network/product_operands.h"
 
 namespace ridgewalk {
-namespace {
 
 constexpr int64_t kTile = kDepthwiseChannels;
+
+// The image with a border of zeros around it, for the kernel to move over.
+struct Padded {
+  int64_t height, width, border;
+  int64_t numbers() const { return height * width * kTile; }
+  int64_t start() const { return (border * width + border) * kTile; }
+};
+
+namespace {
+
 constexpr int64_t kRowsTogether = 64;  // that are worth adding to a norm at once
 
 // The weights of every tile of channels as [kernel * kernel, kTile], in order or turned by 180
@@ -57,13 +66,6 @@ PixelLayout layout_of(const OpRows<T>& rows, int64_t first_channel, int64_t row,
   return {rows.height, rows.width, rows.channels, std::min(kTile, rows.channels - first_channel),
           row,         step};
 }
-
-// The image with a border of zeros around it, for the kernel to move over.
-struct Padded {
-  int64_t height, width, border;
-  int64_t numbers() const { return height * width * kTile; }
-  int64_t start() const { return (border * width + border) * kTile; }
-};
 
 template <class T>
 Padded padded_input(const OpRows<T>& in, const OpRows<T>& out, int64_t kernel, int64_t stride) {
