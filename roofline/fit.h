@@ -2,10 +2,10 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "roofline/intervals.h"
 #include "roofline/latency_curve.h"
 
 namespace ridgewalk {
@@ -18,8 +18,9 @@ struct NetworkWork {
   Bytes bytes = {};
   int ops = 0;  // that have MACs
 };
+// Of a batch of images: weights are read once for all of them.
 NetworkWork network_work(const std::string& name, const Graph& graph, DataType type,
-                         ByteConvention convention);
+                         ByteConvention convention, int batch = 1);
 
 struct Measured {
   NetworkWork work;
@@ -34,6 +35,7 @@ struct FitTerms {
   bool depthwise_cost = false;
   bool op_overhead = false;
   bool floor = false;
+  bool operator==(const FitTerms&) const = default;
 };
 
 struct Fit {
@@ -46,45 +48,13 @@ struct Fit {
   Seconds predict(const NetworkWork& work) const;
 };
 
+// How many figures such a fit finds.
+size_t unknowns_of(const FitTerms& terms, std::optional<MacsPerByte> ridge_point);
+
 // Least squares on relative error, sum of (predicted / measured - 1)^2: over the ridge point, 0 to
 // 1000, and the depthwise cost, 1 to 64, by search; over all else, never below 0, exactly. A given
 // ridge point is kept. Throws Error with fewer networks than unknowns.
-Fit fit(const std::vector<const Measured*>& networks, const FitTerms& terms,
+Fit fit(std::span<const Measured> networks, const FitTerms& terms,
         std::optional<MacsPerByte> ridge_point = std::nullopt);
-
-// One number per network times one fitted constant: what a roofline must beat.
-enum class Baseline { kMacs, kOps, kBytes, kConstant };
-template <>
-inline constexpr auto kNames<Baseline> =
-    name_table<Baseline>("baseline", {{Baseline::kMacs, "MACs alone"},
-                                      {Baseline::kOps, "op count alone"},
-                                      {Baseline::kBytes, "bytes alone"},
-                                      {Baseline::kConstant, "a constant"}});
-
-// Predictions for networks that the fit did not see, in the order of `networks`.
-struct HeldOut {
-  std::vector<double> roofline;                // seconds
-  std::vector<std::vector<double>> baselines;  // one list per Baseline
-};
-
-// One network at a time up to 60 networks, ten shuffled parts above; all rows of a network are in
-// one part. Throws Error where the networks that remain are fewer than the unknowns of the fit.
-HeldOut cross_validate(const std::vector<Measured>& networks, const FitTerms& terms,
-                       std::optional<MacsPerByte> ridge_point, uint64_t seed);
-// Fitted on `train`, predicted for `test`, which has none of the same networks.
-HeldOut hold_out(const std::vector<Measured>& train, const std::vector<Measured>& test,
-                 const FitTerms& terms, std::optional<MacsPerByte> ridge_point);
-
-// The middle 90 % of the ridge points of bootstrap resamples of the networks; resamples with fewer
-// networks than unknowns are left out. The data determine the ridge point where the ends of that
-// interval are within a factor of two and neither is an end of the search. There is no interval
-// where all resamples agree to four digits, or with fewer than kFewestResampled networks, which
-// determine nothing.
-struct RidgeCertainty {
-  std::optional<Interval> interval;
-  bool is_determined = false;
-};
-RidgeCertainty ridge_certainty(const std::vector<Measured>& networks, const FitTerms& terms,
-                               uint64_t seed);
 
 }  // namespace ridgewalk

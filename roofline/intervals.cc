@@ -4,9 +4,12 @@
 #include <cmath>
 #include <iterator>
 #include <map>
+#include <numbers>
 #include <random>
 
+#include <boost/math/distributions/binomial.hpp>
 #include <boost/math/distributions/normal.hpp>
+#include <boost/math/distributions/students_t.hpp>
 
 namespace ridgewalk {
 namespace {
@@ -16,6 +19,22 @@ constexpr double kRounding = 1e-12;
 // Standard deviations on either side of the mean that hold `coverage` of a normal distribution.
 double normal_width(double coverage) {
   return boost::math::quantile(boost::math::normal(), (1 + coverage) / 2);
+}
+
+// Quantile of Student's t.
+double student(double freedom, double probability) {
+  return boost::math::quantile(boost::math::students_t(freedom), probability);
+}
+
+double standard_deviation(std::span<const double> values) {
+  const double centre = mean(values);
+  double squares = 0;
+  for (double value : values) squares += (value - centre) * (value - centre);
+  return std::sqrt(squares / double(values.size() - 1));
+}
+
+bool is_alike(const Interval& interval) {
+  return std::isnan(interval.low) || four_digits(interval.low) == four_digits(interval.high);
 }
 
 std::optional<Interval> fisher_interval(RankCorrelation kind, double value, size_t n,
@@ -60,6 +79,14 @@ std::string_view description(IntervalMethod method) {
       return "the exact bound from disjoint pairs of networks, for a perfect order";
     case IntervalMethod::kWilson:
       return "Wilson's score (1927), for shares";
+    case IntervalMethod::kWidenedBootstrap:
+      return "percentile bootstrap over the networks, widened for the unknowns of the fit";
+    case IntervalMethod::kGroupJackknife:
+      return "jackknife over groups of networks";
+    case IntervalMethod::kLogT:
+      return "Student's t on the logarithm, for mean errors";
+    case IntervalMethod::kOrderStatistics:
+      return "the test of signs, for medians";
   }
   return "";
 }
@@ -101,10 +128,19 @@ std::optional<Interval> percentile_interval(size_t n, const std::vector<double>&
                                             double coverage) {
   if (n < kFewestResampled) return std::nullopt;
   const Interval interval = middle(resampled, coverage);
-  if (std::isnan(interval.low) || four_digits(interval.low) == four_digits(interval.high)) {
-    return std::nullopt;
-  }
-  return interval;
+  return is_alike(interval) ? std::nullopt : std::optional(interval);
+}
+
+std::optional<Interval> widened_percentile_interval(size_t n, size_t unknowns,
+                                                    const std::vector<double>& resampled,
+                                                    double coverage) {
+  if (n <= unknowns) return std::nullopt;
+  const double width =
+      normal_width(coverage) * std::sqrt(double(n) / (double(n) - double(unknowns)));
+  const double inside = 2 * boost::math::cdf(boost::math::normal(), width) - 1;
+  Interval interval = middle(resampled, inside);
+  interval.method = IntervalMethod::kWidenedBootstrap;
+  return is_alike(interval) ? std::nullopt : std::optional(interval);
 }
 
 std::optional<Interval> bootstrap(
@@ -123,6 +159,37 @@ Interval share_interval(double share, size_t n, double coverage) {
   const double half =
       shrink * z * std::sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials));
   return {std::max(0.0, centre - half), std::min(1.0, centre + half), IntervalMethod::kWilson};
+}
+
+std::optional<Interval> mean_error_interval(std::span<const double> errors, size_t unknowns,
+                                            double coverage) {
+  if (errors.size() <= std::max<size_t>(unknowns, 1)) return std::nullopt;
+  const double n = double(errors.size()), freedom = n - double(std::max<size_t>(unknowns, 1));
+  const double centre = mean(errors);
+  if (!(centre > 0)) return std::nullopt;
+  const double least = std::sqrt(std::numbers::pi / 2 - 1);
+  const double spread = std::max(standard_deviation(errors) / centre, least) / std::sqrt(freedom);
+  const double factor = std::exp(student(n - 1, (1 + coverage) / 2) * spread);
+  return Interval{centre / factor, centre * factor, IntervalMethod::kLogT};
+}
+
+std::optional<Interval> median_interval(std::vector<double> values, double coverage) {
+  if (values.empty()) return std::nullopt;
+  std::sort(values.begin(), values.end());
+  // The most values that may be cut off at each end: fewer than so many of n fair coins show heads
+  // with a chance of (1 - coverage) / 2 at most.
+  const boost::math::binomial coins(double(values.size()), 0.5);
+  size_t cut = 0;
+  while (boost::math::cdf(coins, double(cut)) <= (1 - coverage) / 2) ++cut;
+  if (cut == 0) return std::nullopt;
+  return Interval{values[cut - 1], values[values.size() - cut], IntervalMethod::kOrderStatistics};
+}
+
+bool is_above_zero(std::span<const double> differences, double confidence) {
+  const double n = double(differences.size());
+  if (n < 2) return false;
+  return mean(differences) >
+         student(n - 1, confidence) * standard_deviation(differences) / std::sqrt(n);
 }
 
 std::optional<Interval> correlation_interval(RankCorrelation kind, double value, size_t n,

@@ -19,13 +19,26 @@ namespace ridgewalk {
 using RowsOfNetworks = std::vector<std::vector<size_t>>;
 RowsOfNetworks rows_of_networks(std::span<const std::string> networks);
 
-enum class IntervalMethod { kBootstrap, kFisherZ, kDisjointPairs, kWilson };
+enum class IntervalMethod {
+  kBootstrap,
+  kFisherZ,
+  kDisjointPairs,
+  kWilson,
+  kWidenedBootstrap,
+  kGroupJackknife,
+  kLogT,
+  kOrderStatistics
+};
 template <>
 inline constexpr auto kNames<IntervalMethod> = name_table<IntervalMethod>(
     "method of intervals", {{IntervalMethod::kBootstrap, "bootstrap"},
                             {IntervalMethod::kFisherZ, "fisher-z"},
                             {IntervalMethod::kDisjointPairs, "disjoint-pairs"},
-                            {IntervalMethod::kWilson, "wilson"}});
+                            {IntervalMethod::kWilson, "wilson"},
+                            {IntervalMethod::kWidenedBootstrap, "widened-bootstrap"},
+                            {IntervalMethod::kGroupJackknife, "group-jackknife"},
+                            {IntervalMethod::kLogT, "log-t"},
+                            {IntervalMethod::kOrderStatistics, "order-statistics"}});
 // For a reader, with the source: "Fisher's z with the standard errors of Bonett and Wright (2000)".
 std::string_view description(IntervalMethod method);
 
@@ -59,6 +72,14 @@ inline constexpr size_t kFewestResampled = 8;
 // they hold no information, not that the figure is exact.
 std::optional<Interval> percentile_interval(size_t n, const std::vector<double>& resampled,
                                             double coverage);
+// Of a figure fitted to n networks together with others, `unknowns` in all, from fits of resamples.
+// Resamples of n networks vary less than n networks do, by sqrt((n - unknowns) / n), so percentiles
+// further out are taken (expanded percentiles: Hesterberg, What teachers should know about the
+// bootstrap, 2015). None where n does not exceed the unknowns, or the ends are the same to four
+// digits.
+std::optional<Interval> widened_percentile_interval(size_t n, size_t unknowns,
+                                                    const std::vector<double>& resampled,
+                                                    double coverage);
 // The same, with `statistic` of `resamples` draws of n indices.
 std::optional<Interval> bootstrap(
     size_t n, int resamples, uint64_t seed, double coverage,
@@ -66,6 +87,19 @@ std::optional<Interval> bootstrap(
 
 // Wilson's score interval of a share of n (Wilson, Probable inference, 1927); n above 0.
 Interval share_interval(double share, size_t n, double coverage);
+
+// Of the mean of errors of networks held out of a fit with so many unknowns, all at least 0:
+// Student's t on the logarithm of the mean, whose variance is that of one error over n - unknowns.
+// Few errors may be alike by chance, so that their spread counts as no less than that of normal
+// errors, sqrt(pi / 2 - 1) of their mean. None where the networks do not exceed the unknowns, or
+// all errors are 0.
+std::optional<Interval> mean_error_interval(std::span<const double> errors, size_t unknowns,
+                                            double coverage);
+// Of the median, by the exact test of signs: from one of the sorted values to another. None where
+// there are too few.
+std::optional<Interval> median_interval(std::vector<double> values, double coverage);
+// Whether the mean of the differences is above 0, by Student's t at this one-sided confidence.
+bool is_above_zero(std::span<const double> differences, double confidence);
 
 enum class RankCorrelation { kSpearman, kKendall };
 

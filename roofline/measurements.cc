@@ -20,6 +20,8 @@ namespace {
 
 constexpr std::pair<std::string_view, double> kUnits[] = {{"_ms", 1e-3}, {"_us", 1e-6}, {"_s", 1}};
 
+constexpr int kLargestBatch = 65536;
+
 struct Line {
   std::vector<std::string> cells;
   int number = 0;
@@ -102,12 +104,13 @@ std::string latency_column(const std::vector<std::string>& header, const std::st
 void refuse_unknown(const std::vector<std::string>& header, const std::string& file, int line) {
   // The last two are of the tables that `sweep --measure` leaves.
   const std::set<std::string> known = {"",        "network", "resolution", "channels",
-                                       "classes", "macs",    "lower_bound"};
+                                       "classes", "batch",   "macs",       "lower_bound"};
   for (const std::string& name : header) {
     if (known.contains(name) || name[0] == '#' || unit_of(name) > 0) continue;
     throw Error(file, line,
-                "unknown column '" + name + "'; known are network, resolution, channels, classes " +
-                    "and latencies; name it '#" + name + "' if these do not depend on it");
+                "unknown column '" + name +
+                    "'; known are network, resolution, channels, classes, " +
+                    "batch and latencies; name it '#" + name + "' if these do not depend on it");
   }
 }
 
@@ -178,6 +181,10 @@ Measurements read_measurements(const std::string& text, const std::string& file,
       if (cell.empty()) continue;
       if (header[c] == "resolution") row.resolution = number<int>(cell, header[c], file, line);
       if (header[c] == "channels") row.channels = number<int>(cell, header[c], file, line);
+      if (header[c] == "batch") row.batch = number<int>(cell, header[c], file, line);
+      if (row.batch.value_or(1) > kLargestBatch) {
+        throw Error(file, line, "'batch' is " + cell + ", above " + std::to_string(kLargestBatch));
+      }
       if (header[c] == "classes") row.classes = number<int>(cell, header[c], file, line);
     }
     if (row.network.empty()) throw Error(file, line, "'network' is empty");

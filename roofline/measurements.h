@@ -11,7 +11,7 @@ namespace ridgewalk {
 
 struct Measurement {
   std::string network;  // a catalogue name, a file, or decisions of a space: "0 2 1"
-  std::optional<int> resolution = {}, channels = {}, classes = {};
+  std::optional<int> resolution = {}, channels = {}, classes = {}, batch = {};
   Seconds latency = {};
   int line = 0;  // in the file
 };
@@ -22,9 +22,10 @@ struct Measurements {
 };
 
 // The rows of one column of a table whose first line names its columns: `network`, a latency, whose
-// name ends in _s, _ms or _us, and optionally resolution, channels and classes. Without a `column`
-// the table's only latency column. Lines that start with # are comments, and so are columns; a byte
-// order mark and CRLF are accepted. Throws Error with file and line, also for any other column.
+// name ends in _s, _ms or _us, and optionally resolution, channels, classes and batch. Without a
+// `column` the table's only latency column. Lines that start with # are comments, and so are
+// columns; a byte order mark and CRLF are accepted. Throws Error with file and line, also for any
+// other column.
 Measurements read_measurements(const std::string& text, const std::string& file,
                                const std::string& column);
 

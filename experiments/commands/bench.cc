@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "experiments/commands/command_line.h"
+#include "experiments/machine/field_kit.h"
 #include "experiments/machine/resources.h"
 #include "roofline/latency_model.h"
 #include "space/error.h"
@@ -113,11 +114,12 @@ void print_steps(const Measured& measured, int batch) {
 CommandLine bench_line() {
   namespace po = boost::program_options;
   CommandLine line(
-      "bench ARCH... [--batch N] [--threads N] [--ops]",
+      "bench ARCH... [--batch N] [--threads N] [--ops] [--script DIR]",
       "Measured latency on this machine's CPU: norms folded, run by oneDNN with packed\n"
       "weights and fused activations. Prints the median of the repeats' medians and\n"
       "their interquartile range. The weights are freshly initialised, for their values\n"
-      "make no difference; --weights gives others (safetensors or ONNX).",
+      "make no difference; --weights gives others (safetensors or ONNX). With --script it\n"
+      "measures nothing, but writes what another device is measured with.",
       "arch", -1);
   line.add_number<int>("batch", 1, 65536, "images in a run", 1);
   line.add_number<int>("repeats", 1, 10000, "medians to take the median of", 9);
@@ -126,6 +128,9 @@ CommandLine bench_line() {
   line.add()("profile", po::value<std::string>(),
              "of `calibrate`: with --ops, what its laws predict for each step");
   line.add()("weights", po::value<std::string>(), "of a single ARCH");
+  line.add()("script", po::value<std::string>(),
+             "write into this folder an ONNX file per ARCH (without any, of ten that tell devices "
+             "apart), a form for their latencies, and a script that fills it in on a device");
   line.add()("json", "for machines");
   line.add_input_options();
   line.add_session_options("1", "fp32");
@@ -214,11 +219,36 @@ void print(const Measured& measured, const BenchOptions& options) {
   std::fflush(stdout);  // the next one takes a while
 }
 
+// For a device that is not this machine.
+int write_script(const CommandLine& line) {
+  for (const char* option : {"repeats", "seconds", "ops", "profile", "weights", "json", "threads",
+                             "device", "precision"}) {
+    if (line.given(option)) {
+      throw Error(fmt::format("--script measures nothing on this machine: leave --{} out", option));
+    }
+  }
+  const std::string folder = line.get<std::string>("script");
+  std::vector<Architecture> networks;
+  for (const std::string& name : line.has("arch") ? line.words() : networks_to_measure()) {
+    networks.push_back(line.architecture(name));
+  }
+  write_field_kit(folder, networks, line.get<int>("batch"));
+  if (line.has("quiet")) return 0;
+  fmt::print(
+      "{0}: {1} networks as ONNX, the form measured.csv, and measure.sh, which fills it in on a\n"
+      "device with a shell; `sh {0}/measure.sh` says how. Then, in the data type that was "
+      "measured:\n"
+      "ridgewalk fit {0}/measured.csv --dtype fp32 --out device.yaml\n",
+      folder, networks.size());
+  return 0;
+}
+
 }  // namespace
 
 int bench_command(const Arguments& arguments) {
   CommandLine line = bench_line();
   if (!line.parse(arguments)) return 0;
+  if (line.has("script")) return write_script(line);
   const BenchOptions options = bench_options(line);
   Json networks = Json::array();
   for (const std::string& name : options.names) {

@@ -19,7 +19,7 @@ std::vector<double> latencies(const std::vector<Measured>& networks) {
   return values;
 }
 
-Judgement judge(const std::string& predictor, const std::vector<double>& predicted,
+Judgement judge(const std::string& predictor, const std::vector<double>& predicted, size_t unknowns,
                 const std::vector<Measured>& networks, uint64_t seed) {
   const std::vector<double> measured = latencies(networks);
   std::vector<std::string> names;
@@ -37,14 +37,12 @@ Judgement judge(const std::string& predictor, const std::vector<double>& predict
     return Figure{whole.*figure, correlation_interval(kind, whole.*figure, rows.size(), kCoverage,
                                                       values_of(figure))};
   };
-  const auto error = [&](double Agreement::* figure) {
-    return Figure{whole.*figure, percentile_interval(rows.size(), values_of(figure), kCoverage)};
-  };
+  const std::vector<double> errors = errors_of_networks(networks, predicted);
   return {.predictor = predictor,
           .spearman = correlation(RankCorrelation::kSpearman, &Agreement::spearman),
           .kendall_tau_b = correlation(RankCorrelation::kKendall, &Agreement::kendall_tau_b),
-          .mean_error = error(&Agreement::mean_error),
-          .median_error = error(&Agreement::median_error),
+          .mean_error = {whole.mean_error, mean_error_interval(errors, unknowns, kCoverage)},
+          .median_error = {whole.median_error, median_interval(errors, kCoverage)},
           .within_10 = {whole.within_10, share_interval(whole.within_10, rows.size(), kCoverage)}};
 }
 
@@ -52,10 +50,11 @@ Judgement judge(const std::string& predictor, const std::vector<double>& predict
 
 std::vector<Judgement> judge_all(const HeldOut& held_out, const std::vector<Measured>& networks,
                                  uint64_t seed) {
-  std::vector<Judgement> judgements{judge("roofline", held_out.roofline, networks, seed)};
+  std::vector<Judgement> judgements{
+      judge("roofline", held_out.roofline, held_out.unknowns, networks, seed)};
   for (size_t b = 0; b < std::size(kValues<Baseline>); ++b) {
-    Judgement& judgement = judgements.emplace_back(
-        judge(std::string(to_string(kValues<Baseline>[b])), held_out.baselines[b], networks, seed));
+    Judgement& judgement = judgements.emplace_back(judge(
+        std::string(to_string(kValues<Baseline>[b])), held_out.baselines[b], 1, networks, seed));
     if (kValues<Baseline>[b] != Baseline::kConstant) continue;
     judgement.spearman = judgement.kendall_tau_b = {NAN, {}};
   }

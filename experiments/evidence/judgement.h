@@ -7,7 +7,7 @@
 
 #include "experiments/evidence/figure.h"
 #include "experiments/run/run_folder.h"
-#include "roofline/fit.h"
+#include "roofline/held_out.h"
 
 namespace ridgewalk {
 

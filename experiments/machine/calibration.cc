@@ -137,9 +137,7 @@ void fit_effective(const std::vector<TimedNetwork>& networks, const std::string&
          {network.timing.median_seconds},
          std::to_string(measured.size())});
   }
-  std::vector<const Measured*> all;
-  for (const Measured& one : measured) all.push_back(&one);
-  const Fit fitted = fit(all, {});
+  const Fit fitted = fit(measured, {});
   const auto figure = [&](double value) { return Sourced{four_digits(value), source}; };
   profile.effective_ridge_point = figure(fitted.ridge_point.value);
   profile.effective_peak_gmacs = figure(1e-9 / fitted.seconds_per_mac);

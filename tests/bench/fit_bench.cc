@@ -1,7 +1,8 @@
 // Fits to a table of thousands of networks.
 #include <benchmark/benchmark.h>
 
-#include "roofline/fit.h"
+#include "roofline/held_out.h"
+#include "roofline/ridge_certainty.h"
 #include "space/decisions.h"
 #include "space/lowering.h"
 
@@ -27,28 +28,21 @@ void read_networks(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(random_table(int(state.range(0))));
 }
 
-// Everything that `ridgewalk fit` computes from a table of as many networks as the first argument
-// says; with every term if the second is 1.
+// Everything that `ridgewalk fit` computes from a table of as many networks as the argument says.
 void fit_table(benchmark::State& state) {
   const std::vector<Measured> networks = random_table(int(state.range(0)));
-  const bool all = state.range(1) != 0;
-  const FitTerms terms{.depthwise_cost = all, .op_overhead = all, .floor = all};
-  std::vector<const Measured*> pointers;
-  for (const Measured& network : networks) pointers.push_back(&network);
+  const std::vector<FitTerms> sets = sets_of_terms();
   for (auto _ : state) {
-    benchmark::DoNotOptimize(fit(pointers, terms));
-    benchmark::DoNotOptimize(cross_validate(networks, terms, std::nullopt, 1));
-    benchmark::DoNotOptimize(ridge_certainty(networks, terms, 1));
+    benchmark::DoNotOptimize(try_terms(networks, sets, std::nullopt, 1));
+    benchmark::DoNotOptimize(cross_validate(networks, sets, std::nullopt, 1));
+    for (const FitTerms& terms : sets) {
+      benchmark::DoNotOptimize(ridge_certainty(networks, terms, 1));
+    }
   }
 }
 
 BENCHMARK(read_networks)->Arg(4000)->Unit(benchmark::kMillisecond)->Iterations(1);
-BENCHMARK(fit_table)
-    ->Args({11, 0})
-    ->Args({4000, 0})
-    ->Args({4000, 1})
-    ->Unit(benchmark::kMillisecond)
-    ->Iterations(1);
+BENCHMARK(fit_table)->Arg(11)->Arg(60)->Arg(4000)->Unit(benchmark::kMillisecond)->Iterations(1);
 
 }  // namespace
 }  // namespace ridgewalk

@@ -62,6 +62,7 @@ function reduced(command) {
   const name = /^build\/release\/ridgewalk (\w+)/.exec(text)?.[1];
   for (const [option, value] of Object.entries(smallOptions[name] ?? {})) {
     if (name === 'rank' && text.includes('--trained')) continue;  // which brings its networks
+    if (name === 'bench' && text.includes('--script')) continue;  // which measures nothing
     const given = new RegExp(`${option} \\S+`);
     text = given.test(text) ? text.replace(given, `${option} ${value}`) : `${text} ${option} ${value}`;
   }
