@@ -87,6 +87,18 @@ Supernet::Supernet(const SearchSpace& space, const Dataset& data, const Supernet
   parameters_.initialize(mix(options.seed, 13));
 }
 
+Supernet::Start Supernet::start_from(const std::string& path) {
+  const NamedWeights network = read_named_weights(path);
+  const std::optional<Provenance>& trained = network.provenance;
+  if (trained) require_unseen(trained->learned, path, data_);
+  const auto classifier = network.tensors.find("classifier.weight");
+  const bool has_as_many = classifier != network.tensors.end() && classifier->second.dim() > 0 &&
+                           classifier->second.size(0) == space_.classes;
+  const bool has_same = has_as_many && (!trained || has_same_classes(*trained, data_));
+  return {take_slices(network, path, has_same, parameters_),
+          trained ? trained->learned : std::vector<LearnedImages>{}};
+}
+
 Executor Supernet::bind(const Decisions& sample, size_t leaves) {
   const Stopwatch watch(slicing_seconds_);
   return Executor(lower(decode_blended(space_, sample)), parameters_, leaves);

@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "supernet/formats/slices.h"
 #include "supernet/training/train.h"
 
 namespace ridgewalk {
@@ -18,6 +19,7 @@ struct SupernetOptions {
   Augmentation augmentation = {};
   Distillation distillation = {};
   uint64_t seed = 0;
+  std::string start = {};  // safetensors of a network that start_from() takes slices of; or empty
 };
 
 // Batch norm always uses the statistics of the batch, so that no sampled architecture needs
@@ -27,6 +29,16 @@ class Supernet {
   // Throws Error when the distillation does not fit these data.
   Supernet(const SearchSpace& space, const Dataset& data, const SupernetOptions& options,
            const Compute& compute);
+
+  // Starts from the weights of a network in timm's naming, where names and kernels agree: a
+  // published checkpoint, or one that this program trained. Its classifier is taken where it has
+  // the same classes. Throws Error for a file that does not fit, or that has learned images that
+  // are held out here.
+  struct Start {
+    SlicesTaken taken;
+    std::vector<LearnedImages> learned;
+  };
+  Start start_from(const std::string& path);
 
   // One optimiser step: each sample on its own training batch, gradients averaged. The samples are
   // shared out to the processes of a group and run in lanes. Returns the mean loss; if it is not

@@ -57,7 +57,7 @@ SearchRequest search_request(const CommandLine& line, std::optional<int> classes
   return request;
 }
 
-// The weights that the first stage starts from; empty for none.
+// The shared weights that the first stage starts from; empty for none.
 std::string warm_weights(const SearchRequest& request) {
   const SearchStage first = request.plan.stages.front();
   const auto before = stage_before(first);
@@ -71,7 +71,8 @@ RunFolder open_run(const SearchRequest& request, const StartingPoint& start, con
   const SearchConfig& config = request.config;
   std::string more = "stages:";
   for (SearchStage stage : request.plan.stages) more.append(" ").append(to_string(stage));
-  const std::string weights = warm_weights(request);
+  const std::string weights = warm_weights(request), begun = start_fingerprint(config.weights);
+  if (!begun.empty()) more += "\n" + begun.substr(0, begun.size() - 1);
   if (!weights.empty()) more += fmt::format("\nfrom weights: {:016x}", weights_hash(weights));
   if (start.architecture) more += "\nfrom:\n" + to_yaml(*start.architecture);
   const std::string inputs =

@@ -206,14 +206,15 @@ void check_ways(const SearchConfig& config, const std::vector<Way>& ways, int ra
 WayRun run_of(const WaysContext& context, Way way) {
   if (way == Way::kEvolution) way = Way::kRandomSearch;
   const SearchConfig config = config_of(context.config, way);
-  return {.name = fmt::format("{}-{}", to_string(way), config.seed),
-          .fingerprint = fingerprint(
-              {.texts = {config.resolved, to_yaml(config.space)},
-               .settings = fmt::format("way: {}\n", to_string(way)),
-               .reward = &config.reward,
-               .distillations = {&config.weights.distillation, &config.train.distillation},
-               .data = context.data,
-               .compute = context.session.compute})};
+  return {
+      .name = fmt::format("{}-{}", to_string(way), config.seed),
+      .fingerprint = fingerprint(
+          {.texts = {config.resolved, to_yaml(config.space)},
+           .settings = fmt::format("way: {}\n", to_string(way)) + start_fingerprint(config.weights),
+           .reward = &config.reward,
+           .distillations = {&config.weights.distillation, &config.train.distillation},
+           .data = context.data,
+           .compute = context.session.compute})};
 }
 
 RunFolder open_run(const WaysContext& context, Way way) {

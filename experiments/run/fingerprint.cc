@@ -81,6 +81,11 @@ std::string fingerprint(const Distillation& distillation, const Dataset& data) {
   return "";
 }
 
+std::string start_fingerprint(const SupernetOptions& options) {
+  if (options.start.empty()) return "";
+  return fmt::format("start: contents {:016x}\n", weights_hash(options.start));
+}
+
 std::optional<int> threads_of_run(const std::string& folder) {
   const auto threads = parse_whole(value_of(RunFolder::fingerprint_of(folder), "threads"));
   return threads ? std::optional(int(*threads)) : std::nullopt;

@@ -9,6 +9,7 @@
 
 #include "search/reward.h"
 #include "supernet/network/parameters.h"
+#include "supernet/supernet.h"
 #include "supernet/training/distillation.h"
 
 namespace ridgewalk {
@@ -37,6 +38,9 @@ std::optional<int> threads_of_run(const std::string& folder);
 std::optional<DataType> precision_of(const std::string& fingerprint, torch::Device device);
 // That of the run in a folder.
 std::optional<DataType> precision_of_run(const std::string& folder, torch::Device device);
+
+// A line with the contents of the weights that a supernet starts from; empty where it starts anew.
+std::string start_fingerprint(const SupernetOptions& options);
 
 // Of soft labels and the data they are for; empty where there are none.
 std::string fingerprint(const Distillation& distillation, const Dataset& data);

@@ -137,12 +137,20 @@ void StagePhase::begin(const StartingPoint& start) {
     accuracies_ = state->accuracies;
     context_.run.restore(supernet_.state());
     say(context_.session, fmt::format("{}: resumed at step {}", phase_, search_.step()));
-    const auto learned = is_warm ? read_provenance(weights) : std::nullopt;
+    const std::string& from = is_warm ? weights : context_.config.weights.start;
+    const auto learned = from.empty() ? std::nullopt : read_provenance(from);
     if (learned) before_ = learned->learned;
   } else if (is_warm) {
     ParameterStore previous(*start.space);
     before_ = load_weights_for(context_.data, weights, previous);
     supernet_.parameters().copy_common(previous);
+  } else if (const std::string& from = context_.config.weights.start; !from.empty()) {
+    const auto [taken, learned] = supernet_.start_from(from);
+    before_ = learned;
+    say(context_.session,
+        fmt::format("{}: starts from {}: {} of {} tensors, {:.1f} % of the shared parameters",
+                    phase_, from, taken.tensors, taken.of_tensors,
+                    100.0 * double(taken.elements) / double(taken.of_elements)));
   }
   last_checkpoint_ = search_.step();
 }

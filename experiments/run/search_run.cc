@@ -128,6 +128,12 @@ StartingPoint check_search(const SearchConfig& config, const SearchPlan& plan,
       }
     }
   }
+  if (!config.weights.start.empty()) {
+    // Refuses a file that does not fit before anything is written.
+    Supernet(searched_space(config.space, stages.front(), start.architecture), data, config.weights,
+             {})
+        .start_from(config.weights.start);
+  }
   for (SearchStage stage : stages) {
     // The spaces of later stages depend on the results of earlier ones; their options do not.
     const bool known = stage == stages.front();

@@ -105,6 +105,7 @@ SupernetOptions read_weights(const YamlSource& source) {
   bounded(reader, "batch_size", options.batch_size, 2, 65536);
   bounded(reader, "validation_batch_size", options.validation_batch_size, 2, 65536);
   bounded(reader, "label_smoothing", options.label_smoothing, 0, 0.99);
+  reader.optional("start", options.start);
   read_optimizer(reader, options.optimizer);
   read_augmentation(reader, options.augmentation);
   read_distillation(reader, options.distillation, options.augmentation);

@@ -9,6 +9,7 @@
 
 #include "space/error.h"
 #include "space/lowering.h"
+#include "supernet/formats/slices.h"
 #include "supernet/training/lanes.h"
 #include "supernet/training/provenance_check.h"
 #include "supernet/training/step_exchange.h"
@@ -84,7 +85,7 @@ Trainer::Trainer(const Architecture& architecture, const Dataset& data, const Tr
                compute),
       steps_(int(batches_.per_epoch()) * options.epochs) {
   parameters_.initialize(mix(options.seed, 2), options.initialization);
-  if (!options.initial_weights.empty()) start_from_weights();
+  if (!options.initial_weights.empty()) start_from_weights(architecture);
   if (options.ema > 0) {
     average_.emplace(network_.graph(), compute.device);
     average_->copy_common(parameters_);
@@ -92,7 +93,7 @@ Trainer::Trainer(const Architecture& architecture, const Dataset& data, const Tr
   }
 }
 
-void Trainer::start_from_weights() {
+void Trainer::start_from_weights(const Architecture& architecture) {
   const std::string& path = options_.initial_weights;
   at::NoGradGuard no_grad;
   NamedTensors head;
@@ -101,7 +102,14 @@ void Trainer::start_from_weights() {
     const torch::Tensor own = parameters_.full(parameter.name);
     head.emplace_back(parameter.name, own.clone());
   }
-  const auto weights = load_weights(path, parameters_, options_.reset_head);
+  std::optional<Provenance> weights;
+  if (options_.inherited_space) {
+    ParameterStore shared(*options_.inherited_space);
+    weights = load_weights(path, shared);
+    copy_slices(shared, architecture, parameters_);
+  } else {
+    weights = load_weights(path, parameters_, options_.reset_head);
+  }
   if (!weights) return;
   require_unseen(weights->learned, path, data_);
   before_ = weights->learned;

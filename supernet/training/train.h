@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "space/architecture.h"
+#include "space/search_space.h"
 #include "supernet/data/loader.h"
 #include "supernet/formats/safetensors.h"
 #include "supernet/formats/weights.h"
@@ -31,7 +32,9 @@ struct TrainOptions {
   std::optional<double> drop_path = {}, dropout = {};
   double ema = 0;  // decay of the average of the weights that is evaluated and saved; 0: none
   std::string initial_weights = {};  // a safetensors file to start from, if not empty
-  bool reset_head = false;           // start with a new head where the classes differ
+  // If given, those are the shared weights of this space, and the network is a member of it.
+  std::optional<SearchSpace> inherited_space = {};
+  bool reset_head = false;  // start with a new head where the classes differ
   Augmentation augmentation = {};
   Distillation distillation = {};
   uint64_t seed = 0;
@@ -72,7 +75,7 @@ class Trainer {
   Provenance provenance() const;
 
  private:
-  void start_from_weights();
+  void start_from_weights(const Architecture& architecture);
   std::vector<Executor> shard_networks();
   torch::Tensor add_gradients(const Executor& network, const Batch& batch, double share,
                               uint64_t drop_seed) const;
