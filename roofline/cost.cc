@@ -40,6 +40,7 @@ double macs_per_output(const Graph& graph, const Op& op) {
     case OpKind::kSigmoid:
     case OpKind::kHardSigmoid:
     case OpKind::kMultiply:
+    case OpKind::kUpsample:
       return 0;
   }
   throw std::logic_error("an op without a cost");
@@ -102,7 +103,7 @@ std::vector<OpCost> op_costs(const Graph& graph, ByteConvention convention) {
     const Op& op = graph.ops[i];
     OpCost& cost = costs.emplace_back();
     const ParameterElements elements = parameter_elements(graph, static_cast<int>(i));
-    cost.parameters = elements.learned;
+    if (!shares_earlier(graph, int(i))) cost.parameters = elements.learned;
     cost.macs = {macs_per_output(graph, op) * double(op.output.elements())};
     const bool has_macs = cost.macs.value > 0;
     const int64_t inputs = input_elements(graph, op);
@@ -110,15 +111,15 @@ std::vector<OpCost> op_costs(const Graph& graph, ByteConvention convention) {
     switch (convention) {
       case ByteConvention::kMnv4:
         if (!has_macs) break;
-        cost.weight_elements = cost.parameters;
+        cost.weight_elements = elements.learned;
         cost.activation_elements = inputs + output;
         break;
       case ByteConvention::kMnv4Adds:
-        if (has_macs) cost.weight_elements = cost.parameters;
+        if (has_macs) cost.weight_elements = elements.learned;
         if (has_macs || !is_fused(op.kind)) cost.activation_elements = inputs + output;
         break;
       case ByteConvention::kWeightsOut:
-        if (has_macs) cost.weight_elements = cost.parameters;
+        if (has_macs) cost.weight_elements = elements.learned;
         if (has_macs || !is_fused(op.kind)) cost.activation_elements = output;
         break;
       case ByteConvention::kOutOnly:
@@ -129,7 +130,7 @@ std::vector<OpCost> op_costs(const Graph& graph, ByteConvention convention) {
         cost.activation_elements = inputs + output;
         break;
       case ByteConvention::kBlockFused:
-        if (has_macs) cost.weight_elements = cost.parameters;
+        if (has_macs) cost.weight_elements = elements.learned;
         break;
     }
   }

@@ -35,7 +35,7 @@ struct OpCost {
   Macs macs = {};
   int64_t weight_elements = 0;      // read: of a convolution or linear layer, its bias included
   int64_t activation_elements = 0;  // inputs + output
-  int64_t parameters = 0;           // learned, norms included
+  int64_t parameters = 0;           // learned, norms included; shared ones once, at the first op
 };
 
 Bytes bytes(const OpCost& cost, DataType type);

@@ -27,6 +27,12 @@ void fields(auto& v, Of<Head> auto& head) {
   v.optional("features_norm", head.features_norm);
 }
 
+void fields(auto& v, Of<Detector> auto& detector) {
+  v.optional("pyramid", detector.pyramid);
+  v.optional("head_depth", detector.head_depth);
+  v.optional("anchors", detector.anchors);
+}
+
 void fields(auto& v, Of<CompactPlan> auto& plan) {
   v.required("base", plan.base);
   v.required("expanded", plan.expanded);
@@ -107,6 +113,7 @@ void common_fields(auto& v, Of<Architecture> auto& a) {
   v.optional("norm", a.norm);
   v.omittable("layer_scale", a.layer_scale);
   v.omittable("regularization", a.regularization);
+  v.omittable("detector", a.detector);
 }
 
 // Of a network whose blocks are listed.
@@ -140,6 +147,18 @@ void validate(const Architecture& a) {
   within("classes", a.classes, 1, 1000000);
   within("head.width", a.head.width, 0, 65536);
   within("head.features", a.head.features, 0, 65536);
+  if (a.detector) {
+    within("detector.pyramid", a.detector->pyramid, 1, 65536);
+    within("detector.head_depth", a.detector->head_depth, 0, 64);
+    within("detector.anchors", a.detector->anchors, 1, 1000);
+    if (int64_t{a.classes} * a.detector->anchors > 1000000) {
+      throw Error(name + ": classes times detector.anchors must be at most 1000000");
+    }
+    if (a.resolution % kDetectorStride != 0) {
+      throw Error(name + ": resolution is " + std::to_string(a.resolution) +
+                  "; that of a detector must be a multiple of 32");
+    }
+  }
   const auto fraction = [&](const char* field, double value, double high) {
     if (!(value >= 0 && value <= high)) {
       throw Error(name + ": " + field + " must be from 0 to " + number_text(high));
@@ -160,6 +179,13 @@ void validate(const Architecture& a) {
     blocks += a.stages[s].size();
   }
   if (blocks > kMostBlocks) throw Error(name + ": more than 10000 blocks");
+}
+
+void require_classifier(const Architecture& a) {
+  if (!a.detector) return;
+  throw Error("'" + a.name +
+              "' is a detector, which can be described, swept, timed and exported; give the "
+              "classifier, without 'detector'");
 }
 
 std::string to_yaml(const Architecture& a) { return yaml_document(a); }

@@ -1,10 +1,12 @@
 // A whole network as plain data, and its YAML.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "space/block.h"
+#include "space/detector.h"
 
 namespace ridgewalk {
 
@@ -43,11 +45,16 @@ struct Architecture {
   Conv stem{.kernel = 3, .stride = 2, .width = 32};
   std::vector<std::vector<Block>> stages = {};
   Head head = {};
+  // Takes the place of the head: the network scores `classes` at each anchor.
+  std::optional<Detector> detector = {};
   bool operator==(const Architecture&) const = default;
 };
 
 // Throws Error with stage, block, field, value and rule when the network cannot be built.
 void validate(const Architecture& architecture);
+
+// Throws Error for a detector, which cannot be trained or judged here.
+void require_classifier(const Architecture& architecture);
 
 // YAML, exact in both directions. `file` names the text in errors. from_yaml() validates.
 std::string to_yaml(const Architecture& architecture);

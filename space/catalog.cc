@@ -22,6 +22,13 @@ constexpr std::array kPublishedMultiples = {
     "mobilenet-v3-large-150",
 };
 
+constexpr std::array kPublishedDetectors = {
+    // MobileNetV4, table 7
+    "mnv4-conv-medium-retinanet", "mnv4-hybrid-medium-retinanet",     "mobilenet-v1-150-retinanet",
+    "mobilenet-v2-200-retinanet", "mobilenet-v3-large-200-retinanet",
+};
+constexpr std::string_view kDetector = "-retinanet";
+
 struct ScaledName {
   std::string base;
   double multiplier = 1;
@@ -65,6 +72,17 @@ std::optional<Architecture> scaled_in_catalog(const std::string& name) {
   return architecture;
 }
 
+std::optional<Architecture> detector_in_catalog(const std::string& name) {
+  if (!name.ends_with(kDetector)) return std::nullopt;
+  auto found = scaled_in_catalog(name.substr(0, name.size() - kDetector.size()));
+  if (!found) return std::nullopt;
+  found->name = name;
+  found->resolution = 384;
+  found->classes = 91;
+  found->detector.emplace();
+  return found;
+}
+
 std::optional<Architecture> in_timm(const std::string& name) {
   const std::optional<TimmName> timm = parse_timm_name(name);
   if (!timm) return std::nullopt;
@@ -85,14 +103,22 @@ std::vector<std::string> catalog_names() {
   return list;
 }
 
-bool is_in_catalog(const std::string& name) { return scaled_in_catalog(name).has_value(); }
+std::vector<std::string> detector_names() {
+  return {kPublishedDetectors.begin(), kPublishedDetectors.end()};
+}
+
+bool is_in_catalog(const std::string& name) {
+  return scaled_in_catalog(name).has_value() || detector_in_catalog(name).has_value();
+}
 
 Architecture find_architecture(const std::string& name_or_path) {
   if (const auto found = scaled_in_catalog(name_or_path)) return *found;
+  if (const auto found = detector_in_catalog(name_or_path)) return *found;
   if (path_exists(name_or_path)) return load_architecture(name_or_path);
   if (const auto timm = in_timm(name_or_path)) return *timm;
   std::vector<std::string> known = catalog_names();
   for (const std::string& name : timm_names()) known.push_back(name);
+  for (const std::string& name : detector_names()) known.push_back(name);
   const std::string untagged = name_or_path.substr(0, name_or_path.find('.'));
   throw Error(name_or_path, 0,
               "neither a file nor in the catalogue; " + suggestion(untagged, known));

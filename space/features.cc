@@ -23,7 +23,8 @@ std::vector<int> strides(const Graph& graph) {
   std::vector<int> result;
   for (const Op& op : graph.ops) {
     const int before = op.inputs.empty() ? 1 : result[size_t(op.inputs[0])];
-    result.push_back(before * op.stride);
+    const bool enlarges = op.kind == OpKind::kUpsample;
+    result.push_back(enlarges ? before / op.stride : before * op.stride);
   }
   return result;
 }

@@ -6,14 +6,6 @@ namespace {
 bool is_convolution(OpKind kind) { return kind == OpKind::kConv || kind == OpKind::kDepthwise; }
 bool is_foldable(OpKind kind) { return kind == OpKind::kNorm || kind == OpKind::kLayerScale; }
 
-std::vector<int> use_counts(const Graph& graph) {
-  std::vector<int> uses(graph.ops.size(), 0);
-  for (const Op& op : graph.ops) {
-    for (int input : op.inputs) ++uses[input];
-  }
-  return uses;
-}
-
 }  // namespace
 
 FoldedGraph fold_norms(const Graph& graph) {
@@ -26,6 +18,7 @@ FoldedGraph fold_norms(const Graph& graph) {
       const int before = place[op.inputs[0]];
       if (is_convolution(folded.graph.ops[before].kind)) {
         folded.graph.ops[before].bias = true;
+        folded.graph.ops[before].shared_name.clear();  // its norm is its own
         folded.origins[before].push_back(int(i));
         place[i] = before;
         continue;
@@ -35,6 +28,9 @@ FoldedGraph fold_norms(const Graph& graph) {
     place[i] = int(folded.graph.ops.size());
     folded.graph.ops.push_back(std::move(op));
     folded.origins.push_back({int(i)});
+  }
+  for (const Output& output : graph.outputs) {
+    folded.graph.outputs.push_back({output.name, place[output.op]});
   }
   return folded;
 }

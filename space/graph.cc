@@ -1,5 +1,7 @@
 #include "space/graph.h"
 
+#include <algorithm>
+
 namespace ridgewalk {
 
 int64_t Parameter::elements() const {
@@ -15,7 +17,7 @@ std::vector<Parameter> parameters(const Graph& graph, int index) {
   const int64_t in = op.inputs.empty() ? 0 : graph.ops[op.inputs[0]].output.channels;
   std::vector<Parameter> list;
   const auto add = [&](const char* suffix, std::vector<int64_t> shape, ParameterRole role) {
-    list.push_back({op.name + suffix, std::move(shape), role});
+    list.push_back({parameter_prefix(op) + suffix, std::move(shape), role});
   };
   switch (op.kind) {
     case OpKind::kConv:
@@ -65,9 +67,25 @@ ParameterElements parameter_elements(const Graph& graph, int index) {
   }
 }
 
+std::vector<int> use_counts(const Graph& graph) {
+  std::vector<int> uses(graph.ops.size());
+  for (const Op& op : graph.ops) {
+    for (int input : op.inputs) ++uses[size_t(input)];
+  }
+  for (const Output& output : graph.outputs) ++uses[size_t(output.op)];
+  return uses;
+}
+
+bool shares_earlier(const Graph& graph, int index) {
+  const std::string& name = graph.ops[size_t(index)].shared_name;
+  return !name.empty() && std::any_of(graph.ops.begin(), graph.ops.begin() + index,
+                                      [&](const Op& op) { return op.shared_name == name; });
+}
+
 int64_t parameter_count(const Graph& graph) {
   int64_t count = 0;
   for (size_t i = 0; i < graph.ops.size(); ++i) {
+    if (shares_earlier(graph, int(i))) continue;
     count += parameter_elements(graph, static_cast<int>(i)).learned;
   }
   return count;

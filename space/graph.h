@@ -36,6 +36,7 @@ enum class OpKind {
   kSigmoid,      // gates of squeeze-and-excitation
   kHardSigmoid,  // relu6(x + 3) / 6
   kMultiply,     // inputs features, gate
+  kUpsample,     // nearest neighbour, `stride` times as high and wide
 };
 
 template <>
@@ -55,11 +56,14 @@ inline constexpr auto kNames<OpKind> =
                               {OpKind::kPool, "pool"},
                               {OpKind::kSigmoid, "sigmoid"},
                               {OpKind::kHardSigmoid, "hard_sigmoid"},
-                              {OpKind::kMultiply, "multiply"}});
+                              {OpKind::kMultiply, "multiply"},
+                              {OpKind::kUpsample, "upsample"}});
 
 struct Op {
   OpKind kind = OpKind::kInput;
   std::string name;  // of the module in timm's naming; a parameter's name starts with it
+  // Where several ops have the same parameters: what their names start with instead.
+  std::string shared_name = {};
   std::vector<int> inputs = {};  // indices of earlier ops
   Shape output;
   int kernel = 1;
@@ -73,13 +77,22 @@ struct Op {
   double drop = 0;
 };
 
-// ops[0] is the input, the last op gives the logits, and each op comes after its inputs.
+// A value under a name: what a detector gives.
+struct Output {
+  std::string name;
+  int op = 0;
+  bool operator==(const Output&) const = default;
+};
+
+// ops[0] is the input, and each op comes after its inputs. The last op gives the logits, unless
+// there are other outputs, in the order of their ops.
 struct Graph {
   std::string name;
   NormConstants norm = {};
   std::vector<Op> ops;
   // Of a lowered architecture: the index of the first op of each stage, then that of the head.
   std::vector<int> part_begins = {};
+  std::vector<Output> outputs = {};
 };
 
 enum class ParameterRole {
@@ -114,6 +127,15 @@ struct ParameterElements {
   int64_t running = 0;  // statistics
 };
 ParameterElements parameter_elements(const Graph& graph, int index);
+// What the names of an op's parameters start with.
+inline const std::string& parameter_prefix(const Op& op) {
+  return op.shared_name.empty() ? op.name : op.shared_name;
+}
+// Whether an earlier op has the parameters of ops[index], so that they count there.
+bool shares_earlier(const Graph& graph, int index);
+
+// How often each op is read, outputs included.
+std::vector<int> use_counts(const Graph& graph);
 
 // Learned parameters of the whole network, counted as timm does.
 int64_t parameter_count(const Graph& graph);

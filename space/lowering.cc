@@ -32,7 +32,9 @@ class Lowering {
       x = stage(static_cast<int>(s), x);
     }
     begin_part();
-    return head(x);
+    if (!a.detector) return head(x);
+    append_detector(*a.detector, a.classes, a.activation, graph_);
+    return std::move(graph_);
   }
 
  private:

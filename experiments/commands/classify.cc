@@ -119,7 +119,7 @@ int classify_command(const Arguments& arguments) {
   if (!line.parse(arguments)) return 0;
   const Session session = line.session();
   std::vector<std::string> paths = line.words();
-  const Architecture architecture = line.architecture(paths[0]);
+  const Architecture architecture = line.classifier(paths[0]);
   paths.erase(paths.begin());
   if (paths.empty()) throw Error("name at least one picture after the network");
   const std::string weights = line.required("weights");

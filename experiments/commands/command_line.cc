@@ -13,6 +13,7 @@
 #include "space/error.h"
 #include "space/number.h"
 #include "space/suggestion.h"
+#include "supernet/training/provenance_check.h"
 
 namespace ridgewalk {
 
@@ -187,6 +188,12 @@ Architecture CommandLine::architecture(const std::string& name_or_path) const {
   return architecture;
 }
 
+Architecture CommandLine::classifier(const std::string& name_or_path) const {
+  Architecture found = architecture(name_or_path);
+  require_classifier(found);
+  return found;
+}
+
 FolderOptions CommandLine::folder_options(int resolution) const {
   FolderOptions options{.resolution = resolution, .strict = has("strict"), .quiet = is_quiet()};
   if (has("crop-fraction")) options.crop_fraction = get<double>("crop-fraction");
@@ -202,8 +209,13 @@ Dataset dataset_of(const SearchConfig& config, const CommandLine& line,
   const Distillation& shared = config.weights.distillation;
   const Distillation& alone = config.train.distillation;
   const bool of_shared = shared.labels || (shared.teacher && !alone.labels);
-  return load_dataset(config.data, config.search_validation,
-                      split_seed(of_shared ? shared : alone, config.seed, weights), folder);
+  const std::string& before = weights.empty() ? config.weights.start : weights;
+  Dataset data = load_dataset(config.data, config.search_validation,
+                              split_seed(of_shared ? shared : alone, config.seed, before), folder);
+  if (!config.weights.start.empty()) {  // then so are all weights that come from it
+    if (const auto learned = read_provenance(before)) normalize_as(*learned, data);
+  }
+  return data;
 }
 
 std::string command_text(const std::string& command, const Arguments& arguments) {

@@ -84,6 +84,8 @@ class CommandLine {
 
   // A catalogue name, a file or `custom`, with --resolution, --classes and --channels applied.
   Architecture architecture(const std::string& name_or_path) const;
+  // The same; throws Error for a detector.
+  Architecture classifier(const std::string& name_or_path) const;
   // Those that this process shares with no other of its group.
   int usable_cores() const;
   // How the images of a folder are read for a network of this resolution.

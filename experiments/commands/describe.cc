@@ -50,6 +50,12 @@ Json latency_json(const Graph& graph, const Counting& counting) {
   return result;
 }
 
+// As the paper's table counts a detector.
+int64_t parameters_of_tf_models(const Graph& detector, Architecture architecture) {
+  architecture.detector.reset();
+  return parameters_of_tf_models(lower(architecture), detector);
+}
+
 Json totals(const Graph& graph, const Architecture& architecture, const Counting& counting) {
   const DataType type = counting.type;
   const NetworkCost total = network_cost(graph, counting.convention);
@@ -73,6 +79,9 @@ Json totals(const Graph& graph, const Architecture& architecture, const Counting
                    {"drop_path", r.drop_path},
                    {"flat_drop_path", r.flat_drop_path},
                    {"dropout", r.dropout}}}};
+  if (architecture.detector) {
+    result["parameters_of_tf_models"] = parameters_of_tf_models(graph, architecture);
+  }
   if (counting.model) result["latency"] = latency_json(graph, counting);
   return result;
 }
@@ -185,6 +194,12 @@ void print(const Graph& graph, const Architecture& architecture, const Counting&
   fmt::print("\n{} at {} pixels, {}\n", architecture.name, architecture.resolution,
              to_string(counting.type));
   fmt::print("  parameters      {}\n", total.parameters);
+  if (architecture.detector) {
+    fmt::print(
+        "                  {} with running statistics and the backbone's layers around its "
+        "pool,\n                  as TF-models counts\n",
+        parameters_of_tf_models(graph, architecture));
+  }
   fmt::print("  MACs            {:.0f} ({:.4f} G), of them {:.0f} attention products\n",
              total.macs.value, total.macs.value / 1e9, total.attention_macs.value);
   fmt::print("  bytes           {:.0f}\n", moved);

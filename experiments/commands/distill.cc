@@ -124,7 +124,7 @@ int distill(const CommandLine& line) {
   const Session session = line.session();
   const int batch_size = line.get<int>("batch-size");
   const std::string out = line.required("out");
-  const Architecture architecture = line.architecture(line.words()[0]);
+  const Architecture architecture = line.classifier(line.words()[0]);
   const TeacherOptions teacher_options{.architecture = architecture,
                                        .weights = line.required("weights")};
   const DistillOptions options = distill_options(line, teacher_options);

@@ -108,7 +108,7 @@ int evaluate_command(const Arguments& arguments) {
   if (!line.parse(arguments)) return 0;
   const Session session = line.session();
   const int batch_size = line.get<int>("batch-size");
-  const Architecture architecture = line.architecture(line.words()[0]);
+  const Architecture architecture = line.classifier(line.words()[0]);
   const std::string weights = line.required("weights");
   const Dataset data = dataset_for(weights, architecture, line, session);
   const Graph graph = lower(architecture);

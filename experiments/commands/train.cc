@@ -10,8 +10,10 @@
 #include "experiments/run/fingerprint.h"
 #include "experiments/run/group_run.h"
 #include "experiments/run/interrupt.h"
+#include "experiments/run/search_run.h"
 #include "experiments/run/train_config.h"
 #include "experiments/run/training_phase.h"
+#include "space/decisions.h"
 #include "space/error.h"
 #include "space/lowering.h"
 #include "space/yaml.h"
@@ -24,14 +26,18 @@ namespace {
 CommandLine train_command_line() {
   namespace po = boost::program_options;
   CommandLine line(
-      "train ARCH --data D --out DIR [--weights W] [--config FILE] [--resume]",
-      std::string("Trains a network from scratch, or from given weights. D is one of\n") +
+      "train ARCH --data D --out DIR [--weights W|--inherit RUN] [--config FILE] [--resume]",
+      std::string("Trains a network from scratch, from given weights or from its slices of a "
+                  "search's. D is one of\n") +
           kDatasets + ".",
       "arch", 1);
   line.add()("data", po::value<std::string>(), "data set");
   line.add()("out", po::value<std::string>(), "the run's folder");
   line.add()("config", po::value<std::string>(), "YAML of epochs, batch_size, optimizer, ...");
   line.add()("weights", po::value<std::string>(), "safetensors file to start from");
+  line.add()("inherit", po::value<std::string>(),
+             "folder of a search whose shared weights the network starts from, as a member of the "
+             "latest stage that it fits");
   line.add()("distilled", po::value<std::string>(),
              "soft labels of `ridgewalk distill` to train on, with their augmentation");
   line.add()("initialization", po::value<std::string>(),
@@ -90,8 +96,34 @@ int choose_threads(const CommandLine& line, Trainer& probe, const Session& sessi
   return threads;
 }
 
+// The supernet of the run in a folder that `architecture` is a member of: that of the latest stage.
+void inherit(const std::string& folder, const Architecture& architecture, TrainOptions& options) {
+  const SearchConfig config = load_search_config(folder + "/config.yaml", {});
+  std::string why;
+  for (SearchStage stage :
+       {SearchStage::kHybrid, SearchStage::kFine, SearchStage::kCoarse, SearchStage::kSingle}) {
+    const std::string weights = supernet_file(folder, stage);
+    if (!path_exists(weights)) continue;
+    std::optional<SearchSpace> space;
+    try {
+      space = searched_space(config, folder, stage);
+      encode(*space, architecture);
+    } catch (const Error& error) {
+      if (why.empty()) why = error.what();
+      continue;
+    }
+    options.initial_weights = weights;
+    options.inherited_space = space;
+    return;
+  }
+  throw Error(folder, 0,
+              why.empty() ? "holds no supernet; give the folder of a finished search"
+                          : "has no supernet of this network: " + why);
+}
+
 // `config` is the text of --config, or empty.
-TrainOptions train_options(const CommandLine& line, const std::string& config) {
+TrainOptions train_options(const CommandLine& line, const std::string& config,
+                           const Architecture& architecture) {
   TrainOptions options;
   if (line.has("config")) {
     options = read_train(parse_yaml(config, line.get<std::string>("config")));
@@ -102,6 +134,11 @@ TrainOptions train_options(const CommandLine& line, const std::string& config) {
   }
   if (line.has("weights")) options.initial_weights = line.get<std::string>("weights");
   options.reset_head = line.has("reset-head");
+  if (line.has("inherit")) {
+    if (line.has("weights")) throw Error("--inherit and --weights exclude each other; keep one");
+    if (options.reset_head) throw Error("--inherit takes the head, too; leave --reset-head out");
+    inherit(line.get<std::string>("inherit"), architecture, options);
+  }
   if (options.reset_head && options.initial_weights.empty()) {
     throw Error("--reset-head needs --weights");
   }
@@ -133,8 +170,10 @@ RunFolder open_run(const CommandLine& line, const Architecture& architecture,
                    const std::string& config, const TrainOptions& options, const Dataset& data,
                    const Session& session) {
   const std::string& initial = options.initial_weights;
-  const std::string weights =
-      initial.empty() ? "none" : fmt::format("contents {:016x}", weights_hash(initial));
+  const std::string weights = initial.empty()
+                                  ? "none"
+                                  : fmt::format("contents {:016x}{}", weights_hash(initial),
+                                                options.inherited_space ? " (slices)" : "");
   const std::string inputs =
       fingerprint({.texts = {to_yaml(architecture), config},
                    .settings = fmt::format(
@@ -164,10 +203,10 @@ int choose_threads(const CommandLine& line, const Architecture& architecture, co
 
 int train(const CommandLine& line) {
   const std::string config = line.has("config") ? read_file(line.get<std::string>("config")) : "";
-  const TrainOptions options = train_options(line, config);
+  const Architecture architecture = line.classifier(line.words()[0]);
+  const TrainOptions options = train_options(line, config, architecture);
   Session session = line.session();
   session.checkpoint_every = line.get<int>("checkpoint-every");
-  const Architecture architecture = line.architecture(line.words()[0]);
   const Dataset data = dataset_of(line, options, architecture);
   require_fits(architecture, data);
   require_training_memory(lower(architecture),

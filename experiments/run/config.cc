@@ -272,6 +272,7 @@ SearchConfig config_of(const std::string& yaml, const std::string& path,
 }  // namespace
 
 Architecture for_space(Architecture architecture, const SearchSpace& space) {
+  require_classifier(architecture);
   architecture.resolution = space.resolution[0];
   architecture.channels = space.channels;
   architecture.classes = space.classes;

@@ -29,7 +29,10 @@ auto read_named(FieldReader& reader, const char* key, Find find, Parse parse,
 }  // namespace
 
 Architecture read_architecture(FieldReader& reader, const char* key) {
-  return read_named(reader, key, find_architecture, architecture_from_yaml, is_in_catalog);
+  const auto found =
+      read_named(reader, key, find_architecture, architecture_from_yaml, is_in_catalog);
+  at_line(reader.child(key), [&] { require_classifier(found); });
+  return found;
 }
 
 SearchSpace read_space(FieldReader& reader, const char* key) {

@@ -36,20 +36,24 @@ class Writer {
     const Shape& input = graph_.ops[0].output;
     describe(*proto_.add_input(), "images", {input.channels, input.height, input.width});
     names_.push_back("images");
-    const auto& features = options_.features;
-    const int last = features.empty() ? int(graph_.ops.size()) - 1 : features.back().op;
-    auto feature = features.begin();
+    std::vector<Output> maps = graph_.outputs;
+    if (!options_.features.empty()) maps.clear();
+    for (const FeatureMap& map : options_.features) maps.push_back({map.name, map.op});
+    const int last = maps.empty() ? int(graph_.ops.size()) - 1 : maps.back().op;
+    auto map = maps.begin();
     for (int i = 1; i <= last; ++i) {
-      for (const Parameter& parameter : parameters(graph_, i)) {
-        initializer(parameter.name, parameters_.full(parameter.name));
+      const Op& op = graph_.ops[size_t(i)];
+      if (!shares_earlier(graph_, i)) {
+        for (const Parameter& parameter : parameters(graph_, i)) {
+          initializer(parameter.name, parameters_.full(parameter.name));
+        }
       }
-      names_.push_back(write(graph_.ops[size_t(i)]));
-      if (feature == features.end() || feature->op != i) continue;
-      const Shape& map = feature->shape;
-      output(feature->name, {map.channels, map.height, map.width});
-      ++feature;
+      names_.push_back(write(op));
+      if (map == maps.end() || map->op != i) continue;
+      output(map->name, {op.output.channels, op.output.height, op.output.width});
+      ++map;
     }
-    if (features.empty()) output("logits", {graph_.ops.back().output.channels});
+    if (maps.empty()) output("logits", {graph_.ops.back().output.channels});
   }
 
  private:
@@ -168,6 +172,8 @@ class Writer {
         return hard_sigmoid(name, x);
       case OpKind::kMultiply:
         return node("Mul", name, {x, names_[op.inputs[1]]});
+      case OpKind::kUpsample:
+        return upsample(op, x);
       case OpKind::kAttentionScores:
         return attention_scores(op, x, names_[op.inputs[1]]);
       case OpKind::kAttentionMix:
@@ -176,9 +182,31 @@ class Writer {
     throw std::logic_error("ONNX has no node for " + op.name);
   }
 
+  // A node, since an initializer would be taken for a weight.
+  std::string constants(const std::string& name, const std::vector<float>& values) {
+    onnx::TensorProto tensor;
+    tensor.set_data_type(onnx::TensorProto::FLOAT);
+    tensor.add_dims(int64_t(values.size()));
+    for (float value : values) tensor.add_float_data(value);
+    attribute(add("Constant", name, {}), "value", tensor);
+    return name;
+  }
+
+  // Opset 11 asks for a region, too, though only cropping uses it.
+  std::string upsample(const Op& op, const std::string& x) {
+    const auto region = constants(op.name + ".roi", {});
+    const float factor = float(op.stride);
+    const auto scales = constants(op.name + ".scales", {1, 1, factor, factor});
+    onnx::NodeProto& resize = add("Resize", op.name, {x, region, scales});
+    attribute(resize, "mode", std::string("nearest"));
+    attribute(resize, "coordinate_transformation_mode", std::string("asymmetric"));
+    attribute(resize, "nearest_mode", std::string("floor"));
+    return op.name;
+  }
+
   std::string convolution(const Op& op, const std::string& x) {
-    Names inputs = {x, op.name + ".weight"};
-    if (op.bias) inputs.push_back(op.name + ".bias");
+    Names inputs = {x, parameter_prefix(op) + ".weight"};
+    if (op.bias) inputs.push_back(parameter_prefix(op) + ".bias");
     onnx::NodeProto& conv = add("Conv", op.name, inputs);
     const int64_t padding = (op.kernel - 1) / 2;
     attribute(conv, "kernel_shape", std::vector<int64_t>(2, op.kernel));

@@ -23,11 +23,11 @@ struct OnnxOptions {
 };
 inline constexpr int kOldestOpset = 11, kNewestOpset = 17;  // the newest of Debian 12's ONNX
 
-// Writes the inference graph: input `images` [batch, C, H, W], output `logits` [batch, classes],
-// initialisers under the parameters' own names. Attention is a Reshape and Transpose to matrices,
-// MatMul and Softmax. `provenance` goes into metadata_props. ONNX's checker and its strict shape
-// inference check the model before it is written. Throws Error when the path is not writable,
-// std::runtime_error when they refuse it.
+// Writes the inference graph: input `images` [batch, C, H, W], output `logits` [batch, classes]
+// or the outputs that the graph names, initialisers under the parameters' own names. Attention is a
+// Reshape and Transpose to matrices, MatMul and Softmax. `provenance` goes into metadata_props.
+// ONNX's checker and its strict shape inference check the model before it is written. Throws Error
+// when the path is not writable, std::runtime_error when they refuse it.
 void write_onnx(const std::string& path, const Graph& graph, const ParameterStore& parameters,
                 const std::optional<Provenance>& provenance = std::nullopt,
                 const OnnxOptions& options = {});

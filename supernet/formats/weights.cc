@@ -149,12 +149,14 @@ void copy_all(const TensorFile& file, const std::string& path, ParameterStore& p
   }
 }
 
-// Folds the norms and layer scales of `origins` into their convolution, the first of them.
+// Folds the norms and layer scales of `origins` into their convolution, the first of them. It has
+// parameters of its own then, whatever it shared.
 void fold_into(const Graph& graph, const ParameterStore& from, const std::vector<int>& origins,
                ParameterStore& to) {
   const Op& convolution = graph.ops[origins[0]];
-  torch::Tensor weight = from.full(convolution.name + ".weight").to(torch::kDouble);
-  torch::Tensor bias = convolution.bias ? from.full(convolution.name + ".bias").to(torch::kDouble)
+  const std::string& source = parameter_prefix(convolution);
+  torch::Tensor weight = from.full(source + ".weight").to(torch::kDouble);
+  torch::Tensor bias = convolution.bias ? from.full(source + ".bias").to(torch::kDouble)
                                         : torch::zeros({weight.size(0)}, weight.options());
   for (size_t i = 1; i < origins.size(); ++i) {
     const Op& op = graph.ops[origins[i]];
@@ -203,6 +205,16 @@ std::optional<Provenance> load_weights(const std::string& path, ParameterStore& 
   const TensorFile tensors = read_safetensors(file);
   copy_all(tensors, file, parameters, reset_head);
   return provenance_in(tensors.metadata, file);
+}
+
+NamedWeights read_named_weights(const std::string& path) {
+  const std::string file = safetensors_path(path);
+  const TensorFile tensors = read_safetensors(file);
+  NamedWeights weights{.tensors = {}, .provenance = provenance_in(tensors.metadata, file)};
+  for (const auto& [name, tensor] : by_own_names(tensors, file, "conv_stem.weight")) {
+    weights.tensors.emplace(name, *tensor);
+  }
+  return weights;
 }
 
 std::optional<Provenance> read_provenance(const std::string& path) {

@@ -1,6 +1,7 @@
 // Weights in and out of files, and folded for inference.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 
@@ -24,6 +25,14 @@ void save_weights(const std::string& path, const ParameterStore& parameters,
 // negative running variance.
 std::optional<Provenance> load_weights(const std::string& path, ParameterStore& parameters,
                                        bool reset_head = false);
+
+// The tensors of a file that load_weights() reads, of whatever network, without the names of
+// wrappers.
+struct NamedWeights {
+  std::map<std::string, torch::Tensor> tensors;
+  std::optional<Provenance> provenance = {};
+};
+NamedWeights read_named_weights(const std::string& path);
 
 // The provenance alone, of a file that load_network() reads.
 std::optional<Provenance> read_provenance(const std::string& path);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "supernet/network/attention.h"
+
 namespace ridgewalk {
 
 using dnnl::algorithm;
@@ -52,11 +54,21 @@ class Compiler {
         parameter_(parameter),
         batch_(batch),
         type_(precision == DataType::kBf16 ? Type::bf16 : Type::f32),
-        last_(int(graph_.ops.size()) - 1),
+        is_output_(graph_.ops.size()),
         values_(graph_.ops.size(), -1),
         readers_(graph_.ops.size()) {
     for (size_t i = 0; i < graph_.ops.size(); ++i) {
       for (int input : graph_.ops[i].inputs) readers_[size_t(input)].push_back(int(i));
+    }
+    for (const Output& output : graph_.outputs) is_output_[size_t(output.op)] = true;
+    if (graph_.outputs.empty()) is_output_.back() = true;
+    tiled_.resize(graph_.ops.size());
+    const std::vector<int> uses = use_counts(graph_);
+    for (size_t i = 0; i < graph_.ops.size(); ++i) {
+      if (graph_.ops[i].kind != OpKind::kAttentionMix) continue;
+      const auto [scores, softmax] = attention_ops(graph_, int(i), uses);
+      if (scores < 0 || !is_tiled(op(scores), batch)) continue;
+      for (int part : {scores, softmax, int(i)}) tiled_[size_t(part)] = {scores, softmax};
     }
   }
 
@@ -69,7 +81,10 @@ class Compiler {
     for (size_t i = 1; i < values_.size(); ++i) {
       if (values_[i] < 0) compile(int(i));
     }
-    program.finish(values_.back());
+    std::vector<Value> outputs;
+    for (const Output& output : graph_.outputs) outputs.push_back(values_[size_t(output.op)]);
+    if (outputs.empty()) outputs = {values_.back()};
+    program.finish(std::move(outputs));
   }
 
  private:
@@ -86,9 +101,14 @@ class Compiler {
             const std::vector<int>& ops, Value output) {
     bindings.emplace_back(DNNL_ARG_DST, output);
     program_->add<Primitive>(description, std::move(bindings));
-    steps_->push_back({op(ops[0]).name, ops, description.impl_info_str()});
+    end_step(ops, description.impl_info_str());
     for (int done : ops) values_[size_t(done)] = output;
     return output;
+  }
+
+  void end_step(const std::vector<int>& ops, const std::string& kernel) {
+    program_->end_step();
+    steps_->push_back({ops.empty() ? "images" : op(ops[0]).name, ops, kernel});
   }
 
   Value copy(Value value, const Desc& wanted) {
@@ -96,7 +116,7 @@ class Compiler {
     const dnnl::reorder::primitive_desc description(
         program_->engine(), layout(value), program_->engine(), wanted, Program::attributes());
     program_->add<dnnl::reorder>(description, {{DNNL_ARG_SRC, value}, {DNNL_ARG_DST, copied}});
-    steps_->push_back({"images", {}, description.impl_info_str()});
+    end_step({}, description.impl_info_str());
     return copied;
   }
 
@@ -114,7 +134,7 @@ class Compiler {
     return program_->constant(std::move(packed));
   }
   torch::Tensor parameter(const Op& op, const char* suffix) const {
-    return parameter_(op.name + suffix);
+    return parameter_(parameter_prefix(op) + suffix);
   }
 
   // The ops that run inside one step, and where its result goes.
@@ -128,7 +148,8 @@ class Compiler {
   // other side is computed already and is not read later, so that the add can be done in place.
   Fused fuse(int first, const Desc& output) {
     Fused fused{.ops = {first}};
-    for (int at = first; readers_[size_t(at)].size() == 1; at = fused.ops.back()) {
+    for (int at = first; readers_[size_t(at)].size() == 1 && !is_output_[size_t(at)];
+         at = fused.ops.back()) {
       const int next = readers_[size_t(at)][0];
       if (is_elementwise(op(next).kind)) {
         append(fused.post_ops, op(next));
@@ -153,6 +174,10 @@ class Compiler {
   }
 
   void compile(int index) {
+    if (tiled_[size_t(index)].scores >= 0) {  // all by the last of the three
+      if (op(index).kind == OpKind::kAttentionMix) tiled_attention(index);
+      return;
+    }
     switch (op(index).kind) {
       case OpKind::kInput:
         return;
@@ -178,6 +203,8 @@ class Compiler {
         return mean(index);
       case OpKind::kPool:
         return pool(index);
+      case OpKind::kUpsample:
+        return upsample(index);
       case OpKind::kAttentionScores:
         return attention_scores(index);
       case OpKind::kAttentionMix:
@@ -195,7 +222,7 @@ class Compiler {
     if (is_linear) shape = {o.output.channels, image.channels, image.height, image.width};
     if (o.kind == OpKind::kDepthwise) shape.insert(shape.begin() + 1, 1);
     const Desc source = activations(image);
-    const Desc output(dims(o.output), index == last_ ? Type::f32 : type_, Tag::nhwc);
+    const Desc output(dims(o.output), is_output_[size_t(index)] ? Type::f32 : type_, Tag::nhwc);
     const Desc bias = o.bias ? Desc({o.output.channels}, Type::f32, Tag::x) : Desc();
     const memory::dims strides(2, o.stride), padding(2, is_linear ? 0 : (o.kernel - 1) / 2);
     memory::dims after(2);  // only padding that is read
@@ -290,6 +317,15 @@ class Compiler {
     add<onednn::Pooling>(chosen, {{DNNL_ARG_SRC, input(index)}}, {index}, program_->value(output));
   }
 
+  void upsample(int index) {
+    const Desc source = layout(input(index)), output = activations(op(index).output);
+    const auto chosen = onednn::describe<dnnl::resampling_forward>(
+        program_->engine(), Program::attributes(), kInference, algorithm::resampling_nearest,
+        source, output);
+    add<dnnl::resampling_forward>(chosen, {{DNNL_ARG_SRC, input(index)}}, {index},
+                                  program_->value(output));
+  }
+
   // An image of [C, H, W] as a matrix [H W heads, C / heads]: in channels last it already is one.
   Value as_matrix(Value value, int heads) {
     const memory::dims d = onednn::sizes(layout(value));
@@ -300,6 +336,13 @@ class Compiler {
     return {{d[0], d[2], d[1]}, type_, Tag::acb};
   }
 
+  static dnnl::post_ops score_scale(int64_t key_dim) {
+    dnnl::post_ops scale;
+    onednn::append_eltwise(scale, algorithm::eltwise_linear, float(1 / std::sqrt(double(key_dim))),
+                           0);
+    return scale;
+  }
+
   // One key head serves all query heads, so the queries of every position and head form one matrix.
   void attention_scores(int index) {
     const Op& o = op(index);
@@ -308,9 +351,7 @@ class Compiler {
     const Desc right = transposed(layout(key));
     const memory::dims left = onednn::sizes(layout(query));
     const Desc output({batch_, left[1], onednn::sizes(right)[2]}, type_, Tag::abc);
-    dnnl::post_ops scale;
-    onednn::append_eltwise(scale, algorithm::eltwise_linear, float(1 / std::sqrt(double(left[2]))),
-                           0);
+    const dnnl::post_ops scale = score_scale(left[2]);
     const auto chosen = onednn::describe<dnnl::matmul>(
         program_->engine(), Program::attributes(scale), layout(query), right, output);
     add<dnnl::matmul>(chosen,
@@ -332,13 +373,80 @@ class Compiler {
     values_[size_t(index)] = program_->alias(mixed, activations(o.output));
   }
 
+  // Some rows of some of the matrices [N, R, C] that `value` holds.
+  Value part(Value value, int64_t image, int64_t row, int64_t images, int64_t rows) {
+    const memory::dims d = onednn::sizes(layout(value));
+    const size_t bytes = (type_ == Type::bf16 ? 2 : 4) * size_t((image * d[1] + row) * d[2]);
+    const memory::dims strides{d[1] * d[2], d[2], 1};
+    return program_->alias(value, {{images, rows, d[2]}, type_, strides}, bytes);
+  }
+
+  // Scores, softmax and mix of a tile of queries after the other.
+  void tiled_attention(int index) {
+    const auto [scores, softmax] = tiled_[size_t(index)];
+    const Op& o = op(scores);
+    const Value queries = as_matrix(input(scores), o.heads);
+    const Value keys = as_matrix(input(scores, 1), 1), values = as_matrix(input(index, 1), 1);
+    const int64_t rows = onednn::sizes(layout(queries))[1], count = o.output.width;
+    const int64_t value_dim = onednn::sizes(layout(values))[2];
+    const Value mixed = program_->value({{batch_, rows, value_dim}, type_, Tag::abc});
+    const AttentionTile tile = attention_tile(batch_, rows, count);
+    const Desc whole({tile.images, tile.rows, count}, type_, Tag::abc);
+    const Value tile_scores = program_->value(whole), tile_weights = program_->value(whole);
+    std::string kernel;
+    for (int64_t n = 0; n < batch_; n += tile.images) {
+      const int64_t images = std::min(tile.images, batch_ - n);
+      for (int64_t r = 0; r < rows; r += tile.rows) {
+        const int64_t height = std::min(tile.rows, rows - r);
+        const Desc scored({images, height, count}, type_, Tag::abc);
+        kernel = attend_tile({.queries = part(queries, n, r, images, height),
+                              .keys = part(keys, n, 0, images, count),
+                              .values = part(values, n, 0, images, count),
+                              .scores = program_->alias(tile_scores, scored),
+                              .weights = program_->alias(tile_weights, scored),
+                              .mixed = part(mixed, n, r, images, height)});
+      }
+    }
+    end_step({scores, softmax, index}, kernel);
+    values_[size_t(scores)] = tile_scores;
+    values_[size_t(softmax)] = tile_weights;
+    values_[size_t(index)] = program_->alias(mixed, activations(op(index).output));
+  }
+
+  struct Tile {
+    Value queries, keys, values, scores, weights, mixed;
+  };
+  std::string attend_tile(const Tile& tile) {
+    const memory::dims d = onednn::sizes(layout(tile.keys));
+    const Desc right({d[0], d[2], d[1]}, type_, memory::dims{d[1] * d[2], 1, d[2]});
+    const auto product =
+        onednn::describe<dnnl::matmul>(program_->engine(), Program::attributes(score_scale(d[2])),
+                                       layout(tile.queries), right, layout(tile.scores));
+    program_->add<dnnl::matmul>(product, {{DNNL_ARG_SRC, tile.queries},
+                                          {DNNL_ARG_WEIGHTS, program_->alias(tile.keys, right)},
+                                          {DNNL_ARG_DST, tile.scores}});
+    const Desc scored = layout(tile.scores);
+    const auto softmax =
+        onednn::describe<onednn::Softmax>(program_->engine(), Program::attributes(), kInference,
+                                          algorithm::softmax_accurate, scored, scored, 2);
+    program_->add<onednn::Softmax>(softmax,
+                                   {{DNNL_ARG_SRC, tile.scores}, {DNNL_ARG_DST, tile.weights}});
+    const auto mix = onednn::describe<dnnl::matmul>(
+        program_->engine(), Program::attributes(), scored, layout(tile.values), layout(tile.mixed));
+    program_->add<dnnl::matmul>(mix, {{DNNL_ARG_SRC, tile.weights},
+                                      {DNNL_ARG_WEIGHTS, tile.values},
+                                      {DNNL_ARG_DST, tile.mixed}});
+    return product.impl_info_str();
+  }
+
   const Graph& graph_;
   const ParameterOf& parameter_;
   const int64_t batch_;
   const Type type_;
-  const int last_;
-  std::vector<Value> values_;  // of each op; -1 while it is not compiled
+  std::vector<bool> is_output_;  // those are fp32
+  std::vector<Value> values_;    // of each op; -1 while it is not compiled
   std::vector<std::vector<int>> readers_;
+  std::vector<AttentionOps> tiled_;  // by op: of the attention in tiles that it is part of
   Program* program_ = nullptr;
   std::vector<Inference::Step>* steps_ = nullptr;
 };

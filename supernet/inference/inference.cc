@@ -14,7 +14,9 @@ namespace ridgewalk {
 struct Inference::Compiled {
   std::unique_ptr<CompiledNetwork> program;
   std::vector<Step> steps;
-  std::vector<int64_t> images, logits;  // shapes
+  std::vector<int64_t> images;
+  std::vector<Shape> outputs;  // empty for logits
+  int64_t logits = 0;
   int threads = at::get_num_threads();
 };
 
@@ -23,7 +25,10 @@ Inference::Inference(const Network& folded, int batch, DataType precision)
   at::NoGradGuard no_grad;
   const Shape& image = folded.graph.ops[0].output;
   compiled_->images = {batch, image.channels, image.height, image.width};
-  compiled_->logits = {batch, folded.graph.ops.back().output.elements()};
+  compiled_->logits = folded.graph.ops.back().output.elements();
+  for (const Output& output : folded.graph.outputs) {
+    compiled_->outputs.push_back(folded.graph.ops[size_t(output.op)].output);
+  }
   const auto refuse = [&](const char* why) {
     throw Error("oneDNN cannot run '" + folded.graph.name + "' with batch " +
                 std::to_string(batch) + " in " + std::string(to_string(precision)) +
@@ -61,7 +66,21 @@ torch::Tensor Inference::forward(const torch::Tensor& images, const StepClock& c
     program.run_step(i);
     if (clock) clock(i, std::chrono::duration<double>(Clock::now() - start).count());
   }
-  return torch::from_blob(const_cast<void*>(program.output()), compiled_->logits);
+  return outputs()[0];
+}
+
+std::vector<torch::Tensor> Inference::outputs() const {
+  const CompiledNetwork& program = *compiled_->program;
+  const int64_t batch = compiled_->images[0];
+  const auto bytes = [&](size_t i) { return const_cast<void*>(program.output(i)); };
+  if (compiled_->outputs.empty()) return {torch::from_blob(bytes(0), {batch, compiled_->logits})};
+  std::vector<torch::Tensor> outputs;
+  for (size_t i = 0; i < compiled_->outputs.size(); ++i) {
+    const Shape& s = compiled_->outputs[i];
+    const torch::Tensor nhwc = torch::from_blob(bytes(i), {batch, s.height, s.width, s.channels});
+    outputs.push_back(nhwc.permute({0, 3, 1, 2}));
+  }
+  return outputs;
 }
 
 const std::vector<Inference::Step>& Inference::steps() const { return compiled_->steps; }

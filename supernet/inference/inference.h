@@ -26,13 +26,17 @@ class Inference {
   Inference(Inference&&) noexcept;
   Inference& operator=(Inference&&) noexcept;
 
-  // images [batch, C, H, W], contiguous fp32 -> logits [batch, classes], a view that the next run
-  // overwrites. Throws std::invalid_argument for other images or another number of threads.
-  // `clock`, if any, is told how long each step took.
+  // images [batch, C, H, W], contiguous fp32 -> logits [batch, classes], or the first of the
+  // graph's outputs, a view that the next run overwrites. Throws std::invalid_argument for other
+  // images or another number of threads. `clock`, if any, is told how long each step took.
   using StepClock = std::function<void(size_t step, double seconds)>;
   torch::Tensor forward(const torch::Tensor& images, const StepClock& clock = {});
 
-  // One call to oneDNN.
+  // All outputs of the last run, fp32 [batch, C, H, W] each, in the order of Graph::outputs: views
+  // that the next run overwrites. Of a classifier, the logits.
+  std::vector<torch::Tensor> outputs() const;
+
+  // One call to oneDNN, or those of one attention, tile by tile.
   struct Step {
     std::string name;      // of the first op that it computes
     std::vector<int> ops;  // indices in the folded graph; none for the images' reordering

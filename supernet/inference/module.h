@@ -18,7 +18,7 @@ class CompiledNetwork {
   virtual size_t size() const = 0;  // number of steps
   virtual void run_step(size_t step) = 0;
   virtual void set_input(const void* bytes) = 0;
-  virtual const void* output() const = 0;
+  virtual const void* output(size_t index) const = 0;  // in the order of the graph's outputs
   virtual size_t arena_bytes() const = 0;
 };
 

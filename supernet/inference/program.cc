@@ -25,9 +25,11 @@ Program::Value Program::value(const dnnl::memory::desc& layout) {
   return Value(values_.size()) - 1;
 }
 
-Program::Value Program::alias(Value value, const dnnl::memory::desc& layout) {
-  const Slot& whole = values_[size_t(value)];
-  values_.push_back({.layout = layout, .root = whole.root, .in_arena = true});
+Program::Value Program::alias(Value value, const dnnl::memory::desc& layout, size_t offset) {
+  const Slot whole = values_[size_t(value)];
+  const size_t before = whole.root == value ? 0 : whole.offset;
+  values_.push_back(
+      {.layout = layout, .root = whole.root, .in_arena = true, .offset = before + offset});
   return Value(values_.size()) - 1;
 }
 
@@ -46,13 +48,13 @@ dnnl::primitive_attr Program::attributes(const dnnl::post_ops& post_ops) {
 void Program::append(dnnl::primitive primitive, const dnnl::memory::desc& scratchpad,
                      Bindings bindings) {
   if (scratchpad.get_size() > 0) bindings.emplace_back(DNNL_ARG_SCRATCHPAD, value(scratchpad));
-  const int index = int(steps_.size());
+  const int index = int(calls_.size());
   for (const auto& [argument, value] : bindings) {
     Slot& root = values_[size_t(values_[size_t(value)].root)];
     if (root.last < 0) root.first = index;
     root.last = index;
   }
-  steps_.push_back({std::move(primitive), std::move(bindings)});
+  calls_.push_back({std::move(primitive), std::move(bindings)});
 }
 
 // Places the largest values first, each at the lowest offset that is free while it lives.
@@ -85,9 +87,11 @@ size_t Program::place_values() {
   return end;
 }
 
-void Program::finish(Value output) {
-  output_ = output;
-  values_[size_t(values_[size_t(output)].root)].last = int(steps_.size());
+void Program::finish(std::vector<Value> outputs) {
+  outputs_ = std::move(outputs);
+  for (Value output : outputs_) {
+    values_[size_t(values_[size_t(output)].root)].last = int(calls_.size());
+  }
   arena_bytes_ = place_values();
   size_t bytes = rounded(arena_bytes_, kAlignment);
   for (Slot& slot : values_) {
@@ -100,17 +104,19 @@ void Program::finish(Value output) {
 #ifdef MADV_HUGEPAGE
   madvise(bytes_.get(), rounded(bytes, kPage), MADV_HUGEPAGE);  // small networks: 3 % faster
 #endif
-  for (Slot& slot : values_) {
-    if (&slot == &values_[size_t(input_)]) continue;
-    uint8_t* place = bytes_.get() + values_[size_t(slot.root)].offset;
+  for (size_t i = 0; i < values_.size(); ++i) {
+    Slot& slot = values_[i];
+    if (Value(i) == input_) continue;
+    const size_t in_root = slot.root == Value(i) ? 0 : slot.offset;
+    uint8_t* place = bytes_.get() + values_[size_t(slot.root)].offset + in_root;
     if (is_constant(slot)) {
       std::memcpy(place, slot.memory.get_data_handle(), slot.layout.get_size());
     }
     slot.memory = dnnl::memory(slot.layout, engine_, place);
   }
-  for (Step& step : steps_) {
-    for (const auto& [argument, value] : step.bindings) {
-      step.arguments.push_back({argument, values_[size_t(value)].memory.get()});
+  for (Call& call : calls_) {
+    for (const auto& [argument, value] : call.bindings) {
+      call.arguments.push_back({argument, values_[size_t(value)].memory.get()});
     }
   }
 }
@@ -120,10 +126,13 @@ void Program::set_input(const void* bytes) {
 }
 
 void Program::run_step(size_t index) {
-  const Step& step = steps_[index];
-  dnnl::error::wrap_c_api(dnnl_primitive_execute(step.primitive.get(), stream_.get(),
-                                                 int(step.arguments.size()), step.arguments.data()),
-                          "oneDNN could not run a primitive");
+  for (size_t i = index == 0 ? 0 : ends_[index - 1]; i < ends_[index]; ++i) {
+    const Call& call = calls_[i];
+    dnnl::error::wrap_c_api(
+        dnnl_primitive_execute(call.primitive.get(), stream_.get(), int(call.arguments.size()),
+                               call.arguments.data()),
+        "oneDNN could not run a primitive");
+  }
 }
 
 }  // namespace ridgewalk

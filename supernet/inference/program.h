@@ -15,7 +15,7 @@ namespace ridgewalk {
 
 class Program : public CompiledNetwork {
  public:
-  // A constant, or bytes in the arena that live from the first step that uses them to the last.
+  // A constant, or bytes in the arena that live from the first call that uses them to the last.
   using Value = int;
   // oneDNN's argument index (DNNL_ARG_SRC...) and the value bound to it.
   using Bindings = std::vector<std::pair<int, Value>>;
@@ -25,12 +25,12 @@ class Program : public CompiledNetwork {
 
   Value constant(dnnl::memory memory);
   Value value(const dnnl::memory::desc& layout);
-  // The bytes of `value` with another layout.
-  Value alias(Value value, const dnnl::memory::desc& layout);
+  // The bytes of `value`, from `offset` on, with another layout.
+  Value alias(Value value, const dnnl::memory::desc& layout, size_t offset = 0);
   // Its bytes are set for each run: set_input().
   Value input(const dnnl::memory::desc& layout);
 
-  // Appends a step, whose descriptor must have been made with attributes().
+  // Appends a call, whose descriptor must have been made with attributes(), to the next step.
   template <class Primitive>
   void add(const typename Primitive::primitive_desc& description, Bindings bindings) {
     append(Primitive(description), description.scratchpad_desc(), std::move(bindings));
@@ -38,14 +38,19 @@ class Program : public CompiledNetwork {
   // Puts scratchpads into the arena.
   static dnnl::primitive_attr attributes(const dnnl::post_ops& post_ops = {});
 
-  // Lays the values out in the arena; `output` outlives the last step. To be called once, after the
-  // last add().
-  void finish(Value output);
+  // What was added since the last step is a step.
+  void end_step() { ends_.push_back(calls_.size()); }
 
-  size_t size() const override { return steps_.size(); }
+  // Lays the values out in the arena; `outputs` outlive the last step. To be called once, after the
+  // last step.
+  void finish(std::vector<Value> outputs);
+
+  size_t size() const override { return ends_.size(); }
   void run_step(size_t step) override;
   void set_input(const void* bytes) override;
-  const void* output() const override { return values_[size_t(output_)].memory.get_data_handle(); }
+  const void* output(size_t index) const override {
+    return values_[size_t(outputs_[index])].memory.get_data_handle();
+  }
   size_t arena_bytes() const override { return arena_bytes_; }
 
  private:
@@ -54,10 +59,10 @@ class Program : public CompiledNetwork {
     dnnl::memory memory = {};
     Value root = 0;  // the value whose bytes these are
     bool in_arena = false;
-    size_t offset = 0;
-    int first = 0, last = -1;  // the steps that use a root
+    size_t offset = 0;         // of a root in the arena, of an alias in its root
+    int first = 0, last = -1;  // the calls that use a root
   };
-  struct Step {
+  struct Call {
     dnnl::primitive primitive;
     Bindings bindings;
     std::vector<dnnl_exec_arg_t> arguments = {};
@@ -72,14 +77,16 @@ class Program : public CompiledNetwork {
   dnnl::engine engine_{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream_{engine_};
   std::vector<Slot> values_;
-  std::vector<Step> steps_;
+  std::vector<Call> calls_;
+  std::vector<size_t> ends_;  // of steps: the call after the last
   // The arena, then the constants: together, so that huge pages hold both.
   struct Free {
     void operator()(uint8_t* bytes) const { std::free(bytes); }
   };
   std::unique_ptr<uint8_t, Free> bytes_;
   size_t arena_bytes_ = 0;
-  Value input_ = -1, output_ = -1;
+  Value input_ = -1;
+  std::vector<Value> outputs_;
 };
 
 }  // namespace ridgewalk

@@ -2,23 +2,34 @@
 
 #include <algorithm>
 
+#include "supernet/network/attention.h"
 #include "supernet/network/training_pass.h"
 
 namespace ridgewalk {
+
 Executor::Executor(Graph graph, ParameterStore& store, size_t leaves)
     : graph_(std::make_shared<const Graph>(std::move(graph))) {
   const size_t count = graph_->ops.size();
-  std::vector<size_t> last_use(count, count), uses(count);
+  const std::vector<int> uses = use_counts(*graph_);
+  std::vector<size_t> last_use(count, count);
   for (size_t i = 0; i < count; ++i) {
     auto& own = parameters_.emplace_back();
     for (const Parameter& parameter : parameters(*graph_, int(i))) {
       own.push_back(store.slice(parameter.name, parameter.shape, leaves));
     }
-    for (int input : graph_->ops[i].inputs) {
-      last_use[input] = i;
-      ++uses[input];
+    for (int input : graph_->ops[i].inputs) last_use[input] = i;
+  }
+  attention_.resize(count, -1);
+  for (size_t i = 0; i < count; ++i) {
+    if (graph_->ops[i].kind != OpKind::kAttentionMix) continue;
+    const auto [scores, softmax] = attention_ops(*graph_, int(i), uses);
+    if (scores < 0) continue;
+    for (size_t part : {size_t(scores), size_t(softmax), i}) attention_[part] = scores;
+    for (int input : graph_->ops[size_t(scores)].inputs) {
+      last_use[input] = std::max(last_use[input], i);
     }
   }
+  for (const Output& output : graph_->outputs) last_use[output.op] = count;
   only_relu_follows_.resize(count);
   for (size_t i = 1; i < count; ++i) {
     const Op& op = graph_->ops[i];
@@ -54,6 +65,19 @@ torch::Tensor Executor::forward(const torch::Tensor& images, NormMode mode,
                              {.keeps_statistics = mode == NormMode::kTraining,
                               .drop_seed = mode == NormMode::kTraining ? drop_seed : 0});
   }
+  return run_all(images, mode, drop_seed).back();
+}
+
+std::vector<torch::Tensor> Executor::outputs(const torch::Tensor& images, NormMode mode) const {
+  const std::vector<torch::Tensor> values = run_all(images, mode, 0);
+  if (graph_->outputs.empty()) return {values.back()};
+  std::vector<torch::Tensor> outputs;
+  for (const Output& output : graph_->outputs) outputs.push_back(values[output.op]);
+  return outputs;
+}
+
+std::vector<torch::Tensor> Executor::run_all(const torch::Tensor& images, NormMode mode,
+                                             uint64_t drop_seed) const {
   std::vector<torch::Tensor> values(graph_->ops.size());
   values[0] = images;
   for (size_t i = 1; i < values.size(); ++i) {
@@ -61,12 +85,19 @@ torch::Tensor Executor::forward(const torch::Tensor& images, NormMode mode,
     if (observer_) observer_(graph_->ops[i], values[i]);
     for (int unused : last_used_by_[i]) values[unused].reset();
   }
-  return values.back();
+  return values;
 }
 
 torch::Tensor Executor::run(size_t index, const std::vector<torch::Tensor>& values, NormMode mode,
                             uint64_t drop_seed) const {
   const Op& op = graph_->ops[index];
+  // All of an attention is computed by its last op.
+  if (const int scores = observer_ ? -1 : attention_[index]; scores >= 0) {
+    if (op.kind != OpKind::kAttentionMix) return {};
+    const std::vector<int>& sources = graph_->ops[size_t(scores)].inputs;
+    return attention(values[size_t(sources[0])], values[size_t(sources[1])],
+                     values[size_t(op.inputs[1])], op.output);
+  }
   const bool joins_relu = mode != NormMode::kRunning && !observer_;
   if (joins_relu && op.kind == OpKind::kActivation && only_relu_follows_[size_t(op.inputs[0])]) {
     return values[size_t(op.inputs[0])];  // applied already

@@ -25,6 +25,8 @@ class Executor {
   // the fast one). `drop_seed` seeds what kTraining drops (Op::drop); 0 drops nothing. Several
   // threads may call it at once, except with kTraining, which writes running statistics.
   torch::Tensor forward(const torch::Tensor& images, NormMode mode, uint64_t drop_seed = 0) const;
+  // What the graph says are its outputs, [N, C, H, W] each; of a classifier the logits.
+  std::vector<torch::Tensor> outputs(const torch::Tensor& images, NormMode mode) const;
 
   // `observer` is called with every op's output during a forward pass.
   using Observer = std::function<void(const Op&, const torch::Tensor&)>;
@@ -35,6 +37,9 @@ class Executor {
   std::vector<torch::Tensor> learned() const;
 
  private:
+  // The values of all ops; undefined where nothing reads them any more.
+  std::vector<torch::Tensor> run_all(const torch::Tensor& images, NormMode mode,
+                                     uint64_t drop_seed) const;
   torch::Tensor run(size_t op, const std::vector<torch::Tensor>& values, NormMode mode,
                     uint64_t drop_seed) const;
 
@@ -42,6 +47,7 @@ class Executor {
   std::vector<std::vector<torch::Tensor>> parameters_;  // one list per op
   std::vector<std::vector<int>> last_used_by_;          // by op: the values that no later op reads
   std::vector<bool> only_relu_follows_;  // by op: a norm that is read by one ReLU alone
+  std::vector<int> attention_;  // by op: the scores of the attention that it is part of, or -1
   Observer observer_;
 };
 

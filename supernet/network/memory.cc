@@ -1,5 +1,6 @@
 #include "supernet/network/memory.h"
 
+#include <algorithm>
 #include <vector>
 
 #ifdef __GLIBC__
@@ -7,6 +8,7 @@
 #endif
 
 #include "space/decisions.h"
+#include "supernet/network/attention.h"
 #include "supernet/network/parameters.h"
 
 namespace ridgewalk {
@@ -19,9 +21,16 @@ bool is_attention_map(OpKind kind) {
   return kind == OpKind::kAttentionScores || kind == OpKind::kSoftmax;
 }
 
+// Of a batch; of scores that are too many, a tile.
+double held_elements(const Op& op, double batch) {
+  const double elements = batch * double(op.output.elements());
+  return is_attention_map(op.kind) ? std::min(elements, double(kAttentionTile)) : elements;
+}
+
 double weight_elements(const Graph& graph) {
   double elements = 0;
   for (size_t op = 0; op < graph.ops.size(); ++op) {
+    if (shares_earlier(graph, int(op))) continue;
     for (const Parameter& parameter : parameters(graph, int(op))) {
       elements += double(parameter.elements());
     }
@@ -38,7 +47,7 @@ bool is_joined_relu(const Graph& graph, const Op& op) {
 // The gradients of a sum and of a mean need no values; that of a softmax needs its output.
 bool backward_needs_input(OpKind kind) {
   return kind != OpKind::kAdd && kind != OpKind::kMean && kind != OpKind::kPool &&
-         kind != OpKind::kSoftmax && kind != OpKind::kSigmoid;
+         kind != OpKind::kSoftmax && kind != OpKind::kSigmoid && kind != OpKind::kUpsample;
 }
 
 bool backward_needs_output(OpKind kind) {
@@ -73,17 +82,44 @@ bool is_written_in_place(const Op& op) {
   }
 }
 
-// `in_place` says which ops have no place of their own.
-template <class Predicate>
-MemoryNeed peak(const Graph& graph, double bytes_per_element, Predicate in_place) {
+// Where the three ops of an attention run as one, the query and the key are read until its end; so
+// is, of a tiled one, the tile of scores.
+void extend_to_mix(const Graph& graph, int64_t batch, bool only_tiled,
+                   const std::vector<size_t>& place, std::vector<size_t>& last_use) {
+  const std::vector<int> uses = use_counts(graph);
+  for (size_t mix = 0; mix < graph.ops.size(); ++mix) {
+    if (graph.ops[mix].kind != OpKind::kAttentionMix) continue;
+    const AttentionOps parts = attention_ops(graph, int(mix), uses);
+    if (parts.scores < 0) continue;
+    const Op& scores = graph.ops[size_t(parts.scores)];
+    if (only_tiled && !is_tiled(scores, batch)) continue;
+    std::vector<int> read = scores.inputs;
+    if (is_tiled(scores, batch)) read.push_back(parts.scores);
+    for (int op : read) {
+      size_t& last = last_use[place[size_t(op)]];
+      last = std::max(last, mix);
+    }
+  }
+}
+
+// What runs a graph.
+struct Runner {
+  bool writes_in_place = false;
+  bool joins_all_attention = false;  // not only tiled ones
+};
+
+MemoryNeed peak(const Graph& graph, int64_t batch, int bytes_per_activation, Runner runner) {
   const std::vector<Op>& ops = graph.ops;
   std::vector<size_t> place(ops.size()), last_use(ops.size());
   for (size_t i = 0; i < ops.size(); ++i) {
-    place[i] = i > 0 && in_place(ops[i]) ? place[size_t(ops[i].inputs[0])] : i;
+    const bool in_place = i > 0 && runner.writes_in_place && is_written_in_place(ops[i]);
+    place[i] = in_place ? place[size_t(ops[i].inputs[0])] : i;
     last_use[place[i]] = i;
     for (int input : ops[i].inputs) last_use[place[size_t(input)]] = i;
   }
+  extend_to_mix(graph, batch, !runner.joins_all_attention, place, last_use);
   last_use[place.back()] = ops.size();  // the logits
+  for (const Output& output : graph.outputs) last_use[place[size_t(output.op)]] = ops.size();
   std::vector<std::vector<size_t>> freed_after(ops.size() + 1);
   for (size_t i = 0; i < ops.size(); ++i) {
     if (place[i] == i) freed_after[last_use[i]].push_back(i);
@@ -91,7 +127,7 @@ MemoryNeed peak(const Graph& graph, double bytes_per_element, Predicate in_place
   MemoryNeed most{.weights = kBytesPerWeight * weight_elements(graph)};
   double live = 0, maps = 0;
   const auto add = [&](size_t op, double sign) {
-    const double bytes = sign * bytes_per_element * double(ops[op].output.elements());
+    const double bytes = sign * bytes_per_activation * held_elements(ops[op], double(batch));
     live += bytes;
     if (is_attention_map(ops[op].kind)) maps += bytes;
   };
@@ -109,23 +145,33 @@ MemoryNeed peak(const Graph& graph, double bytes_per_element, Predicate in_place
 }  // namespace
 
 MemoryNeed inference_memory(const Graph& graph, int64_t batch, int bytes_per_activation) {
-  return peak(graph, double(batch) * bytes_per_activation, [](const Op&) { return false; });
+  return peak(graph, batch, bytes_per_activation, {.joins_all_attention = true});
 }
 
 MemoryNeed compiled_memory(const Graph& graph, int64_t batch, int bytes_per_activation) {
-  return peak(graph, double(batch) * bytes_per_activation, is_written_in_place);
+  return peak(graph, batch, bytes_per_activation, {.writes_in_place = true});
 }
 
 MemoryNeed training_memory(const Graph& graph, int64_t batch, int bytes_per_activation) {
-  const double scale = double(batch) * bytes_per_activation;
+  constexpr double kTilesOfGradients = 4;  // weights, their gradients, two products
   MemoryNeed need{.weights = kTrainingCopies * kBytesPerWeight * weight_elements(graph)};
   const std::vector<bool> kept = kept_for_backward(graph);
+  bool has_tiles = false;
   for (size_t i = 0; i < graph.ops.size(); ++i) {
-    if (!kept[i]) continue;
     const Op& op = graph.ops[i];
-    const double bytes = scale * double(op.output.elements());
+    if (!kept[i]) continue;
+    if (is_attention_map(op.kind) && is_tiled(op, batch)) {  // computed again, and let go
+      has_tiles = true;
+      continue;
+    }
+    const double bytes = bytes_per_activation * double(batch) * double(op.output.elements());
     need.activations += bytes;
     if (is_attention_map(op.kind)) need.attention_scores += bytes;
+  }
+  if (has_tiles) {
+    const double tiles = kTilesOfGradients * bytes_per_activation * double(kAttentionTile);
+    need.activations += tiles;
+    need.attention_scores += tiles;
   }
   return need;
 }

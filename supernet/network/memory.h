@@ -12,7 +12,7 @@ namespace ridgewalk {
 struct MemoryNeed {
   double weights = 0;           // and what training keeps for each of them
   double activations = 0;       // at the moment when they are most
-  double attention_scores = 0;  // of the activations
+  double attention_scores = 0;  // of the activations; at most a tile of each (attention.h)
   double total() const { return weights + activations; }
 };
 

@@ -2,9 +2,9 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 
-#include <cmath>
 #include <stdexcept>
 
+#include "supernet/network/attention.h"
 #include "supernet/network/batch_norm.h"
 #include "supernet/network/depthwise.h"
 
@@ -38,26 +38,6 @@ torch::Tensor dropped(const torch::Tensor& x, const Op& op, uint64_t seed) {
   auto generator = at::make_generator<at::CPUGeneratorImpl>(seed * 0x9e3779b97f4a7c15ull);
   const auto kept = torch::empty(shape).bernoulli_(1 - op.drop, generator) / (1 - op.drop);
   return x * kept.to(x.device(), x.scalar_type(), /*non_blocking=*/true);
-}
-
-// [N, C, H, W] -> [N, H W, C]: a view of a channels_last tensor.
-torch::Tensor positions_first(const torch::Tensor& x) {
-  return x.permute({0, 2, 3, 1}).reshape({x.size(0), x.size(2) * x.size(3), x.size(1)});
-}
-
-// One key head serves all query heads, so the queries of all positions and heads form one matrix
-// [H W heads, key_dim] per image, and the scores are a single product (MobileNetV4, appendix G).
-torch::Tensor attention_scores(const torch::Tensor& query, const torch::Tensor& key) {
-  const int64_t key_dim = key.size(1);
-  const auto q = positions_first(query).reshape({query.size(0), -1, key_dim});
-  return torch::bmm(q * (1 / std::sqrt(double(key_dim))), positions_first(key).transpose(1, 2));
-}
-
-torch::Tensor attention_mix(const torch::Tensor& weights, const torch::Tensor& value,
-                            const Shape& output) {
-  const auto mixed = torch::bmm(weights, positions_first(value));
-  return mixed.reshape({mixed.size(0), output.height, output.width, output.channels})
-      .permute({0, 3, 1, 2});
 }
 
 }  // namespace
@@ -118,6 +98,8 @@ torch::Tensor run_op(const Op& op, const std::vector<torch::Tensor>& parameters,
       return attention_scores(x, inputs[1]);
     case OpKind::kAttentionMix:
       return attention_mix(x, inputs[1], op.output);
+    case OpKind::kUpsample:
+      return torch::upsample_nearest2d(x, {op.output.height, op.output.width});
   }
   throw std::logic_error("the executor cannot run " + op.name);
 }

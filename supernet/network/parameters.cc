@@ -58,6 +58,7 @@ std::vector<Parameter> shared_parameters(const SearchSpace& space) {
 
 ParameterStore::ParameterStore(const Graph& graph, torch::Device device) {
   for (size_t i = 0; i < graph.ops.size(); ++i) {
+    if (shares_earlier(graph, int(i))) continue;
     for (const Parameter& parameter : ridgewalk::parameters(graph, int(i))) {
       parameters_.push_back(parameter);
     }

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <optional>
 
+#include "supernet/network/attention.h"
 #include "supernet/network/dense_pass.h"
 #include "supernet/network/depthwise_pass.h"
 #include "supernet/network/operation.h"
@@ -359,6 +360,9 @@ bool can_train(const Graph& graph, const std::vector<std::vector<torch::Tensor>>
       images.size(1) != shape.channels || images.size(2) != shape.height ||
       images.size(3) != shape.width) {
     return false;
+  }
+  for (const Op& op : graph.ops) {
+    if (op.kind == OpKind::kAttentionScores && is_tiled(op, images.size(0))) return false;
   }
   for (const auto& own : parameters) {
     for (const torch::Tensor& one : own) {

@@ -12,7 +12,8 @@
 namespace ridgewalk {
 
 // Whether run_training_pass() can run a graph on these images with these parameters (by op): all
-// are fp32 on the CPU, and the images are as large as the graph's input and need no gradient.
+// are fp32 on the CPU, the images are as large as the graph's input and need no gradient, and no
+// attention has so many scores that they are computed in tiles.
 bool can_train(const Graph& graph, const std::vector<std::vector<torch::Tensor>>& parameters,
                const torch::Tensor& images);
 

@@ -117,6 +117,36 @@ TEST_F(Exported, FeatureMapsAreTheExecutors) {
             1e-4 * expected.abs().max().item<double>());
 }
 
+// Scores and boxes of all levels, one after the other, with weights that the levels share.
+TEST_F(Exported, MapsOfADetectorAreTheExecutors) {
+  at::NoGradGuard no_grad;
+  Architecture architecture = find_architecture("mnv4-hybrid-medium-retinanet");
+  architecture.resolution = 128;
+  const Graph graph = lower(architecture);
+  ParameterStore store(graph);
+  fill(store);
+  const auto images = torch::randn({2, 3, 128, 128});
+  const auto channels_last = images.contiguous(torch::MemoryFormat::ChannelsLast);
+  std::vector<torch::Tensor> maps;
+  for (const auto& map : Executor(graph, store).outputs(channels_last, NormMode::kRunning)) {
+    maps.push_back(map.contiguous().flatten());
+  }
+  const torch::Tensor expected = torch::cat(maps);
+  EXPECT_EQ(expected.numel(), 2 * (91 + 4) * 9 * (256 + 64 + 16 + 4 + 1));
+  const double tolerance = 1e-4 * expected.abs().max().item<double>();
+  const Network folded = fold_norms(graph, store);
+  const std::string path = (folder_ / "model.onnx").string();
+  write_onnx(path, folded.graph, folded.parameters);
+  EXPECT_LT((run(images, expected) - expected).abs().max().item<double>(), tolerance);
+  for (int opset : {kOldestOpset, 13, kNewestOpset}) {
+    write_onnx(path, graph, store, {}, {.opset = opset});
+    EXPECT_LT((run(images, expected) - expected).abs().max().item<double>(), tolerance) << opset;
+  }
+  // What was written is read again, tensor by tensor.
+  const Network read = load_network(path, graph, torch::kCPU);
+  EXPECT_TRUE(read.parameters.values().equal(store.values()));
+}
+
 // Hard swish and squeeze-and-excitation, clipped ReLU, attention: what differs between opsets.
 TEST_F(Exported, OlderOperatorsGiveTheSameLogits) {
   at::NoGradGuard no_grad;

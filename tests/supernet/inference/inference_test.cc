@@ -10,6 +10,7 @@
 #include "space/decisions.h"
 #include "space/lowering.h"
 #include "supernet/network/executor.h"
+#include "supernet/network/memory.h"
 #include "tests/formula_weights.h"
 
 namespace ridgewalk {
@@ -86,6 +87,76 @@ TEST(Inference, RunsABlend) {
   }
   deactivate_unused(space, choice_layout(space), decisions);
   EXPECT_LT(difference(lower(decode_blended(space, decisions)), 2), 1e-4);
+}
+
+// A convolution for queries, one for keys and one for values, and their attention.
+Graph attention_graph(int side, int heads) {
+  const int dim = 8;
+  const auto conv = [&](const char* name, int x, int width) {
+    return Op{.kind = OpKind::kConv, .name = name, .inputs = {x}, .output = {width, side, side}};
+  };
+  const Shape scores{heads, side * side, side * side};
+  return {
+      .name = "attention",
+      .ops = {{.kind = OpKind::kInput, .name = "input", .output = {3, side, side}},
+              conv("query", 0, heads * dim),
+              conv("key", 0, dim),
+              conv("value", 0, dim),
+              {.kind = OpKind::kAttentionScores,
+               .name = "scores",
+               .inputs = {1, 2},
+               .output = scores,
+               .heads = heads},
+              {.kind = OpKind::kSoftmax, .name = "softmax", .inputs = {4}, .output = scores},
+              {.kind = OpKind::kAttentionMix,
+               .name = "mix",
+               .inputs = {5, 3},
+               .output = {heads * dim, side, side},
+               .heads = heads},
+              {.kind = OpKind::kPool, .name = "pool", .inputs = {6}, .output = {heads * dim, 1, 1}},
+              {.kind = OpKind::kLinear,
+               .name = "classifier",
+               .inputs = {7},
+               .output = {10, 1, 1},
+               .bias = true}}};
+}
+
+// More scores than a tile holds: rows of an image with a rest, and several images with a rest.
+TEST(Inference, ComputesLargeAttentionInTiles) {
+  EXPECT_LT(difference(attention_graph(60, 4), 2), 1e-4);
+  EXPECT_LT(difference(attention_graph(32, 4), 6), 1e-4);
+  const Graph graph = attention_graph(60, 4);
+  ParameterStore store(graph);
+  const Inference inference(fold_norms(graph, store), 2);
+  EXPECT_LT(inference.arena_bytes(), 3u * 4 * (1 << 24));  // all scores: 4 * 2 * 4 * 3600^2
+  EXPECT_NEAR(double(inference.arena_bytes()), compiled_memory(graph, 2).activations,
+              0.02 * double(inference.arena_bytes()));
+  const Inference::Step& step = inference.steps().at(4);
+  EXPECT_EQ(step.name, "scores");
+  EXPECT_EQ(step.ops, (std::vector<int>{4, 5, 6}));
+}
+
+// Maps of a detector, whose levels share weights, each against the executor's.
+TEST(Inference, GivesTheMapsOfADetector) {
+  at::NoGradGuard no_grad;
+  Architecture architecture = find_architecture("mnv4-hybrid-medium-retinanet");
+  architecture.resolution = 128;
+  const Graph graph = lower(architecture);
+  ParameterStore store(graph);
+  fill(store);
+  Inference inference(fold_norms(graph, store), 2);
+  const torch::Tensor images = random_images(graph, 2);
+  const auto expected = Executor(graph, store).outputs(images, NormMode::kRunning);
+  const torch::Tensor first = inference.forward(images);
+  const auto maps = inference.outputs();
+  ASSERT_EQ(maps.size(), 10u);
+  ASSERT_EQ(expected.size(), 10u);
+  for (size_t i = 0; i < maps.size(); ++i) {
+    ASSERT_EQ(maps[i].sizes(), expected[i].sizes());
+    const auto error = (maps[i] - expected[i]).abs().max() / expected[i].abs().max();
+    EXPECT_LT(error.item<double>(), 1e-4) << graph.outputs[i].name;
+  }
+  EXPECT_TRUE(first.equal(maps[0]));
 }
 
 // A skip that is read again after its add must not be overwritten.

@@ -63,15 +63,20 @@ TEST(Memory, OfLanesGrowsWithTheirActivations) {
   EXPECT_EQ(three.activations, 3 * one.activations);
 }
 
-// 128 x 128 positions, 16 heads: a map of 2^32 scores, and their softmax.
-TEST(Memory, OfAttentionGrowsWithTheSquareOfItsPositions) {
+// 128 x 128 positions, 16 heads: a map of 2^32 scores, of which tiles of 2^24 are held, and as many
+// of their softmax; in training also their gradients. Of 32 x 32 positions all 2^24.
+TEST(Memory, OfAttentionIsThatOfItsTiles) {
   CompactPlan plan{.base = 16, .n1 = 0, .n2 = 0, .n3 = 0, .heads = 16};
   Architecture architecture{.name = "custom", .resolution = 128};
   apply(plan, architecture);
-  const MemoryNeed need = compiled_memory(lower(architecture), 1);
-  EXPECT_EQ(need.attention_scores, 2 * 4 * 0x1p32);
-  EXPECT_GT(need.activations, need.attention_scores);
-  EXPECT_LT(need.activations, 1.01 * need.attention_scores);
+  const Graph graph = lower(architecture);
+  EXPECT_EQ(compiled_memory(graph, 1).attention_scores, 2 * 4 * 0x1p24);
+  EXPECT_EQ(inference_memory(graph, 1).attention_scores, 2 * 4 * 0x1p24);
+  EXPECT_EQ(training_memory(graph, 1).attention_scores, 4 * 4 * 0x1p24);
+  EXPECT_LT(training_memory(graph, 1).activations, 0x1p30);
+  architecture.resolution = 32;
+  EXPECT_EQ(compiled_memory(lower(architecture), 1).attention_scores, 2 * 4 * 0x1p24);
+  EXPECT_EQ(training_memory(lower(architecture), 1).attention_scores, 4 * 0x1p24);
 }
 
 // Shared weights hold every parameter at its widest once, so as many as the store has; no member of

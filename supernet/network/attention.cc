@@ -1,0 +1,146 @@
+#include "supernet/network/attention.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <torch/autograd.h>
+
+namespace ridgewalk {
+namespace {
+
+// [N, C, H, W] -> [N, H W, C]: a view of a channels_last tensor.
+torch::Tensor positions_first(const torch::Tensor& x) {
+  return x.permute({0, 2, 3, 1}).reshape({x.size(0), x.size(2) * x.size(3), x.size(1)});
+}
+
+// The queries of all positions and heads as one matrix [H W heads, key_dim] per image, so that the
+// scores are a single product (MobileNetV4, appendix G).
+torch::Tensor query_rows(const torch::Tensor& query, int64_t key_dim) {
+  return positions_first(query).reshape({query.size(0), -1, key_dim});
+}
+
+double scale_of(const torch::Tensor& rows) { return 1 / std::sqrt(double(rows.size(2))); }
+
+torch::Tensor scores_of(const torch::Tensor& rows, const torch::Tensor& keys) {
+  return torch::bmm(rows * scale_of(rows), keys.transpose(1, 2));
+}
+
+// The scores are let go before anything else is computed.
+torch::Tensor weights_of(const torch::Tensor& rows, const torch::Tensor& keys) {
+  return torch::softmax(scores_of(rows, keys), -1);
+}
+
+torch::Tensor as_image(const torch::Tensor& mixed, const Shape& output) {
+  return mixed.reshape({mixed.size(0), output.height, output.width, output.channels})
+      .permute({0, 3, 1, 2});
+}
+
+// Calls `compute` with a function that cuts [N, rows, ...] to a tile, and one that cuts
+// [N, keys, ...] to its images.
+template <class Compute>
+void for_each_tile(const torch::Tensor& rows, const torch::Tensor& keys, int64_t most,
+                   Compute compute) {
+  const auto [images, height] = attention_tile(rows.size(0), rows.size(1), keys.size(1), most);
+  for (int64_t n = 0; n < rows.size(0); n += images) {
+    const int64_t images_here = std::min(images, rows.size(0) - n);
+    const auto of_images = [&](const torch::Tensor& x) { return x.narrow(0, n, images_here); };
+    for (int64_t r = 0; r < rows.size(1); r += height) {
+      const int64_t rows_here = std::min(height, rows.size(1) - r);
+      compute([&](const torch::Tensor& x) { return of_images(x).narrow(1, r, rows_here); },
+              of_images);
+    }
+  }
+}
+
+// rows [N, R, d], keys [N, M, d], values [N, M, e] -> [N, R, e]. Keeps no scores: the backward pass
+// computes each tile of them again.
+class TiledAttention : public torch::autograd::Function<TiledAttention> {
+ public:
+  static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& rows,
+                               const torch::Tensor& keys, const torch::Tensor& values,
+                               int64_t most) {
+    context->save_for_backward({rows, keys, values});
+    context->saved_data["most"] = most;
+    torch::Tensor mixed;
+    for_each_tile(rows, keys, most, [&](const auto& of_tile, const auto& of_images) {
+      const auto weights = weights_of(of_tile(rows), of_images(keys));
+      const auto tile = torch::bmm(weights, of_images(values));
+      if (!mixed.defined()) {  // in the type that autocast has chosen
+        mixed = torch::empty({rows.size(0), rows.size(1), values.size(2)}, tile.options());
+      }
+      of_tile(mixed).copy_(tile);
+    });
+    return mixed;
+  }
+
+  // With P = softmax(S), S = scale Q K', O = P V:
+  //   dV = P' dO, dP = dO V', dS = P (dP - sum(P dP)), dQ = scale dS K, dK = scale dS' Q.
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
+    const torch::Tensor& given = gradients[0];
+    const auto saved = context->get_saved_variables();
+    const auto as_given = [&](const torch::Tensor& x) { return x.to(given.scalar_type()); };
+    const torch::Tensor rows = as_given(saved[0]), keys = as_given(saved[1]),
+                        values = as_given(saved[2]);
+    const double scale = scale_of(rows);
+    torch::Tensor d_rows = torch::empty_like(rows), d_keys = torch::zeros_like(keys),
+                  d_values = torch::zeros_like(values);
+    for_each_tile(
+        rows, keys, context->saved_data["most"].toInt(),
+        [&](const auto& of_tile, const auto& of_images) {
+          const torch::Tensor weights = weights_of(of_tile(rows), of_images(keys));
+          of_images(d_values).add_(torch::bmm(weights.transpose(1, 2), of_tile(given)));
+          torch::Tensor d_scores = torch::bmm(of_tile(given), of_images(values).transpose(1, 2));
+          d_scores.sub_((d_scores * weights).sum(-1, true)).mul_(weights);
+          of_tile(d_rows).copy_(torch::bmm(d_scores, of_images(keys)).mul_(scale));
+          of_images(d_keys).add_(torch::bmm(d_scores.transpose(1, 2), of_tile(rows)).mul_(scale));
+        });
+    return {d_rows.to(saved[0].scalar_type()), d_keys.to(saved[1].scalar_type()),
+            d_values.to(saved[2].scalar_type()), torch::Tensor()};
+  }
+};
+
+}  // namespace
+
+AttentionTile attention_tile(int64_t images, int64_t rows, int64_t keys, int64_t most) {
+  AttentionTile tile;
+  tile.rows = std::clamp(most / keys, int64_t{1}, rows);
+  tile.images = std::clamp(most / (tile.rows * keys), int64_t{1}, images);
+  return tile;
+}
+
+bool is_tiled(const Op& scores, int64_t batch) {
+  return double(batch) * double(scores.output.elements()) > double(kAttentionTile);
+}
+
+AttentionOps attention_ops(const Graph& graph, int mix, const std::vector<int>& uses) {
+  const auto is_own = [&](int op, OpKind kind) {
+    return graph.ops[size_t(op)].kind == kind && uses[size_t(op)] == 1;
+  };
+  const int softmax = graph.ops[size_t(mix)].inputs[0];
+  if (!is_own(softmax, OpKind::kSoftmax)) return {};
+  const int scores = graph.ops[size_t(softmax)].inputs[0];
+  if (!is_own(scores, OpKind::kAttentionScores)) return {};
+  return {scores, softmax};
+}
+
+torch::Tensor attention_scores(const torch::Tensor& query, const torch::Tensor& key) {
+  return scores_of(query_rows(query, key.size(1)), positions_first(key));
+}
+
+torch::Tensor attention_mix(const torch::Tensor& weights, const torch::Tensor& value,
+                            const Shape& output) {
+  return as_image(torch::bmm(weights, positions_first(value)), output);
+}
+
+torch::Tensor attention(const torch::Tensor& query, const torch::Tensor& key,
+                        const torch::Tensor& value, const Shape& output, int64_t tile) {
+  const torch::Tensor rows = query_rows(query, key.size(1));
+  const torch::Tensor keys = positions_first(key);
+  if (double(rows.size(0)) * double(rows.size(1)) * double(keys.size(1)) <= double(tile)) {
+    return attention_mix(weights_of(rows, keys), value, output);
+  }
+  return as_image(TiledAttention::apply(rows, keys, positions_first(value), tile), output);
+}
+
+}  // namespace ridgewalk
