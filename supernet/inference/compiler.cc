@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "supernet/network/attention.h"
+#include "supernet/network/attention_tile.h"
 
 namespace ridgewalk {
 
@@ -63,7 +63,10 @@ class Compiler {
     for (const Output& output : graph_.outputs) is_output_[size_t(output.op)] = true;
     if (graph_.outputs.empty()) is_output_.back() = true;
     tiled_.resize(graph_.ops.size());
-    const std::vector<int> uses = use_counts(graph_);
+    std::vector<int> uses;
+    for (size_t i = 0; i < graph_.ops.size(); ++i) {
+      uses.push_back(int(readers_[i].size()) + int(is_output_[i]));
+    }
     for (size_t i = 0; i < graph_.ops.size(); ++i) {
       if (graph_.ops[i].kind != OpKind::kAttentionMix) continue;
       const auto [scores, softmax] = attention_ops(graph_, int(i), uses);

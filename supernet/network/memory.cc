@@ -8,7 +8,7 @@
 #endif
 
 #include "space/decisions.h"
-#include "supernet/network/attention.h"
+#include "supernet/network/attention_tile.h"
 #include "supernet/network/parameters.h"
 
 namespace ridgewalk {

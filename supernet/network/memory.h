@@ -33,9 +33,10 @@ MemoryNeed training_memory(const Graph& graph, int64_t batch, int bytes_per_acti
 MemoryNeed supernet_memory(const SearchSpace& space, int64_t batch, int64_t validation_batch,
                            int bytes_per_activation = 4);
 
-// Keeps what is freed for what is allocated next, from now on and for the whole process. glibc would
-// map every tensor beyond 32 MiB anew, and the kernel clears each page of it: half of the time of a
-// step with such tensors. Call it before other threads start. Does nothing with another libc.
+// Keeps what is freed for what is allocated next, from now on and for the whole process. glibc
+// would map every tensor beyond 32 MiB anew, and the kernel clears each page of it: half of the
+// time of a step with such tensors. Call it before other threads start. Does nothing with another
+// libc.
 void keep_freed_memory();
 
 // Of `lanes` passes over the same weights at once.
