@@ -18,9 +18,18 @@ void include(CostTable::Range& range, const CostTable::Range& other) {
   range.highest = std::max(range.highest, other.highest);
 }
 
-CostTable::Range operator+(const CostTable::Range& a, const CostTable::Range& b) {
-  return {a.lowest + b.lowest, a.highest + b.highest};
-}
+// A figure of entries, and what it is of parts together.
+template <class Figure>
+struct Value {
+  Figure of;
+  bool is_peak = false;
+
+  double operator()(int entry) const { return of(entry); }
+  CostTable::Range joined(const CostTable::Range& a, const CostTable::Range& b) const {
+    if (!is_peak) return {a.lowest + b.lowest, a.highest + b.highest};
+    return {std::max(a.lowest, b.lowest), std::max(a.highest, b.highest)};
+  }
+};
 
 }  // namespace
 
@@ -92,16 +101,29 @@ void CostTable::price(const Decisions& decisions, std::span<Macs> latency) const
   };
   switch (figures_per_entry_) {
     case 1:
-      return price_columns(sums<1>(decisions, 0), 0);
+      price_columns(sums<1>(decisions, 0), 0);
+      break;
     case 2:
-      return price_columns(sums<2>(decisions, 0), 0);
+      price_columns(sums<2>(decisions, 0), 0);
+      break;
     case 4:
-      return price_columns(sums<4>(decisions, 0), 0);
+      price_columns(sums<4>(decisions, 0), 0);
+      break;
     default:
       for (size_t first = 0; first < figures_per_entry_; first += 8) {
         price_columns(sums<8>(decisions, first), first);
       }
   }
+  for (m = 0; m < columns_.size(); ++m) {
+    if (columns_[m].is_peak) latency[m] = peak(decisions, columns_[m]);
+  }
+}
+
+Macs CostTable::peak(const Decisions& decisions, const Column& column) const {
+  double largest = 0;
+  for_each_entry(decisions,
+                 [&](int entry) { largest = std::max(largest, figure(entry, column, 0)); });
+  return {largest};
 }
 
 int64_t CostTable::parameters(const Decisions& decisions) const {
@@ -157,8 +179,8 @@ CostTable::Range CostTable::stage_range(size_t s, Decisions& decided, const auto
   Range sum;
   for (size_t b = 0; b < stages_[s].blocks.size(); ++b) {
     const BlockParts& block = stages_[s].blocks[b];
-    sum = sum + range(block.uib, decided, value);
-    if (block.attention) sum = sum + range(*block.attention, decided, value);
+    sum = value.joined(sum, range(block.uib, decided, value));
+    if (block.attention) sum = value.joined(sum, range(*block.attention, decided, value));
     const bool may_end = std::count(stage.depth.begin(), stage.depth.end(), int(b) + 1) > 0;
     if (may_end) include(reachable, sum);
   }
@@ -179,7 +201,7 @@ CostTable::Range CostTable::range_over_widths(Decisions& decided, const auto& va
       for (int v = 0; v < options_[before]; ++v) {
         decided[before] = v;
         decided[width] = w;
-        include(with_stage[w], so_far[v] + stage_range(s, decided, value));
+        include(with_stage[w], value.joined(so_far[v], stage_range(s, decided, value)));
       }
     }
     before = width;
@@ -188,14 +210,14 @@ CostTable::Range CostTable::range_over_widths(Decisions& decided, const auto& va
   Range reachable = kNothing;
   for (int w = 0; w < options_[before]; ++w) {
     decided[before] = w;
-    include(reachable, so_far[w] + range(head_, decided, value));
+    include(reachable, value.joined(so_far[w], range(head_, decided, value)));
   }
   return reachable;
 }
 
 CostTable::Range CostTable::range_of_space(const auto& value) const {
-  const int activations = has_laws_ ? options_[layout_.activation] : 1;
-  const int layer_scales = has_laws_ ? options_[layout_.layer_scale] : 1;
+  const int activations = prices_as_run_ ? options_[layout_.activation] : 1;
+  const int layer_scales = prices_as_run_ ? options_[layout_.layer_scale] : 1;
   Range reachable = kNothing;
   Decisions decided(options_.size(), kInactive);
   for (int r = 0; r < options_[layout_.resolution]; ++r) {
@@ -215,13 +237,13 @@ CostTable::Range CostTable::range_of_space(const auto& value) const {
 // least and the most of it, the rest is a sum over parts.
 CostTable::Range CostTable::reachable_by_laws(const Column& column,
                                               const LatencyModel& model) const {
-  const Range weights = range_of_space([&](int entry) { return figure(entry, column, 1); });
+  const Range weights = range_of_space(Value{[&](int entry) { return figure(entry, column, 1); }});
   const auto [least, most] =
       wait_per_byte({weights.lowest.value}, {weights.highest.value}, model.bandwidths);
   const auto range_with = [&](Seconds wait) {
-    return range_of_space([&](int entry) {
+    return range_of_space(Value{[&](int entry) {
       return figure(entry, column, 0) + figure(entry, column, 2) * wait.value * model.peak.value;
-    });
+    }});
   };
   constexpr Macs kRounding = {1};
   return {range_with(least).lowest - kRounding, range_with(most).highest + kRounding};
@@ -236,8 +258,9 @@ std::vector<CostTable::Range> CostTable::reachable() const {
       continue;
     }
     const Macs floor{column.floor};
-    const Range range = range_of_space([&](int entry) { return figure(entry, column, 0); });
-    ranges.push_back(range + Range{floor, floor});
+    const Range range =
+        range_of_space(Value{[&](int entry) { return figure(entry, column, 0); }, column.is_peak});
+    ranges.push_back({range.lowest + floor, range.highest + floor});
   }
   return ranges;
 }

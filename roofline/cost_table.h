@@ -73,6 +73,7 @@ class CostTable {
   struct Column {
     size_t at = 0;
     bool has_laws = false;
+    bool is_peak = false;  // the largest of the parts counts, not their sum
     double floor = 0;
   };
   struct Count {
@@ -88,8 +89,10 @@ class CostTable {
   void place_columns();
   void flatten();
   double figure(int entry, const Column& column, size_t which) const;
+  Macs peak(const Decisions& decisions, const Column& column) const;
 
-  // Of the sum over parts of value(entry): over all options of the choices that are not decided.
+  // Of the sum over parts of value(entry), or of the largest: over all options of the choices that
+  // are not decided.
   Range range(const Part& part, const Decisions& decided, const auto& value) const;
   Range stage_range(size_t stage, Decisions& decided, const auto& value) const;
   // Widths after the choices that all parts share are decided; and over all of those.
@@ -102,7 +105,7 @@ class CostTable {
   std::vector<int> options_;  // how many options each choice has
   std::vector<LatencyModel> models_;
   std::vector<Column> columns_;  // one per model, in the order of their figures
-  bool has_laws_ = false;        // activation and layer scale then count in parts
+  bool prices_as_run_ = false;   // activation and layer scale then count in parts
   // 1, 2 or 4, which keeps the table in a near cache, or a multiple of 8: of a cache line.
   size_t figures_per_entry_ = 0;
   std::vector<double> figures_;

@@ -79,8 +79,11 @@ constexpr int64_t kMostEntries = 1000000;  // of one part; beyond it the table t
 
 class CostTable::Builder {
  public:
-  explicit Builder(CostTable& table)
-      : table_(table), space_(table.space_), layout_(table.layout_) {}
+  explicit Builder(CostTable& table) : table_(table), space_(table.space_), layout_(table.layout_) {
+    for (const LatencyModel& model : table.models_) {
+      counts_layer_scales_ |= model.resource == Resource::kParameters;
+    }
+  }
 
   void run() {
     decisions_.assign(table_.options_.size(), 0);
@@ -139,6 +142,7 @@ class CostTable::Builder {
     std::vector<int> of_uib = {at.width, choice.expansion, choice.kernel1, choice.kernel2,
                                layout_.activation};
     if (b == 0) of_uib.push_back(input_width(s));
+    if (counts_layer_scales_) of_uib.push_back(layout_.layer_scale);
     BlockParts parts;
     parts.uib = tabulate(of_uib, lowered(false), same ? &same->uib : nullptr);
     const auto& options = space_.stages[s].blocks[b].attention;
@@ -150,13 +154,13 @@ class CostTable::Builder {
   }
 
   // A part with entries for all options of `choices` and of the resolution, or with those of an
-  // identical part that depends on other choices. Activation and layer scale count only by laws.
+  // identical part that depends on other choices. Activation and layer scale count only as run.
   Part tabulate(const std::vector<int>& choices, const Lowered& lowered,
                 const Part* same = nullptr) {
     std::vector<int> depends_on = {layout_.resolution};
     for (int choice : choices) {
       const bool is_of_laws = choice == layout_.activation || choice == layout_.layer_scale;
-      if (table_.has_laws_ || !is_of_laws) depends_on.push_back(choice);
+      if (table_.prices_as_run_ || !is_of_laws) depends_on.push_back(choice);
     }
     // What has one option is decided.
     std::erase_if(depends_on, [&](int choice) { return table_.options_[choice] == 1; });
@@ -182,7 +186,7 @@ class CostTable::Builder {
       deactivate_unused(space_, layout_, decisions);
       Architecture architecture = decode(space_, decisions);
       std::optional<LoweredPart> as_it_runs;
-      if (table_.has_laws_) as_it_runs = lowered(architecture);
+      if (table_.prices_as_run_) as_it_runs = lowered(architecture);
       architecture.layer_scale = 1;  // to count its parameters
       const LoweredPart part = lowered(architecture);
       append(part, as_it_runs ? *as_it_runs : part);
@@ -208,7 +212,7 @@ class CostTable::Builder {
     table_.figures_.resize(first + table_.figures_per_entry_);
     for (size_t m = 0; m < table_.models_.size(); ++m) {
       const Column& column = table_.columns_[m];
-      const LoweredPart& part = column.has_laws ? run : counted;
+      const LoweredPart& part = prices_as_run(table_.models_[m]) ? run : counted;
       const Section section{part.graph, part.begin, part.end};
       const Load load = ridgewalk::load(section, costs, table_.models_[m]);
       double* const sums = &table_.figures_[first + column.at];
@@ -234,6 +238,7 @@ class CostTable::Builder {
   CostTable& table_;
   const SearchSpace& space_;
   const ChoiceLayout& layout_;
+  bool counts_layer_scales_ = false;  // of UIBs: folded, they cost nothing else
   Decisions decisions_;
   std::set<std::string> without_law_;  // kinds of op
 };
@@ -277,10 +282,12 @@ void CostTable::place_columns() {
     const bool has_laws = !model.laws.empty();
     const size_t width = has_laws ? 3 : 1;
     if (next % 8 + width > 8) next += 8 - next % 8;
-    columns_.push_back(
-        {.at = next, .has_laws = has_laws, .floor = has_laws ? 0 : floor_time(model).value});
+    columns_.push_back({.at = next,
+                        .has_laws = has_laws,
+                        .is_peak = is_peak(model),
+                        .floor = has_laws ? 0 : floor_time(model).value});
     next += width;
-    has_laws_ |= has_laws;
+    prices_as_run_ |= prices_as_run(model);
   }
   figures_per_entry_ = next <= 4 ? std::bit_ceil(next) : (next + 7) / 8 * 8;
 }

@@ -120,6 +120,24 @@ LatencyModel relative_model(const Profile& profile, std::optional<DataType> type
   return model;
 }
 
+LatencyModel resource_model(Resource resource, DataType type) {
+  LatencyModel model{.data_type = type};
+  model.resource = resource;
+  return model;
+}
+
+LatencyModel energy_model(const Profile& profile) {
+  if (!profile.energy.picojoules_per_mac) {
+    throw Error("profile '" + profile.name +
+                "' does not know the energy of a MAC and of a byte; add `energy` with its source");
+  }
+  LatencyModel model = resource_model(Resource::kEnergy, profile.data_type);
+  model.picojoules_per_mac = profile.energy.picojoules_per_mac->value;
+  model.picojoules_per_byte = profile.energy.picojoules_per_byte->value;
+  model.profile = profile.name;
+  return model;
+}
+
 Prediction predict(const Graph& graph, const LatencyModel& model) {
   LatencyModel plain = model, dearer = model, roofline = model;
   plain.depthwise_cost = 1;

@@ -7,6 +7,7 @@
 
 #include "roofline/cost.h"
 #include "roofline/profile.h"
+#include "roofline/resource.h"
 
 namespace ridgewalk {
 
@@ -35,6 +36,11 @@ struct LatencyModel {
   // 4 to 31 times what the datasheets of two phones' GPUs say.
   bool is_guess = false;
   std::string profile = {};  // that it is of, for messages
+
+  // Of another resource than latency only the data type counts, and of energy its two figures: a
+  // price is then in bytes, parameters, MACs or picojoules.
+  Resource resource = Resource::kLatency;
+  double picojoules_per_mac = 0, picojoules_per_byte = 0;
   bool operator==(const LatencyModel&) const = default;
 
   // Ridge point and data type alone: the same at any peak.
@@ -67,6 +73,11 @@ LatencyModel latency_model(const Profile& profile, std::optional<DataType> type 
                            bool with_terms = true);
 // The same for relative latencies, which need no peak unless a term is in seconds.
 LatencyModel relative_model(const Profile& profile, std::optional<DataType> type = std::nullopt);
+
+// Of another resource than latency.
+LatencyModel resource_model(Resource resource, DataType type);
+// Of energy, in the profile's own data type. Throws Error when the profile does not know it.
+LatencyModel energy_model(const Profile& profile);
 
 // Throws Error when the cache term is used with a convention other than mnv4.
 Prediction predict(const Graph& graph, const LatencyModel& model);

@@ -176,6 +176,15 @@ std::string law_kind(const Graph& graph, const Op& op) {
   }
 }
 
+std::vector<OpLaw> slowed(std::vector<OpLaw> laws, double factor) {
+  for (OpLaw& law : laws) {
+    law.overhead_us *= factor;
+    if (law.gmacs) *law.gmacs /= factor;
+    for (double* share : {&law.weights, &law.input, &law.output}) *share *= factor;
+  }
+  return laws;
+}
+
 std::vector<OpLaw> fit_op_laws(const std::vector<TimedStep>& steps, DataType type,
                                const ReadBandwidths& bandwidths) {
   const std::vector<Row> rows = rows_of(steps, type, bandwidths);

@@ -53,6 +53,9 @@ struct OpLaw {
 // convolution of the image (stem) and one of a single pixel (linear) are kinds of their own.
 std::string law_kind(const Graph& graph, const Op& op);
 
+// Laws of a machine on which everything takes `factor` times as long.
+std::vector<OpLaw> slowed(std::vector<OpLaw> laws, double factor);
+
 // Ops of a graph that ran as one, and how long they took.
 struct TimedStep {
   const Graph* graph = nullptr;  // norms folded

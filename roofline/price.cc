@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <set>
+#include <stdexcept>
 
 #include "roofline/latency.h"
+#include "roofline/memory.h"
 #include "space/error.h"
 #include "space/fold.h"
 
@@ -59,7 +61,52 @@ Load load_by_laws(const Section& section, const LatencyModel& model) {
   return sum;
 }
 
+double learned_parameters(const Section& section) {
+  int64_t sum = 0;
+  for (int i = section.begin; i < section.end; ++i) {
+    for (const Parameter& parameter : parameters(section.graph, i)) {
+      if (is_learned(parameter.role)) sum += parameter.elements();
+    }
+  }
+  return double(sum);
+}
+
+// What ops take of another resource than latency.
+Macs amount(const Section& section, std::span<const OpCost> costs, const LatencyModel& model) {
+  const auto& [graph, begin, end] = section;
+  const auto sum_of = [&](auto figure) {
+    Macs sum;
+    for (int i = begin; i < end; ++i) sum += rounded({figure(costs[size_t(i)])});
+    return sum;
+  };
+  switch (model.resource) {
+    case Resource::kLatency:
+      break;
+    case Resource::kPeakMemory:
+      return {peak_memory(graph, begin, end, model.data_type).value};
+    case Resource::kWeights:
+      return {weight_memory(graph, begin, end, model.data_type).value};
+    case Resource::kParameters:
+      return {learned_parameters(section)};
+    case Resource::kMacs:
+      return sum_of([](const OpCost& cost) { return cost.macs.value; });
+    case Resource::kEnergy:
+      return sum_of([&](const OpCost& cost) {
+        return model.picojoules_per_mac * cost.macs.value +
+               model.picojoules_per_byte * bytes(cost, model.data_type).value;
+      });
+  }
+  throw std::logic_error("latency is no amount");
+}
+
 }  // namespace
+
+bool is_peak(const LatencyModel& model) { return model.resource == Resource::kPeakMemory; }
+
+bool prices_as_run(const LatencyModel& model) {
+  return !model.laws.empty() || model.resource == Resource::kWeights ||
+         model.resource == Resource::kParameters;
+}
 
 Seconds lower_bound(const OpCost& cost, const LatencyModel& model) {
   BytesPerSecond fastest;
@@ -88,6 +135,7 @@ Macs floor_time(const LatencyModel& model) {
 }
 
 Load load(const Section& section, std::span<const OpCost> costs, const LatencyModel& model) {
+  if (model.resource != Resource::kLatency) return {.time = amount(section, costs, model)};
   return model.laws.empty() ? load_by_roofline(section, costs, model)
                             : load_by_laws(section, model);
 }

@@ -17,11 +17,17 @@ struct Section {
 };
 Section whole(const Graph& graph);
 
+// Whether the largest of a network's parts counts, not their sum.
+bool is_peak(const LatencyModel& model);
+// Whether it matters what a network has beside shapes and kernels: activations and layer scales.
+bool prices_as_run(const LatencyModel& model);
+
 // What ops add to a network's latency. Every figure is rounded() op by op, so that sums of them are
 // exact and equal in any order: a network that is priced part by part has the price of the whole,
 // to the last bit.
 struct Load {
-  Macs time = {};  // of one MAC at the model's peak
+  // Of one MAC at the model's peak; of another resource than latency what it is counted in.
+  Macs time = {};
   // Of a model with laws: how fast weights come depends on how many the whole network has.
   Bytes weights = {}, waited = {};
 };

@@ -96,6 +96,16 @@ void fields(auto& v, Of<ProfileTerms> auto& terms) {
   optional_figure(v, "cache_gbps", 1e-6, terms.cache_gbps);
 }
 
+void fields(auto& v, Of<ProfileMemory> auto& memory) {
+  optional_figure(v, "sram_kib", 1e-3, memory.sram_kib);
+  optional_figure(v, "flash_kib", 1e-3, memory.flash_kib);
+}
+
+void fields(auto& v, Of<ProfileEnergy> auto& energy) {
+  optional_figure(v, "picojoules_per_mac", 0, energy.picojoules_per_mac);
+  optional_figure(v, "picojoules_per_byte", 0, energy.picojoules_per_byte);
+}
+
 void fields(auto& v, Of<WorkingSet> auto& set) {
   v.required("kib", set.kib, {1e-3, kLargest});
   figure(v, "gbps", 1e-6, set.gbps);
@@ -139,6 +149,12 @@ void fields(auto& v, Of<Profile> auto& profile) {
   if (v.has_part("terms", profile.terms != ProfileTerms{})) {
     v.part("terms", [&](auto& terms) { fields(terms, profile.terms); });
   }
+  if (v.has_part("memory", profile.memory != ProfileMemory{})) {
+    v.part("memory", [&](auto& memory) { fields(memory, profile.memory); });
+  }
+  if (v.has_part("energy", profile.energy != ProfileEnergy{})) {
+    v.part("energy", [&](auto& energy) { fields(energy, profile.energy); });
+  }
   v.omittable("machine", profile.machine);
   v.omittable("threads", profile.threads, 0, {0, 4096});
   optional_figure(v, "probe_ms", 1e-9, profile.probe_ms);
@@ -159,6 +175,11 @@ namespace {
 void check(const Profile& profile, FieldReader& reader) {
   if (profile.terms.cache_kib.has_value() != profile.terms.cache_gbps.has_value()) {
     reader.child("terms").fail("cache_kib and cache_gbps go together; give both or neither");
+  }
+  const ProfileEnergy& energy = profile.energy;
+  if (energy.picojoules_per_mac.has_value() != energy.picojoules_per_byte.has_value()) {
+    reader.child("energy").fail(
+        "picojoules_per_mac and picojoules_per_byte go together; give both or neither");
   }
   std::set<std::string> kinds;
   for (size_t i = 0; i < profile.op_laws.size(); ++i) {

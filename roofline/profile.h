@@ -29,6 +29,18 @@ struct ProfileTerms {
   bool operator==(const ProfileTerms&) const = default;
 };
 
+// What a device has besides time.
+struct ProfileMemory {
+  std::optional<Sourced> sram_kib;   // for activations
+  std::optional<Sourced> flash_kib;  // for weights
+  bool operator==(const ProfileMemory&) const = default;
+};
+struct ProfileEnergy {
+  std::optional<Sourced> picojoules_per_mac;   // of the profile's data type
+  std::optional<Sourced> picojoules_per_byte;  // moved to or from memory; given with the other
+  bool operator==(const ProfileEnergy&) const = default;
+};
+
 // How fast a working set of a size is read over and over: from the cache that holds it.
 struct WorkingSet {
   double kib = 0;
@@ -51,6 +63,8 @@ struct Profile {
   std::optional<Sourced> effective_ridge_point = {};  // MACs/byte
   std::optional<Sourced> effective_peak_gmacs = {};
   ProfileTerms terms = {};
+  ProfileMemory memory = {};
+  ProfileEnergy energy = {};
   std::string machine = {};  // of a calibrated profile: the CPU as the system names it
   int threads = 0;  // of a calibrated machine: what its figures are for; 0 where not stated
   // Of a calibrated machine: the latency of mnv4-conv-medium at that time; not used by the laws.

@@ -21,6 +21,7 @@ Candidate Trial::operator()(const Decisions& decisions) const {
   Candidate candidate{.decisions = decisions, .latency = table.price(decisions)};
   candidate.accuracy = weights.validate(decisions);
   candidate.reward = reward(candidate.accuracy, candidate.latency);
+  candidate.is_within_limits = reward.is_within_limits(candidate.latency);
   if (!std::isfinite(candidate.reward)) {
     throw std::runtime_error("the reward of a candidate is not finite");
   }
@@ -28,7 +29,8 @@ Candidate Trial::operator()(const Decisions& decisions) const {
 }
 
 bool is_better(const Candidate& a, const Candidate& b) {
-  return std::tie(a.reward, a.probability) > std::tie(b.reward, b.probability);
+  return std::tie(a.is_within_limits, a.reward, a.probability) >
+         std::tie(b.is_within_limits, b.reward, b.probability);
 }
 
 Decisions sample_near_targets(const SearchSpace& space, const CostTable& table,

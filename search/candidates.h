@@ -16,6 +16,7 @@ struct Candidate {
   double accuracy = 0;     // on the whole search-validation split, shared weights
   double reward = 0;
   std::vector<Macs> latency;  // one per model of the targets
+  bool is_within_limits = true;
 };
 
 // Evaluates architectures of a space. What it refers to must outlive it.
@@ -28,7 +29,7 @@ struct Trial {
   Candidate operator()(const Decisions& decisions) const;
 };
 
-// By reward; among equals, by probability.
+// By whether it is within the limits, then by reward; among equals, by probability.
 bool is_better(const Candidate& a, const Candidate& b);
 
 // A uniform sample of the architectures that miss the targets by at most `tolerance`. Throws Error

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace ridgewalk {
 
@@ -33,12 +34,30 @@ double Reward::operator()(double accuracy, std::span<const Macs> latency) const 
     latency = latency.subspan(target.latency.size());
     double term = beta * std::log(ratio);
     if (form == RewardForm::kAbsolute) term = beta * std::abs(ratio - 1);
+    if (target.is_limit && ratio <= 1) term = 0;
     if (form == RewardForm::kMnasHard) term = std::min(term, 0.0);
     sum += term;
     worst = &target == &targets[0] ? term : std::min(worst, term);
   }
   const double term = combine == Combine::kSum ? sum : worst;
   return form == RewardForm::kAbsolute ? accuracy + term : accuracy * std::exp(term);
+}
+
+const Target* calibrated_target(const std::vector<Target>& targets) {
+  const auto found = std::find_if(targets.begin(), targets.end(), [](const Target& target) {
+    return target.profile && !target.models[0].laws.empty();
+  });
+  return found == targets.end() ? nullptr : &*found;
+}
+
+Reward Reward::slowed(const std::string& profile, double factor) const {
+  Reward reward = *this;
+  for (Target& target : reward.targets) {
+    if (!target.profile || target.profile->name != profile) continue;
+    target.profile->op_laws = ridgewalk::slowed(target.profile->op_laws, factor);
+    for (LatencyModel& model : target.models) model.laws = ridgewalk::slowed(model.laws, factor);
+  }
+  return reward;
 }
 
 std::vector<LatencyModel> Reward::models() const {
@@ -59,9 +78,21 @@ std::vector<double> Reward::ratios(std::span<const Macs> latency) const {
 }
 
 double Reward::miss(std::span<const Macs> latency) const {
+  if (!is_within_limits(latency)) return std::numeric_limits<double>::infinity();
   double largest = 0;
-  for (double ratio : ratios(latency)) largest = std::max(largest, std::abs(ratio - 1));
+  const std::vector<double> of = ratios(latency);
+  for (size_t t = 0; t < targets.size(); ++t) {
+    if (!targets[t].is_limit) largest = std::max(largest, std::abs(of[t] - 1));
+  }
   return largest;
+}
+
+bool Reward::is_within_limits(std::span<const Macs> latency) const {
+  const std::vector<double> of = ratios(latency);
+  for (size_t t = 0; t < targets.size(); ++t) {
+    if (targets[t].is_limit && of[t] > 1) return false;
+  }
+  return true;
 }
 
 }  // namespace ridgewalk

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 
@@ -110,12 +111,20 @@ std::string TunasSearch::out_of_reach() const {
   // Over a range of ridge points these are bounds: one architecture need not attain all of them.
   const std::vector<double> least = reward_.ratios(lowest), most = reward_.ratios(highest);
   for (size_t i = 0; i < reward_.targets.size(); ++i) {
-    if (least[i] <= 1 && most[i] >= 1) continue;
     const Target& target = reward_.targets[i];
+    if (least[i] <= 1 && (most[i] >= 1 || target.is_limit)) continue;
     std::ostringstream message;
     message.precision(10);  // a target may be out of reach by a single MAC
-    message << "target '" << target.name << "': no architecture of space '" << space_.name
-            << "' takes that long; reachable is " << least[i] << " to " << most[i] << " times that";
+    message << "target '" << target.name << "': ";
+    if (target.is_limit) {
+      message << "every architecture of space '" << space_.name
+              << "' exceeds this limit; the least is " << least[i] << " times that";
+    } else {
+      const bool is_latency = target.models[0].resource == Resource::kLatency;
+      message << "no architecture of space '" << space_.name << "' takes that "
+              << (is_latency ? "long" : "much") << "; reachable is " << least[i] << " to "
+              << most[i] << " times that";
+    }
     return message.str();
   }
   return "";
@@ -183,16 +192,39 @@ StepRecord TunasSearch::advance(SharedWeights& weights) {
   return record;
 }
 
+void TunasSearch::reprice(const Reward& reward) {
+  reward_ = checked(reward);
+  cost_table_ = CostTable(space_, reward.models());
+}
+
+std::vector<Decisions> TunasSearch::candidates() const {
+  constexpr int kDraws = 100000;
+  const Decisions argmax = controller_.most_probable();
+  std::vector<Decisions> list = controller_.most_probable(options_.candidates);
+  std::erase(list, argmax);
+  const auto is_above = [&](const Decisions& decisions) {
+    return !reward_.is_within_limits(cost_table_.price(decisions));
+  };
+  const size_t wanted = size_t(options_.candidates);
+  const bool lacks = std::erase_if(list, is_above) > 0 || is_above(argmax);
+  std::set<Decisions> seen(list.begin(), list.end());
+  std::mt19937_64 random = random_;  // a copy: finishing twice gives the same result
+  for (int draw = 0; lacks && list.size() < wanted && draw < kDraws; ++draw) {
+    const Decisions decisions = controller_.sample(random);
+    if (decisions == argmax || is_above(decisions)) continue;
+    if (seen.insert(decisions).second) list.push_back(decisions);
+  }
+  list.insert(list.begin(), argmax);
+  // An argmax above a limit is reported, and takes no candidate's place.
+  list.resize(std::min(list.size(), wanted + (is_above(argmax) ? 1 : 0)));
+  return list;
+}
+
 StageResult TunasSearch::finish(SharedWeights& weights) const {
   const Trial trial{space_, cost_table_, reward_, weights};
   StageResult result;
   if (options_.method == SearchMethod::kTunas) {
-    std::vector<Decisions> list = controller_.most_probable(options_.candidates);
-    const Decisions argmax = controller_.most_probable();
-    std::erase(list, argmax);
-    list.insert(list.begin(), argmax);
-    list.resize(std::min(list.size(), size_t(options_.candidates)));
-    for (const Decisions& decisions : list) {
+    for (const Decisions& decisions : candidates()) {
       result.candidates.push_back(trial(decisions));
       result.candidates.back().probability = std::exp(controller_.log_probability(decisions));
     }

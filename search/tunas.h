@@ -52,9 +52,11 @@ struct StepRecord {
 };
 
 struct StageResult {
-  Candidate argmax;                   // kTunas: the most probable option of every choice
-  std::vector<Candidate> candidates;  // kTunas: the argmax, then the most probable first
-  Candidate best;                     // of the candidates, by is_better()
+  Candidate argmax;  // kTunas: the most probable option of every choice
+  // kTunas: the argmax, then the most probable first; those above a limit give way to samples of
+  // the controller that are within, where it has any.
+  std::vector<Candidate> candidates;
+  Candidate best;  // of the candidates, by is_better()
 };
 
 class TunasSearch {
@@ -76,6 +78,10 @@ class TunasSearch {
   // std::runtime_error with the step and the samples when loss or reward is not finite.
   StepRecord advance(SharedWeights& weights);
 
+  // Goes on with other prices: what the controller has learned stays. Between two steps, or after
+  // the last one.
+  void reprice(const Reward& reward);
+
   // After the last step.
   StageResult finish(SharedWeights& weights) const;
 
@@ -85,6 +91,7 @@ class TunasSearch {
 
  private:
   Decisions sample();
+  std::vector<Decisions> candidates() const;
   [[noreturn]] void stop(const std::string& what, const std::vector<Decisions>& samples) const;
 
   SearchSpace space_;

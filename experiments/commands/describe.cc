@@ -4,6 +4,8 @@
 #include "experiments/commands/command_line.h"
 #include "experiments/run/results.h"
 #include "roofline/latency_model.h"
+#include "roofline/memory.h"
+#include "roofline/price.h"
 #include "space/catalog.h"
 #include "space/error.h"
 #include "space/features.h"
@@ -56,6 +58,24 @@ int64_t parameters_of_tf_models(const Graph& detector, Architecture architecture
   return parameters_of_tf_models(lower(architecture), detector);
 }
 
+bool knows_energy(const Profile& profile) { return profile.energy.picojoules_per_mac.has_value(); }
+
+// What the network takes of the device beside time.
+void add_resources(const Graph& graph, const Counting& counting, Json& result) {
+  const std::vector<Bytes> memory = activation_memory(graph, counting.type);
+  const auto peak = std::max_element(memory.begin(), memory.end());
+  result["peak_memory_bytes"] = int64_t(peak->value);
+  result["peak_memory_op"] = graph.ops[size_t(peak - memory.begin())].name;
+  result["weight_memory_bytes"] = int64_t(weight_memory(graph, counting.type).value);
+  if (!counting.profile) return;
+  const ProfileMemory& device = counting.profile->memory;
+  if (device.sram_kib) result["sram_kib"] = device.sram_kib->value;
+  if (device.flash_kib) result["flash_kib"] = device.flash_kib->value;
+  if (!knows_energy(*counting.profile) || counting.type != counting.profile->data_type) return;
+  result["energy_mj"] =
+      price(graph, energy_model(*counting.profile)).value / unit_of(Resource::kEnergy)->unit;
+}
+
 Json totals(const Graph& graph, const Architecture& architecture, const Counting& counting) {
   const DataType type = counting.type;
   const NetworkCost total = network_cost(graph, counting.convention);
@@ -82,6 +102,7 @@ Json totals(const Graph& graph, const Architecture& architecture, const Counting
   if (architecture.detector) {
     result["parameters_of_tf_models"] = parameters_of_tf_models(graph, architecture);
   }
+  add_resources(graph, counting, result);
   if (counting.model) result["latency"] = latency_json(graph, counting);
   return result;
 }
@@ -89,6 +110,7 @@ Json totals(const Graph& graph, const Architecture& architecture, const Counting
 Json description(const Graph& graph, const Architecture& architecture, const Counting& counting) {
   const DataType type = counting.type;
   const std::vector<OpCost> costs = op_costs(graph, counting.convention);
+  const std::vector<Bytes> memory = activation_memory(graph, type);
   Json result = totals(graph, architecture, counting);
   result["ops"] = Json::array();
   for (size_t i = 1; i < graph.ops.size(); ++i) {
@@ -109,6 +131,7 @@ Json description(const Graph& graph, const Architecture& architecture, const Cou
                              {"weight_elements", cost.weight_elements},
                              {"activation_elements", cost.activation_elements},
                              {"bytes", static_cast<int64_t>(bytes(cost, type).value)},
+                             {"memory_bytes", static_cast<int64_t>(memory[i].value)},
                              {"operational_intensity", operational_intensity(cost, type).value}});
   }
   return result;
@@ -116,15 +139,39 @@ Json description(const Graph& graph, const Architecture& architecture, const Cou
 
 void print_ops(const Graph& graph, const Counting& counting) {
   const std::vector<OpCost> costs = op_costs(graph, counting.convention);
-  fmt::print("{:<32} {:<17} {:>12} {:>12} {:>13} {:>10} {:>11} {:>9}\n", "op", "kind", "input",
-             "output", "MACs", "parameters", "bytes", "MACs/byte");
+  const std::vector<Bytes> memory = activation_memory(graph, counting.type);
+  fmt::print("{:<32} {:<17} {:>12} {:>12} {:>13} {:>10} {:>11} {:>9} {:>11}\n", "op", "kind",
+             "input", "output", "MACs", "parameters", "bytes", "MACs/byte", "in memory");
   for (size_t i = 1; i < graph.ops.size(); ++i) {
     const Op& op = graph.ops[i];
     const OpCost& cost = costs[i];
-    fmt::print("{:<32} {:<17} {:>12} {:>12} {:>13.0f} {:>10} {:>11.0f} {:>9.2f}\n", op.name,
-               to_string(op.kind), shape_text(graph.ops[op.inputs[0]].output),
+    fmt::print("{:<32} {:<17} {:>12} {:>12} {:>13.0f} {:>10} {:>11.0f} {:>9.2f} {:>11.0f}\n",
+               op.name, to_string(op.kind), shape_text(graph.ops[op.inputs[0]].output),
                shape_text(op.output), cost.macs.value, cost.parameters,
-               bytes(cost, counting.type).value, operational_intensity(cost, counting.type).value);
+               bytes(cost, counting.type).value, operational_intensity(cost, counting.type).value,
+               memory[i].value);
+  }
+}
+
+void print_resources(const Json& totals, const std::string& profile) {
+  constexpr double kKib = 1024;
+  const auto line = [&](const char* title, const char* key, const std::string& what,
+                        const char* device_key, const char* device) {
+    const double kib = totals[key].get<double>() / kKib;
+    fmt::print("  {:<15} {} bytes ({:.1f} KiB){}", title, totals[key].get<int64_t>(), kib, what);
+    if (totals.contains(device_key)) {
+      const double has = totals[device_key].get<double>();
+      fmt::print("; {} has {:g} KiB of {}{}", profile, has, device,
+                 kib <= has ? "" : ": does not fit");
+    }
+    fmt::print("\n");
+  };
+  line("peak memory", "peak_memory_bytes",
+       " of activations, at " + totals["peak_memory_op"].get<std::string>(), "sram_kib", "SRAM");
+  line("stored weights", "weight_memory_bytes", ", norms folded, biases of 4 bytes", "flash_kib",
+       "flash");
+  if (totals.contains("energy_mj")) {
+    fmt::print("  energy          {:.4g} mJ on {}\n", totals["energy_mj"].get<double>(), profile);
   }
 }
 
@@ -204,20 +251,25 @@ void print(const Graph& graph, const Architecture& architecture, const Counting&
              total.macs.value, total.macs.value / 1e9, total.attention_macs.value);
   fmt::print("  bytes           {:.0f}\n", moved);
   fmt::print("  MACs/byte       {:.2f}\n", total.macs.value / moved);
+  Json resources;
+  add_resources(graph, counting, resources);
+  print_resources(resources, counting.profile ? counting.profile->name : "");
   fmt::print("  training        {}\n", training_text(architecture));
   if (counting.model) print_latency(latency_json(graph, counting), counting);
 }
 
 // One line per network.
 void print_totals(const Json& networks, const Counting& counting) {
-  fmt::print("{:<28} {:>6} {:>12} {:>14} {:>14} {:>9}", "network", "pixels", "parameters", "MACs",
-             "attention MACs", "MACs/byte");
+  fmt::print("{:<28} {:>6} {:>12} {:>14} {:>14} {:>9} {:>9}", "network", "pixels", "parameters",
+             "MACs", "attention MACs", "MACs/byte", "peak KiB");
   fmt::print("{}\n", counting.model ? "  ms on " + counting.profile->name : "");
   for (const Json& network : networks) {
-    fmt::print("{:<28} {:>6} {:>12} {:>14} {:>14} {:>9.2f}", network["name"].get<std::string>(),
-               network["resolution"].get<int>(), network["parameters"].get<int64_t>(),
-               network["macs"].get<int64_t>(), network["attention_macs"].get<int64_t>(),
-               network["operational_intensity"].get<double>());
+    fmt::print("{:<28} {:>6} {:>12} {:>14} {:>14} {:>9.2f} {:>9.1f}",
+               network["name"].get<std::string>(), network["resolution"].get<int>(),
+               network["parameters"].get<int64_t>(), network["macs"].get<int64_t>(),
+               network["attention_macs"].get<int64_t>(),
+               network["operational_intensity"].get<double>(),
+               network["peak_memory_bytes"].get<double>() / 1024);
     if (counting.model) {
       const Json& latency = network["latency"];
       const bool is_bound = !latency.value("ops_without_law", Json::array()).empty();
@@ -244,7 +296,8 @@ Counting counting_of(const CommandLine& line) {
   }
   if (line.has("dtype"))
     counting.type = option_named<DataType>("--dtype", line.get<std::string>("dtype"));
-  if (counting.profile) {
+  // A profile may know energy, and no peak that gives seconds.
+  if (counting.profile && (counting.profile->peak() || !knows_energy(*counting.profile))) {
     counting.model = latency_model(*counting.profile, counting.type);
     counting.model->convention = counting.convention;
   }

@@ -4,6 +4,7 @@
 
 #include "experiments/commands/command_line.h"
 #include "experiments/commands/memory_check.h"
+#include "experiments/machine/measurement.h"
 #include "experiments/report/report.h"
 #include "experiments/report/search_report.h"
 #include "experiments/run/fingerprint.h"
@@ -28,6 +29,7 @@ struct SearchRequest {
   std::string out, from;
   SearchConfig config;
   bool resume = false;
+  bool measures = false;
 };
 
 // `classes`: of the data, once they are read.
@@ -36,7 +38,9 @@ SearchRequest search_request(const CommandLine& line, std::optional<int> classes
                         .out = line.required("out"),
                         .from = line.has("from") ? line.get<std::string>("from") : "",
                         .config = {},
-                        .resume = line.has("resume")};
+                        .resume = line.has("resume"),
+                        .measures = line.has("measure")};
+  request.plan.recalibration.networks = line.find<int>("recalibrate").value_or(0);
   ConfigOverrides overrides;
   if (line.has("seed")) overrides.seed = line.seed();
   if (line.has("targets")) overrides.targets = line.get<std::string>("targets");
@@ -57,6 +61,37 @@ SearchRequest search_request(const CommandLine& line, std::optional<int> classes
   return request;
 }
 
+// How the plan times networks on this machine.
+void add_measurements(SearchRequest& request, const Session& session) {
+  SearchPlan& plan = request.plan;
+  if (!request.measures && plan.recalibration.networks == 0) return;
+  const std::string option = request.measures ? "--measure" : "--recalibrate";
+  const Target* target = calibrated_target(request.config.reward.targets);
+  if (target == nullptr) {
+    throw Error(option +
+                " holds measurements against a target's measured laws; give a target of a "
+                "profile that `ridgewalk calibrate --out FILE` has made of this machine");
+  }
+  if (session.compute.group && session.compute.group->size() > 1) {
+    throw Error(option + " measures in a process that has the machine to itself; start one");
+  }
+  measured_precision(*target->profile);
+  const bool quiet = session.quiet;
+  if (request.measures) {
+    plan.measure = [quiet](const std::vector<Architecture>& networks, const Profile& profile) {
+      return measured_json(measure_distinct(networks, profile, quiet));
+    };
+  }
+  plan.recalibration.ratios = [quiet](const std::vector<Architecture>& networks,
+                                      const Profile& profile) {
+    std::vector<double> ratios;
+    for (const MeasuredNetwork& network : measure_distinct(networks, profile, quiet).networks) {
+      ratios.push_back(network.measured_ms() / network.predicted_ms);
+    }
+    return ratios;
+  };
+}
+
 // The shared weights that the first stage starts from; empty for none.
 std::string warm_weights(const SearchRequest& request) {
   const SearchStage first = request.plan.stages.front();
@@ -73,6 +108,9 @@ RunFolder open_run(const SearchRequest& request, const StartingPoint& start, con
   for (SearchStage stage : request.plan.stages) more.append(" ").append(to_string(stage));
   const std::string weights = warm_weights(request), begun = start_fingerprint(config.weights);
   if (!begun.empty()) more += "\n" + begun.substr(0, begun.size() - 1);
+  if (request.plan.recalibration.networks > 0) {
+    more += fmt::format("\nrecalibrate: {}", request.plan.recalibration.networks);
+  }
   if (!weights.empty()) more += fmt::format("\nfrom weights: {:016x}", weights_hash(weights));
   if (start.architecture) more += "\nfrom:\n" + to_yaml(*start.architecture);
   const std::string inputs =
@@ -96,19 +134,30 @@ void print_stage(const StageOutcome& stage, const std::vector<Target>& targets) 
       to_string(stage.stage), stage.chosen, fmt::format("{:.3g}", stage.size),
       100 * stage.best.accuracy);
   for (const TargetLatency& latency : stage.best.latency) {
-    fmt::print(", {:.3f} of target {}", latency.of_target, latency.target);
-    if (!latency.latency_ms) continue;
     const auto target = std::find_if(targets.begin(), targets.end(),
                                      [&](const Target& one) { return one.name == latency.target; });
+    fmt::print(", {:.3f} of {} {}", latency.of_target, target->is_limit ? "limit" : "target",
+               latency.target);
+    if (latency.amount) fmt::print(" ({})", amount_text(*latency.amount));
+    if (!latency.latency_ms) continue;
     fmt::print(" ({})", milliseconds_text(*latency.latency_ms, target->models[0].is_guess));
   }
   fmt::print("\n");
+}
+
+void print_measured(const Json& measured, const std::vector<Target>& targets) {
+  if (measured.is_null()) return;
+  const Target& target = *calibrated_target(targets);
+  fmt::print("\nMeasured on this machine; asked: {:.4g} ms\n\n{}",
+             1e3 * (target.latency[0] / target.models[0].peak).value,
+             measured_table(measured_from_json(measured)));
 }
 
 void print(const SearchSummary& summary, const SearchConfig& config) {
   for (const StageOutcome& stage : summary.outcome.stages) {
     print_stage(stage, config.reward.targets);
   }
+  print_measured(summary.outcome.measured, config.reward.targets);
   if (summary.rows.empty()) return;
   fmt::print(
       "\nLatency at each ridge point (MACs/byte) relative to {}; accuracy with shared weights on "
@@ -136,6 +185,10 @@ CommandLine search_command_line() {
   line.add_seed("instead of the configuration's");
   line.add()("targets", po::value<std::string>(),
              "YAML, instead of the configuration's: {ridge_point: 0, relative_to: compact-nano}");
+  line.add()("measure", "time what was found, the reference and a random network on this machine");
+  line.add_number<int>("recalibrate", 3, 1000,
+                       "networks near the optimum that are timed in the middle of each stage; the\n"
+                       "search goes on with the laws that they correct");
   line.add_number<int>("resolution", 1, kLargestResolution,
                        "of all networks, instead of the space's");
   line.add_number<int>("classes", 1, kMostClasses,
@@ -156,6 +209,7 @@ int search(const CommandLine& line, const Arguments& arguments) {
   if (!config.classes_given && config.space.classes != data.classes) {
     request = search_request(line, data.classes);
   }
+  add_measurements(request, session);
   const StartingPoint start = check_search(config, request.plan, request.from, data);
   require_supernet_memory(
       searched_space(config.space, request.plan.stages.front(), start.architecture), config,

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include "experiments/machine/calibration.h"
@@ -24,14 +25,6 @@ namespace {
 // network's time.
 constexpr int kPasses = 5;
 constexpr size_t kFewest = 3;  // networks whose agreement means anything
-
-DataType precision_of(const Profile& profile) {
-  if (profile.data_type == DataType::kFp32 || profile.data_type == DataType::kBf16) {
-    return profile.data_type;
-  }
-  throw Error("profile '" + profile.name + "' is for " + std::string(to_string(profile.data_type)) +
-              "; only fp32 and bf16 are measured: calibrate with --precision fp32 or bf16");
-}
 
 Json agreement_json(const NetworkAgreement& a) {
   const auto rank = [](double value) { return std::isnan(value) ? Json() : Json(value); };
@@ -124,6 +117,14 @@ MeasuredNetwork predicted(const Architecture& architecture, const Profile& profi
 
 }  // namespace
 
+DataType measured_precision(const Profile& profile) {
+  if (profile.data_type == DataType::kFp32 || profile.data_type == DataType::kBf16) {
+    return profile.data_type;
+  }
+  throw Error("profile '" + profile.name + "' is for " + std::string(to_string(profile.data_type)) +
+              "; only fp32 and bf16 are measured: calibrate with --precision fp32 or bf16");
+}
+
 std::string spearman_text(const NetworkAgreement& agreement) {
   if (std::isnan(agreement.spearman)) return "-";
   const auto& interval = agreement.spearman_interval;
@@ -160,7 +161,7 @@ std::vector<std::pair<std::string, NetworkAgreement>> agreements(const MeasuredN
 MeasuredNetworks measure_networks(const std::vector<Architecture>& architectures,
                                   const Profile& profile, bool quiet) {
   const TimingOptions options{.threads = std::max(1, profile.threads), .repeats = 3};
-  const DataType precision = precision_of(profile);
+  const DataType precision = measured_precision(profile);
   refuse_twins(architectures);
   MeasuredNetworks measured{.profile = profile.name,
                             .profile_machine = profile.machine,
@@ -184,6 +185,51 @@ MeasuredNetworks measure_networks(const std::vector<Architecture>& architectures
     }
   }
   if (!probes.empty()) measured.drift = quantile(probes, 0.5);
+  return measured;
+}
+
+MeasuredNetworks measure_distinct(const std::vector<Architecture>& networks, const Profile& profile,
+                                  bool quiet) {
+  std::vector<Architecture> distinct;
+  std::vector<size_t> places;  // of each network among the distinct ones
+  for (const Architecture& network : networks) {
+    const auto found =
+        std::find_if(distinct.begin(), distinct.end(), [&](const Architecture& other) {
+          Architecture renamed = network;
+          renamed.name = other.name;
+          return renamed == other;
+        });
+    places.push_back(size_t(found - distinct.begin()));
+    if (found == distinct.end()) distinct.push_back(network);
+  }
+  const int threads = at::get_num_threads();
+  MeasuredNetworks measured = measure_networks(distinct, profile, quiet);
+  at::set_num_threads(threads);
+  const std::vector<MeasuredNetwork> once = std::move(measured.networks);
+  measured.networks.clear();
+  for (size_t i = 0; i < networks.size(); ++i) {
+    measured.networks.push_back(once[places[i]]);
+    measured.networks.back().name = networks[i].name;
+  }
+  return measured;
+}
+
+MeasuredNetworks measured_from_json(const Json& json) {
+  MeasuredNetworks measured{
+      .profile = json.at("profile"),
+      .profile_machine = json.at("profile_machine"),
+      .machine = json.at("machine"),
+      .threads = json.at("threads"),
+      .data_type = value_named<DataType>(json.at("data_type").get<std::string>()),
+      .drift = value_or_nothing<double>(json.at("drift"))};
+  for (const Json& network : json.at("networks")) {
+    measured.networks.push_back({.name = network.at("name"),
+                                 .macs = network.at("macs"),
+                                 .predicted_ms = network.at("predicted_ms"),
+                                 .roofline_ms = network.at("roofline_ms"),
+                                 .passes_ms = network.at("passes_ms").get<std::vector<double>>(),
+                                 .unknown = network.at("unknown").get<std::vector<std::string>>()});
+  }
   return measured;
 }
 

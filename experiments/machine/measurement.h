@@ -55,10 +55,19 @@ std::vector<std::pair<std::string, NetworkAgreement>> agreements(const MeasuredN
 MeasuredNetworks measure_networks(const std::vector<Architecture>& networks, const Profile& profile,
                                   bool quiet);
 
+// What it measures in. Throws Error for a profile of a data type other than fp32 and bf16.
+DataType measured_precision(const Profile& profile);
+
+// The same, where networks may be alike: each is measured once, under all its names. Leaves the
+// number of threads as it was.
+MeasuredNetworks measure_distinct(const std::vector<Architecture>& networks, const Profile& profile,
+                                  bool quiet);
+
 // {profile, profile_machine, machine, threads, data_type, drift,
 //  networks: [{name, macs, predicted_ms, roofline_ms, measured_ms, passes_ms, unknown}],
 //  agreement: {laws: {spearman, ...}, ...}}
 Json measured_json(const MeasuredNetworks& measured);
+MeasuredNetworks measured_from_json(const Json& json);
 
 // Columns network,macs,predicted_ms,lower_bound,roofline_ms,measured_ms,pass_1_ms, ...; `names` has
 // one per network for the first column (names_in_table()).

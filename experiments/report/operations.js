@@ -55,10 +55,39 @@ function costRow(column, at, shown) {
   return { figure, entry };
 }
 
+// Bars along the network: what lies in memory while each operation runs.
+function memoryRow(column) {
+  const network = () => swept[chosen[column]];
+  const name = make("figcaption", {});
+  const configure = () => {
+    const ops = network().ops;
+    const kib = ops.map((op) => op.memory_bytes / 1024);
+    const peak = Math.max(...kib);
+    name.textContent = `In memory, ${data.sweep.data_type}: at most ${kibText(1024 * peak)}, at ${ops[kib.indexOf(peak)].name}`;
+    return {
+      type: "bar",
+      data: { labels: ops.map((op) => op.name), datasets: [{ data: kib, backgroundColor: kib.map((one) => css(one === peak ? "--c1" : "--c2")),
+        barPercentage: 1, categoryPercentage: 0.9, minBarLength: 1 }] },
+      options: {
+        scales: {
+          x: { display: false },
+          y: { min: 0, afterFit: (scale) => { scale.width = 36; }, ticks: { callback: compact, maxTicksLimit: 3, font: { size: 10 } } },
+        },
+        interaction: { mode: "index", intersect: false },
+        plugins: { legend: { display: false }, tooltip: { displayColors: false, callbacks: { label: (item) => kibText(1024 * item.raw) } } },
+      },
+    };
+  };
+  const { figure, entry } = chart("Memory while each operation of a network runs", configure);
+  figure.querySelector("figcaption").replaceWith(name);
+  return { figure, entry };
+}
+
 function costColumn(column) {
   const rows = list(data.ridge_points).map((point) => costRow(column, () => point, () => `At ${ridge(point)}`));
   const now = costRow(column, () => current, () => `Slider, at ${ridge(current)}`);
   live(now.entry);
+  if (known(record(swept[0].ops[0]).memory_bytes)) rows.push(memoryRow(column));
   const select = make("select", { "aria-label": `Network of column ${column + 1}` },
     swept.map((network, index) => make("option", { value: index }, network.name)));
   select.value = chosen[column];
@@ -75,7 +104,8 @@ function costSection() {
   return [
     make("h2", {}, "Where the networks pay"),
     soft("Each bar an operation in its place along the network, as a share of the latency at that ridge point. ",
-      make("b", {}, swatch("var(--c0)"), "Upwards: bound by computing"), "; ", make("b", {}, swatch("var(--c1)"), "downwards: bound by memory"), "."),
+      make("b", {}, swatch("var(--c0)"), "Upwards: bound by computing"), "; ", make("b", {}, swatch("var(--c1)"), "downwards: bound by memory"), ". ",
+      "Last row: the activations that lie in memory meanwhile, in KiB."),
     make("div", { class: "charts costs" }, chosen.map((_, column) => costColumn(column))),
   ];
 }

@@ -104,6 +104,7 @@ Json search_report(const SearchContext& context, const SearchSummary& summary,
                                 {"seconds", timing.seconds},
                                 {"images_per_second", value_or_null(timing.rates)}});
   }
+  if (!summary.outcome.measured.is_null()) report["measured"] = summary.outcome.measured;
   const std::vector<NetworkRecord>& networks = summary.outcome.networks;
   if (!networks.empty()) {
     report["reference"] = networks[summary.reference].architecture.name;

@@ -10,6 +10,7 @@
 #include "roofline/latency.h"
 #include "roofline/latency_curve.h"
 #include "roofline/latency_model.h"
+#include "roofline/memory.h"
 #include "roofline/profile.h"
 #include "space/lowering.h"
 
@@ -23,12 +24,14 @@ Json accuracy_json(const std::optional<RatedAccuracy>& accuracy) {
 
 Json ops_json(const Graph& graph, const std::vector<OpCost>& costs, DataType type) {
   Json ops = Json::array();
+  const std::vector<Bytes> memory = activation_memory(graph, type);
   for (size_t i = 0; i < costs.size(); ++i) {
     if (costs[i].macs.value == 0) continue;
     ops.push_back({{"name", graph.ops[i].name},
                    {"kind", to_string(graph.ops[i].kind)},
                    {"macs", costs[i].macs.value},
-                   {"bytes", bytes(costs[i], type).value}});
+                   {"bytes", bytes(costs[i], type).value},
+                   {"memory_bytes", memory[i].value}});
   }
   return ops;
 }
@@ -96,6 +99,8 @@ Json sweep_json(const std::vector<NetworkRecord>& networks, const std::vector<Ma
                                   {"parameters", total.parameters},
                                   {"macs", total.macs.value},
                                   {"bytes", curves.back().back().bytes.value},
+                                  {"peak_memory_bytes", peak_memory(graph, type).value},
+                                  {"weight_memory_bytes", weight_memory(graph, type).value},
                                   {"accuracy", accuracy_json(rating(network))},
                                   {"latency_macs", latencies},
                                   {"ops", ops_json(graph, costs, type)}});

@@ -2,6 +2,9 @@
 
 const targetLatency = (target) => (known(target.latency_ms) ? `${+target.latency_ms.toPrecision(4)} ms` : compact(target.latency_macs));
 
+// Resources beside latency, by the keys of targets.
+const kAmounts = [["peak_memory_kib", "KiB"], ["weights_mib", "MiB"], ["parameters_m", "M"], ["macs_m", "M"], ["energy_mj", "mJ"]];
+
 function heading() {
   document.title = data.title || document.title;
   const space = data.space || {};
@@ -13,12 +16,13 @@ function heading() {
     known(data.peak_memory_mib) && list(data.timing).length
       && `${duration(data.timing.reduce((sum, phase) => sum + (phase.seconds || 0), 0))} in all`,
   ].filter(Boolean);
-  const targets = list(data.targets).map((target) =>
-    (known(target.latency_macs) ? `${target.name} (${targetLatency(target)} at ridge point ${ridge(target.ridge_point)}${target.data_type ? ` in ${target.data_type}` : ""})` : target.name));
+  const amount = (target) => kAmounts.filter(([key]) => known(target[key])).map(([key, unit]) => ` (${+target[key].toPrecision(4)} ${unit})`).join("");
+  const targets = list(data.targets).map((target) => (target.limit ? "at most " : "") +
+    (known(target.latency_macs) ? `${target.name} (${targetLatency(target)} at ridge point ${ridge(target.ridge_point)}${target.data_type ? ` in ${target.data_type}` : ""})` : target.name + amount(target)));
   return [
     make("h1", {}, document.title),
     facts.length ? soft(facts.join(" · ")) : null,
-    targets.length ? soft(`Latency target${targets.length > 1 ? "s" : ""}: `, targets.join(", ")) : null,
+    targets.length ? soft(`Target${targets.length > 1 ? "s" : ""}: `, targets.join(", ")) : null,
     data.command ? soft(make("code", {}, data.command)) : null,
     Object.keys(data).length ? null : soft("This run has nothing to show yet."),
   ];
@@ -44,6 +48,8 @@ function networkColumns() {
     { title: "MACs", value: of("macs"), format: compact },
     { title: "Bytes", value: ofSweep("bytes"), format: compact },
     { title: "MACs/byte", value: (i) => ofSweep("macs")(i) / ofSweep("bytes")(i), format: fixed(1) },
+    { title: "Peak\nmemory", value: (i) => (same ? swept[i].peak_memory_bytes : undefined), format: kibText },
+    { title: "Stored\nweights", value: (i) => (same ? swept[i].weight_memory_bytes : undefined), format: kibText },
     { title: ["Top-1", ...images].join(",\n"), value: (i) => (rated.length && !trained ? (swept[i].accuracy || {}).top1 : undefined), format: percent },
     { title: "Latency\nat the slider", value: (i) => (same ? latencyOf(swept[i], current) : undefined), format: compact, live: true },
     { title: "slider", value: liveRatio, format: fixed(3), relative: true, live: true },

@@ -46,6 +46,15 @@ std::string named_type(DataType type, DataType usual) {
   return type == usual ? "" : " " + std::string(to_string(type));
 }
 
+// "'peak_memory_kib', 'weights_mib', ..."
+std::string resource_keys() {
+  std::string keys;
+  for (const ResourceUnit& one : kResourceUnits) {
+    keys += (keys.empty() ? "'" : ", '") + std::string(one.key) + "'";
+  }
+  return keys;
+}
+
 // A lower bound is no unit.
 void refuse_without_law(const Graph& graph, const LatencyModel& model) {
   if (model.laws.empty()) return;
@@ -96,22 +105,23 @@ Target read_range_target(FieldReader& reader, const SearchSpace& space) {
 
 // {profile: NAME or ridge_point: X [, data_type: T]}: what prices a target. The data type is the
 // profile's own, or int8, unless given.
-LatencyModel read_device(FieldReader& reader, const SearchSpace& space, std::string& name) {
+LatencyModel read_device(FieldReader& reader, const SearchSpace& space, Target& target) {
   const YamlSource source = reader.source();
   if (reader.has("profile") == reader.has("ridge_point")) {
-    source.fail("a target needs one of 'profile', 'ridge_point', 'ridge'");
+    source.fail("a target needs one of 'profile', 'ridge_point', 'ridge', or " + resource_keys());
   }
   std::optional<DataType> type;
   if (reader.has("data_type")) reader.optional("data_type", type.emplace());
   if (reader.has("ridge_point")) {
     LatencyModel model{.data_type = type.value_or(DataType::kInt8)};
     bounded(reader, "ridge_point", model.ridge_point.value, 0, 1e6);
-    name = "ridge point " + reader.required<std::string>("ridge_point") +
-           named_type(model.data_type, DataType::kInt8);
+    target.name = "ridge point " + reader.required<std::string>("ridge_point") +
+                  named_type(model.data_type, DataType::kInt8);
     return model;
   }
   const Profile profile = read_profile(reader, "profile");
-  name = profile.name + named_type(type.value_or(profile.data_type), profile.data_type);
+  target.profile = profile;
+  target.name = profile.name + named_type(type.value_or(profile.data_type), profile.data_type);
   return at_line(source, [&] {
     LatencyModel model = relative_model(profile, type);
     // Refuses laws that lack an op of the space, here where the line is known.
@@ -125,13 +135,14 @@ LatencyModel read_device(FieldReader& reader, const SearchSpace& space, std::str
 Target read_point_target(FieldReader& reader, const SearchSpace& space) {
   const YamlSource source = reader.source();
   Target target;
-  const LatencyModel model = read_device(reader, space, target.name);
+  const LatencyModel model = read_device(reader, space, target);
   target.models = {model};
   const bool by_macs = reader.has("latency_macs");
   const bool by_ms = reader.has("latency_ms");
   const bool relative = reader.has("relative_to");
   if (by_macs + by_ms + relative != 1) {
-    source.fail("a target needs one of 'latency_macs', 'latency_ms', 'relative_to'");
+    source.fail("a target needs one of 'latency_macs', 'latency_ms', 'relative_to', or " +
+                resource_keys());
   }
   if (relative) {
     target.latency = relative_latency(reader, space, target.models);
@@ -153,10 +164,47 @@ Target read_point_target(FieldReader& reader, const SearchSpace& space) {
   return target;
 }
 
+// {peak_memory_kib: X}, {weights_mib: X}, ... [, data_type: T] [, profile: P]; energy needs the
+// profile, of the others it gives the data type.
+Target read_resource_target(FieldReader& reader, const ResourceUnit& unit) {
+  const YamlSource source = reader.source();
+  const bool is_energy = unit.resource == Resource::kEnergy;
+  Target target;
+  DataType type = DataType::kInt8;
+  if (reader.has("profile")) {
+    target.profile = read_profile(reader, "profile");
+    type = target.profile->data_type;
+  } else if (is_energy) {
+    source.fail("'energy_mj' needs a profile that knows the energy of a MAC and of a byte");
+  }
+  if (!is_energy) reader.optional("data_type", type);
+  target.models = {is_energy ? at_line(source, [&] { return energy_model(*target.profile); })
+                             : resource_model(unit.resource, type)};
+  const bool has_width =
+      unit.resource == Resource::kPeakMemory || unit.resource == Resource::kWeights;
+  target.name = std::string(to_string(unit.resource)) +
+                (is_energy ? " on " + target.profile->name : "") +
+                (has_width ? named_type(type, DataType::kInt8) : "");
+  double amount = 0;
+  bounded(reader, unit.key, amount, 1e-9, 1e9);
+  target.latency = {{amount * unit.unit}};
+  return target;
+}
+
 Target read_target(const YamlSource& source, const SearchSpace& space) {
   FieldReader reader(source);
-  const Target target =
-      reader.has("ridge") ? read_range_target(reader, space) : read_point_target(reader, space);
+  std::vector<const ResourceUnit*> named;
+  for (const ResourceUnit& one : kResourceUnits) {
+    if (reader.has(one.key)) named.push_back(&one);
+  }
+  if (named.size() > 1) {
+    source.fail("'" + std::string(named[0]->key) + "' and '" + named[1]->key +
+                "' are two targets; list each by itself");
+  }
+  Target target = !named.empty()        ? read_resource_target(reader, *named[0])
+                  : reader.has("ridge") ? read_range_target(reader, space)
+                                        : read_point_target(reader, space);
+  reader.optional("limit", target.is_limit);
   reader.finish();
   return target;
 }

@@ -29,6 +29,10 @@ std::string fingerprint(const LatencyModel& model) {
   for (const ReadBandwidth& one : model.bandwidths) {
     text += fmt::format(" {}={}", one.set.value, one.bandwidth.value);
   }
+  if (model.resource != Resource::kLatency) {
+    text += fmt::format(" {} {} pJ/MAC {} pJ/byte", to_string(model.resource),
+                        model.picojoules_per_mac, model.picojoules_per_byte);
+  }
   return text;
 }
 
@@ -42,6 +46,7 @@ std::string fingerprint(const Reward& reward) {
       const bool is_ridge_point = model.is_plain() && model.data_type == DataType::kInt8;
       if (!is_ridge_point) text += fingerprint(model);
     }
+    if (target.is_limit) text += " limit";
     text += "\n";
   }
   return text;

@@ -21,7 +21,30 @@ std::optional<double> milliseconds(Macs latency, const LatencyModel& model) {
   return 1e3 * (latency / model.peak).value;
 }
 
+// Nothing where the model prices latency.
+std::optional<ResourceAmount> amount_of(Macs price, const LatencyModel& model) {
+  const ResourceUnit* unit = unit_of(model.resource);
+  if (unit == nullptr) return std::nullopt;
+  return ResourceAmount{model.resource, price.value / unit->unit};
+}
+
+// As the key of the resource: {"peak_memory_kib": 503.1}.
+void add_amount(Json& json, const std::optional<ResourceAmount>& amount) {
+  if (amount) json[unit_of(amount->resource)->key] = amount->amount;
+}
+
+std::optional<ResourceAmount> amount_in(const Json& json) {
+  for (const ResourceUnit& one : kResourceUnits) {
+    if (json.contains(one.key)) return ResourceAmount{one.resource, json[one.key].get<double>()};
+  }
+  return std::nullopt;
+}
+
 }  // namespace
+
+std::string amount_text(const ResourceAmount& amount) {
+  return fmt::format("{:.4g} {}", amount.amount, unit_of(amount.resource)->text);
+}
 
 std::vector<TargetSummary> target_summaries(const Reward& reward) {
   std::vector<TargetSummary> summaries;
@@ -29,7 +52,10 @@ std::vector<TargetSummary> target_summaries(const Reward& reward) {
     TargetSummary& summary = summaries.emplace_back(TargetSummary{.name = target.name});
     const LatencyModel& model = target.models[0];
     if (model.data_type != DataType::kInt8) summary.data_type = model.data_type;
+    summary.is_limit = target.is_limit;
     if (target.latency.size() != 1) continue;
+    summary.amount = amount_of(target.latency[0], model);
+    if (summary.amount) continue;
     summary.ridge_point = model.ridge_point.value;
     summary.latency_macs = target.latency[0].value;
     summary.latency_ms = milliseconds(target.latency[0], model);
@@ -47,7 +73,8 @@ CandidateResult candidate_result(const Candidate& candidate, const Reward& rewar
   for (size_t t = 0; t < ratios.size(); ++t) {
     const Target& target = reward.targets[t];
     TargetLatency latency{.target = target.name, .of_target = ratios[t]};
-    if (target.latency.size() == 1) {
+    latency.amount = amount_of(candidate.latency[first], target.models[0]);
+    if (target.latency.size() == 1 && !latency.amount) {
       latency.latency_macs = candidate.latency[first].value;
       latency.latency_ms = milliseconds(candidate.latency[first], target.models[0]);
     }
@@ -81,6 +108,8 @@ void to_json(Json& json, const TargetSummary& target) {
           {"latency_macs", value_or_null(target.latency_macs)}};
   if (target.data_type) json["data_type"] = to_string(*target.data_type);
   if (target.latency_ms) json["latency_ms"] = *target.latency_ms;
+  add_amount(json, target.amount);
+  if (target.is_limit) json["limit"] = true;
 }
 
 void from_json(const Json& json, TargetSummary& target) {
@@ -91,12 +120,15 @@ void from_json(const Json& json, TargetSummary& target) {
     target.data_type = value_named<DataType>(json["data_type"].get<std::string>());
   }
   if (json.contains("latency_ms")) target.latency_ms = json["latency_ms"].get<double>();
+  target.amount = amount_in(json);
+  target.is_limit = json.value("limit", false);
 }
 
 void to_json(Json& json, const TargetLatency& latency) {
   json = {{"target", latency.target}};
   if (latency.latency_macs) json["latency_macs"] = *latency.latency_macs;
   if (latency.latency_ms) json["latency_ms"] = *latency.latency_ms;
+  add_amount(json, latency.amount);
   json["of_target"] = latency.of_target;
 }
 
@@ -104,6 +136,7 @@ void from_json(const Json& json, TargetLatency& latency) {
   json.at("target").get_to(latency.target);
   if (json.contains("latency_macs")) latency.latency_macs = json["latency_macs"].get<double>();
   if (json.contains("latency_ms")) latency.latency_ms = json["latency_ms"].get<double>();
+  latency.amount = amount_in(json);
   latency.of_target = number_or_nan(json.at("of_target"));
 }
 
@@ -139,6 +172,21 @@ void from_json(const Json& json, ChoiceResult& choice) {
   json.at("chosen").get_to(choice.chosen);
 }
 
+void to_json(Json& json, const RecalibrationResult& result) {
+  json = {{"networks", result.networks},
+          {"factor", result.factor},
+          {"error_before", result.error_before},
+          {"error_after", result.error_after}};
+}
+
+void from_json(const Json& json, RecalibrationResult& result) {
+  json.at("networks").get_to(result.networks);
+  json.at("factor").get_to(result.factor);
+  json.at("error_before").get_to(result.error_before);
+  json.at("error_after").get_to(result.error_after);
+  if (!(result.factor > 0)) throw Error("a recalibration's factor must be above 0");
+}
+
 void to_json(Json& json, const StageOutcome& outcome) {
   json = {{"space", outcome.space},
           {"method", to_string(outcome.method)},
@@ -151,6 +199,7 @@ void to_json(Json& json, const StageOutcome& outcome) {
           {"candidates", outcome.candidates},
           {"choices", outcome.choices},
           {"architecture", to_yaml(outcome.architecture)}};
+  if (outcome.recalibration) json["recalibration"] = *outcome.recalibration;
 }
 
 void from_json(const Json& json, StageOutcome& outcome) {
@@ -166,6 +215,9 @@ void from_json(const Json& json, StageOutcome& outcome) {
   json.at("choices").get_to(outcome.choices);
   outcome.architecture =
       architecture_from_yaml(json.at("architecture").get<std::string>(), "architecture");
+  if (json.contains("recalibration")) {
+    outcome.recalibration = json["recalibration"].get<RecalibrationResult>();
+  }
 }
 
 void to_json(Json& json, const SplitAccuracy& accuracy) {

@@ -12,13 +12,23 @@
 
 namespace ridgewalk {
 
+// An amount of a resource, in its unit (ResourceUnit).
+struct ResourceAmount {
+  Resource resource = {};
+  double amount = 0;
+};
+// "503.1 KiB"
+std::string amount_text(const ResourceAmount& amount);
+
 // A target as results name it; the figures are absent for a range of ridge points.
 struct TargetSummary {
   std::string name;
-  std::optional<double> ridge_point = {};   // MACs per byte
-  std::optional<DataType> data_type = {};   // where it is not int8
-  std::optional<double> latency_macs = {};  // in units of one MAC at peak
-  std::optional<double> latency_ms = {};    // of a profile with a peak
+  std::optional<double> ridge_point = {};     // MACs per byte
+  std::optional<DataType> data_type = {};     // where it is not int8
+  std::optional<double> latency_macs = {};    // in units of one MAC at peak
+  std::optional<double> latency_ms = {};      // of a profile with a peak
+  std::optional<ResourceAmount> amount = {};  // of another resource; the latencies are then absent
+  bool is_limit = false;
 };
 std::vector<TargetSummary> target_summaries(const Reward& reward);
 
@@ -27,7 +37,8 @@ struct TargetLatency {
   std::string target;
   std::optional<double> latency_macs = {};  // absent for a range of ridge points
   std::optional<double> latency_ms = {};    // of a profile with a peak
-  double of_target = 0;                     // latency over the target's
+  std::optional<ResourceAmount> amount = {};
+  double of_target = 0;  // latency, or amount, over the target's
 };
 
 // A candidate of a search with its latencies by target.
@@ -48,6 +59,14 @@ struct ChoiceResult {
   int chosen = 0;                          // by the best candidate; may be kInactive
 };
 
+// What measuring networks near the optimum made of a profile's laws.
+struct RecalibrationResult {
+  int networks = 0;
+  double factor = 1;        // on the time of the laws
+  double error_before = 0;  // mean of |law / measured - 1|
+  double error_after = 0;
+};
+
 // The result of a search stage.
 struct StageOutcome {
   SearchStage stage = {};  // not in the JSON, where it is the key
@@ -61,6 +80,7 @@ struct StageOutcome {
   std::vector<CandidateResult> candidates = {};
   std::vector<ChoiceResult> choices = {};  // of two options or more
   Architecture architecture = {};          // of `best`
+  std::optional<RecalibrationResult> recalibration = {};
 };
 
 using SplitAccuracy = Accuracy;
@@ -93,6 +113,8 @@ void to_json(Json& json, const CandidateResult& candidate);
 void from_json(const Json& json, CandidateResult& candidate);
 void to_json(Json& json, const ChoiceResult& choice);
 void from_json(const Json& json, ChoiceResult& choice);
+void to_json(Json& json, const RecalibrationResult& result);
+void from_json(const Json& json, RecalibrationResult& result);
 void to_json(Json& json, const StageOutcome& outcome);
 void from_json(const Json& json, StageOutcome& outcome);
 void to_json(Json& json, const SplitAccuracy& accuracy);

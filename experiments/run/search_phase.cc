@@ -1,12 +1,15 @@
 #include "experiments/run/search_phase.h"
 
 #include <algorithm>
+#include <cmath>
+#include <set>
 
 #include <fmt/format.h>
 
 #include "experiments/run/progress.h"
 #include "experiments/run/seed_streams.h"
 #include "experiments/run/supernet_weights.h"
+#include "roofline/statistics.h"
 #include "space/error.h"
 #include "supernet/formats/weights.h"
 #include "supernet/training/provenance_check.h"
@@ -18,15 +21,20 @@ namespace {
 struct SearchState {
   std::string search;              // TunasSearch::state()
   std::vector<double> accuracies;  // of the architectures tried after the last step
+  std::optional<RecalibrationResult> recalibration = {};
 };
 
 void to_json(Json& json, const SearchState& state) {
   json = {{"search", state.search}, {"accuracies", state.accuracies}};
+  if (state.recalibration) json["recalibration"] = *state.recalibration;
 }
 
 void from_json(const Json& json, SearchState& state) {
   json.at("search").get_to(state.search);
   json.at("accuracies").get_to(state.accuracies);
+  if (json.contains("recalibration")) {
+    state.recalibration = json["recalibration"].get<RecalibrationResult>();
+  }
 }
 
 Json record_json(const std::string& phase, const StepRecord& record) {
@@ -75,7 +83,8 @@ SupernetOptions supernet_options(const SearchConfig& config, SearchStage stage) 
 
 class StagePhase {
  public:
-  StagePhase(const SearchContext& context, SearchStage stage, const StartingPoint& start);
+  StagePhase(const SearchContext& context, SearchStage stage, const StartingPoint& start,
+             const Recalibration& recalibration);
 
   // From the checkpoint where there is one, else from the weights of the stage before where the
   // configuration asks for them.
@@ -85,7 +94,12 @@ class StagePhase {
   StageOutcome outcome(const StageResult& found) const;
 
  private:
-  Json state() const { return SearchState{search_.state(), accuracies_}; }
+  Json state() const { return SearchState{search_.state(), accuracies_, recalibrated_}; }
+  // The step after which laws are held against the machine; -1 for never.
+  int recalibration_step() const;
+  std::vector<Architecture> networks_near_optimum() const;
+  void recalibrate();
+  void take(const RecalibrationResult& result);
   void after_training(int first_step, double seconds);
   StageResult run_stage(const std::function<void(const StepRecord&)>& after_step);
 
@@ -101,21 +115,26 @@ class StagePhase {
   SupernetWeights weights_;
   std::vector<double> accuracies_;     // of the architectures tried after the last step
   std::vector<LearnedImages> before_;  // by the weights that it started from
-  int last_checkpoint_ = 0;            // step
+  const Recalibration& recalibration_;
+  std::optional<RecalibrationResult> recalibrated_;
+  int last_checkpoint_ = 0;  // step
 };
 
-StagePhase::StagePhase(const SearchContext& context, SearchStage stage, const StartingPoint& start)
+StagePhase::StagePhase(const SearchContext& context, SearchStage stage, const StartingPoint& start,
+                       const Recalibration& recalibration)
     : context_(context),
       stage_(stage),
       phase_(to_string(stage)),
       config_(context.config.stages.at(stage)),
       space_(searched_space(context.config.space, stage, start.architecture)),
-      reward_(scaled_targets(context.config.reward, config_.latency_factor)),
+      reward_(scaled_targets(with_law_factor(context.config.reward, start.law_factor),
+                             config_.latency_factor)),
       tunas_(tunas_options(context.config, stage)),
       search_(space_, reward_, tunas_),
       supernet_(space_, context.data, supernet_options(context.config, stage),
                 context.session.compute),
-      weights_(supernet_) {
+      weights_(supernet_),
+      recalibration_(recalibration) {
   // The result of an earlier stage may miss the target: no reason to lose its work.
   const std::string out_of_reach = search_.out_of_reach();
   if (!out_of_reach.empty()) {
@@ -135,6 +154,7 @@ void StagePhase::begin(const StartingPoint& start) {
   if (const auto state = context_.run.begin<SearchState>(phase_)) {
     search_.restore(state->search);
     accuracies_ = state->accuracies;
+    if (state->recalibration) take(*state->recalibration);
     context_.run.restore(supernet_.state());
     say(context_.session, fmt::format("{}: resumed at step {}", phase_, search_.step()));
     const std::string& from = is_warm ? weights : context_.config.weights.start;
@@ -153,6 +173,56 @@ void StagePhase::begin(const StartingPoint& start) {
                     100.0 * double(taken.elements) / double(taken.of_elements)));
   }
   last_checkpoint_ = search_.step();
+}
+
+int StagePhase::recalibration_step() const {
+  if (recalibration_.networks == 0) return -1;
+  if (tunas_.method != SearchMethod::kTunas) return tunas_.steps;  // then the trials begin
+  return std::max(1, int(tunas_.steps * (1 + tunas_.controller_delay) / 2));
+}
+
+// Of the controller's samples those that miss the targets least, or samples near the targets.
+std::vector<Architecture> StagePhase::networks_near_optimum() const {
+  constexpr int kDraws = 64;  // for each
+  std::mt19937_64 random(
+      stream_seed(context_.config.seed, SeedStream::kRecalibration, uint64_t(stage_)));
+  const size_t count = size_t(recalibration_.networks);
+  std::vector<Decisions> near;
+  if (tunas_.method == SearchMethod::kTunas) {
+    std::set<std::pair<double, Decisions>> by_miss;
+    for (size_t draw = 0; draw < kDraws * count; ++draw) {
+      const Decisions decisions = search_.controller().sample(random);
+      by_miss.insert({reward_.miss(search_.cost_table().price(decisions)), decisions});
+    }
+    for (const auto& [miss, decisions] : by_miss) {
+      if (near.size() < count) near.push_back(decisions);
+    }
+  } else {
+    near = samples_near_targets(space_, search_.cost_table(), reward_, tunas_.trials.tolerance,
+                                int(count), random);
+  }
+  std::vector<Architecture> networks;
+  for (const Decisions& decisions : near) {
+    networks.push_back(decode(space_, decisions));
+    networks.back().name = fmt::format("near-optimum-{}", networks.size());
+  }
+  return networks;
+}
+
+void StagePhase::take(const RecalibrationResult& result) {
+  recalibrated_ = result;
+  reward_ = with_law_factor(reward_, result.factor);
+  search_.reprice(reward_);
+}
+
+void StagePhase::recalibrate() {
+  const Profile& profile = *calibrated_target(reward_.targets)->profile;
+  take(recalibrated(recalibration_.ratios(networks_near_optimum(), profile)));
+  say(context_.session,
+      fmt::format("{}: {} networks near the optimum: the laws of '{}' times {:.3f}, mean error "
+                  "{:.1f} % before and {:.1f} % after",
+                  phase_, recalibrated_->networks, profile.name, recalibrated_->factor,
+                  100 * recalibrated_->error_before, 100 * recalibrated_->error_after));
 }
 
 void StagePhase::after_training(int first_step, double seconds) {
@@ -193,6 +263,7 @@ StageResult StagePhase::run() {
     context_.run.log(record_json(phase_, record));
     progress.update(search_.step(),
                     fmt::format("loss {:.3f}  reward {:.3f}", record.loss, record.reward));
+    if (search_.step() == recalibration_step() && !recalibrated_) recalibrate();
     if (search_.done()) after_training(first_step, seconds_since(start));
     checkpoint_if_due(
         context_, session.checkpoint_every, search_.step(), [&] { return state(); },
@@ -222,7 +293,8 @@ StageOutcome StagePhase::outcome(const StageResult& found) const {
                 : found.best.decisions == argmax.decisions ? "argmax"
                                                            : "re-evaluated candidate",
       .choices = choice_results(space_, search_.controller(), found.best.decisions),
-      .architecture = decode(space_, found.best.decisions)};
+      .architecture = decode(space_, found.best.decisions),
+      .recalibration = recalibrated_};
   outcome.architecture.name = context_.config.space.name + "-" + phase_;
   for (const Candidate& candidate : found.candidates) {
     outcome.candidates.push_back(candidate_result(candidate, reward_));
@@ -232,8 +304,35 @@ StageOutcome StagePhase::outcome(const StageResult& found) const {
 
 }  // namespace
 
+Reward with_law_factor(const Reward& reward, double factor) {
+  const Target* calibrated = calibrated_target(reward.targets);
+  return calibrated == nullptr || factor == 1 ? reward
+                                              : reward.slowed(calibrated->profile->name, factor);
+}
+
+RecalibrationResult recalibrated(const std::vector<double>& ratios) {
+  const auto median_without = [&](size_t left_out) {
+    std::vector<double> others;
+    for (size_t i = 0; i < ratios.size(); ++i) {
+      if (i != left_out) others.push_back(ratios[i]);
+    }
+    return quantile(others, 0.5);
+  };
+  std::vector<double> before, after;
+  for (size_t i = 0; i < ratios.size(); ++i) {
+    before.push_back(std::abs(1 / ratios[i] - 1));
+    after.push_back(std::abs(median_without(i) / ratios[i] - 1));
+  }
+  RecalibrationResult result{.networks = int(ratios.size()), .error_before = mean(before)};
+  const bool is_better = mean(after) < mean(before);
+  result.factor = is_better ? quantile(ratios, 0.5) : 1;
+  result.error_after = is_better ? mean(after) : result.error_before;
+  return result;
+}
+
 Reward scaled_targets(Reward reward, double factor) {
   for (Target& target : reward.targets) {
+    if (target.models[0].resource != Resource::kLatency || target.is_limit) continue;
     for (Macs& latency : target.latency) latency = factor * latency;
   }
   return reward;
@@ -244,12 +343,12 @@ std::string supernet_file(const std::string& folder, SearchStage stage) {
 }
 
 StageOutcome search_phase(const SearchContext& context, SearchStage stage,
-                          const StartingPoint& start) {
+                          const StartingPoint& start, const Recalibration& recalibration) {
   if (auto outcome = context.run.result<StageOutcome>(std::string(to_string(stage)))) {
     outcome->stage = stage;
     return *outcome;
   }
-  StagePhase phase(context, stage, start);
+  StagePhase phase(context, stage, start, recalibration);
   phase.begin(start);
   StageOutcome outcome = phase.outcome(phase.run());
   context.run.finish(outcome);

@@ -13,14 +13,29 @@
 
 namespace ridgewalk {
 
+// In the middle of a stage the laws of the targets' calibrated machine are held against it.
+struct Recalibration {
+  int networks = 0;  // near the optimum; 0: none
+  // The machine's latencies over those that the profile's laws say, one per network.
+  std::function<std::vector<double>(const std::vector<Architecture>&, const Profile&)> ratios = {};
+};
+
+// By what factor laws are better near the optimum, and the mean errors of networks, each predicted
+// without itself. The factor is 1 where that would not make them smaller.
+RecalibrationResult recalibrated(const std::vector<double>& ratios);
+
 // What a search stage starts from: nothing, or the stage before.
 struct StartingPoint {
   std::optional<Architecture> architecture = {};  // its result
   std::optional<SearchSpace> space = {};          // that it searched
   std::string weights_folder = {};                // where it left its supernet_file()
+  double law_factor = 1;  // on the laws of the calibrated machine, by earlier stages
 };
 
-// The reward with every target's latency multiplied.
+// The laws of the targets' calibrated machine take `factor` times as long.
+Reward with_law_factor(const Reward& reward, double factor);
+
+// The reward with every target's latency multiplied; limits and other resources stay.
 Reward scaled_targets(Reward reward, double factor);
 
 // Where a stage leaves the weights of its supernet.
@@ -29,7 +44,7 @@ std::string supernet_file(const std::string& folder, SearchStage stage);
 // Searches one stage and leaves its supernet_file(). Returns at once when the run already has the
 // result.
 StageOutcome search_phase(const SearchContext& context, SearchStage stage,
-                          const StartingPoint& start);
+                          const StartingPoint& start, const Recalibration& recalibration = {});
 
 // Architectures of `space` to be tried with the trained weights of `supernet`.
 struct Trials {

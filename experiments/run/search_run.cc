@@ -54,6 +54,7 @@ void write_results(const RunFolder& run, const SearchOutcome& outcome) {
     write_file(run.file(file_name(network) + ".yaml"), to_yaml(network.architecture));
     result["networks"].push_back(network_json(network));
   }
+  if (!outcome.measured.is_null()) result["measured"] = outcome.measured;
   write_file(run.file("result.yaml"), yaml_text(result));
 }
 
@@ -67,23 +68,46 @@ NetworkRecord found_network(const std::vector<StageOutcome>& stages, SearchStage
   return network;
 }
 
-Architecture random_network(const SearchConfig& config) {
+Architecture random_network(const SearchConfig& config, const Reward& reward) {
   return random_architecture(searched_space(config.space, SearchStage::kSingle, std::nullopt),
-                             config.reward, config.random_tolerance,
+                             reward, config.random_tolerance,
                              stream_seed(config.seed, SeedStream::kRandomNetworks));
 }
 
 // What the stages found, and networks of the targets' latency that no search found. The random one
 // is a member of the convolutional space that the coarse and fine stages search, as in a
 // comparison.
-std::vector<NetworkRecord> networks_to_train(const SearchConfig& config,
+std::vector<NetworkRecord> networks_to_train(const SearchConfig& config, const Reward& reward,
                                              const std::vector<StageOutcome>& stages) {
   const Architecture reference = for_space(config.reference, config.space);
-  return {
-      found_network(stages, SearchStage::kFine, "found-conv"),
-      found_network(stages, SearchStage::kHybrid, "found-hybrid"),
-      {.architecture = scale_to_latency(reference, config.reward), .kind = NetworkKind::kReference},
-      {.architecture = random_network(config), .kind = NetworkKind::kRandom}};
+  return {found_network(stages, SearchStage::kFine, "found-conv"),
+          found_network(stages, SearchStage::kHybrid, "found-hybrid"),
+          {.architecture = scale_to_latency(reference, reward), .kind = NetworkKind::kReference},
+          {.architecture = random_network(config, reward), .kind = NetworkKind::kRandom}};
+}
+
+// Of a plan that trains none: what the last stage found, beside networks that no search found.
+std::vector<Architecture> networks_to_measure(const SearchConfig& config, const Reward& reward,
+                                              const SearchOutcome& outcome) {
+  std::vector<Architecture> networks;
+  for (const NetworkRecord& network : outcome.networks) networks.push_back(network.architecture);
+  if (!networks.empty()) return networks;
+  networks = {outcome.stages.back().architecture,
+              scale_to_latency(for_space(config.reference, config.space), reward),
+              random_network(config, reward)};
+  networks[0].name = "found";
+  return networks;
+}
+
+Json measured_phase(const SearchContext& context, const SearchPlan& plan, const Reward& reward,
+                    const SearchOutcome& outcome) {
+  const std::string phase = "measure";
+  if (const auto measured = context.run.result<Json>(phase)) return *measured;
+  context.run.begin<Json>(phase);
+  const Json measured = plan.measure(networks_to_measure(context.config, reward, outcome),
+                                     *calibrated_target(reward.targets)->profile);
+  context.run.finish(measured);
+  return measured;
 }
 
 }  // namespace
@@ -151,7 +175,7 @@ StartingPoint check_search(const SearchConfig& config, const SearchPlan& plan,
     }
   }
   // It may be that no network meets all of several targets.
-  if (plan.trains_networks) random_network(config);
+  if (plan.trains_networks || plan.measure) random_network(config, config.reward);
   return start;
 }
 
@@ -180,13 +204,17 @@ SearchOutcome run_search(const SearchContext& context, const SearchPlan& plan,
   SearchOutcome outcome;
   StartingPoint from = start;
   for (SearchStage stage : plan.stages) {
-    outcome.stages.push_back(search_phase(context, stage, from));
-    from = {.architecture = outcome.stages.back().architecture,
-            .space = searched_space(config.space, stage, from.architecture),
-            .weights_folder = context.run.file(".")};
+    outcome.stages.push_back(search_phase(context, stage, from, plan.recalibration));
+    const StageOutcome& found = outcome.stages.back();
+    from = {
+        .architecture = found.architecture,
+        .space = searched_space(config.space, stage, from.architecture),
+        .weights_folder = context.run.file("."),
+        .law_factor = from.law_factor * (found.recalibration ? found.recalibration->factor : 1)};
   }
+  const Reward reward = with_law_factor(config.reward, from.law_factor);
   if (plan.trains_networks) {
-    outcome.networks = networks_to_train(config, outcome.stages);
+    outcome.networks = networks_to_train(config, reward, outcome.stages);
     TrainOptions options = config.train;
     options.seed = stream_seed(config.seed, SeedStream::kTraining);
     std::vector<TrainingTask> tasks;
@@ -196,15 +224,23 @@ SearchOutcome run_search(const SearchContext& context, const SearchPlan& plan,
     const std::vector<TrainingResult> results = training_phases(context, tasks);
     for (size_t i = 0; i < results.size(); ++i) outcome.networks[i].trainings = {results[i]};
   }
+  if (plan.measure) outcome.measured = measured_phase(context, plan, reward, outcome);
   write_results(context.run, outcome);
   return outcome;
 }
 
 Architecture scale_to_latency(const Architecture& architecture, const Reward& reward) {
   const std::vector<LatencyModel> models = reward.models();
+  // What is above a limit is farther than all that is within.
   const auto distance_of = [&](const Architecture& scaled) {
     const std::vector<double> ratios = reward.ratios(prices(lower(scaled), models));
-    return std::abs(*std::max_element(ratios.begin(), ratios.end()) - 1);
+    double largest = 0, largest_limit = 0;
+    for (size_t t = 0; t < ratios.size(); ++t) {
+      double& of_kind = reward.targets[t].is_limit ? largest_limit : largest;
+      of_kind = std::max(of_kind, ratios[t]);
+    }
+    if (largest_limit > 1) return 1e9 * largest_limit;
+    return std::abs((largest > 0 ? largest : largest_limit) - 1);
   };
   Architecture nearest = architecture;
   double smallest = INFINITY;

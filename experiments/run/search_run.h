@@ -2,6 +2,7 @@
 // latency, all trained from scratch alike.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,10 @@ namespace ridgewalk {
 
 // What a run of `search` does.
 struct SearchPlan {
+  // Times networks on this machine; what it returns stands in result.yaml and the report.
+  std::function<Json(const std::vector<Architecture>&, const Profile&)> measure = {};
+  Recalibration recalibration = {};
+
   std::vector<SearchStage> stages;
   // Afterwards the found networks, a reference and a random network are trained from scratch. Needs
   // the stages fine and hybrid.
@@ -21,6 +26,7 @@ struct SearchPlan {
 struct SearchOutcome {
   std::vector<StageOutcome> stages;
   std::vector<NetworkRecord> networks;  // empty unless the plan trains them
+  Json measured = {};                   // where the plan measures
 };
 
 // The name of a network's files and phases in a run.
@@ -52,7 +58,8 @@ SearchOutcome run_search(const SearchContext& context, const SearchPlan& plan,
                          const StartingPoint& start);
 
 // `architecture` with the width multiplier (steps of 0.01) that brings the largest of its ratios to
-// the targets nearest to 1. Needs at least one target.
+// the targets nearest to 1, or to limits where there are only those, and exceeds no limit, or
+// exceeds them least. Needs at least one target.
 Architecture scale_to_latency(const Architecture& architecture, const Reward& reward);
 
 // A uniform sample of the space whose latency is within `tolerance` of every target's. Throws Error

@@ -1,8 +1,8 @@
 #include "supernet/inference/compiler.h"
 
-#include <algorithm>
 #include <cmath>
 
+#include "space/inference_steps.h"
 #include "supernet/network/attention_tile.h"
 
 namespace ridgewalk {
@@ -42,10 +42,6 @@ void append(dnnl::post_ops& post_ops, const Op& op) {
   }
 }
 
-bool is_elementwise(OpKind kind) {
-  return kind == OpKind::kActivation || kind == OpKind::kSigmoid || kind == OpKind::kHardSigmoid;
-}
-
 // Turns ops into steps, in the order of the graph.
 class Compiler {
  public:
@@ -56,17 +52,10 @@ class Compiler {
         type_(precision == DataType::kBf16 ? Type::bf16 : Type::f32),
         is_output_(graph_.ops.size()),
         values_(graph_.ops.size(), -1),
-        readers_(graph_.ops.size()) {
-    for (size_t i = 0; i < graph_.ops.size(); ++i) {
-      for (int input : graph_.ops[i].inputs) readers_[size_t(input)].push_back(int(i));
-    }
+        tiled_(graph_.ops.size()) {
     for (const Output& output : graph_.outputs) is_output_[size_t(output.op)] = true;
     if (graph_.outputs.empty()) is_output_.back() = true;
-    tiled_.resize(graph_.ops.size());
-    std::vector<int> uses;
-    for (size_t i = 0; i < graph_.ops.size(); ++i) {
-      uses.push_back(int(readers_[i].size()) + int(is_output_[i]));
-    }
+    const std::vector<int> uses = use_counts(graph_);
     for (size_t i = 0; i < graph_.ops.size(); ++i) {
       if (graph_.ops[i].kind != OpKind::kAttentionMix) continue;
       const auto [scores, softmax] = attention_ops(graph_, int(i), uses);
@@ -81,9 +70,7 @@ class Compiler {
     const Shape& image = graph_.ops[0].output;
     const Value images = program.input({dims(image), Type::f32, Tag::nchw});
     values_[0] = copy(images, activations(image));
-    for (size_t i = 1; i < values_.size(); ++i) {
-      if (values_[i] < 0) compile(int(i));
-    }
+    for (const InferenceStep& step : inference_steps(graph_)) compile(step);
     std::vector<Value> outputs;
     for (const Output& output : graph_.outputs) outputs.push_back(values_[size_t(output.op)]);
     if (outputs.empty()) outputs = {values_.back()};
@@ -140,43 +127,21 @@ class Compiler {
     return parameter_(parameter_prefix(op) + suffix);
   }
 
-  // The ops that run inside one step, and where its result goes.
-  struct Fused {
-    std::vector<int> ops;
-    dnnl::post_ops post_ops = {};
-    Value output = -1;
-  };
-
-  // Follows op `first` as long as its value has a single reader: activations, and one add whose
-  // other side is computed already and is not read later, so that the add can be done in place.
-  Fused fuse(int first, const Desc& output) {
-    Fused fused{.ops = {first}};
-    for (int at = first; readers_[size_t(at)].size() == 1 && !is_output_[size_t(at)];
-         at = fused.ops.back()) {
-      const int next = readers_[size_t(at)][0];
-      if (is_elementwise(op(next).kind)) {
-        append(fused.post_ops, op(next));
-      } else if (op(next).kind == OpKind::kAdd && fused.output < 0) {
-        const int skip = op(next).inputs[op(next).inputs[0] == at ? 1 : 0];
-        const Value added = values_[size_t(skip)];
-        if (added < 0 || layout(added) != output || is_read_besides(skip, next)) break;
-        fused.post_ops.append_sum();
-        fused.output = added;
+  // What runs inside the primitive of a step's first op.
+  dnnl::post_ops fused(const InferenceStep& step) const {
+    dnnl::post_ops post_ops;
+    for (size_t i = 1; i < step.ops.size(); ++i) {
+      if (op(step.ops[i]).kind == OpKind::kAdd) {
+        post_ops.append_sum();
       } else {
-        break;
+        append(post_ops, op(step.ops[i]));
       }
-      fused.ops.push_back(next);
     }
-    if (fused.output < 0) fused.output = program_->value(output);
-    return fused;
-  }
-  bool is_read_besides(int value, int reader) const {
-    const std::vector<int>& readers = readers_[size_t(value)];
-    return std::any_of(readers.begin(), readers.end(),
-                       [&](int r) { return r != reader && values_[size_t(r)] < 0; });
+    return post_ops;
   }
 
-  void compile(int index) {
+  void compile(const InferenceStep& step) {
+    const int index = step.ops[0];
     if (tiled_[size_t(index)].scores >= 0) {  // all by the last of the three
       if (op(index).kind == OpKind::kAttentionMix) tiled_attention(index);
       return;
@@ -187,7 +152,7 @@ class Compiler {
       case OpKind::kConv:
       case OpKind::kDepthwise:
       case OpKind::kLinear:
-        return convolution(index);
+        return convolution(step);
       case OpKind::kNorm:
         return norm(index);
       case OpKind::kLayerScale:
@@ -216,7 +181,8 @@ class Compiler {
   }
 
   // A linear layer is a convolution whose kernel is as large as the image.
-  void convolution(int index) {
+  void convolution(const InferenceStep& step) {
+    const int index = step.ops[0];
     const Op& o = op(index);
     const bool is_linear = o.kind == OpKind::kLinear;
     const Shape& image = op(o.inputs[0]).output;
@@ -234,15 +200,16 @@ class Compiler {
       const int64_t from = onednn::sizes(source)[d + 2], to = onednn::sizes(output)[d + 2];
       after[d] = (to - 1) * o.stride + kernel - from - padding[d];
     }
-    const Fused fused = fuse(index, output);
     const auto chosen = onednn::describe<dnnl::convolution_forward>(
-        program_->engine(), Program::attributes(fused.post_ops), kInference,
+        program_->engine(), Program::attributes(fused(step)), kInference,
         algorithm::convolution_direct, source, Desc(shape, type_, Tag::any), bias, output, strides,
         padding, after);
     Program::Bindings bindings{{DNNL_ARG_SRC, input(index)},
                                {DNNL_ARG_WEIGHTS, constant(weight, chosen.weights_desc())}};
     if (o.bias) bindings.emplace_back(DNNL_ARG_BIAS, constant(parameter(o, ".bias"), bias));
-    add<dnnl::convolution_forward>(chosen, std::move(bindings), fused.ops, fused.output);
+    const Value result =
+        step.overwrites < 0 ? program_->value(output) : values_[size_t(step.overwrites)];
+    add<dnnl::convolution_forward>(chosen, std::move(bindings), step.ops, result);
   }
 
   void norm(int index) {
@@ -446,9 +413,8 @@ class Compiler {
   const ParameterOf& parameter_;
   const int64_t batch_;
   const Type type_;
-  std::vector<bool> is_output_;  // those are fp32
-  std::vector<Value> values_;    // of each op; -1 while it is not compiled
-  std::vector<std::vector<int>> readers_;
+  std::vector<bool> is_output_;      // those are fp32
+  std::vector<Value> values_;        // of each op; -1 while it is not compiled
   std::vector<AttentionOps> tiled_;  // by op: of the attention in tiles that it is part of
   Program* program_ = nullptr;
   std::vector<Inference::Step>* steps_ = nullptr;

@@ -86,5 +86,6 @@ std::vector<torch::Tensor> Inference::outputs() const {
 const std::vector<Inference::Step>& Inference::steps() const { return compiled_->steps; }
 const std::vector<int64_t>& Inference::image_shape() const { return compiled_->images; }
 size_t Inference::arena_bytes() const { return compiled_->program->arena_bytes(); }
+size_t Inference::scratchpad_bytes() const { return compiled_->program->scratchpad_bytes(); }
 
 }  // namespace ridgewalk

@@ -44,7 +44,8 @@ class Inference {
   };
   const std::vector<Step>& steps() const;
   const std::vector<int64_t>& image_shape() const;  // [batch, C, H, W]
-  size_t arena_bytes() const;
+  size_t arena_bytes() const;       // of all values, at offsets where none disturbs another
+  size_t scratchpad_bytes() const;  // of oneDNN's kernels, one for all steps
 
  private:
   struct Compiled;

@@ -20,6 +20,7 @@ class CompiledNetwork {
   virtual void set_input(const void* bytes) = 0;
   virtual const void* output(size_t index) const = 0;  // in the order of the graph's outputs
   virtual size_t arena_bytes() const = 0;
+  virtual size_t scratchpad_bytes() const = 0;
 };
 
 // The tensor of a parameter, by name.

@@ -5,10 +5,11 @@
 
 #include <sys/mman.h>
 
+#include "supernet/inference/arena.h"
+
 namespace ridgewalk {
 
 namespace {
-constexpr size_t kAlignment = 64;
 constexpr size_t kPage = size_t{1} << 21;  // a huge page
 
 size_t rounded(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
@@ -47,7 +48,11 @@ dnnl::primitive_attr Program::attributes(const dnnl::post_ops& post_ops) {
 
 void Program::append(dnnl::primitive primitive, const dnnl::memory::desc& scratchpad,
                      Bindings bindings) {
-  if (scratchpad.get_size() > 0) bindings.emplace_back(DNNL_ARG_SCRATCHPAD, value(scratchpad));
+  if (scratchpad.get_size() > 0) {
+    bindings.emplace_back(DNNL_ARG_SCRATCHPAD, value(scratchpad));
+    values_.back().is_scratchpad = true;
+    scratchpad_bytes_ = std::max(scratchpad_bytes_, scratchpad.get_size());
+  }
   const int index = int(calls_.size());
   for (const auto& [argument, value] : bindings) {
     Slot& root = values_[size_t(values_[size_t(value)].root)];
@@ -57,33 +62,17 @@ void Program::append(dnnl::primitive primitive, const dnnl::memory::desc& scratc
   calls_.push_back({std::move(primitive), std::move(bindings)});
 }
 
-// Places the largest values first, each at the lowest offset that is free while it lives.
 size_t Program::place_values() {
   std::vector<Slot*> roots;
+  std::vector<ArenaValue> values;
   for (size_t i = 0; i < values_.size(); ++i) {
     Slot& slot = values_[i];
-    if (slot.in_arena && slot.root == Value(i) && slot.last >= 0) roots.push_back(&slot);
+    if (!slot.in_arena || slot.is_scratchpad || slot.root != Value(i) || slot.last < 0) continue;
+    roots.push_back(&slot);
+    values.push_back({.bytes = slot.layout.get_size(), .first = slot.first, .last = slot.last});
   }
-  std::stable_sort(roots.begin(), roots.end(), [](const Slot* a, const Slot* b) {
-    return a->layout.get_size() > b->layout.get_size();
-  });
-  size_t end = 0;
-  std::vector<const Slot*> placed;  // by offset
-  for (Slot* slot : roots) {
-    size_t offset = 0;
-    for (const Slot* other : placed) {
-      if (other->last < slot->first || slot->last < other->first) continue;
-      if (offset + slot->layout.get_size() <= other->offset) break;
-      const size_t after = other->offset + other->layout.get_size();
-      offset = std::max(offset, rounded(after, kAlignment));
-    }
-    slot->offset = offset;
-    end = std::max(end, offset + slot->layout.get_size());
-    placed.insert(
-        std::upper_bound(placed.begin(), placed.end(), slot,
-                         [](const Slot* a, const Slot* b) { return a->offset < b->offset; }),
-        slot);
-  }
+  const size_t end = place(values);
+  for (size_t i = 0; i < roots.size(); ++i) roots[i]->offset = values[i].offset;
   return end;
 }
 
@@ -93,11 +82,15 @@ void Program::finish(std::vector<Value> outputs) {
     values_[size_t(values_[size_t(output)].root)].last = int(calls_.size());
   }
   arena_bytes_ = place_values();
-  size_t bytes = rounded(arena_bytes_, kAlignment);
+  size_t bytes = rounded(arena_bytes_, kArenaAlignment);
+  for (Slot& slot : values_) {
+    if (slot.is_scratchpad) slot.offset = bytes;  // one for all steps, which run in turn
+  }
+  bytes = rounded(bytes + scratchpad_bytes_, kArenaAlignment);
   for (Slot& slot : values_) {
     if (!is_constant(slot)) continue;
     slot.offset = bytes;
-    bytes = rounded(bytes + slot.layout.get_size(), kAlignment);
+    bytes = rounded(bytes + slot.layout.get_size(), kArenaAlignment);
   }
   bytes_.reset(static_cast<uint8_t*>(std::aligned_alloc(kPage, rounded(bytes, kPage))));
   if (bytes_ == nullptr) throw std::bad_alloc();

@@ -35,7 +35,7 @@ class Program : public CompiledNetwork {
   void add(const typename Primitive::primitive_desc& description, Bindings bindings) {
     append(Primitive(description), description.scratchpad_desc(), std::move(bindings));
   }
-  // Puts scratchpads into the arena.
+  // Puts scratchpads behind the arena.
   static dnnl::primitive_attr attributes(const dnnl::post_ops& post_ops = {});
 
   // What was added since the last step is a step.
@@ -52,6 +52,7 @@ class Program : public CompiledNetwork {
     return values_[size_t(outputs_[index])].memory.get_data_handle();
   }
   size_t arena_bytes() const override { return arena_bytes_; }
+  size_t scratchpad_bytes() const override { return scratchpad_bytes_; }
 
  private:
   struct Slot {
@@ -59,6 +60,7 @@ class Program : public CompiledNetwork {
     dnnl::memory memory = {};
     Value root = 0;  // the value whose bytes these are
     bool in_arena = false;
+    bool is_scratchpad = false;
     size_t offset = 0;         // of a root in the arena, of an alias in its root
     int first = 0, last = -1;  // the calls that use a root
   };
@@ -79,12 +81,12 @@ class Program : public CompiledNetwork {
   std::vector<Slot> values_;
   std::vector<Call> calls_;
   std::vector<size_t> ends_;  // of steps: the call after the last
-  // The arena, then the constants: together, so that huge pages hold both.
+  // The arena, the scratchpad, then the constants: together, so that huge pages hold all.
   struct Free {
     void operator()(uint8_t* bytes) const { std::free(bytes); }
   };
   std::unique_ptr<uint8_t, Free> bytes_;
-  size_t arena_bytes_ = 0;
+  size_t arena_bytes_ = 0, scratchpad_bytes_ = 0;
   Value input_ = -1;
   std::vector<Value> outputs_;
 };

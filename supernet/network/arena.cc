@@ -41,7 +41,7 @@ Pool& pool() {
 }  // namespace
 
 // Places the largest values first, each at the lowest offset that is free while it lives.
-Placement place(const std::vector<Lifetime>& values) {
+Placement place(const std::vector<Tenancy>& values) {
   Placement placement{.offsets = std::vector<size_t>(values.size(), 0)};
   std::vector<size_t> order(values.size());
   std::iota(order.begin(), order.end(), size_t{0});
@@ -49,7 +49,7 @@ Placement place(const std::vector<Lifetime>& values) {
                    [&](size_t a, size_t b) { return values[a].bytes > values[b].bytes; });
   std::vector<size_t> placed;  // by offset
   for (size_t one : order) {
-    const Lifetime& own = values[one];
+    const Tenancy& own = values[one];
     if (own.last < own.first || own.bytes == 0) continue;
     size_t offset = 0;
     for (size_t other : placed) {

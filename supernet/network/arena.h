@@ -9,7 +9,7 @@
 namespace ridgewalk {
 
 // Bytes that are in use from one moment to another, both included.
-struct Lifetime {
+struct Tenancy {
   size_t bytes = 0;
   int64_t first = 0, last = -1;
 };
@@ -19,7 +19,7 @@ struct Placement {
   std::vector<size_t> offsets;
   size_t bytes = 0;  // of the block
 };
-Placement place(const std::vector<Lifetime>& values);
+Placement place(const std::vector<Tenancy>& values);
 
 // A block from a pool that all threads share, to which it returns: steps that follow each other
 // find the memory of the last one, already mapped.

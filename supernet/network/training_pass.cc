@@ -92,7 +92,7 @@ class PassIn : public Pass {
   void prepare(const torch::Tensor& images) {
     const int64_t batch = images.size(0);
     plan_ = plan_training(*graph_, options_.drop_seed != 0, trains_, batch, sizeof(T));
-    std::vector<Lifetime> lifetimes = plan_.values;
+    std::vector<Tenancy> lifetimes = plan_.values;
     lifetimes.insert(lifetimes.end(), plan_.gradients.begin(), plan_.gradients.end());
     const Placement placement = place(lifetimes);
     arena_.emplace(placement.bytes);

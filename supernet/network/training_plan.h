@@ -29,7 +29,7 @@ struct TrainingPlan {
   std::vector<std::vector<int>> readers;    // by source: the ops that read it, in order
   std::vector<ReadNorm> norms;              // by source
   std::vector<bool> needs_gradient;         // by source: whether parameters stand before its values
-  std::vector<Lifetime> values, gradients;  // by source; empty where LibTorch holds them
+  std::vector<Tenancy> values, gradients;  // by source; empty where LibTorch holds them
 };
 
 // `drops` says whether ops with a drop rate drop (run_op() does that). For `batch` images and

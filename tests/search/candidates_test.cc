@@ -7,6 +7,7 @@
 
 #include "search/fake_weights.h"
 #include "search/front.h"
+#include "search/stages.h"
 #include "search/tunas.h"
 #include "space/error.h"
 #include "tests/search/tiny_space.h"
@@ -72,6 +73,51 @@ TEST_F(Candidates, SamplesNearTheTargetsOnly) {
   EXPECT_THROW(sample_near_targets(tiny_space(), CostTable(tiny_space(), {{31.2}}), unreachable,
                                    0.05, random),
                Error);
+}
+
+// Where accuracy grows with the network, each method ends at the most that the limit allows, and
+// above it without the limit.
+TEST(Limits, AreNeverExceeded) {
+  const SearchSpace space = tiny_space();
+  Decisions largest;
+  for (const Choice& choice : choices(space)) largest.push_back(int(choice.options.size()) - 1);
+  const LatencyModel memory = resource_model(Resource::kPeakMemory, DataType::kInt8);
+  const LatencyModel weights = resource_model(Resource::kWeights, DataType::kInt8);
+  const CostTable table(space, {memory, weights});
+  const std::vector<CostTable::Range> reach = table.reachable();
+  const auto limit = [&](size_t m, const LatencyModel& model) {
+    Target target{.name = std::string(to_string(model.resource)), .models = {model}, .latency = {}};
+    target.latency = {0.5 * (reach[m].lowest + reach[m].highest)};
+    target.is_limit = true;
+    return target;
+  };
+  for (SearchMethod method : kValues<SearchMethod>) {
+    TunasOptions options{.method = method, .steps = 60, .candidates = 6, .seed = 3};
+    options.trials.evaluations = 30;
+    options.controller.learning_rate = 0.3;
+    const auto best = [&](const Reward& reward) {
+      FakeWeights fake(space, largest);
+      TunasSearch search(space, reward, options);
+      EXPECT_EQ(search.out_of_reach(), "");
+      const StageResult result = run_stage(search, fake, [](const StepRecord&) {});
+      EXPECT_EQ(result.best.is_within_limits, reward.is_within_limits(result.best.latency));
+      return table.price(result.best.decisions);
+    };
+    const Reward limited{.beta = -0.01, .targets = {limit(0, memory), limit(1, weights)}};
+    const std::vector<Macs> within = best(limited), free = best({.beta = -0.01, .targets = {}});
+    EXPECT_TRUE(limited.is_within_limits(within)) << to_string(method);
+    EXPECT_FALSE(limited.is_within_limits(free)) << to_string(method);
+  }
+}
+
+TEST(Limits, ThatNothingMeetsAreRefused) {
+  const LatencyModel memory = resource_model(Resource::kPeakMemory, DataType::kInt8);
+  Target tight{.name = "peak memory", .models = {memory}, .latency = {{100}}};
+  tight.is_limit = true;
+  EXPECT_THAT(TunasSearch(tiny_space(), {.targets = {tight}}, {}).out_of_reach(),
+              testing::HasSubstr("every architecture of space 'tiny' exceeds this limit"));
+  tight.latency = {{1e9}};  // a limit may be wide
+  EXPECT_EQ(TunasSearch(tiny_space(), {.targets = {tight}}, {}).out_of_reach(), "");
 }
 
 // With as many evaluations, breeding comes nearer to a planted optimum than chance does.

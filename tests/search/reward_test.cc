@@ -79,6 +79,35 @@ TEST(Reward, RidgePointsSpreadEvenlyInTheLogarithm) {
   EXPECT_EQ(points[2].value, 99);
 }
 
+// A limit costs above it what a target costs there, and nothing below.
+TEST(Reward, ALimitCostsOnlyAboveIt) {
+  for (RewardForm form : kValues<RewardForm>) {
+    Reward limit = reward(form, Combine::kSum);
+    limit.targets[0].is_limit = true;
+    EXPECT_DOUBLE_EQ(at(limit, {{50}}), 0.8);
+    EXPECT_DOUBLE_EQ(at(limit, {{100}}), 0.8);
+    EXPECT_DOUBLE_EQ(at(limit, {{120}}), at(reward(form, Combine::kSum), {{120}}));
+  }
+  // A target of 100 beside a limit of 100: the worst is the target below, the sum above.
+  Reward both = reward(RewardForm::kAbsolute, Combine::kSum, 2);
+  both.targets[1].is_limit = true;
+  EXPECT_NEAR(at(both, {{120}, {50}}), 0.8 - 0.02, 1e-12);
+  EXPECT_NEAR(at(both, {{120}, {150}}), 0.8 - 0.07, 1e-12);
+  both.combine = Combine::kWorst;
+  EXPECT_NEAR(at(both, {{120}, {50}}), 0.8 - 0.02, 1e-12);
+  EXPECT_NEAR(at(both, {{100}, {150}}), 0.8 - 0.05, 1e-12);
+}
+
+// What is above a limit misses by more than any tolerance.
+TEST(Reward, MissesWhatIsAboveALimit) {
+  Reward both = reward(RewardForm::kAbsolute, Combine::kSum, 2);
+  both.targets[1].is_limit = true;
+  const auto miss = [&](std::vector<Macs> latency) { return both.miss(latency); };
+  EXPECT_NEAR(miss({{120}, {10}}), 0.2, 1e-12);
+  EXPECT_NEAR(miss({{100}, {100}}), 0, 1e-12);
+  EXPECT_TRUE(std::isinf(miss({{100}, {100.01}})));
+}
+
 TEST(Reward, WithoutTargetsIsTheAccuracy) {
   EXPECT_DOUBLE_EQ(at(reward(RewardForm::kAbsolute, Combine::kWorst, 0), {}), 0.8);
 }

@@ -7,6 +7,8 @@
 namespace ridgewalk {
 namespace {
 
+using testing::HasSubstr;
+
 TEST_F(Program, MeasuresNetworks) {
   const std::vector<std::string> quick{"--repeats", "2", "--seconds", "0.01", "--json"};
   const auto bench = [&](std::vector<std::string> words) {

@@ -1,4 +1,6 @@
 // What a search says that a network takes is what `describe --profile` says.
+#include <set>
+
 #include "space/yaml.h"
 #include "tests/experiments/commands/program.h"
 
@@ -47,6 +49,124 @@ TEST_F(Program, ASearchPricesAsDescribeDoes) {
     const std::string csv = read(folder_ + "/priced-sweep/profiles.csv");
     EXPECT_EQ(std::stod(csv.substr(csv.rfind(',') + 1)), ms);
   }
+}
+
+// Limits on memory and weights beside a latency, in both stages and by the other methods: what is
+// found keeps them, and result.yaml states what describe counts.
+TEST_F(Program, ASearchKeepsWithinMemoryAndFlash) {
+  const std::string targets =
+      "[{profile: stm32h747, latency_ms: 6}, {peak_memory_kib: 14, limit: true}, "
+      "{weights_mib: 0.04, limit: true}]";
+  const auto check = [&](const std::string& stage, const std::string& config,
+                         const std::string& from) {
+    const std::string out = folder_ + "/limited-" + stage + config;
+    std::vector<std::string> words{"search",    stage,   "--config", folder_ + "/" + config,
+                                   "--targets", targets, "--out",    out};
+    if (!from.empty()) words.insert(words.end(), {"--from", from});
+    const Outcome found = run(words);
+    ASSERT_EQ(found.exit_code, 0) << found.err;
+    EXPECT_THAT(found.out, HasSubstr("of limit peak memory ("));
+    const Outcome described = run({"describe", out + "/found.yaml", "--json"});
+    const auto json = nlohmann::json::parse(described.out);
+    EXPECT_LE(json["peak_memory_bytes"].get<double>(), 14 * 1024);
+    EXPECT_LE(json["weight_memory_bytes"].get<double>(), 0.04 * 1024 * 1024);
+    FieldReader result(parse_yaml(read(out + "/result.yaml"), "result.yaml"));
+    const YAML::Node best = result.source().node["stages"][stage]["best"]["latency"];
+    EXPECT_EQ(best[1]["peak_memory_kib"].as<double>() * 1024, json["peak_memory_bytes"]);
+    EXPECT_NEAR(best[2]["weights_mib"].as<double>() * 1024 * 1024,
+                json["weight_memory_bytes"].get<double>(), 1e-6);
+  };
+  check("coarse", "config.yaml", "");
+  check("fine", "config.yaml", folder_ + "/limited-coarseconfig.yaml");
+  for (const std::string method : {"random", "evolution"}) {
+    std::ofstream(folder_ + "/" + method + ".yaml")
+        << config("factor: 0.15", "single: {method: " + method +
+                                      ", steps: 4, samples_per_step: 2, evaluations: 6, "
+                                      "tolerance: 0.3}\n");
+    check("single", method + ".yaml", "");
+  }
+}
+
+// One search chooses resolution against width and depth: images are resized in the batch, and each
+// network is priced at its own.
+TEST_F(Program, ASearchChoosesTheResolution) {
+  const std::string out = folder_ + "/resolutions", path = folder_ + "/resolutions.yaml";
+  std::ofstream(path) << config("factor: 0.08", "resolution: [14, 20, 28]\n");
+  const Outcome found = run({"search", "coarse", "--config", path, "--out", out});
+  ASSERT_EQ(found.exit_code, 0) << found.err;
+  std::set<int> sampled;
+  std::ifstream log(out + "/log.jsonl");
+  for (std::string line; std::getline(log, line);) {
+    for (const auto& sample : nlohmann::json::parse(line)["samples"])
+      sampled.insert(int(sample[0]));
+  }
+  EXPECT_EQ(sampled, (std::set<int>{0, 1, 2}));
+  FieldReader result(parse_yaml(read(out + "/result.yaml"), "result.yaml"));
+  const YAML::Node stage = result.source().node["stages"]["coarse"];
+  EXPECT_EQ(stage["choices"][0]["name"].as<std::string>(), "resolution");
+  const Outcome described =
+      run({"describe", out + "/found.yaml", "--profile", "pixel6-cpu", "--json"});
+  const auto json = nlohmann::json::parse(described.out);
+  const std::map<int, int> resolutions = {{0, 14}, {1, 20}, {2, 28}};
+  EXPECT_EQ(json["resolution"], resolutions.at(stage["best"]["decisions"][0].as<int>()));
+  EXPECT_EQ(stage["best"]["latency"][0]["latency_ms"].as<double>(), json["latency"]["total_ms"]);
+  // What the coarse stage has chosen, the fine one keeps.
+  const Outcome fine =
+      run({"search", "fine", "--config", path, "--from", out, "--out", out + "-fine"});
+  ASSERT_EQ(fine.exit_code, 0) << fine.err;
+  const auto after = run({"describe", out + "-fine/found.yaml", "--json"});
+  EXPECT_EQ(nlohmann::json::parse(after.out)["resolution"], json["resolution"]);
+}
+
+// The networks are timed beside what the laws say, of another machine here.
+TEST_F(Program, ASearchMeasuresWhatItFound) {
+  const std::string out = folder_ + "/measured-search";
+  std::vector<std::string> words{
+      "search",    "coarse",
+      "--config",  folder_ + "/config.yaml",
+      "--targets", "{profile: epyc-zen5-1-thread, relative_to: compact-nano}",
+      "--measure", "--recalibrate",
+      "3",         "--out",
+      out};
+  const Outcome found = run(words);
+  ASSERT_EQ(found.exit_code, 0) << found.err;
+  EXPECT_THAT(found.out, HasSubstr("predicted ms"));
+  EXPECT_THAT(found.err, HasSubstr("3 networks near the optimum"));
+  FieldReader result(parse_yaml(read(out + "/result.yaml"), "result.yaml"));
+  const YAML::Node measured = result.source().node["measured"];
+  ASSERT_EQ(measured["networks"].size(), 3u);
+  EXPECT_EQ(measured["networks"][0]["name"].as<std::string>(), "found");
+  EXPECT_EQ(measured["networks"][2]["name"].as<std::string>(), "random");
+  const YAML::Node recalibration = result.source().node["stages"]["coarse"]["recalibration"];
+  const double factor = recalibration["factor"].as<double>();
+  EXPECT_LE(recalibration["error_after"].as<double>(), recalibration["error_before"].as<double>());
+  // What is predicted for the found network are the corrected laws.
+  const Outcome described =
+      run({"describe", out + "/found.yaml", "--profile", "epyc-zen5-1-thread", "--json"});
+  const double laws = nlohmann::json::parse(described.out)["latency"]["laws_ms"];
+  EXPECT_NEAR(measured["networks"][0]["predicted_ms"].as<double>(), factor * laws, 1e-6 * laws);
+  for (const YAML::Node& network : measured["networks"]) {
+    EXPECT_GT(network["measured_ms"].as<double>(), 0);
+  }
+  EXPECT_THAT(read(out + "/report.html"), HasSubstr("\"measured\":{\"profile\""));
+  // A finished run is not measured again.
+  const std::string before = read(out + "/result.yaml");
+  words.push_back("--resume");
+  ASSERT_EQ(run(words).exit_code, 0);
+  EXPECT_EQ(read(out + "/result.yaml"), before);
+
+  const auto refuse = [&](const std::string& target, const std::string& option,
+                          const std::vector<std::string>& says) {
+    std::vector<std::string> refused{"search",    "coarse", "--config", folder_ + "/config.yaml",
+                                     "--targets", target,   "--out",    folder_ + "/refused"};
+    refused.push_back(option);
+    if (option == "--recalibrate") refused.push_back("3");
+    expect_refused(refused, says);
+  };
+  refuse("{profile: pixel6-cpu, relative_to: compact-nano}", "--measure",
+         {"--measure holds", "ridgewalk calibrate"});
+  refuse("{ridge_point: 3, relative_to: compact-nano}", "--recalibrate", {"--recalibrate holds"});
+  EXPECT_FALSE(fs::exists(folder_ + "/refused"));
 }
 
 }  // namespace

@@ -53,5 +53,37 @@ TEST(RandomArchitecture, IsOfTheSearchedSpaceAndMeetsEveryTarget) {
   }
 }
 
+// A limit is kept where the target would be missed for it.
+TEST(ScaleToLatency, ExceedsNoLimit) {
+  const Architecture small = find_architecture("mnv4-conv-small");
+  Reward reward = two_targets(small, 1);
+  Target memory{.name = "peak memory",
+                .models = {resource_model(Resource::kPeakMemory, DataType::kInt8)},
+                .latency = {}};
+  memory.latency = {0.6 * price(lower(small), memory.models[0])};
+  memory.is_limit = true;
+  reward.targets.push_back(memory);
+  const std::vector<double> ratios = ratios_of(scale_to_latency(small, reward), reward);
+  EXPECT_LE(ratios[2], 1);
+  EXPECT_LT(ratios[0], 0.9);
+  // With limits alone: as near to the tightest as it gets.
+  const Reward alone{.targets = {memory}};
+  const double ratio = ratios_of(scale_to_latency(small, alone), alone)[0];
+  EXPECT_LE(ratio, 1);
+  EXPECT_GT(ratio, 0.8);
+}
+
+// By hand: 1.1, 1.2 and 1.3 times the law; without the first the median is 1.25.
+TEST(Recalibration, IsTheMedianWhereThatIsBetter) {
+  const RecalibrationResult better = recalibrated({1.1, 1.2, 1.3});
+  EXPECT_DOUBLE_EQ(better.factor, 1.2);
+  EXPECT_NEAR(better.error_before, (0.1 / 1.1 + 0.2 / 1.2 + 0.3 / 1.3) / 3, 1e-12);
+  EXPECT_NEAR(better.error_after, (0.15 / 1.1 + 0 + 0.15 / 1.3) / 3, 1e-12);
+  // Errors of both signs: no factor helps.
+  const RecalibrationResult none = recalibrated({0.9, 1, 1.1, 1});
+  EXPECT_EQ(none.factor, 1);
+  EXPECT_EQ(none.error_after, none.error_before);
+}
+
 }  // namespace
 }  // namespace ridgewalk

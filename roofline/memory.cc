@@ -1,0 +1,92 @@
+#include "roofline/memory.h"
+
+#include <algorithm>
+
+#include "space/fold.h"
+#include "space/inference_steps.h"
+
+namespace ridgewalk {
+namespace {
+
+constexpr int kWide = 4;  // bytes of an fp32 or int32
+
+double value_bytes(const Graph& folded, const InferenceStep& step, DataType type) {
+  const bool is_wide = step.ops[0] + 1 == std::ssize(folded.ops) && type != DataType::kInt8;
+  return double(folded.ops[size_t(step.ops.back())].output.elements()) *
+         (is_wide ? kWide : bytes_per_element(type));
+}
+
+// One per step.
+std::vector<Bytes> live_bytes(const Graph& folded, const std::vector<InferenceStep>& steps,
+                              DataType type) {
+  const std::vector<Lifetime> lives = lifetimes(folded, steps);
+  std::vector<Bytes> live(steps.size());
+  for (size_t s = 0; s < steps.size(); ++s) {
+    const Bytes size{value_bytes(folded, steps[s], type)};
+    const int last = std::min(lives[s].last, int(steps.size()) - 1);
+    for (int during = lives[s].first; during <= last; ++during) live[size_t(during)] += size;
+  }
+  return live;
+}
+
+// Norm weights are one half of a folded norm: scale and shift.
+int stored_bytes(ParameterRole role, DataType type) {
+  switch (role) {
+    case ParameterRole::kWeight:
+      return bytes_per_element(type);
+    case ParameterRole::kBias:
+    case ParameterRole::kNormWeight:
+    case ParameterRole::kNormBias:
+    case ParameterRole::kLayerScale:
+      return kWide;
+    case ParameterRole::kRunningMean:
+    case ParameterRole::kRunningVar:
+      return 0;
+  }
+  return 0;
+}
+
+}  // namespace
+
+std::vector<Bytes> activation_memory(const Graph& graph, DataType type) {
+  const FoldedGraph folded = fold_norms(graph);
+  const std::vector<InferenceStep> steps = inference_steps(folded.graph);
+  const std::vector<Bytes> live = live_bytes(folded.graph, steps, type);
+  std::vector<Bytes> memory(graph.ops.size());
+  for (size_t s = 0; s < steps.size(); ++s) {
+    for (int op : steps[s].ops) {
+      for (int origin : folded.origins[size_t(op)]) memory[size_t(origin)] = live[s];
+    }
+  }
+  return memory;
+}
+
+Bytes peak_memory(const Graph& graph, int begin, int end, DataType type) {
+  const std::vector<Bytes> memory = activation_memory(graph, type);
+  Bytes peak;
+  for (int i = begin; i < end; ++i) peak = std::max(peak, memory[size_t(i)]);
+  return peak;
+}
+
+Bytes peak_memory(const Graph& graph, DataType type) {
+  return peak_memory(graph, 0, int(graph.ops.size()), type);
+}
+
+Bytes weight_memory(const Graph& graph, int begin, int end, DataType type) {
+  const FoldedGraph folded = fold_norms(graph);
+  Bytes sum;
+  for (size_t i = 0; i < folded.graph.ops.size(); ++i) {
+    const int origin = folded.origins[i].front();
+    if (origin < begin || origin >= end) continue;
+    for (const Parameter& parameter : parameters(folded.graph, int(i))) {
+      sum += {double(parameter.elements()) * stored_bytes(parameter.role, type)};
+    }
+  }
+  return sum;
+}
+
+Bytes weight_memory(const Graph& graph, DataType type) {
+  return weight_memory(graph, 0, int(graph.ops.size()), type);
+}
+
+}  // namespace ridgewalk

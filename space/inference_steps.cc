@@ -1,0 +1,106 @@
+#include "space/inference_steps.h"
+
+#include <algorithm>
+
+namespace ridgewalk {
+namespace {
+
+bool is_step(OpKind kind) {
+  return kind == OpKind::kConv || kind == OpKind::kDepthwise || kind == OpKind::kLinear;
+}
+bool is_elementwise(OpKind kind) {
+  return kind == OpKind::kActivation || kind == OpKind::kSigmoid || kind == OpKind::kHardSigmoid;
+}
+
+class Scheduler {
+ public:
+  explicit Scheduler(const Graph& graph)
+      : graph_(graph),
+        is_done_(graph.ops.size()),
+        is_output_(graph.ops.size()),
+        readers_(graph.ops.size()) {
+    for (const Output& output : graph.outputs) is_output_[size_t(output.op)] = true;
+    for (size_t i = 0; i < graph.ops.size(); ++i) {
+      for (int input : graph.ops[i].inputs) readers_[size_t(input)].push_back(int(i));
+    }
+  }
+
+  std::vector<InferenceStep> run() {
+    std::vector<InferenceStep> steps;
+    for (size_t i = 0; i < graph_.ops.size(); ++i) {
+      if (is_done_[i]) continue;
+      InferenceStep step{.ops = {int(i)}};
+      if (is_step(graph_.ops[i].kind)) extend(step);
+      for (int op : step.ops) is_done_[size_t(op)] = true;
+      steps.push_back(std::move(step));
+    }
+    return steps;
+  }
+
+ private:
+  const Op& op(int index) const { return graph_.ops[size_t(index)]; }
+
+  // Follows the step's value as long as it has a single reader: activations, and one add whose
+  // other side is computed already and is not read later, so that the add can be done in place.
+  void extend(InferenceStep& step) const {
+    while (readers_[size_t(step.ops.back())].size() == 1) {
+      const int at = step.ops.back();
+      if (is_output_[size_t(at)]) return;
+      const int next = readers_[size_t(at)][0];
+      if (op(next).kind == OpKind::kAdd && step.overwrites < 0) {
+        const int skip = op(next).inputs[op(next).inputs[0] == at ? 1 : 0];
+        if (!is_done_[size_t(skip)] || op(skip).output != op(step.ops[0]).output ||
+            is_output_[size_t(skip)] || is_read_besides(skip, next)) {
+          return;
+        }
+        step.overwrites = skip;
+      } else if (!is_elementwise(op(next).kind)) {
+        return;
+      }
+      step.ops.push_back(next);
+    }
+  }
+
+  bool is_read_besides(int value, int reader) const {
+    const std::vector<int>& readers = readers_[size_t(value)];
+    return std::any_of(readers.begin(), readers.end(),
+                       [&](int r) { return r != reader && !is_done_[size_t(r)]; });
+  }
+
+  const Graph& graph_;
+  std::vector<bool> is_done_, is_output_;
+  std::vector<std::vector<int>> readers_;
+};
+
+}  // namespace
+
+std::vector<InferenceStep> inference_steps(const Graph& folded) { return Scheduler(folded).run(); }
+
+std::vector<Lifetime> lifetimes(const Graph& folded, const std::vector<InferenceStep>& steps) {
+  std::vector<int> step_of(folded.ops.size());
+  for (size_t s = 0; s < steps.size(); ++s) {
+    for (int op : steps[s].ops) step_of[size_t(op)] = int(s);
+  }
+  std::vector<Lifetime> lives(steps.size());
+  for (size_t s = 0; s < steps.size(); ++s) lives[s] = {int(s), int(s)};
+  lives.back().last = int(steps.size());
+  for (const Output& output : folded.outputs) {
+    lives[size_t(step_of[size_t(output.op)])].last = int(steps.size());
+  }
+  for (size_t s = 0; s < steps.size(); ++s) {
+    for (int op : steps[s].ops) {
+      for (int input : folded.ops[size_t(op)].inputs) {
+        const int maker = step_of[size_t(input)];
+        if (maker != int(s))
+          lives[size_t(maker)].last = std::max(lives[size_t(maker)].last, int(s));
+      }
+    }
+  }
+  for (size_t s = 0; s < steps.size(); ++s) {
+    const int before = steps[s].overwrites;
+    if (before >= 0) lives[size_t(step_of[size_t(before)])].last = int(s) - 1;
+  }
+  return lives;
+}
+
+}  // namespace ridgewalk
