@@ -64,9 +64,7 @@ Load load_by_laws(const Section& section, const LatencyModel& model) {
 double learned_parameters(const Section& section) {
   int64_t sum = 0;
   for (int i = section.begin; i < section.end; ++i) {
-    for (const Parameter& parameter : parameters(section.graph, i)) {
-      if (is_learned(parameter.role)) sum += parameter.elements();
-    }
+    sum += parameter_elements(section.graph, i).learned;
   }
   return double(sum);
 }

@@ -209,8 +209,11 @@ std::vector<Decisions> TunasSearch::candidates() const {
   const bool lacks = std::erase_if(list, is_above) > 0 || is_above(argmax);
   std::set<Decisions> seen(list.begin(), list.end());
   std::mt19937_64 random = random_;  // a copy: finishing twice gives the same result
-  for (int draw = 0; lacks && list.size() < wanted && draw < kDraws; ++draw) {
-    const Decisions decisions = controller_.sample(random);
+  for (int draw = 0; lacks && list.size() < wanted && draw < 2 * kDraws; ++draw) {
+    const bool is_uniform = draw >= kDraws;  // where the controller has nothing within
+    if (is_uniform && !list.empty()) break;
+    const Decisions decisions =
+        is_uniform ? ridgewalk::sample(space_, random) : controller_.sample(random);
     if (decisions == argmax || is_above(decisions)) continue;
     if (seen.insert(decisions).second) list.push_back(decisions);
   }

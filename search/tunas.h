@@ -54,7 +54,7 @@ struct StepRecord {
 struct StageResult {
   Candidate argmax;  // kTunas: the most probable option of every choice
   // kTunas: the argmax, then the most probable first; those above a limit give way to samples of
-  // the controller that are within, where it has any.
+  // the controller that are within, or, where it has none, of the space.
   std::vector<Candidate> candidates;
   Candidate best;  // of the candidates, by is_better()
 };

@@ -5,6 +5,7 @@
 #include <set>
 #include <sstream>
 
+#include "experiments/run/run_folder.h"
 #include "roofline/measurements.h"
 #include "space/catalog.h"
 #include "space/csv.h"

@@ -216,7 +216,7 @@ void StagePhase::take(const RecalibrationResult& result) {
 }
 
 void StagePhase::recalibrate() {
-  const Profile& profile = *calibrated_target(reward_.targets)->profile;
+  const Profile profile = *calibrated_target(reward_.targets)->profile;
   take(recalibrated(recalibration_.ratios(networks_near_optimum(), profile)));
   say(context_.session,
       fmt::format("{}: {} networks near the optimum: the laws of '{}' times {:.3f}, mean error "
@@ -274,6 +274,10 @@ StageResult StagePhase::run() {
       fmt::format("{}: slicing took {:.2f} % of the steps' time", phase_,
                   100 * supernet_.slicing_seconds() / std::max(1e-9, supernet_.step_seconds())));
   say_damaged(context_.data, session);
+  if (!found.best.is_within_limits) {
+    say(session,
+        fmt::format("{}: found no architecture within all limits; the result exceeds one", phase_));
+  }
   return found;
 }
 

@@ -50,6 +50,14 @@ void price_by_laws(benchmark::State& state, const char* name) {
   price(state, load_search_space(name), {latency_model(load_profile("epyc-zen5-1-thread"))});
 }
 
+// A latency beside limits on the peak of memory and on the weights.
+void price_with_memory(benchmark::State& state, const char* name) {
+  price(
+      state, load_search_space(name),
+      {LatencyModel{.ridge_point = {31.2}}, resource_model(Resource::kPeakMemory, DataType::kInt8),
+       resource_model(Resource::kWeights, DataType::kInt8)});
+}
+
 void price_by_lowering(benchmark::State& state, const char* name) {
   const SearchSpace space = load_search_space(name);
   const std::vector<MacsPerByte> points = first_ridge_points(state.range(0));
@@ -85,6 +93,8 @@ BENCHMARK_CAPTURE(price_by_terms, mobile, "mobile");
 BENCHMARK_CAPTURE(price_by_terms, fashion_mnist, "fashion-mnist");
 BENCHMARK_CAPTURE(price_by_laws, mobile, "mobile");
 BENCHMARK_CAPTURE(price_by_laws, fashion_mnist, "fashion-mnist");
+BENCHMARK_CAPTURE(price_with_memory, mobile, "mobile");
+BENCHMARK_CAPTURE(price_with_memory, fashion_mnist, "fashion-mnist");
 BENCHMARK_CAPTURE(price_by_lowering, mobile, "mobile")->Arg(1)->Arg(7);
 BENCHMARK_CAPTURE(price_by_lowering, fashion_mnist, "fashion-mnist")->Arg(1)->Arg(7);
 BENCHMARK_CAPTURE(build_table, mobile, "mobile")->Arg(7)->Unit(benchmark::kMillisecond);
