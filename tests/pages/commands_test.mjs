@@ -29,6 +29,7 @@ const notRun = [
 const smallConfiguration = [
   [/\bdata: fashion-mnist$/gm, `data: idx:${folder}`],
   [/\bsearch_validation: \d+/g, 'search_validation: 100'],
+  [/, candidates: \d+/g, ''],
   // In proportion, which compare asks for; from so few steps nothing but the target chooses among many candidates,
   // so that the stage after coarse can reach it.
   [/\bsteps: (\d+)/g, (_, steps) => `steps: ${Math.ceil(steps / 200)}, candidates: 64`],
