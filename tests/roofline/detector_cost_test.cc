@@ -8,13 +8,13 @@
 namespace ridgewalk {
 namespace {
 
-struct Published {
+struct PublishedFigures {
   const char* backbone;
   double gmacs;       // arXiv 2404.10518v2, table 7
   double parameters;  // millions
 };
 
-class PublishedDetector : public testing::TestWithParam<Published> {};
+class PublishedDetector : public testing::TestWithParam<PublishedFigures> {};
 
 // The MACs are those of the detector alone. The parameters are what Keras counts in TF-models'
 // model: with the running statistics of the norms and the layers around the backbone's pool.
@@ -30,9 +30,9 @@ TEST_P(PublishedDetector, HasTheFiguresOfThePaper) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Table7, PublishedDetector,
-                         testing::Values(Published{"mnv4-conv-medium", 5.06, 9.79},
-                                         Published{"mnv4-hybrid-medium", 5.62, 11.15},
-                                         Published{"mobilenet-v2-200", 5.81, 10.15}),
+                         testing::Values(PublishedFigures{"mnv4-conv-medium", 5.06, 9.79},
+                                         PublishedFigures{"mnv4-hybrid-medium", 5.62, 11.15},
+                                         PublishedFigures{"mobilenet-v2-200", 5.81, 10.15}),
                          [](const auto& test) { return std::to_string(test.index); });
 
 // Of the towers by hand: 3060 positions at 384 pixels, each 8 convolutions of 9 * 256 + 256 * 256

@@ -67,7 +67,7 @@ TEST(Detector, AreYaml) {
   EXPECT_EQ(to_yaml(find_architecture("compact-nano")).find("detector"), std::string::npos);
 }
 
-std::string refusal(const Architecture& architecture) {
+std::string detector_refusal(const Architecture& architecture) {
   try {
     lower(architecture);
   } catch (const Error& error) {
@@ -80,16 +80,17 @@ TEST(Detector, RefusesWhatCannotBeBuilt) {
   const Architecture good = find_architecture("mnv4-conv-medium-retinanet");
   Architecture bad = good;
   bad.resolution = 100;
-  EXPECT_THAT(refusal(bad), HasSubstr("resolution is 100; that of a detector must be a multiple"));
+  EXPECT_THAT(detector_refusal(bad),
+              HasSubstr("resolution is 100; that of a detector must be a multiple"));
   bad = good;
   bad.detector->anchors = 0;
-  EXPECT_THAT(refusal(bad), HasSubstr("detector.anchors is 0"));
+  EXPECT_THAT(detector_refusal(bad), HasSubstr("detector.anchors is 0"));
   bad = good;
   bad.classes = 1000000;
-  EXPECT_THAT(refusal(bad), HasSubstr("classes times detector.anchors"));
+  EXPECT_THAT(detector_refusal(bad), HasSubstr("classes times detector.anchors"));
   bad = good;
   bad.stages.pop_back();
-  EXPECT_THAT(refusal(bad), HasSubstr("no maps at strides 8, 16 and 32"));
+  EXPECT_THAT(detector_refusal(bad), HasSubstr("no maps at strides 8, 16 and 32"));
   EXPECT_THROW(require_classifier(good), Error);
 }
 

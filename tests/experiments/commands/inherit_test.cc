@@ -66,7 +66,7 @@ TEST_F(Inherit, ATrainingStartsFromItsSlicesAndResumes) {
 
 TEST_F(Inherit, RefusesWhatIsNoMemberOrNoRun) {
   const std::string out = folder_ + "/refused";
-  expect_refused(training(out, {"--inherit", folder_}), {"cannot be told"});
+  expect_refused(training(out, {"--inherit", folder_}), {"holds no supernet"});
   expect_refused(training(out, {"--inherit", folder_ + "/nowhere"}),
                  {"nowhere/config.yaml", "cannot be read"});
   expect_refused(training(out, {"--inherit", searched(), "--weights", "w"}),
