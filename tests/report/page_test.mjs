@@ -75,7 +75,7 @@ test('every chart follows the slider', async () => {
   assert.notEqual(await state(), before);
   const captions = await page.evaluate(`charts.map((entry) => entry.canvas.getAttribute('aria-label'))`);
   const fixed = captions.filter((_, i) => drawn[i] === redrawn[i]);
-  assert.ok(fixed.every((caption) => /^Cost of each operation of a network, At [\d.]+$/.test(caption)), fixed.join('; '));
+  assert.ok(fixed.every((caption) => /^(Cost of each operation of a network, At [\d.]+|Memory while each operation of a network runs)$/.test(caption)), fixed.join('; '));
   assert.ok(captions.length - fixed.length >= 6);
 });
 
@@ -181,6 +181,17 @@ test('another network can be chosen for the costs of its operations', async () =
   assert.equal((await bars())[0], sweep.networks[5].ops.length);
   await choose(0);
   assert.equal((await bars())[0], sweep.networks[0].ops.length);
+});
+
+test('the memory along a network is that of sweep.json, with its peak and where it is', async () => {
+  const [bars, caption] = await page.evaluate(`(() => {
+    const entry = charts.find((one) => one.canvas.getAttribute('aria-label').startsWith('Memory while'));
+    return [entry.chart.data.datasets[0].data, entry.canvas.closest('figure').querySelector('figcaption').textContent]; })()`);
+  const ops = sweep.networks[0].ops;
+  assert.deepEqual(bars, ops.map((op) => op.memory_bytes / 1024));
+  const peak = sweep.networks[0].peak_memory_bytes;
+  assert.ok(ops.every((op) => op.memory_bytes <= peak) && ops.some((op) => op.memory_bytes === peak));
+  assert.match(caption, new RegExp(`at ${ops.find((op) => op.memory_bytes === peak).name}$`));
 });
 
 test('bars point up where computing bounds an operation, down where memory does', async () => {
