@@ -30,6 +30,26 @@ Macs latency(const Graph& graph, MacsPerByte ridge_point, DataType type) {
   return latency(op_costs(graph), ridge_point, type);
 }
 
+Macs training_latency(const Graph& graph, int64_t batch, MacsPerByte ridge_point, DataType type) {
+  const std::vector<OpCost> costs = op_costs(graph);
+  const auto passes = [&](const Op& op, const OpCost& cost) {
+    const int64_t output = op.output.elements(), input = cost.activation_elements - output;
+    const OpCost forward{.macs = double(batch) * cost.macs,
+                         .weight_elements = cost.weight_elements,
+                         .activation_elements = batch * (input + output)};
+    const bool reads_images = op.inputs[0] == 0;
+    const OpCost backward{.macs = (reads_images ? 1.0 : 2.0) * forward.macs,
+                          .weight_elements = (reads_images ? 1 : 2) * cost.weight_elements,
+                          .activation_elements = batch * ((reads_images ? 1 : 2) * input + output)};
+    return op_time(forward, ridge_point, type) + op_time(backward, ridge_point, type);
+  };
+  Macs sum;
+  for (size_t i = 1; i < costs.size(); ++i) {
+    if (costs[i].macs.value > 0) sum += passes(graph.ops[i], costs[i]);
+  }
+  return sum;
+}
+
 std::vector<MacsPerByte> ridge_points(double low, double high, int count) {
   if (!(low >= 0 && low <= high && std::isfinite(high))) {
     throw Error("a range of ridge points runs from low to high, neither below 0, such as 0:500");

@@ -21,6 +21,14 @@ Macs latency(std::span<const OpCost> costs, MacsPerByte ridge_point,
              DataType type = DataType::kInt8);
 Macs latency(const Graph& graph, MacsPerByte ridge_point, DataType type = DataType::kInt8);
 
+// Of a training step on `batch` images, forward and backward, without the optimiser: for each op
+// the sum of both passes' max(MACs, ridge point * bytes), where each tensor is moved once in each
+// pass. Forward, an op reads its weights and inputs and writes its output. Backward, it has twice
+// the MACs; it reads its weights, its inputs and the gradient of its output, and writes the
+// gradients of weights and inputs. An op that reads the images has no gradient of its input: once
+// the MACs, and neither its weights nor that gradient.
+Macs training_latency(const Graph& graph, int64_t batch, MacsPerByte ridge_point, DataType type);
+
 // The ridge points of a sweep from `low` to `high`: 0 by itself, the others logarithmically spaced
 // from 0.1 on, both ends included. Throws Error when the ends are not in order.
 std::vector<MacsPerByte> ridge_points(double low, double high, int count = 101);

@@ -33,9 +33,9 @@ struct Pool {
   std::vector<std::unique_ptr<Arena::Block>> blocks;
 };
 
-Pool& pool() {
-  static Pool pool;
-  return pool;
+Pool& blocks_of_all() {
+  static Pool blocks;
+  return blocks;
 }
 
 }  // namespace
@@ -71,10 +71,10 @@ Placement place(const std::vector<Tenancy>& values) {
 
 Arena::Arena(size_t bytes) {
   {
-    const std::lock_guard lock(pool().mutex);
-    if (!pool().blocks.empty()) {
-      block_ = std::move(pool().blocks.back());
-      pool().blocks.pop_back();
+    const std::lock_guard lock(blocks_of_all().mutex);
+    if (!blocks_of_all().blocks.empty()) {
+      block_ = std::move(blocks_of_all().blocks.back());
+      blocks_of_all().blocks.pop_back();
     }
   }
   if (!block_) block_ = std::make_unique<Block>();
@@ -89,8 +89,8 @@ Arena::Arena(size_t bytes) {
 }
 
 Arena::~Arena() {
-  const std::lock_guard lock(pool().mutex);
-  pool().blocks.push_back(std::move(block_));
+  const std::lock_guard lock(blocks_of_all().mutex);
+  blocks_of_all().blocks.push_back(std::move(block_));
 }
 
 std::byte* Arena::at(size_t offset) const { return block_->bytes.get() + offset; }

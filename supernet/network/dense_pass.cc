@@ -38,7 +38,7 @@ struct Windows {
 
 namespace {
 
-constexpr int64_t kBlockBytes = 128 << 10;  // of the windows in a block
+constexpr int64_t kWindowBytes = 128 << 10;  // of the windows in a block
 
 template <class T>
 Windows windows_of(const OpRows<T>& in, const OpRows<T>& out, int64_t kernel, int64_t stride) {
@@ -85,7 +85,7 @@ const T* image_as_read(const OpRows<T>& in, int64_t image) {
 // Rows of windows that are treated at once.
 template <class T>
 int64_t block_of(int64_t width, int64_t rows) {
-  const int64_t most = kBlockBytes / (int64_t(sizeof(T)) * width) / 16 * 16;
+  const int64_t most = kWindowBytes / (int64_t(sizeof(T)) * width) / 16 * 16;
   return std::min(rows, std::max<int64_t>(32, most));
 }
 

@@ -9,29 +9,28 @@
 
 namespace ridgewalk {
 
-constexpr int64_t kTile = kDepthwiseChannels;
-
 // The image with a border of zeros around it, for the kernel to move over.
 struct Padded {
   int64_t height, width, border;
-  int64_t numbers() const { return height * width * kTile; }
-  int64_t start() const { return (border * width + border) * kTile; }
+  int64_t numbers() const { return height * width * kDepthwiseChannels; }
+  int64_t start() const { return (border * width + border) * kDepthwiseChannels; }
 };
 
 namespace {
 
 constexpr int64_t kRowsTogether = 64;  // that are worth adding to a norm at once
 
-// The weights of every tile of channels as [kernel * kernel, kTile], in order or turned by 180
-// degrees.
+// The weights of every tile of channels as [kernel * kernel, kDepthwiseChannels], in order or
+// turned by 180 degrees.
 void tile_weights(const torch::Tensor& weight, bool turned, float* to) {
   const int64_t channels = weight.size(0), taps = weight.size(2) * weight.size(3);
   const float* from = weight.data_ptr<float>();
-  for (int64_t first = 0; first < channels; first += kTile, to += taps * kTile) {
+  for (int64_t first = 0; first < channels;
+       first += kDepthwiseChannels, to += taps * kDepthwiseChannels) {
     for (int64_t t = 0; t < taps; ++t) {
       const int64_t tap = turned ? taps - 1 - t : t;
-      for (int64_t c = 0; c < kTile; ++c) {
-        to[t * kTile + c] =
+      for (int64_t c = 0; c < kDepthwiseChannels; ++c) {
+        to[t * kDepthwiseChannels + c] =
             first + c < channels ? from[(first + c) * weight.stride(0) + tap] : 0.0F;
       }
     }
@@ -40,14 +39,16 @@ void tile_weights(const torch::Tensor& weight, bool turned, float* to) {
 
 torch::Tensor untiled(const torch::Tensor& tiles, const torch::Tensor& weight) {
   const int64_t taps = weight.size(2) * weight.size(3);
-  return tiles.view({-1, taps, kTile})
+  return tiles.view({-1, taps, kDepthwiseChannels})
       .transpose(1, 2)
       .reshape({-1, taps})
       .narrow(0, 0, weight.size(0))
       .reshape(weight.sizes());
 }
 
-int64_t tiles_of(int64_t channels) { return (channels + kTile - 1) / kTile; }
+int64_t tiles_of(int64_t channels) {
+  return (channels + kDepthwiseChannels - 1) / kDepthwiseChannels;
+}
 
 // Calls run(first image, last image) for images that together have enough rows.
 template <class T, class Run>
@@ -63,8 +64,9 @@ void for_groups(const OpRows<T>& smaller, Run run) {
 
 template <class T>
 PixelLayout layout_of(const OpRows<T>& rows, int64_t first_channel, int64_t row, int64_t step) {
-  return {rows.height, rows.width, rows.channels, std::min(kTile, rows.channels - first_channel),
-          row,         step};
+  return {rows.height,   rows.width,
+          rows.channels, std::min(kDepthwiseChannels, rows.channels - first_channel),
+          row,           step};
 }
 
 template <class T>
@@ -110,18 +112,18 @@ float* zeros(Scratch purpose, int64_t count) {
 template <class T>
 void depthwise(const OpRows<T>& in, const torch::Tensor& weight, int64_t stride,
                const OpRows<T>& out) {
-  const int64_t kernel = weight.size(2), taps = kernel * kernel * kTile;
+  const int64_t kernel = weight.size(2), taps = kernel * kernel * kDepthwiseChannels;
   auto* weights = scratch<float>(Scratch::kWeights, tiles_of(in.channels) * taps);
   tile_weights(weight, false, weights);
   const Padded padded = padded_input(in, out, kernel, stride);
   for_groups(out, [&](int64_t begin, int64_t end) {
     float* x = zeros(Scratch::kInput, padded.numbers());
-    float* y = scratch<float>(Scratch::kOutput, out.per_image() * kTile);
+    float* y = scratch<float>(Scratch::kOutput, out.per_image() * kDepthwiseChannels);
     for (int64_t image = begin; image < end; ++image) {
-      for (int64_t first = 0; first < in.channels; first += kTile) {
+      for (int64_t first = 0; first < in.channels; first += kDepthwiseChannels) {
         read_tile(in, image, first, padded, x);
-        correlate(x, padded.width, weights + first / kTile * taps, kernel, stride, out.height,
-                  out.width, y);
+        correlate(x, padded.width, weights + first / kDepthwiseChannels * taps, kernel, stride,
+                  out.height, out.width, y);
         write_pixels(y, layout_of(out, first, out.width, 1), false,
                      out.x + image * out.per_image() * out.channels + first);
       }
@@ -138,7 +140,7 @@ void depthwise(const OpRows<T>& in, const torch::Tensor& weight, int64_t stride,
 template <class T>
 torch::Tensor depthwise_backward(const OpRows<T>& in, const torch::Tensor& weight, int64_t stride,
                                  const OpRows<T>& out, const Contribution& contribution) {
-  const int64_t kernel = weight.size(2), taps = kernel * kernel * kTile;
+  const int64_t kernel = weight.size(2), taps = kernel * kernel * kDepthwiseChannels;
   const int64_t tiles = tiles_of(in.channels);
   auto* turned = scratch<float>(Scratch::kWeights, tiles * taps);
   tile_weights(weight, true, turned);
@@ -148,12 +150,12 @@ torch::Tensor depthwise_backward(const OpRows<T>& in, const torch::Tensor& weigh
   for_groups(out, [&](int64_t begin, int64_t end) {
     float* x = zeros(Scratch::kInput, padded.numbers());
     float* g = zeros(Scratch::kOutput, spread.numbers());
-    float* of_x = scratch<float>(Scratch::kGradient, in.per_image() * kTile);
+    float* of_x = scratch<float>(Scratch::kGradient, in.per_image() * kDepthwiseChannels);
     float* of_weights = sums.own();
     const int64_t numbers = in.per_image() * in.channels;
     for (int64_t image = begin; image < end; ++image) {
-      for (int64_t first = 0; first < in.channels; first += kTile) {
-        const int64_t place = first / kTile * taps;
+      for (int64_t first = 0; first < in.channels; first += kDepthwiseChannels) {
+        const int64_t place = first / kDepthwiseChannels * taps;
         read_tile(in, image, first, padded, x);
         read_gradient_tile(out, image, first, stride, spread, g);
         add_tap_gradients(x, padded.width, g + spread.start(), stride * spread.width, stride,

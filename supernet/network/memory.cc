@@ -10,6 +10,7 @@
 #include "space/decisions.h"
 #include "supernet/network/attention_tile.h"
 #include "supernet/network/parameters.h"
+#include "supernet/network/training_plan.h"
 
 namespace ridgewalk {
 namespace {
@@ -142,6 +143,25 @@ MemoryNeed peak(const Graph& graph, int64_t batch, int bytes_per_activation, Run
   return most;
 }
 
+// Of a step by autograd, op by op: networks whose attention is computed in tiles.
+MemoryNeed autograd_memory(const Graph& graph, int64_t batch, int bytes_per_activation) {
+  constexpr double kTilesOfGradients = 4;  // weights, their gradients, two products
+  MemoryNeed need{.weights = kTrainingCopies * kBytesPerWeight * weight_elements(graph)};
+  const std::vector<bool> kept = kept_for_backward(graph);
+  for (size_t i = 0; i < graph.ops.size(); ++i) {
+    const Op& op = graph.ops[i];
+    if (!kept[i]) continue;
+    if (is_attention_map(op.kind) && is_tiled(op, batch)) continue;  // computed again, and let go
+    const double bytes = bytes_per_activation * double(batch) * double(op.output.elements());
+    need.activations += bytes;
+    if (is_attention_map(op.kind)) need.attention_scores += bytes;
+  }
+  const double tiles = kTilesOfGradients * bytes_per_activation * double(kAttentionTile);
+  need.activations += tiles;
+  need.attention_scores += tiles;
+  return need;
+}
+
 }  // namespace
 
 MemoryNeed inference_memory(const Graph& graph, int64_t batch, int bytes_per_activation) {
@@ -153,25 +173,23 @@ MemoryNeed compiled_memory(const Graph& graph, int64_t batch, int bytes_per_acti
 }
 
 MemoryNeed training_memory(const Graph& graph, int64_t batch, int bytes_per_activation) {
-  constexpr double kTilesOfGradients = 4;  // weights, their gradients, two products
-  MemoryNeed need{.weights = kTrainingCopies * kBytesPerWeight * weight_elements(graph)};
-  const std::vector<bool> kept = kept_for_backward(graph);
-  bool has_tiles = false;
-  for (size_t i = 0; i < graph.ops.size(); ++i) {
-    const Op& op = graph.ops[i];
-    if (!kept[i]) continue;
-    if (is_attention_map(op.kind) && is_tiled(op, batch)) {  // computed again, and let go
-      has_tiles = true;
-      continue;
+  for (const Op& op : graph.ops) {
+    if (op.kind == OpKind::kAttentionScores && is_tiled(op, batch)) {
+      return autograd_memory(graph, batch, bytes_per_activation);
     }
-    const double bytes = bytes_per_activation * double(batch) * double(op.output.elements());
-    need.activations += bytes;
-    if (is_attention_map(op.kind)) need.attention_scores += bytes;
   }
-  if (has_tiles) {
-    const double tiles = kTilesOfGradients * bytes_per_activation * double(kAttentionTile);
-    need.activations += tiles;
-    need.attention_scores += tiles;
+  const double scale = double(batch) * bytes_per_activation;
+  MemoryNeed need{.weights = kTrainingCopies * kBytesPerWeight * weight_elements(graph)};
+  const TrainingPlan plan = plan_training(graph, true, true, batch, size_t(bytes_per_activation));
+  std::vector<Tenancy> lifetimes = plan.values;
+  lifetimes.insert(lifetimes.end(), plan.gradients.begin(), plan.gradients.end());
+  const double images = double(graph.ops[0].output.elements());
+  need.activations =
+      double(place(lifetimes).bytes) + scale * (images + detour_elements(graph, plan));
+  for (const Op& op : graph.ops) {
+    if (is_attention_map(op.kind)) {
+      need.attention_scores += scale * double(op.output.elements());
+    }
   }
   return need;
 }

@@ -23,8 +23,9 @@ MemoryNeed inference_memory(const Graph& graph, int64_t batch, int bytes_per_act
 // sums are written over what they read.
 MemoryNeed compiled_memory(const Graph& graph, int64_t batch, int bytes_per_activation = 4);
 
-// Of a training step: every value that the backward pass reads lives until then, and each weight
-// has a gradient and two moments of the optimizer.
+// Of a training step on a CPU as training_plan.h lays it out: what the backward pass reads lives
+// until then, a norm and the ReLU after it have no values of their own, and gradients live until
+// they are used. Each weight has a gradient and two moments of the optimizer.
 MemoryNeed training_memory(const Graph& graph, int64_t batch, int bytes_per_activation = 4);
 
 // Of a supernet's step: the shared weights with what training keeps for each of them, and what the

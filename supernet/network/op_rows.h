@@ -54,12 +54,14 @@ T* scratch(Scratch purpose, int64_t count) {
     size_t size = 0;
   };
   thread_local Piece pieces[size_t(Scratch::kCount)];
-  constexpr size_t kLine = 64, kSlack = 512;  // kernels may read behind the last number
-  const size_t needed = (size_t(count) * sizeof(T) + kSlack + kLine - 1) / kLine * kLine;
+  constexpr size_t kCacheLine = 64,
+                   kMostReadBehind = 512;  // kernels may read behind the last number
+  const size_t needed =
+      (size_t(count) * sizeof(T) + kMostReadBehind + kCacheLine - 1) / kCacheLine * kCacheLine;
   Piece& piece = pieces[size_t(purpose)];
   if (piece.size < needed) {
     piece.bytes.reset();
-    piece.bytes.reset(std::aligned_alloc(kLine, needed));
+    piece.bytes.reset(std::aligned_alloc(kCacheLine, needed));
     if (!piece.bytes) throw std::bad_alloc();
     piece.size = needed;
   }

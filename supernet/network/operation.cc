@@ -11,7 +11,7 @@
 namespace ridgewalk {
 namespace {
 
-torch::Tensor activate(const torch::Tensor& x, Activation activation) {
+torch::Tensor activated(const torch::Tensor& x, Activation activation) {
   switch (activation) {
     case Activation::kNone:
       return x;
@@ -74,7 +74,7 @@ torch::Tensor run_op(const Op& op, const std::vector<torch::Tensor>& parameters,
                         momentum, epsilon, mode.joins_relu);
     }
     case OpKind::kActivation:
-      return activate(x, op.activation);
+      return activated(x, op.activation);
     case OpKind::kSoftmax:
       return torch::softmax(x, -1);
     case OpKind::kAdd:

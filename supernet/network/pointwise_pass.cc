@@ -11,11 +11,11 @@
 namespace ridgewalk {
 namespace {
 
-constexpr int64_t kBlockBytes = 192 << 10;  // of a block's operands, which should stay in a cache
+constexpr int64_t kProductBytes = 192 << 10;  // of a block's operands, which should stay in a cache
 
 template <class T>
 int64_t block_rows(int64_t channels) {
-  const int64_t rows = kBlockBytes / (int64_t(sizeof(T)) * channels);
+  const int64_t rows = kProductBytes / (int64_t(sizeof(T)) * channels);
   return std::clamp<int64_t>(rows / 16 * 16, 32, 512);
 }
 

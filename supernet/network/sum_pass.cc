@@ -5,21 +5,23 @@
 
 #include <ATen/Parallel.h>
 
+#include "supernet/network/activation_kernel.h"
 #include "supernet/network/row_kernel.h"
 
 namespace ridgewalk {
 namespace {
 
-constexpr int64_t kBlock = 64;     // rows
-constexpr int64_t kGrain = 32768;  // numbers that are worth a thread
+constexpr int64_t kRowsAtOnce = 64;        // rows
+constexpr int64_t kThreadNumbers = 32768;  // numbers that are worth a thread
 
 // Calls run(first row, number of rows) for blocks of rows.
 template <class T, class Run>
 void in_row_blocks(const OpRows<T>& of, Run run) {
-  const int64_t blocks = (of.rows() + kBlock - 1) / kBlock;
-  const int64_t grain = 1 + kGrain / (kBlock * of.channels);
+  const int64_t blocks = (of.rows() + kRowsAtOnce - 1) / kRowsAtOnce;
+  const int64_t grain = 1 + kThreadNumbers / (kRowsAtOnce * of.channels);
   at::parallel_for(0, blocks, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b) run(b * kBlock, std::min(kBlock, of.rows() - b * kBlock));
+    for (int64_t b = begin; b < end; ++b)
+      run(b * kRowsAtOnce, std::min(kRowsAtOnce, of.rows() - b * kRowsAtOnce));
   });
 }
 
@@ -114,6 +116,36 @@ void pool_backward(const OpRows<T>& in, const OpRows<T>& out, const Contribution
 }
 
 template <class T>
+void activate(const OpRows<T>& in, Activation activation, const OpRows<T>& out) {
+  in_row_blocks(in, [&](int64_t first, int64_t rows) {
+    const int64_t numbers = rows * in.channels;
+    T* x = scratch<T>(Scratch::kInput, numbers);
+    read(in, first, rows, x);
+    activate_row(activation, x, numbers, out.x + first * in.channels);
+  });
+}
+
+template <class T>
+void activate_backward(const OpRows<T>& in, Activation activation, const OpRows<T>& out,
+                       const Contribution& contribution) {
+  if (!contribution.wanted) return;
+  in_row_blocks(in, [&](int64_t first, int64_t rows) {
+    const int64_t at = first * in.channels, numbers = rows * in.channels;
+    T* x = scratch<T>(Scratch::kInput, numbers);
+    read(in, first, rows, x);
+    T* to = in.gradient + at;
+    if (contribution.adds) {
+      T* own = scratch<T>(Scratch::kOutput, numbers);
+      activation_gradient_row(activation, out.gradient + at, x, numbers, own);
+      add_row(own, numbers, to);
+    } else {
+      activation_gradient_row(activation, out.gradient + at, x, numbers, to);
+    }
+    if (contribution.completes && in.norm != nullptr) in.norm->add_gradient(to, in.x + at, rows);
+  });
+}
+
+template <class T>
 void add_bias(const torch::Tensor& bias, const OpRows<T>& out) {
   const float* from = bias.data_ptr<float>();
   for (int64_t r = 0; r < out.rows(); ++r) add_row(from, out.channels, out.x + r * out.channels);
@@ -135,6 +167,9 @@ torch::Tensor bias_gradient(const OpRows<T>& out) {
   template void sum_backward(const OpRows<T>&, const OpRows<T>&, const Contribution&);  \
   template void pool(const OpRows<T>&, const OpRows<T>&);                               \
   template void pool_backward(const OpRows<T>&, const OpRows<T>&, const Contribution&); \
+  template void activate(const OpRows<T>&, Activation, const OpRows<T>&);               \
+  template void activate_backward(const OpRows<T>&, Activation, const OpRows<T>&,       \
+                                  const Contribution&);                                 \
   template void add_bias(const torch::Tensor&, const OpRows<T>&);                       \
   template torch::Tensor bias_gradient(const OpRows<T>&);
 RIDGEWALK_SUM_PASS(float)

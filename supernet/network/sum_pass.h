@@ -1,8 +1,9 @@
-// Sums, means and biases of a training step.
+// Sums, means, activations and biases of a training step.
 #pragma once
 
 #include <torch/types.h>
 
+#include "space/block.h"
 #include "supernet/network/op_rows.h"
 
 namespace ridgewalk {
@@ -26,6 +27,13 @@ template <class T>
 void pool(const OpRows<T>& in, const OpRows<T>& out);
 template <class T>
 void pool_backward(const OpRows<T>& in, const OpRows<T>& out, const Contribution& contribution);
+
+// out = activation(in).
+template <class T>
+void activate(const OpRows<T>& in, Activation activation, const OpRows<T>& out);
+template <class T>
+void activate_backward(const OpRows<T>& in, Activation activation, const OpRows<T>& out,
+                       const Contribution& contribution);
 
 template <class T>
 void add_bias(const torch::Tensor& bias, const OpRows<T>& out);

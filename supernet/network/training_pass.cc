@@ -18,6 +18,8 @@
 namespace ridgewalk {
 namespace {
 
+constexpr size_t kReadBehind = 512;  // kernels may read behind the last number
+
 using Parameters = std::vector<std::vector<torch::Tensor>>;
 
 struct Pass : torch::CustomClassHolder {
@@ -95,7 +97,7 @@ class PassIn : public Pass {
     std::vector<Tenancy> lifetimes = plan_.values;
     lifetimes.insert(lifetimes.end(), plan_.gradients.begin(), plan_.gradients.end());
     const Placement placement = place(lifetimes);
-    arena_.emplace(placement.bytes);
+    arena_.emplace(placement.bytes + kReadBehind);
     rows_.resize(count());
     norms_.resize(count());
     detours_.resize(count());
@@ -144,6 +146,8 @@ class PassIn : public Pass {
         return depthwise(in, own_[i][0], op(i).stride, out);
       case OpKind::kAdd:
         return sum(in, rows_[input(i, 1)], out);
+      case OpKind::kActivation:
+        return activate(in, op(i).activation, out);
       case OpKind::kPool:
         return pool(in, out);
       default:
@@ -260,6 +264,8 @@ class PassIn : public Pass {
           sum_backward(rows_[one], out, contribution(one));
         }
         return;
+      case OpKind::kActivation:
+        return activate_backward(in, op(i).activation, out, contribution(from));
       case OpKind::kPool:
         return pool_backward(in, out, contribution(from));
       default:

@@ -5,8 +5,6 @@
 namespace ridgewalk {
 namespace {
 
-constexpr size_t kSlack = 512;  // kernels may read behind the last number
-
 // Whether an output is [N, C, H, W] (or a linear layer's [N, C]), not a map of attention.
 bool is_image(const Op& op) {
   return op.kind != OpKind::kAttentionScores && op.kind != OpKind::kSoftmax;
@@ -14,9 +12,10 @@ bool is_image(const Op& op) {
 
 bool writes_rows(OpKind kind) { return kind == OpKind::kConv || kind == OpKind::kDepthwise; }
 
-// Whether the gradient of an op's parameters needs its input.
+// Whether the gradient of an op needs its input.
 bool keeps_input(OpKind kind) {
-  return kind == OpKind::kConv || kind == OpKind::kDepthwise || kind == OpKind::kLinear;
+  return kind == OpKind::kConv || kind == OpKind::kDepthwise || kind == OpKind::kLinear ||
+         kind == OpKind::kActivation;
 }
 
 class Planner {
@@ -41,7 +40,7 @@ class Planner {
     for (size_t i = 0; i < graph_.ops.size(); ++i) {
       const Op& op = graph_.ops[i];
       if (plan_.source[i] != int(i)) continue;
-      const size_t size = bytes * size_t(batch) * size_t(op.output.elements()) + kSlack;
+      const size_t size = bytes * size_t(batch) * size_t(op.output.elements());
       if (plan_.engines[i] == Engine::kOwn && i > 0) {
         plan_.values[i] = {size, int64_t(i), last_read(int(i), trains)};
       }
@@ -80,10 +79,11 @@ class Planner {
                    ? Engine::kReader
                    : Engine::kLibTorch;
       case OpKind::kActivation:
-        return o.activation == Activation::kRelu && op(input).kind == OpKind::kNorm &&
-                       uses_[size_t(input)] == 1 && plan_.engines[size_t(input)] == Engine::kReader
-                   ? Engine::kReader
-                   : Engine::kLibTorch;
+        if (o.activation == Activation::kRelu && op(input).kind == OpKind::kNorm &&
+            uses_[size_t(input)] == 1 && plan_.engines[size_t(input)] == Engine::kReader) {
+          return Engine::kReader;
+        }
+        return is_image(op(input)) ? Engine::kOwn : Engine::kLibTorch;
       default:
         return Engine::kLibTorch;
     }
@@ -139,6 +139,21 @@ class Planner {
 TrainingPlan plan_training(const Graph& graph, bool drops, bool trains, int64_t batch,
                            size_t bytes) {
   return Planner(graph, drops).run(trains, batch, bytes);
+}
+
+double detour_elements(const Graph& graph, const TrainingPlan& plan) {
+  double elements = 0;
+  for (size_t i = 0; i < graph.ops.size(); ++i) {
+    if (plan.engines[i] != Engine::kLibTorch) continue;
+    elements += double(graph.ops[i].output.elements());
+    for (int input : graph.ops[i].inputs) {
+      const auto from = size_t(plan.source[size_t(input)]);
+      if (from > 0 && plan.engines[from] == Engine::kOwn) {
+        elements += double(graph.ops[from].output.elements());
+      }
+    }
+  }
+  return elements;
 }
 
 }  // namespace ridgewalk

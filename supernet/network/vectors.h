@@ -5,34 +5,10 @@
 #include <cstdint>
 
 #include "supernet/network/bf16.h"
+#include "supernet/network/cpu_level.h"
 #include "supernet/network/each_cpu.h"
 
 namespace ridgewalk {
-
-// What a CPU computes with, each including the ones before it: a register of 16, 32 or 64 bytes,
-// and products of bf16.
-enum class CpuLevel { kBase, kAvx2, kAvx512, kAvx512Bf16 };
-
-// The compiler that knows how to compile for other CPUs than the one at hand, as in each_cpu.h.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define RIDGEWALK_X86
-#endif
-
-// The highest that this CPU has.
-inline CpuLevel cpu_level() {
-#ifdef RIDGEWALK_X86
-  static const CpuLevel level = [] {
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return CpuLevel::kBase;
-    const bool is_wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-    if (!is_wide) return CpuLevel::kAvx2;
-    return __builtin_cpu_supports("avx512bf16") ? CpuLevel::kAvx512Bf16 : CpuLevel::kAvx512;
-  }();
-  return level;
-#else
-  return CpuLevel::kBase;
-#endif
-}
 
 #ifdef RIDGEWALK_X86
 #define RIDGEWALK_AVX2 __attribute__((target("avx2,fma,bmi2")))

@@ -3,6 +3,10 @@
 #include <cmath>
 #include <numbers>
 
+#include <ATen/Parallel.h>
+
+#include "supernet/training/optimizer_kernel.h"
+
 namespace ridgewalk {
 
 OptimizerOptions default_options(OptimizerKind kind) {
@@ -47,6 +51,7 @@ void Optimizer::step(int step, int steps) {
     const torch::Tensor norm = grads.norm().to(torch::kDouble);
     grads.mul_(torch::full_like(norm, options_.clip_norm).div_(norm).clamp_max_(1));
   }
+  if (values.device().is_cpu()) return update(rate, step, used);
   if (options_.weight_decay > 0) {
     torch::Tensor factor = torch::ones({store_.decayed()}, values.options());
     factor.masked_fill_(used, 1 - rate * options_.weight_decay);
@@ -74,6 +79,44 @@ void Optimizer::step(int step, int steps) {
     }
   }
   grads.zero_();
+}
+
+// One pass over values, gradients and moments in place of one for each operation.
+void Optimizer::update(double rate, int step, const torch::Tensor& used) {
+  const UpdateFactors factors{.rate = rate,
+                              .shrink = 1 - rate * options_.weight_decay,
+                              .momentum = options_.momentum,
+                              .decay = options_.decay,
+                              .epsilon = options_.epsilon,
+                              .bias1 = 1 - std::pow(options_.momentum, step + 1),
+                              .bias2 = 1 - std::pow(options_.decay, step + 1)};
+  const bool* decays = options_.weight_decay > 0 ? used.data_ptr<bool>() : nullptr;
+  float* values = store_.values().data_ptr<float>();
+  float* grads = store_.grads().data_ptr<float>();
+  float* first = first_moment_.data_ptr<float>();
+  float* second = second_moment_.defined() ? second_moment_.data_ptr<float>() : nullptr;
+  const auto run = [&](int64_t begin, int64_t end, const bool* shrinks) {
+    const UpdatePart part{.values = values + begin,
+                          .grads = grads + begin,
+                          .first = first + begin,
+                          .second = second == nullptr ? nullptr : second + begin,
+                          .decays = shrinks,
+                          .count = end - begin};
+    switch (options_.kind) {
+      case OptimizerKind::kSgd:
+        return update_sgd(factors, part);
+      case OptimizerKind::kRmsProp:
+        return update_rms_prop(factors, part);
+      case OptimizerKind::kAdamW:
+        return update_adam_w(factors, part);
+    }
+  };
+  constexpr int64_t kGrain = 32768;  // numbers that are worth a thread
+  at::parallel_for(0, store_.decayed(), kGrain, [&](int64_t begin, int64_t end) {
+    run(begin, end, decays == nullptr ? nullptr : decays + begin);
+  });
+  at::parallel_for(store_.decayed(), store_.learned(), kGrain,
+                   [&](int64_t begin, int64_t end) { run(begin, end, nullptr); });
 }
 
 std::vector<std::pair<std::string, torch::Tensor>> Optimizer::state() const {

@@ -59,6 +59,8 @@ class Optimizer {
   std::vector<std::pair<std::string, torch::Tensor>> state() const;
 
  private:
+  void update(double rate, int step, const torch::Tensor& used);
+
   ParameterStore& store_;
   OptimizerOptions options_;
   torch::Tensor first_moment_, second_moment_;

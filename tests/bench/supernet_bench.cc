@@ -5,8 +5,11 @@
 #include <benchmark/benchmark.h>
 
 #include "experiments/run/supernet_weights.h"
+#include "roofline/latency.h"
 #include "search/tunas.h"
 #include "space/catalog.h"
+#include "space/lowering.h"
+#include "supernet/inference/peaks.h"
 #include "supernet/network/batch_norm.h"
 #include "supernet/network/depthwise.h"
 #include "tests/bench/random_images.h"
@@ -127,9 +130,21 @@ void train_network(benchmark::State& state, DataType precision) {
   at::set_num_threads(1);
   Trainer trainer(architecture, data, {.epochs = 1000, .batch_size = kBatch},
                   {.precision = precision});
-  for (auto _ : state) benchmark::DoNotOptimize(trainer.advance());
+  double seconds = 0;
+  for (auto _ : state) {
+    const auto start = std::chrono::steady_clock::now();
+    benchmark::DoNotOptimize(trainer.advance());
+    seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
   state.counters["images/s"] =
       benchmark::Counter(double(kBatch), benchmark::Counter::kIsIterationInvariantRate);
+  // What the roofline of this machine allows (training_latency()), beside the time of a step that
+  // also prepares its images and updates the weights.
+  const double peak = measure_peak_gmacs(precision, 1).value_or(MeasuredRate{}).value;
+  const double bandwidth = measure_bandwidth_gbps({double(1 << 28)}, 1).value;
+  const Macs bound = training_latency(lower(architecture), kBatch, {peak / bandwidth}, precision);
+  state.counters["roofline %"] =
+      100 * bound.value / (1e9 * peak) / (seconds / double(state.iterations()));
 }
 BENCHMARK_CAPTURE(train_network, fp32, DataType::kFp32)
     ->UseRealTime()

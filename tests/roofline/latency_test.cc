@@ -43,6 +43,24 @@ TEST(Latency, IsTheSumByHand) {
   EXPECT_EQ(latency(graph, {10}, DataType::kBf16).value, 2 * (140 + 260 + 190 + 340));
 }
 
+// The same network on 3 images, forward and backward, MACs and bytes:
+//   stem       24, 2 + 3 * 12 = 38       24, 2 + 3 * 12 = 38: no gradient of the images
+//   head       72, 6 + 3 * 20 = 66      144, 12 + 3 * (16 + 12) = 96
+//   features   36, 12 + 3 * 7 = 33       72, 24 + 3 * (6 + 4) = 54
+//   classifier 60, 25 + 3 * 9 = 52      120, 50 + 3 * (8 + 5) = 89
+TEST(TrainingLatency, IsTheSumByHand) {
+  Architecture a{.name = "four ops", .resolution = 2, .channels = 1, .classes = 5};
+  a.stem = {.kernel = 1, .stride = 1, .width = 2};
+  a.head = {.width = 3, .features = 4};
+  const Graph graph = lower(a);
+  EXPECT_EQ(training_latency(graph, 3, {0}, DataType::kInt8).value, 48 + 216 + 108 + 180);
+  EXPECT_EQ(training_latency(graph, 3, {1}, DataType::kInt8).value, 76 + 216 + 108 + 180);
+  EXPECT_EQ(training_latency(graph, 3, {2}, DataType::kInt8).value,
+            152 + (132 + 192) + (66 + 108) + (104 + 178));
+  EXPECT_EQ(training_latency(graph, 3, {0.5}, DataType::kFp32).value,
+            training_latency(graph, 3, {2}, DataType::kInt8).value);
+}
+
 // MobileNetV4, section 3, footnote 2: ridge point 0 is MAC counting.
 TEST(Latency, AtRidgePointZeroIsTheMacs) {
   for (const std::string& name : catalog_names()) {

@@ -43,17 +43,19 @@ TEST(Memory, OfCompiledInferenceCountsNoValueThatIsWrittenInPlace) {
   EXPECT_EQ(compiled_memory(small_graph(), 1, 2).activations, 2 * (16 + 32));
 }
 
-TEST(Memory, OfTrainingIsThatOfTheValuesThatGradientsNeed) {
+TEST(Memory, OfTrainingIsThatOfTheValuesAndGradientsAliveAtOnce) {
   Graph graph = small_graph();
   const MemoryNeed need = training_memory(graph, 3);
   EXPECT_EQ(need.weights, 4 * kWeights);
-  // The image, the convolution, and the norm with its ReLU; not what comes last.
-  EXPECT_EQ(need.activations, 3 * 4 * (16 + 32 + 32));
-  graph.ops[3].activation = Activation::kSilu;  // needs its input, and the head its output
-  EXPECT_EQ(training_memory(graph, 3).activations, 3 * 4 * (16 + 32 + 32 + 32));
-  // The norm before a sum is not needed; the sum is, as the next layer's input.
+  // The image, the convolution, which the norm and its ReLU are read through, and the gradients of
+  // both convolutions, when that of the last is used.
+  EXPECT_EQ(need.activations, 3 * 4 * (16 + 32 + 32 + 16));
+  graph.ops[3].activation = Activation::kSilu;  // has values and a gradient of its own
+  EXPECT_EQ(training_memory(graph, 3).activations, 3 * 4 * (16 + 32 + 32 + 32 + 16));
+  // A norm whose input is read by others, too, is LibTorch's, which keeps its input and output. The
+  // sum needs neither, and has a gradient when those of the two others begin.
   graph.ops[3] = {.kind = OpKind::kAdd, .name = "add", .inputs = {2, 1}, .output = {2, 4, 4}};
-  EXPECT_EQ(training_memory(graph, 3).activations, 3 * 4 * (16 + 32 + 32));
+  EXPECT_EQ(training_memory(graph, 3).activations, 3 * 4 * (16 + (32 + 32) + (32 + 32 + 32)));
 }
 
 // Lanes share the weights and have activations of their own.

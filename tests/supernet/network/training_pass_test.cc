@@ -10,6 +10,7 @@
 #include "space/catalog.h"
 #include "space/decisions.h"
 #include "space/lowering.h"
+#include "supernet/network/cpu_level.h"
 #include "supernet/network/executor.h"
 #include "supernet/network/precision.h"
 #include "supernet/training/lanes.h"
@@ -172,6 +173,25 @@ TEST(TrainingPass, HasLibTorchsGradientsOfPublishedNetworks) {
     EXPECT_LT(apart.logits, 1e-5) << name;
     EXPECT_LT(apart.grads, 2e-5) << name;  // of up to a hundred layers
     EXPECT_LT(apart.worst, 1e-4) << name;
+  }
+}
+
+// What the kernels are compiled to for CPUs that have less than this one.
+TEST(TrainingPass, IsTheSameOnOlderCpus) {
+  start();
+  const SearchSpace space = load_search_space("fashion-mnist");
+  std::mt19937_64 random(8);
+  const Graph graph = sampled(space, random);
+  ParameterStore store(graph);
+  store.initialize(1);
+  const auto images = images_for(graph, 16);
+  const Step here = step_of(graph, store, images, {.precision = DataType::kBf16});
+  for (CpuLevel level : {CpuLevel::kBase, CpuLevel::kAvx2, CpuLevel::kAvx512}) {
+    limit_cpu_level(level);
+    expect_same(smooth(graph), 13, {.mode = NormMode::kTraining});
+    const Step there = step_of(graph, store, images, {.precision = DataType::kBf16});
+    EXPECT_LT(distance(there.logits, here.logits), 0.05);
+    limit_cpu_level(CpuLevel::kAvx512Bf16);
   }
 }
 
