@@ -80,7 +80,7 @@ Step step_of(const Graph& graph, ParameterStore& store, const torch::Tensor& ima
 }
 
 // The distance of two tensors, relative to the second.
-double distance(const torch::Tensor& a, const torch::Tensor& b) {
+double relative_distance(const torch::Tensor& a, const torch::Tensor& b) {
   return ((a - b).norm() / b.norm()).item<double>();
 }
 
@@ -113,8 +113,9 @@ Distances distances(const Graph& graph, int64_t batch, StepOptions options) {
   const Step own = step_of(graph, store, images, options);
   options.by_libtorch = true;
   const Step reference = step_of(graph, store, images, options);
-  return {distance(own.logits, reference.logits), distance(own.grads, reference.grads),
-          distance(own.statistics, reference.statistics),
+  return {relative_distance(own.logits, reference.logits),
+          relative_distance(own.grads, reference.grads),
+          relative_distance(own.statistics, reference.statistics),
           worst_parameter(graph, own.grads, reference.grads)};
 }
 
@@ -190,7 +191,7 @@ TEST(TrainingPass, IsTheSameOnOlderCpus) {
     limit_cpu_level(level);
     expect_same(smooth(graph), 13, {.mode = NormMode::kTraining});
     const Step there = step_of(graph, store, images, {.precision = DataType::kBf16});
-    EXPECT_LT(distance(there.logits, here.logits), 0.05);
+    EXPECT_LT(relative_distance(there.logits, here.logits), 0.05);
     limit_cpu_level(CpuLevel::kAvx512Bf16);
   }
 }
@@ -224,10 +225,10 @@ TEST(TrainingPass, IsWithinTheRoundingOfBf16) {
     const Step own = step_of(graph, store, images, {.precision = DataType::kBf16});
     const Step theirs =
         step_of(graph, store, images, {.precision = DataType::kBf16, .by_libtorch = true});
-    own_logits += distance(own.logits, exact.logits);
-    own_grads += distance(own.grads, exact.grads);
-    logits += distance(theirs.logits, exact.logits);
-    grads += distance(theirs.grads, exact.grads);
+    own_logits += relative_distance(own.logits, exact.logits);
+    own_grads += relative_distance(own.grads, exact.grads);
+    logits += relative_distance(theirs.logits, exact.logits);
+    grads += relative_distance(theirs.grads, exact.grads);
   }
   EXPECT_LT(own_logits, 1.2 * logits);
   EXPECT_LT(own_grads, 1.2 * grads);
