@@ -16,7 +16,6 @@
 #include "experiments/run/interrupt.h"
 #include "space/error.h"
 #include "space/suggestion.h"
-#include "supernet/network/memory.h"
 
 namespace {
 
@@ -130,6 +129,5 @@ int main(int argc, char** argv) {
     ridgewalk::print_version();
     return flushed(0);
   }
-  ridgewalk::keep_freed_memory();
   return flushed(guarded(words));
 }

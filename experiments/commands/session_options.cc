@@ -14,6 +14,7 @@
 #include "experiments/run/interrupt.h"
 #include "space/error.h"
 #include "supernet/network/device.h"
+#include "supernet/network/memory.h"
 #include "supernet/training/lanes.h"
 
 namespace ridgewalk {
@@ -143,6 +144,7 @@ DataType CommandLine::precision(const std::string& name, torch::Device device) c
 }
 
 Session CommandLine::session(int threads, const std::string& precision) const {
+  keep_freed_memory();
   if (has("threads")) threads = get<int>("threads");
   Session session{.compute = {}, .quiet = is_quiet()};
   session.compute.group = group_;

@@ -36,8 +36,7 @@ MemoryNeed supernet_memory(const SearchSpace& space, int64_t batch, int64_t vali
 
 // Keeps what is freed for what is allocated next, from now on and for the whole process. glibc
 // would map every tensor beyond 32 MiB anew, and the kernel clears each page of it: half of the
-// time of a step with such tensors. Call it before other threads start. Does nothing with another
-// libc.
+// time of a step with such tensors. Does nothing with another libc.
 void keep_freed_memory();
 
 // Of `lanes` passes over the same weights at once.
