@@ -57,17 +57,17 @@ TEST(RandomArchitecture, IsOfTheSearchedSpaceAndMeetsEveryTarget) {
 TEST(ScaleToLatency, ExceedsNoLimit) {
   const Architecture small = find_architecture("mnv4-conv-small");
   Reward reward = two_targets(small, 1);
-  Target memory{.name = "peak memory",
-                .models = {resource_model(Resource::kPeakMemory, DataType::kInt8)},
-                .latency = {}};
-  memory.latency = {0.6 * price(lower(small), memory.models[0])};
-  memory.is_limit = true;
-  reward.targets.push_back(memory);
+  Target weights{.name = "weights",
+                 .models = {resource_model(Resource::kWeights, DataType::kInt8)},
+                 .latency = {}};
+  weights.latency = {0.6 * price(lower(small), weights.models[0])};
+  weights.is_limit = true;
+  reward.targets.push_back(weights);
   const std::vector<double> ratios = ratios_of(scale_to_latency(small, reward), reward);
   EXPECT_LE(ratios[2], 1);
   EXPECT_LT(ratios[0], 0.9);
   // With limits alone: as near to the tightest as it gets.
-  const Reward alone{.targets = {memory}};
+  const Reward alone{.targets = {weights}};
   const double ratio = ratios_of(scale_to_latency(small, alone), alone)[0];
   EXPECT_LE(ratio, 1);
   EXPECT_GT(ratio, 0.8);
