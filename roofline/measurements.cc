@@ -7,11 +7,9 @@
 #include <limits>
 #include <optional>
 #include <set>
-#include <sstream>
 #include <type_traits>
 
-#include <boost/tokenizer.hpp>
-
+#include "space/csv.h"
 #include "space/error.h"
 #include "space/number.h"
 
@@ -22,56 +20,16 @@ constexpr std::pair<std::string_view, double> kUnits[] = {{"_ms", 1e-3}, {"_us",
 
 constexpr int kLargestBatch = 65536;
 
-struct Line {
-  std::vector<std::string> cells;
-  int number = 0;
-};
-
-std::string trimmed(const std::string& text) {
-  const size_t begin = text.find_first_not_of(" \t\r");
-  return begin == std::string::npos
-             ? ""
-             : text.substr(begin, text.find_last_not_of(" \t\r") + 1 - begin);
-}
-
-std::vector<Line> split(const std::string& text, const std::string& file) {
-  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";  // spreadsheets begin UTF-8 with it
-  std::vector<Line> lines;
-  std::istringstream stream(text.starts_with(kByteOrderMark) ? text.substr(kByteOrderMark.size())
-                                                             : text);
-  int number = 0;
-  for (std::string line; std::getline(stream, line);) {
-    ++number;
-    if (trimmed(line).empty() || line[0] == '#') continue;
-    Line& row = lines.emplace_back(Line{{}, number});
-    try {
-      for (const std::string& cell : boost::tokenizer<boost::escaped_list_separator<char>>(line)) {
-        row.cells.push_back(trimmed(cell));
-      }
-    } catch (const boost::escaped_list_error&) {
-      throw Error(file, number,
-                  "a quote or backslash is not closed; write \"a,b\" for a cell with a comma");
-    }
-  }
-  return lines;
-}
-
 std::string listed(const std::vector<std::string>& names) {
   std::string list;
   for (const std::string& name : names) list += " " + name;
   return list;
 }
 
-void check_header(const std::vector<std::string>& header, const std::string& file, int line) {
-  std::set<std::string> seen;
-  for (const std::string& name : header) {
-    if (!name.empty() && !seen.insert(name).second) {
-      throw Error(file, line, "two columns are named '" + name + "'; rename or remove one");
-    }
-  }
-  if (!seen.contains("network")) {
-    throw Error(file, line, "no column is named 'network'; there are:" + listed(header));
-  }
+void require_network_column(const CsvTable& table, const std::string& file) {
+  const std::vector<std::string>& names = table.columns;
+  if (std::find(names.begin(), names.end(), "network") != names.end()) return;
+  throw Error(file, table.line, "no column is named 'network'; there are:" + listed(names));
 }
 
 // Seconds in one of the column's units, 0 for a column that is not a latency.
@@ -147,21 +105,13 @@ std::string network_beside(const std::string& table, const std::string& network)
 
 Measurements read_measurements(const std::string& text, const std::string& file,
                                const std::string& column) {
-  const std::vector<Line> lines = split(text, file);
-  if (lines.empty()) throw Error(file, 1, "empty; the first line names the columns");
-  const std::vector<std::string>& header = lines[0].cells;
-  const int header_line = lines[0].number;
-  check_header(header, file, header_line);
-  const std::string latency = latency_column(header, column, file, header_line);
-  refuse_unknown(header, file, header_line);
+  const CsvTable table = csv_from_text(text, file);
+  require_network_column(table, file);
+  const std::vector<std::string>& header = table.columns;
+  const std::string latency = latency_column(header, column, file, table.line);
+  refuse_unknown(header, file, table.line);
   Measurements result;
-  for (size_t i = 1; i < lines.size(); ++i) {
-    const auto& [cells, line] = lines[i];
-    if (cells.size() != header.size()) {
-      throw Error(file, line,
-                  std::to_string(cells.size()) + " cells under " + std::to_string(header.size()) +
-                      " columns");
-    }
+  for (const auto& [cells, line] : table.rows) {
     Measurement row{.network = "", .latency = {}, .line = line};
     bool is_measured = true;
     for (size_t c = 0; c < cells.size(); ++c) {
