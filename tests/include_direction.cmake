@@ -15,10 +15,11 @@ may(search space roofline)
 
 set(below space roofline)
 may(supernet/data ${below})
-may(supernet/network ${below})
+may(supernet/kernels ${below})
+may(supernet/network ${below} supernet/kernels)
 may(supernet/formats ${below} supernet/network)
 may(supernet/inference ${below} supernet/network supernet/formats)
-may(supernet/training ${below} supernet/data supernet/network supernet/formats)
+may(supernet/training ${below} supernet/data supernet/kernels supernet/network supernet/formats)
 may(supernet ${below} supernet/data supernet/network supernet/formats supernet/training)
 
 set(below space roofline search supernet supernet/data supernet/network supernet/formats supernet/inference

@@ -1,7 +1,7 @@
 #include "supernet/network/dense_pass.h"
 
+#include "supernet/kernels/row_kernel.h"
 #include "supernet/network/product_operands.h"
-#include "supernet/network/row_kernel.h"
 
 namespace ridgewalk {
 

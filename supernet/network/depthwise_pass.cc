@@ -4,7 +4,7 @@
 
 #include <ATen/Parallel.h>
 
-#include "supernet/network/depthwise_kernel.h"
+#include "supernet/kernels/depthwise_kernel.h"
 #include "supernet/network/product_operands.h"
 
 namespace ridgewalk {

@@ -4,7 +4,7 @@
 
 #include <ATen/Parallel.h>
 
-#include "supernet/network/norm_kernel.h"
+#include "supernet/kernels/norm_kernel.h"
 
 namespace ridgewalk {
 namespace {

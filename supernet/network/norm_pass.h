@@ -8,8 +8,8 @@
 
 #include <torch/types.h>
 
+#include "supernet/kernels/bf16.h"
 #include "supernet/network/batch_norm.h"
-#include "supernet/network/bf16.h"
 
 namespace ridgewalk {
 

@@ -5,7 +5,7 @@
 
 #include <ATen/Parallel.h>
 
-#include "supernet/network/packing.h"
+#include "supernet/kernels/packing.h"
 #include "supernet/network/product_operands.h"
 
 namespace ridgewalk {

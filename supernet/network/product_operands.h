@@ -8,8 +8,8 @@
 #include <ATen/Parallel.h>
 #include <torch/types.h>
 
+#include "supernet/kernels/packing.h"
 #include "supernet/network/op_rows.h"
-#include "supernet/network/packing.h"
 
 namespace ridgewalk {
 

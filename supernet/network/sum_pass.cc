@@ -5,8 +5,8 @@
 
 #include <ATen/Parallel.h>
 
-#include "supernet/network/activation_kernel.h"
-#include "supernet/network/row_kernel.h"
+#include "supernet/kernels/activation_kernel.h"
+#include "supernet/kernels/row_kernel.h"
 
 namespace ridgewalk {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <ATen/Parallel.h>
 
-#include "supernet/training/optimizer_kernel.h"
+#include "supernet/kernels/optimizer_kernel.h"
 
 namespace ridgewalk {
 

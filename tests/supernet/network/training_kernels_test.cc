@@ -8,10 +8,10 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/types.h>
 
-#include "supernet/network/activation_kernel.h"
+#include "supernet/kernels/activation_kernel.h"
+#include "supernet/kernels/cpu_level.h"
+#include "supernet/kernels/packing.h"
 #include "supernet/network/arena.h"
-#include "supernet/network/cpu_level.h"
-#include "supernet/network/packing.h"
 
 namespace ridgewalk {
 namespace {
@@ -99,7 +99,7 @@ TEST(ActivationKernel, LetsNanThrough) {
 
 TEST(Arena, HoldsValuesApartWhileTheyLive) {
   std::mt19937_64 random(2);
-  std::vector<Lifetime> values;
+  std::vector<Tenancy> values;
   for (int i = 0; i < 200; ++i) {
     const auto first = int64_t(random() % 100);
     values.push_back({size_t(random() % 5000), first, first + int64_t(random() % 20)});
@@ -119,7 +119,7 @@ TEST(Arena, HoldsValuesApartWhileTheyLive) {
   }
   for (int64_t time = 0; time < 120; ++time) {
     size_t alive = 0;
-    for (const Lifetime& value : values) {
+    for (const Tenancy& value : values) {
       if (value.first <= time && time <= value.last) alive += value.bytes;
     }
     most = std::max(most, alive);

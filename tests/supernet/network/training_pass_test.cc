@@ -10,7 +10,7 @@
 #include "space/catalog.h"
 #include "space/decisions.h"
 #include "space/lowering.h"
-#include "supernet/network/cpu_level.h"
+#include "supernet/kernels/cpu_level.h"
 #include "supernet/network/executor.h"
 #include "supernet/network/precision.h"
 #include "supernet/training/lanes.h"

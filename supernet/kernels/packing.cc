@@ -1,9 +1,9 @@
-#include "supernet/network/packing.h"
+#include "supernet/kernels/packing.h"
 
 #include <algorithm>
 #include <cstring>
 
-#include "supernet/network/vectors.h"
+#include "supernet/kernels/vectors.h"
 
 namespace ridgewalk {
 namespace {

@@ -1,8 +1,8 @@
-#include "supernet/network/norm_kernel.h"
+#include "supernet/kernels/norm_kernel.h"
 
 #include <algorithm>
 
-#include "supernet/network/each_cpu.h"
+#include "supernet/kernels/each_cpu.h"
 
 namespace ridgewalk {
 namespace {

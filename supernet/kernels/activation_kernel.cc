@@ -1,6 +1,6 @@
-#include "supernet/network/activation_kernel.h"
+#include "supernet/kernels/activation_kernel.h"
 
-#include "supernet/network/each_cpu.h"
+#include "supernet/kernels/each_cpu.h"
 
 namespace ridgewalk {
 namespace {

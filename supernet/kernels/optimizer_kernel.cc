@@ -1,8 +1,8 @@
-#include "supernet/training/optimizer_kernel.h"
+#include "supernet/kernels/optimizer_kernel.h"
 
 #include <cmath>
 
-#include "supernet/network/each_cpu.h"
+#include "supernet/kernels/each_cpu.h"
 
 namespace ridgewalk {
 namespace {

@@ -1,9 +1,9 @@
-#include "supernet/network/matrix_kernel.h"
+#include "supernet/kernels/matrix_kernel.h"
 
 #include <algorithm>
 #include <type_traits>
 
-#include "supernet/network/vectors.h"
+#include "supernet/kernels/vectors.h"
 
 namespace ridgewalk {
 namespace {

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "space/block.h"
-#include "supernet/network/bf16.h"
+#include "supernet/kernels/bf16.h"
 
 namespace ridgewalk {
 

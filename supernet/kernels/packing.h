@@ -1,7 +1,7 @@
 // Operands of matrix products in the order in which the products read them.
 #pragma once
 
-#include "supernet/network/matrix_kernel.h"
+#include "supernet/kernels/matrix_kernel.h"
 
 namespace ridgewalk {
 

@@ -4,9 +4,9 @@
 
 #include <cstdint>
 
-#include "supernet/network/bf16.h"
-#include "supernet/network/cpu_level.h"
-#include "supernet/network/each_cpu.h"
+#include "supernet/kernels/bf16.h"
+#include "supernet/kernels/cpu_level.h"
+#include "supernet/kernels/each_cpu.h"
 
 namespace ridgewalk {
 

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "supernet/network/bf16.h"
+#include "supernet/kernels/bf16.h"
 
 namespace ridgewalk {
 

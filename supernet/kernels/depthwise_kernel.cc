@@ -1,6 +1,6 @@
-#include "supernet/network/depthwise_kernel.h"
+#include "supernet/kernels/depthwise_kernel.h"
 
-#include "supernet/network/vectors.h"
+#include "supernet/kernels/vectors.h"
 
 namespace ridgewalk {
 namespace {

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "supernet/network/bf16.h"
-#include "supernet/network/norm_kernel.h"
+#include "supernet/kernels/bf16.h"
+#include "supernet/kernels/norm_kernel.h"
 
 namespace ridgewalk {
 

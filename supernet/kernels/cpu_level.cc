@@ -1,4 +1,4 @@
-#include "supernet/network/cpu_level.h"
+#include "supernet/kernels/cpu_level.h"
 
 #include <algorithm>
 

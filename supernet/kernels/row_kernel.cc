@@ -1,6 +1,6 @@
-#include "supernet/network/row_kernel.h"
+#include "supernet/kernels/row_kernel.h"
 
-#include "supernet/network/each_cpu.h"
+#include "supernet/kernels/each_cpu.h"
 
 namespace ridgewalk {
 namespace {
