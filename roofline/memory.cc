@@ -10,8 +10,14 @@ namespace {
 
 constexpr int kWide = 4;  // bytes of an fp32 or int32
 
+bool is_output(const Graph& graph, int op) {
+  if (graph.outputs.empty()) return op + 1 == std::ssize(graph.ops);
+  return std::any_of(graph.outputs.begin(), graph.outputs.end(),
+                     [&](const Output& output) { return output.op == op; });
+}
+
 double value_bytes(const Graph& folded, const InferenceStep& step, DataType type) {
-  const bool is_wide = step.ops[0] + 1 == std::ssize(folded.ops) && type != DataType::kInt8;
+  const bool is_wide = is_output(folded, step.ops[0]) && type != DataType::kInt8;
   return double(folded.ops[size_t(step.ops.back())].output.elements()) *
          (is_wide ? kWide : bytes_per_element(type));
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "roofline/cost.h"
 #include "space/error.h"
 #include "space/lowering.h"
 #include "supernet/training/lanes.h"
@@ -39,27 +40,32 @@ class Stopwatch {
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-// A network takes about as long as its activations are large: most of a step moves them.
+// About as long as a network's step takes, in elements of its activations for each image. Fitted to
+// steps of 64 images on one core, 60 networks each of two spaces in fp32 and bf16: mean error 5 to
+// 7 %, where activations alone have 7 to 13 %.
 std::vector<int64_t> costs(const std::vector<Executor>& networks) {
-  std::vector<int64_t> elements;
+  constexpr int64_t kElementsPerOp = 2500, kMacsPerElement = 20;
+  std::vector<int64_t> costs;
   for (const Executor& network : networks) {
-    elements.push_back(0);
-    for (const Op& op : network.graph().ops) elements.back() += op.output.elements();
+    const Graph& graph = network.graph();
+    int64_t cost = kElementsPerOp * std::ssize(graph.ops);
+    for (const Op& op : graph.ops) cost += op.output.elements();
+    costs.push_back(cost + int64_t(network_cost(graph).macs.value) / kMacsPerElement);
   }
-  return elements;
+  return costs;
 }
 
 // The order in which lanes begin those networks that `is_own` says: the last ones should be small,
 // so that no lane waits long for another at the end.
 template <class IsOwn>
 std::vector<size_t> largest_first(const std::vector<Executor>& networks, IsOwn is_own) {
-  const std::vector<int64_t> elements = costs(networks);
+  const std::vector<int64_t> cost = costs(networks);
   std::vector<size_t> order;
   for (size_t k = 0; k < networks.size(); ++k) {
     if (is_own(k)) order.push_back(k);
   }
   std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return elements[a] > elements[b]; });
+                   [&](size_t a, size_t b) { return cost[a] > cost[b]; });
   return order;
 }
 

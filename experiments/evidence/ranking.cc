@@ -237,7 +237,7 @@ Json ranking_json(const Ranking& ranking) {
   if (ranking.best_spearman) json["best_spearman"] = *ranking.best_spearman;
   if (ranking.best_kendall) json["best_kendall_tau_b"] = *ranking.best_kendall;
   for (const auto& [name, seconds] : ranking.proxy_seconds) {
-    json["proxy_seconds"][name] = seconds;
+    json["proxies"][name]["seconds"] = seconds;
   }
   json["test_top1"] = {{"mean", ranking.test_top1.mean},
                        {"deviation", ranking.test_top1.deviation},
