@@ -8,7 +8,8 @@ using namespace ridgewalk;
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const MemoryFile code_file, table;
-  static const SearchSpace space = load_search_space("nas-bench-macro");
+  static const SearchSpace space =
+      load_search_space("experiments/configs/spaces/nas-bench-macro.yaml");
   std::string text = text_of(data, size);
   const std::string accuracy = take_until('\n', text);
   const std::string code = take_until('\0', text);

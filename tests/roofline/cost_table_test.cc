@@ -72,8 +72,7 @@ TEST_P(BuiltInSpace, HasATableForItsDerivedSpaces) {
 
 INSTANTIATE_TEST_SUITE_P(Spaces, BuiltInSpace,
                          testing::Values("mobile", "fashion-mnist", "fashion-mnist-kinds",
-                                         "fashion-mnist-wide", "fashion-mnist-small",
-                                         "nas-bench-macro"),
+                                         "fashion-mnist-wide", "fashion-mnist-small"),
                          [](const auto& test) {
                            std::string name = test.param;
                            std::replace(name.begin(), name.end(), '-', '_');

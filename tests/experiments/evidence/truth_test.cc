@@ -43,7 +43,7 @@ NetworkCode nas_bench_macro() {
 
 // The table's own parameters and multiply-accumulates, which its authors counted.
 TEST(NasBenchMacro, IsLoweredExactly) {
-  const SearchSpace space = load_search_space("nas-bench-macro");
+  const SearchSpace space = load_search_space("experiments/configs/spaces/nas-bench-macro.yaml");
   const Truth truth = read_truth(kSample, nas_bench_macro(), "", space);
   EXPECT_EQ(truth.rows, 75u);
   ASSERT_EQ(truth.networks.size(), 72u);
@@ -62,7 +62,7 @@ TEST(NasBenchMacro, IsLoweredExactly) {
 }
 
 TEST(NetworkCode, SaysWhichBlocksAreThere) {
-  const SearchSpace space = load_search_space("nas-bench-macro");
+  const SearchSpace space = load_search_space("experiments/configs/spaces/nas-bench-macro.yaml");
   const Architecture network = decode(space, decisions_of("20101210", nas_bench_macro(), space));
   ASSERT_EQ(network.stages[0].size(), 1u);
   const Uib& first = std::get<Uib>(network.stages[0][0]);
@@ -82,7 +82,7 @@ TEST(NetworkCode, SaysWhichBlocksAreThere) {
 
 // A code of widths: the symbols are the options themselves.
 TEST(NetworkCode, NamesWidths) {
-  SearchSpace space = load_search_space("nas-bench-macro");
+  SearchSpace space = load_search_space("experiments/configs/spaces/nas-bench-macro.yaml");
   for (StageSpace& stage : space.stages) {
     stage.depth = {1};
     stage.blocks.resize(1);
