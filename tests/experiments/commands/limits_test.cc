@@ -75,7 +75,7 @@ TEST_F(Program, ImpossiblePathsAreRefusedInOneLine) {
 TEST_F(Program, ANetworkLargerThanTheMemoryIsRefusedWithTheFigures) {
   const auto with = [&](const std::string& command, const char* resolution,
                         std::vector<std::string> more) {
-    std::vector<std::string> words{command,     "custom",  "--base",       "64",         "--n1",
+    std::vector<std::string> words{command,     "custom",  "--base",       "512",        "--n1",
                                    "0",         "--heads", "64",           "--channels", "1",
                                    "--classes", "10",      "--resolution", resolution};
     words.insert(words.end(), more.begin(), more.end());
@@ -84,13 +84,13 @@ TEST_F(Program, ANetworkLargerThanTheMemoryIsRefusedWithTheFigures) {
   const std::string data = "idx:" + images_, weights = folder_ + "/huge.safetensors";
   // The weights are small, and the same for every resolution.
   ASSERT_EQ(run(with("export", "32", {"--format", "safetensors", "--out", weights})).exit_code, 0);
-  expect_refused(with("bench", "1024", {}),
+  expect_refused(with("bench", "8192", {}),
                  {"'custom' on 1 image needs about", "attention scores", "are available"});
-  expect_refused(with("evaluate", "1024", {"--weights", weights, "--data", data}), {"needs about"});
-  expect_refused(with("train", "1024", {"--data", data, "--out", folder_ + "/huge"}),
+  expect_refused(with("evaluate", "8192", {"--weights", weights, "--data", data}), {"needs about"});
+  expect_refused(with("train", "8192", {"--data", data, "--out", folder_ + "/huge"}),
                  {"needs about"});
   expect_refused(
-      with("distill", "1024", {"--weights", weights, "--data", data, "--out", folder_ + "/huge"}),
+      with("distill", "8192", {"--weights", weights, "--data", data, "--out", folder_ + "/huge"}),
       {"needs about"});
   expect_refused({"export",       "custom",
                   "--base",       "65536",
@@ -124,15 +124,17 @@ TEST_F(Program, ASupernetLargerThanTheMemoryIsRefusedWithTheFigures) {
 // What no estimate foresaw: here a limit that only the allocator meets.
 TEST_F(Program, RunningOutOfMemoryIsOneLine) {
   const std::string network =
-      " custom --base 16 --n1 0 --n2 0 --n3 0 --heads 4 --resolution 64 --channels 1 --classes 10 ";
-  const std::string weights = folder_ + "/attention.safetensors";
+      " custom --base 128 --n1 0 --n2 0 --n3 0 --heads 4 --resolution 512 --channels 1 --classes "
+      "10 ";
+  const std::string weights = folder_ + "/wide.safetensors";
   ASSERT_EQ(shell(kProgram + " export" + network + "--format safetensors --out " + weights, folder_)
                 .exit_code,
             0);
-  const Outcome outcome = shell("ulimit -v 4000000; " + kProgram + " evaluate" + network +
-                                    "--batch-size 8 --threads 1 " + "--precision fp32 --weights " +
-                                    weights + " --data idx:" + images_,
-                                folder_);
+  const Outcome outcome =
+      shell("ulimit -v 4000000; " + kProgram + " evaluate" + network +
+                "--batch-size 16 --threads 1 --jobs 1 " + "--precision fp32 --weights " + weights +
+                " --data idx:" + images_,
+            folder_);
   EXPECT_GT(outcome.exit_code, 0) << outcome.err;
   EXPECT_THAT(outcome.err, testing::AnyOf(HasSubstr("out of memory"), HasSubstr("needs about")));
   EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;

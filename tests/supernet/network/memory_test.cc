@@ -78,7 +78,8 @@ TEST(Memory, OfAttentionIsThatOfItsTiles) {
   EXPECT_LT(training_memory(graph, 1).activations, 0x1p30);
   architecture.resolution = 32;
   EXPECT_EQ(compiled_memory(lower(architecture), 1).attention_scores, 2 * 4 * 0x1p24);
-  EXPECT_EQ(training_memory(lower(architecture), 1).attention_scores, 4 * 0x1p24);
+  // A training pass holds both maps: those of attention are LibTorch's.
+  EXPECT_EQ(training_memory(lower(architecture), 1).attention_scores, 2 * 4 * 0x1p24);
 }
 
 // Shared weights hold every parameter at its widest once, so as many as the store has; no member of
