@@ -236,9 +236,6 @@ Json ranking_json(const Ranking& ranking) {
   }
   if (ranking.best_spearman) json["best_spearman"] = *ranking.best_spearman;
   if (ranking.best_kendall) json["best_kendall_tau_b"] = *ranking.best_kendall;
-  for (const auto& [name, seconds] : ranking.proxy_seconds) {
-    json["proxies"][name]["seconds"] = seconds;
-  }
   json["test_top1"] = {{"mean", ranking.test_top1.mean},
                        {"deviation", ranking.test_top1.deviation},
                        {"lowest", ranking.test_top1.lowest},

@@ -28,7 +28,7 @@ struct Ranking {
   // Of a judge without error, as far as the agreement of the trainings tells; with several
   // trainings of every network.
   std::optional<double> best_spearman = {}, best_kendall = {};
-  std::map<std::string, double> proxy_seconds = {};  // of a network
+  std::map<std::string, double> proxy_seconds = {};  // of a network; only printed
   struct {
     double mean = 0, deviation = 0, lowest = 0, highest = 0;
   } test_top1 = {};

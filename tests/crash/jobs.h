@@ -180,7 +180,7 @@ checkpoint_every: 2
     }
     if (!name.ends_with(".html") && !name.ends_with(".yaml")) return text;
     // The value after each of these is left out; it may be null.
-    for (const std::string key : {"search_seconds: ", " seconds: ", "search_seconds:\n      mean: ",
+    for (const std::string key : {"search_seconds: ", "search_seconds:\n      mean: ",
                                   "\"search_seconds\":", "\"seconds\":", "\"images_per_second\":",
                                   "\"loader\":", "\"peak_memory_mib\":", "\"created\":"}) {
       for (size_t at = text.find(key); at != std::string::npos; at = text.find(key, at + 1)) {
