@@ -83,7 +83,7 @@ Bytes weight_memory(const Graph& graph, int begin, int end, DataType type) {
   Bytes sum;
   for (size_t i = 0; i < folded.graph.ops.size(); ++i) {
     const int origin = folded.origins[i].front();
-    if (origin < begin || origin >= end) continue;
+    if (origin < begin || origin >= end || shares_earlier(folded.graph, int(i))) continue;
     for (const Parameter& parameter : parameters(folded.graph, int(i))) {
       sum += {double(parameter.elements()) * stored_bytes(parameter.role, type)};
     }

@@ -55,7 +55,13 @@ Reward Reward::slowed(const std::string& profile, double factor) const {
   for (Target& target : reward.targets) {
     if (!target.profile || target.profile->name != profile) continue;
     target.profile->op_laws = ridgewalk::slowed(target.profile->op_laws, factor);
-    for (LatencyModel& model : target.models) model.laws = ridgewalk::slowed(model.laws, factor);
+    for (size_t i = 0; i < target.models.size(); ++i) {
+      LatencyModel& model = target.models[i];
+      if (model.laws.empty()) continue;
+      model.laws = ridgewalk::slowed(model.laws, factor);
+      // The reference takes longer too, but for its waits for weights.
+      if (target.is_relative) target.latency[i] = factor * target.latency[i];
+    }
   }
   return reward;
 }

@@ -41,6 +41,7 @@ struct Target {
   std::vector<Macs> latency;  // one per model, in units of one MAC at its peak
   Reduce reduce = Reduce::kWorst;
   bool is_limit = false;                // what is below it is as good
+  bool is_relative = false;             // `latency` is a share of a reference's, by `models`
   std::optional<Profile> profile = {};  // of the device, where it has one
 
   // Latency relative to the target's, of a range reduced to one number. `measured` has one value

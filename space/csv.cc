@@ -1,5 +1,6 @@
 #include "space/csv.h"
 
+#include <algorithm>
 #include <set>
 #include <sstream>
 
@@ -19,6 +20,9 @@ std::string trimmed(const std::string& text) {
 
 std::vector<std::string> cells_of(const std::string& line, const std::string& file, int number) {
   std::vector<std::string> cells;
+  if (std::count(line.begin(), line.end(), '"') % 2 != 0) {
+    throw Error(file, number, "a quote is not closed; write \"a,b\" for a cell with a comma");
+  }
   try {
     for (const std::string& cell : boost::tokenizer<boost::escaped_list_separator<char>>(line)) {
       cells.push_back(trimmed(cell));

@@ -1,5 +1,6 @@
 #include "experiments/commands/command_line.h"
 
+#include <filesystem>
 #include <iostream>
 #include <limits>
 #include <sstream>
@@ -266,6 +267,12 @@ std::vector<MacsPerByte> parse_ridge_points(const std::string& text, int count,
   }
   if (points.empty()) throw Error(option + " is empty; give a:b or a list like 0,5,31.2");
   return points;
+}
+
+void refuse_overwriting(const std::string& out, const std::string& input) {
+  std::error_code ignored;
+  if (!std::filesystem::equivalent(out, input, ignored)) return;
+  throw Error("--out: '" + out + "' would replace what it is made from; give another file");
 }
 
 }  // namespace ridgewalk

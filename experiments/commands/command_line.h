@@ -161,4 +161,7 @@ std::string command_text(const std::string& command, const Arguments& arguments)
 std::vector<MacsPerByte> parse_ridge_points(const std::string& text, int count,
                                             const std::string& option = "--ridge");
 
+// Throws Error where `out` is the file `input`, under whatever path: what is read is not replaced.
+void refuse_overwriting(const std::string& out, const std::string& input);
+
 }  // namespace ridgewalk

@@ -89,6 +89,7 @@ ExportOptions export_options(const CommandLine& line) {
       .features = line.has("features"),
       .preprocessing = line.has("preprocessing"),
       .onnx = {.opset = line.get<int>("opset"), .batch = line.find<int>("batch").value_or(0)}};
+  if (options.weights) refuse_overwriting(options.out, *options.weights);
   for (const char* option : {"no-fold", "features", "opset", "batch", "preprocessing"}) {
     if (options.format == Format::kSafetensors && line.given(option)) {
       throw Error(fmt::format("--{} is for ONNX; safetensors hold the weights alone", option));

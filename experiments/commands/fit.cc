@@ -45,6 +45,7 @@ std::optional<FitTerms> parse_terms(const std::string& list) {
   if (list == "auto") return std::nullopt;
   FitTerms terms;
   if (list == "none") return terms;
+  if (list.empty()) throw Error("--terms is empty; give depthwise, overhead, floor, none or auto");
   std::istringstream parts(list);
   for (std::string part; std::getline(parts, part, ',');) {
     if (part == "depthwise") {
@@ -108,6 +109,10 @@ int fit_command(const Arguments& arguments) {
   CommandLine line = fit_line();
   if (!line.parse(arguments)) return 0;
   const FitQuestion question = question_of(line);
+  if (const auto out = line.find<std::string>("out")) {
+    refuse_overwriting(*out, question.table);
+    if (const auto test = line.find<std::string>("test")) refuse_overwriting(*out, *test);
+  }
   const FitAnswer found = answer(question);
   const Json result = answer_json(question, found);
   if (line.has("json")) {

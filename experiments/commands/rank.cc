@@ -84,6 +84,8 @@ struct RankRequest {
     bool all = true;                    // of its networks, else `count`
   } truth;
 
+  bool quiet = false;
+
   bool has_truth() const { return !truth.table.empty(); }
   RankRecipe recipe() const { return {config.train, repeats}; }
 };
@@ -124,6 +126,7 @@ RankRequest rank_request(const CommandLine& line) {
   }
   request.tune_steps = line.get<int>("tune-steps");
   request.seed = line.seed();
+  request.quiet = line.is_quiet();
   if (line.has("trained")) request.trained = line.get<std::string>("trained");
   request.config.weights.steps = std::max(1, request.tune_steps);
   request.config.weights.optimizer.learning_rate =
@@ -171,9 +174,11 @@ Trainings networks_of_truth(const RankRequest& request, const SearchSpace& space
   std::optional<NetworkCode> code;
   if (!asked.code.empty()) code = load_network_code(asked.code);
   Truth truth = read_truth(asked.table, code, asked.accuracy, space);
-  std::fprintf(stderr, "%s: %zu of %zu networks are in the space '%s'%s%s\n", asked.table.c_str(),
-               truth.networks.size(), truth.rows, space.name.c_str(),
-               truth.left_out.empty() ? "" : "; the first that is not: ", truth.left_out.c_str());
+  if (!request.quiet) {
+    std::fprintf(stderr, "%s: %zu of %zu networks are in the space '%s'%s%s\n", asked.table.c_str(),
+                 truth.networks.size(), truth.rows, space.name.c_str(),
+                 truth.left_out.empty() ? "" : "; the first that is not: ", truth.left_out.c_str());
+  }
   Trainings trainings{.data = asked.table,
                       .made_with = "by others",
                       .recipe = "",
@@ -254,7 +259,7 @@ Rankings rankings(const RankRequest& request, const Trainings& trainings) {
   Rankings result{.all = of(trainings.networks)};
   if (!request.has_truth()) return result;
   const auto near = near_median_macs(trainings.networks, request.tolerance);
-  if (near.size() >= 3) result.near_median = of(near);
+  if (same_networks(near).size() >= 3) result.near_median = of(near);
   return result;
 }
 
@@ -330,8 +335,9 @@ int rank_command(const Arguments& arguments) {
   const SearchSpace space = searched_space(config, request.folder, request.stage);
   const bool tunes = request.tune_steps > 0;  // a copy of the shared weights in each lane
   require_supernet_memory(space, config, session, tunes ? session.compute.lanes : 1);
-  const Reward reward =
-      scaled_targets(config.reward, config.stages.at(request.stage).latency_factor);
+  const Reward reward = scaled_targets(
+      with_law_factor(config.reward, law_factor_of_run(request.folder, request.stage)),
+      config.stages.at(request.stage).latency_factor);
 
   RunInputs inputs{.texts = {config.resolved, to_yaml(space)},
                    .reward = &reward,

@@ -92,10 +92,14 @@ void add_notes_on_ridge_point(const FitAnswer& answer, Json& result) {
       low = std::min(low, one.tried.fit.ridge_point.value);
       high = std::max(high, one.tried.fit.ridge_point.value);
     }
-    notes.push_back(fmt::format(
-        "terms that predict as well give ridge points from {:.3g} to {:.3g}{}: these latencies "
-        "do not determine it, however narrow its interval under some of them",
-        low, high, is_one_without ? ", or none" : ""));
+    notes.push_back(
+        low >= high
+            ? std::string("terms that predict as well give no ridge point: these "
+                          "latencies do not determine it")
+            : fmt::format("terms that predict as well give ridge points from {:.3g} to {:.3g}{}: "
+                          "these latencies "
+                          "do not determine it, however narrow its interval under some of them",
+                          low, high, is_one_without ? ", or none" : ""));
   }
 }
 

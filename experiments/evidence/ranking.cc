@@ -115,12 +115,13 @@ std::vector<Orders> pairs_of_trainings(const std::vector<NetworkRecord>& network
   return pairs;
 }
 
-// Of each network, the test accuracy of each training.
-std::vector<std::vector<double>> tests_of(const std::vector<NetworkRecord>& networks) {
+// Of each different network, the test accuracy of each training.
+std::vector<std::vector<double>> tests_of(const std::vector<NetworkRecord>& networks,
+                                          const RowsOfNetworks& rows) {
   std::vector<std::vector<double>> tests;
-  for (const NetworkRecord& network : networks) {
+  for (const std::vector<size_t>& same : rows) {
     tests.emplace_back();
-    for (const TrainingResult& training : network.trainings) {
+    for (const TrainingResult& training : networks[same.front()].trainings) {
       tests.back().push_back(training.test.top1);
     }
   }
@@ -189,7 +190,7 @@ Ranking rank(const std::vector<NetworkRecord>& networks, uint64_t seed, RowsOfNe
     ranking.pairs.push_back(agreement);
     if (std::isfinite(agreement.spearman.value)) {
       ranking.best_spearman = best_spearman(agreement.spearman.value, double(trainings));
-      ranking.best_kendall = best_kendall(tests_of(networks), seed);
+      ranking.best_kendall = best_kendall(tests_of(networks, draws.rows), seed);
     }
   }
   const double best = *std::max_element(test.begin(), test.end());
@@ -254,14 +255,15 @@ std::string ranking_text(const Ranking& ranking) {
   }
   const auto& test = ranking.test_top1;
   text += fmt::format(
-      "\n{} networks, {} training{} each. Test top-1 from scratch {:.2f} to {:.2f} %,\n"
+      "\n{} networks{}, {} training{} each. Test top-1 from scratch {:.2f} to {:.2f} %,\n"
       "mean {:.2f} %, deviation {:.2f}. The network with the best shared accuracy is {} points\n"
       "below the best; a random pick is {:.2f} below on average.\n"
       "Brackets: 95 % intervals: {}.\n",
-      ranking.networks, ranking.trainings, ranking.trainings == 1 ? "" : "s", 100 * test.lowest,
-      100 * test.highest, 100 * test.mean, 100 * test.deviation,
-      figure_text(ranking.regret, 100, 2), 100 * ranking.regret_of_a_random_pick,
-      interval_methods(ranking));
+      ranking.networks,
+      ranking.draws == ranking.networks ? "" : fmt::format(", {} different ones", ranking.draws),
+      ranking.trainings, ranking.trainings == 1 ? "" : "s", 100 * test.lowest, 100 * test.highest,
+      100 * test.mean, 100 * test.deviation, figure_text(ranking.regret, 100, 2),
+      100 * ranking.regret_of_a_random_pick, interval_methods(ranking));
   if (!ranking.proxy_seconds.empty()) {
     text += "Proxies, seconds a network:";
     for (const auto& [name, seconds] : ranking.proxy_seconds) {
@@ -273,9 +275,11 @@ std::string ranking_text(const Ranking& ranking) {
     const double tau = ranking.pairs.at(0).kendall_tau_b.value;
     text += fmt::format(
         "Trainings differ by luck: judging by how far they agree, a perfect judge would have a "
-        "Kendall\ntau-b of about {:.2f} and a Spearman of about {:.2f} against their mean; the "
-        "shared weights' tau-b is\n{:.0f} % of that.\n",
-        *ranking.best_kendall, *ranking.best_spearman, 100 * tau / *ranking.best_kendall);
+        "Kendall\ntau-b of about {:.2f} and a Spearman of about {:.2f} against their mean{}.\n",
+        *ranking.best_kendall, *ranking.best_spearman,
+        tau > 0 ? fmt::format("; the shared weights' tau-b is\n{:.0f} % of that",
+                              100 * tau / *ranking.best_kendall)
+                : "");
   }
   if (ranking.trainings == 1) {
     text +=

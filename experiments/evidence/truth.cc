@@ -93,6 +93,11 @@ Architecture network_named(const std::string& name, const std::optional<NetworkC
 double share(const CsvTable::Row& row, size_t column, const CsvTable& table, double whole,
              const std::string& file) {
   const std::optional<double> value = parse_real(row.cells[column]);
+  if (value && whole > 1 && *value > 0 && *value <= 1) {
+    throw Error(file, row.line,
+                "'" + table.columns[column] + "' is " + row.cells[column] +
+                    " where others are percent; give all accuracies in percent or all as shares");
+  }
   if (!value || *value < 0 || *value > whole) {
     throw Error(file, row.line,
                 "'" + table.columns[column] + "' must be an accuracy from 0 to " +

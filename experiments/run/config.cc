@@ -145,6 +145,7 @@ Target read_point_target(FieldReader& reader, const SearchSpace& space) {
                 resource_keys());
   }
   if (relative) {
+    target.is_relative = true;
     target.latency = relative_latency(reader, space, target.models);
     return target;
   }

@@ -263,7 +263,11 @@ StageResult StagePhase::run() {
     context_.run.log(record_json(phase_, record));
     progress.update(search_.step(),
                     fmt::format("loss {:.3f}  reward {:.3f}", record.loss, record.reward));
-    if (search_.step() == recalibration_step() && !recalibrated_) recalibrate();
+    if (search_.step() == recalibration_step() && !recalibrated_) {
+      recalibrate();
+      // Measured again it would be another factor.
+      context_.run.checkpoint(state(), supernet_.state());
+    }
     if (search_.done()) after_training(first_step, seconds_since(start));
     checkpoint_if_due(
         context_, session.checkpoint_every, search_.step(), [&] { return state(); },

@@ -14,15 +14,20 @@ namespace ridgewalk {
 namespace {
 
 // The result of `stage` in another run's result.yaml.
-Architecture earlier_result(const std::string& folder, SearchStage stage) {
+FieldReader stage_result(const std::string& folder, SearchStage stage) {
   const std::string path = folder + "/result.yaml";
   FieldReader reader(parse_yaml(read_file(path), path));
   const std::string name(to_string(stage));
   if (!reader.has("stages")) reader.source().fail("holds no search result; give a run's folder");
   FieldReader stages(reader.child("stages"));
   if (!stages.has(name)) stages.source().fail("has no result of the " + name + " stage");
-  FieldReader result(stages.child(name));
-  return architecture_from_yaml(result.required<std::string>("architecture"), path);
+  return FieldReader(stages.child(name));
+}
+
+Architecture earlier_result(const std::string& folder, SearchStage stage) {
+  FieldReader result = stage_result(folder, stage);
+  return architecture_from_yaml(result.required<std::string>("architecture"),
+                                folder + "/result.yaml");
 }
 
 Json network_json(const NetworkRecord& network) {
@@ -74,28 +79,46 @@ Architecture random_network(const SearchConfig& config, const Reward& reward) {
                              stream_seed(config.seed, SeedStream::kRandomNetworks));
 }
 
+// Laws that were corrected on the way may have left no network near the targets; what was searched
+// until then is not lost for that.
+std::optional<Architecture> random_network_if_any(const SearchContext& context,
+                                                  const Reward& reward) {
+  try {
+    return random_network(context.config, reward);
+  } catch (const Error& error) {
+    say(context.session, std::string("without a random network: ") + error.what());
+    return std::nullopt;
+  }
+}
+
 // What the stages found, and networks of the targets' latency that no search found. The random one
 // is a member of the convolutional space that the coarse and fine stages search, as in a
 // comparison.
-std::vector<NetworkRecord> networks_to_train(const SearchConfig& config, const Reward& reward,
+std::vector<NetworkRecord> networks_to_train(const SearchContext& context, const Reward& reward,
                                              const std::vector<StageOutcome>& stages) {
+  const SearchConfig& config = context.config;
   const Architecture reference = for_space(config.reference, config.space);
-  return {found_network(stages, SearchStage::kFine, "found-conv"),
-          found_network(stages, SearchStage::kHybrid, "found-hybrid"),
-          {.architecture = scale_to_latency(reference, reward), .kind = NetworkKind::kReference},
-          {.architecture = random_network(config, reward), .kind = NetworkKind::kRandom}};
+  std::vector<NetworkRecord> networks{
+      found_network(stages, SearchStage::kFine, "found-conv"),
+      found_network(stages, SearchStage::kHybrid, "found-hybrid"),
+      {.architecture = scale_to_latency(reference, reward), .kind = NetworkKind::kReference}};
+  if (const auto random = random_network_if_any(context, reward)) {
+    networks.push_back({.architecture = *random, .kind = NetworkKind::kRandom});
+  }
+  return networks;
 }
 
 // Of a plan that trains none: what the last stage found, beside networks that no search found.
-std::vector<Architecture> networks_to_measure(const SearchConfig& config, const Reward& reward,
+std::vector<Architecture> networks_to_measure(const SearchContext& context, const Reward& reward,
                                               const SearchOutcome& outcome) {
+  const SearchConfig& config = context.config;
   std::vector<Architecture> networks;
   for (const NetworkRecord& network : outcome.networks) networks.push_back(network.architecture);
   if (!networks.empty()) return networks;
   networks = {outcome.stages.back().architecture,
-              scale_to_latency(for_space(config.reference, config.space), reward),
-              random_network(config, reward)};
+              scale_to_latency(for_space(config.reference, config.space), reward)};
   networks[0].name = "found";
+  if (const auto random = random_network_if_any(context, reward)) networks.push_back(*random);
   return networks;
 }
 
@@ -103,8 +126,9 @@ Json measured_phase(const SearchContext& context, const SearchPlan& plan, const 
                     const SearchOutcome& outcome) {
   const std::string phase = "measure";
   if (const auto measured = context.run.result<Json>(phase)) return *measured;
+  if (!plan.measure) return {};
   context.run.begin<Json>(phase);
-  const Json measured = plan.measure(networks_to_measure(context.config, reward, outcome),
+  const Json measured = plan.measure(networks_to_measure(context, reward, outcome),
                                      *calibrated_target(reward.targets)->profile);
   context.run.finish(measured);
   return measured;
@@ -140,7 +164,8 @@ StartingPoint check_search(const SearchConfig& config, const SearchPlan& plan,
     // The fine space depends on widths, depths and expansions alone, which its result still has.
     start = {.architecture = result,
              .space = searched_space(config.space, *before, result),
-             .weights_folder = from};
+             .weights_folder = from,
+             .law_factor = law_factor_of_run(from, *before)};
     const std::string weights = supernet_file(from, *before);
     if (config.stages.at(stages.front()).warm_start) {
       if (!std::filesystem::exists(weights)) {
@@ -164,7 +189,8 @@ StartingPoint check_search(const SearchConfig& config, const SearchPlan& plan,
     const SearchSpace space =
         known ? searched_space(config.space, stage, start.architecture) : config.space;
     const SearchStageConfig& stage_config = config.stages.at(stage);
-    const Reward reward = scaled_targets(config.reward, stage_config.latency_factor);
+    const Reward reward = scaled_targets(with_law_factor(config.reward, start.law_factor),
+                                         stage_config.latency_factor);
     const std::string out_of_reach = TunasSearch(space, reward, stage_config.tunas).out_of_reach();
     if (!out_of_reach.empty()) throw Error(out_of_reach);
     // Without architectures to try there is no point in training the supernet.
@@ -175,7 +201,9 @@ StartingPoint check_search(const SearchConfig& config, const SearchPlan& plan,
     }
   }
   // It may be that no network meets all of several targets.
-  if (plan.trains_networks || plan.measure) random_network(config, config.reward);
+  if (plan.trains_networks || plan.measure) {
+    random_network(config, with_law_factor(config.reward, start.law_factor));
+  }
   return start;
 }
 
@@ -198,6 +226,20 @@ SearchSpace searched_space(const SearchConfig& config, const std::string& folder
   return searched_space(config.space, stage, earlier_result(folder, *before));
 }
 
+double law_factor_of_run(const std::string& folder, SearchStage stage) {
+  double factor = 1;
+  const std::string path = folder + "/result.yaml";
+  FieldReader stages(FieldReader(parse_yaml(read_file(path), path)).child("stages"));
+  for (std::optional<SearchStage> one = stage; one; one = stage_before(*one)) {
+    if (!stages.has(std::string(to_string(*one)))) break;  // the run began after it
+    FieldReader result = stage_result(folder, *one);
+    if (!result.has("recalibration")) continue;
+    FieldReader recalibration(result.child("recalibration"));
+    factor *= recalibration.required<double>("factor");
+  }
+  return factor;
+}
+
 SearchOutcome run_search(const SearchContext& context, const SearchPlan& plan,
                          const StartingPoint& start) {
   const SearchConfig& config = context.config;
@@ -214,7 +256,7 @@ SearchOutcome run_search(const SearchContext& context, const SearchPlan& plan,
   }
   const Reward reward = with_law_factor(config.reward, from.law_factor);
   if (plan.trains_networks) {
-    outcome.networks = networks_to_train(config, reward, outcome.stages);
+    outcome.networks = networks_to_train(context, reward, outcome.stages);
     TrainOptions options = config.train;
     options.seed = stream_seed(config.seed, SeedStream::kTraining);
     std::vector<TrainingTask> tasks;
@@ -224,7 +266,7 @@ SearchOutcome run_search(const SearchContext& context, const SearchPlan& plan,
     const std::vector<TrainingResult> results = training_phases(context, tasks);
     for (size_t i = 0; i < results.size(); ++i) outcome.networks[i].trainings = {results[i]};
   }
-  if (plan.measure) outcome.measured = measured_phase(context, plan, reward, outcome);
+  outcome.measured = measured_phase(context, plan, reward, outcome);
   write_results(context.run, outcome);
   return outcome;
 }

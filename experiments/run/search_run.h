@@ -53,6 +53,10 @@ SearchStage stage_of_run(const std::string& folder, const std::string& name);
 SearchSpace searched_space(const SearchConfig& config, const std::string& folder,
                            SearchStage stage);
 
+// What the run in `folder` has corrected the laws of its calibrated target by, until the end of
+// `stage`; 1 where it has not.
+double law_factor_of_run(const std::string& folder, SearchStage stage);
+
 // Leaves result.yaml, the architectures and their weights.
 SearchOutcome run_search(const SearchContext& context, const SearchPlan& plan,
                          const StartingPoint& start);

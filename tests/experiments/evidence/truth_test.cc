@@ -105,8 +105,10 @@ TEST(NetworkCode, NamesWidths) {
 TEST_F(TruthTable, TakesSharesAndPercent) {
   const Truth shares = read("network,top1\n" + rows({"0.5", "0.25", "1"}));
   EXPECT_EQ(shares.networks[1].trainings.at(0).test.top1, 0.25);
-  const Truth percent = read("network,top1\n" + rows({"50", "0.25", "1"}));
-  EXPECT_EQ(percent.networks[1].trainings.at(0).test.top1, 0.0025);
+  const Truth percent = read("network,top1\n" + rows({"50", "2.5", "100"}));
+  EXPECT_EQ(percent.networks[1].trainings.at(0).test.top1, 0.025);
+  EXPECT_THAT(refused("network,top1\n" + rows({"50", "0.25", "100"})),
+              HasSubstr("truth.csv:3: 'top1' is 0.25 where others are percent"));
 }
 
 TEST_F(TruthTable, ChoosesAmongAccuracies) {
