@@ -126,7 +126,6 @@ RankRequest rank_request(const CommandLine& line) {
   }
   request.tune_steps = line.get<int>("tune-steps");
   request.seed = line.seed();
-  request.quiet = line.is_quiet();
   if (line.has("trained")) request.trained = line.get<std::string>("trained");
   request.config.weights.steps = std::max(1, request.tune_steps);
   request.config.weights.optimizer.learning_rate =
@@ -330,6 +329,7 @@ int rank_command(const Arguments& arguments) {
   SearchConfig& config = request.config;
   Session session = line.session(config.threads, config.precision);
   session.checkpoint_every = config.checkpoint_every;
+  request.quiet = session.quiet;
   const Dataset data = dataset_of(config, line, supernet_file(request.folder, request.stage));
   const std::string recipe = read_recipe(line, config);
   const SearchSpace space = searched_space(config, request.folder, request.stage);
