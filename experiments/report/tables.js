@@ -48,14 +48,14 @@ function networkColumns() {
     { title: "MACs", value: of("macs"), format: compact },
     { title: "Bytes", value: ofSweep("bytes"), format: compact },
     { title: "MACs/byte", value: (i) => ofSweep("macs")(i) / ofSweep("bytes")(i), format: fixed(1) },
-    { title: "Peak\nmemory", value: (i) => (same ? swept[i].peak_memory_bytes : undefined), format: kibText },
-    { title: "Stored\nweights", value: (i) => (same ? swept[i].weight_memory_bytes : undefined), format: kibText },
     { title: ["Top-1", ...images].join(",\n"), value: (i) => (rated.length && !trained ? (swept[i].accuracy || {}).top1 : undefined), format: percent },
     { title: "Latency\nat the slider", value: (i) => (same ? latencyOf(swept[i], current) : undefined), format: compact, live: true },
     { title: "slider", value: liveRatio, format: fixed(3), relative: true, live: true },
     ...list(data.ridge_points).map((point, at) => ({ title: ridge(point), value: (i) => list(networks[i].relative_latency)[at], format: fixed(3), relative: true })),
     { title: "Accuracy, shared weights" + (splits.length ? `\n(${splits.join(", ")})` : ""), value: of("shared_accuracy"), format: percent },
     { title: "Accuracy, from scratch\n(test)", value: of("test_accuracy"), format: percent },
+    { title: "Peak\nmemory", value: (i) => (same ? swept[i].peak_memory_bytes : undefined), format: kibText },
+    { title: "Stored\nweights", value: (i) => (same ? swept[i].weight_memory_bytes : undefined), format: kibText },
   ].filter(({ value }) => networks.some((_, i) => known(value(i))));
 }
 
