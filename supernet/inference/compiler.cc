@@ -237,14 +237,20 @@ class Compiler {
     add<dnnl::binary>(chosen, bindings, {index}, program_->value(source));
   }
 
+  // After a product with 1: oneDNN 3 has no elementwise primitives that others run inside of.
   void elementwise(int index) {
     const Desc source = layout(input(index));
+    const int64_t channels = onednn::sizes(source)[1];
+    const Desc column({1, channels, 1, 1}, Type::f32, Tag::nchw);
     dnnl::post_ops post_ops;
     append(post_ops, op(index));
     const auto chosen =
-        onednn::describe_linear(program_->engine(), Program::attributes(post_ops), source, 1, 0);
-    add<dnnl::eltwise_forward>(chosen, {{DNNL_ARG_SRC, input(index)}}, {index},
-                               program_->value(source));
+        onednn::describe<dnnl::binary>(program_->engine(), Program::attributes(post_ops),
+                                       algorithm::binary_mul, source, column, source);
+    add<dnnl::binary>(chosen,
+                      {{DNNL_ARG_SRC_0, input(index)},
+                       {DNNL_ARG_SRC_1, constant(torch::ones({channels}), column)}},
+                      {index}, program_->value(source));
   }
 
   void softmax(int index) {

@@ -21,21 +21,6 @@ typename Primitive::primitive_desc describe(const dnnl::engine& engine,
   return {engine, arguments..., attributes};
 }
 
-// alpha * x + beta, in inference.
-inline dnnl::eltwise_forward::primitive_desc describe_linear(const dnnl::engine& engine,
-                                                             const dnnl::primitive_attr& attributes,
-                                                             const dnnl::memory::desc& layout,
-                                                             float alpha, float beta) {
-  return {engine,
-          dnnl::prop_kind::forward_inference,
-          dnnl::algorithm::eltwise_linear,
-          layout,
-          layout,
-          alpha,
-          beta,
-          attributes};
-}
-
 inline dnnl::sum::primitive_desc describe_sum(const dnnl::engine& engine,
                                               const dnnl::primitive_attr& attributes,
                                               const dnnl::memory::desc& output,
@@ -61,16 +46,6 @@ typename Primitive::primitive_desc describe(const dnnl::engine& engine,
                                             const dnnl::primitive_attr& attributes,
                                             const Arguments&... arguments) {
   return {typename Primitive::desc(arguments...), attributes, engine};
-}
-
-inline dnnl::eltwise_forward::primitive_desc describe_linear(const dnnl::engine& engine,
-                                                             const dnnl::primitive_attr& attributes,
-                                                             const dnnl::memory::desc& layout,
-                                                             float alpha, float beta) {
-  return {
-      {dnnl::prop_kind::forward_inference, dnnl::algorithm::eltwise_linear, layout, alpha, beta},
-      attributes,
-      engine};
 }
 
 inline dnnl::sum::primitive_desc describe_sum(const dnnl::engine& engine,
