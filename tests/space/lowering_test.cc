@@ -209,5 +209,25 @@ TEST(BlendedLowering, OfNothingBlendedIsTheSharedLowering) {
   }
 }
 
+// Pricing counts them without naming them.
+TEST(ParameterElements, AreThoseOfTheNamedParameters) {
+  std::vector<std::string> names = catalog_names();
+  names.push_back("mnv4-hybrid-medium-retinanet");
+  for (const std::string& name : names) {
+    Architecture architecture = find_architecture(name);
+    architecture.layer_scale = 1e-5;
+    const Graph graph = lower(architecture);
+    for (int i = 0; i < std::ssize(graph.ops); ++i) {
+      ParameterElements named;
+      for (const Parameter& parameter : parameters(graph, i)) {
+        (is_learned(parameter.role) ? named.learned : named.running) += parameter.elements();
+      }
+      const ParameterElements counted = parameter_elements(graph, i);
+      ASSERT_EQ(counted.learned, named.learned) << name << " " << graph.ops[size_t(i)].name;
+      ASSERT_EQ(counted.running, named.running) << name << " " << graph.ops[size_t(i)].name;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace ridgewalk
