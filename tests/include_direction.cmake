@@ -18,12 +18,14 @@ may(supernet/data ${below})
 may(supernet/kernels ${below})
 may(supernet/network ${below} supernet/kernels)
 may(supernet/formats ${below} supernet/network)
-may(supernet/inference ${below} supernet/network supernet/formats)
-may(supernet/training ${below} supernet/data supernet/kernels supernet/network supernet/formats)
+may(supernet/quantization ${below} supernet/data supernet/network supernet/formats)
+may(supernet/inference ${below} supernet/network supernet/formats supernet/quantization)
+may(supernet/training ${below} supernet/data supernet/kernels supernet/network supernet/formats
+  supernet/quantization)
 may(supernet ${below} supernet/data supernet/network supernet/formats supernet/training)
 
-set(below space roofline search supernet supernet/data supernet/network supernet/formats supernet/inference
-  supernet/training)
+set(below space roofline search supernet supernet/data supernet/network supernet/formats
+  supernet/quantization supernet/inference supernet/training)
 may(experiments/run ${below})
 may(experiments/evidence ${below} experiments/run)
 may(experiments/machine ${below} experiments/run)

@@ -1,0 +1,24 @@
+// A quantised graph and its weights.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include <torch/types.h>
+
+#include "supernet/formats/provenance.h"
+#include "supernet/quantization/quantized_graph.h"
+
+namespace ridgewalk {
+
+// Tensors by the names that parameters(graph, op) gives. Of an op with a WeightScale: `.weight` s8,
+// `.bias` int32 at the scale of the products where its input is an integer; of all others, and of
+// what stays fp32, fp32.
+struct QuantizedNetwork {
+  QuantizedGraph quantized;
+  std::map<std::string, torch::Tensor> tensors;
+  std::optional<Provenance> provenance = {};
+};
+
+}  // namespace ridgewalk
