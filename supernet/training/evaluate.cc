@@ -26,9 +26,9 @@ std::vector<int64_t> labels_of(const ImageSet& set, const std::vector<int64_t>& 
   return labels;
 }
 
-BatchResult evaluate_batch(const Executor& network, const Dataset& data, const ImageSet& set,
-                           const std::vector<int64_t>& images, const Compute& compute,
-                           NormMode mode) {
+BatchResult evaluate_batch(const LogitsOf& logits_of, const Graph& graph, const Dataset& data,
+                           const ImageSet& set, const std::vector<int64_t>& images,
+                           const Compute& compute) {
   at::NoGradGuard no_grad;
   const Autocast autocast(compute.precision, compute.device);
   BatchResult result;
@@ -37,9 +37,9 @@ BatchResult evaluate_batch(const Executor& network, const Dataset& data, const I
   const auto* labels = batch.labels.data_ptr<int64_t>();
   result.seen.assign(labels, labels + batch.labels.size(0));
   if (result.seen.empty()) return result;
-  const int64_t classes = network.graph().ops.back().output.channels;
-  const auto input = network_input(batch.images, network.graph(), compute.device);
-  const auto logits = network.forward(input, mode).to(torch::kFloat).cpu();
+  const int64_t classes = graph.ops.back().output.channels;
+  const auto input = network_input(batch.images, graph, compute.device);
+  const auto logits = logits_of(input).to(torch::kFloat).cpu();
   result.not_finite = logits.isfinite().all(1).logical_not().sum().item<int64_t>();
   const auto ranked = std::get<1>(logits.topk(std::min<int64_t>(5, classes), 1));
   const auto hits = ranked.eq(batch.labels.unsqueeze(1));
@@ -121,6 +121,13 @@ void require_finite(const Accuracy& accuracy, const std::string& weights) {
 
 Accuracy evaluate(const Executor& network, const Dataset& data, const ImageSet& set,
                   const Compute& compute, const EvaluationOptions& options) {
+  return evaluate(
+      [&](const torch::Tensor& images) { return network.forward(images, options.mode); },
+      network.graph(), data, set, compute, options);
+}
+
+Accuracy evaluate(const LogitsOf& logits_of, const Graph& graph, const Dataset& data,
+                  const ImageSet& set, const Compute& compute, const EvaluationOptions& options) {
   // Batches of equal size, as far as possible: a short last one would have other statistics.
   const int64_t count = std::min(set.size(), options.most);
   const int64_t number = (count + options.batch_size - 1) / options.batch_size;
@@ -135,7 +142,7 @@ Accuracy evaluate(const Executor& network, const Dataset& data, const ImageSet& 
   const std::vector<int64_t> own = dealt(number, compute.group.get());
   in_lanes(compute.lanes, int64_t(own.size()), [&](int64_t i) {
     const auto b = size_t(own[size_t(i)]);
-    results[b] = evaluate_batch(network, data, set, batches[b], compute, options.mode);
+    results[b] = evaluate_batch(logits_of, graph, data, set, batches[b], compute);
   });
   if (compute.group) exchange_results(*compute.group, set, batches, results);
   Accuracy sum;

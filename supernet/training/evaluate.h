@@ -1,6 +1,7 @@
 // The loss that training minimises, and the accuracy of a network on a set of images.
 #pragma once
 
+#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -64,5 +65,11 @@ struct EvaluationOptions {
 // none can be decoded.
 Accuracy evaluate(const Executor& network, const Dataset& data, const ImageSet& set,
                   const Compute& compute, const EvaluationOptions& options);
+
+// The same of whatever gives logits [N, classes] for images of the graph's input; several lanes
+// call it at once.
+using LogitsOf = std::function<torch::Tensor(const torch::Tensor& images)>;
+Accuracy evaluate(const LogitsOf& logits_of, const Graph& graph, const Dataset& data,
+                  const ImageSet& set, const Compute& compute, const EvaluationOptions& options);
 
 }  // namespace ridgewalk

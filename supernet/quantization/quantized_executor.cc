@@ -1,0 +1,401 @@
+#include "supernet/quantization/quantized_executor.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+
+#include "supernet/network/operation.h"
+#include "supernet/quantization/rewrite.h"
+
+namespace ridgewalk {
+namespace {
+
+constexpr double kExactInFp32 = double(1 << 24);
+
+int lowest(IntegerType type) { return type == IntegerType::kU8 ? 0 : -128; }
+int highest(IntegerType type) { return type == IntegerType::kU8 ? 255 : 127; }
+
+// The largest magnitude of integer - zero_point.
+double largest_magnitude(const ValueScale& scale) {
+  return std::max(highest(scale.type) - scale.zero_point, scale.zero_point - lowest(scale.type));
+}
+
+bool is_elementwise(OpKind kind) {
+  return kind == OpKind::kActivation || kind == OpKind::kSigmoid || kind == OpKind::kHardSigmoid;
+}
+
+double activated(Activation activation, double x) {
+  switch (activation) {
+    case Activation::kNone:
+      return x;
+    case Activation::kRelu:
+      return std::max(x, 0.0);
+    case Activation::kRelu6:
+      return std::clamp(x, 0.0, 6.0);
+    case Activation::kHardSwish:
+      return x * std::clamp(x + 3, 0.0, 6.0) / 6;
+    case Activation::kSilu:
+      return x / (1 + std::exp(-x));
+    case Activation::kGelu:
+      return x * 0.5 * (1 + std::erf(x / std::sqrt(2.0)));
+  }
+  return x;
+}
+
+double function_of(const Op& op, double x) {
+  if (op.kind == OpKind::kSigmoid) return 1 / (1 + std::exp(-x));
+  if (op.kind == OpKind::kHardSigmoid) return std::clamp(x + 3, 0.0, 6.0) / 6;
+  return activated(op.activation, x);
+}
+
+// How a convolution or linear layer, seen as a 1x1 convolution, moves over its input.
+struct Window {
+  int64_t stride = 1, padding = 0, groups = 1;
+};
+Window window_of(const Op& op) {
+  if (op.kind == OpKind::kLinear) return {};
+  return {op.stride, (op.kernel - 1) / 2, op.kind == OpKind::kDepthwise ? op.output.channels : 1};
+}
+
+// One output of plain_convolution(): `x` and `weight` are [channels, H, W] of its group.
+int64_t plain_sum(const torch::TensorAccessor<int32_t, 3>& x,
+                  const torch::TensorAccessor<int8_t, 3>& weight, int64_t top, int64_t left) {
+  int64_t sum = 0;
+  for (int64_t c = 0; c < weight.size(0); ++c) {
+    for (int64_t i = 0; i < weight.size(1); ++i) {
+      for (int64_t j = 0; j < weight.size(2); ++j) {
+        const int64_t row = top + i, column = left + j;
+        if (row < 0 || row >= x.size(1) || column < 0 || column >= x.size(2)) continue;
+        sum += int64_t{x[c][row][column]} * weight[c][i][j];
+      }
+    }
+  }
+  return sum;
+}
+
+int32_t in_int32(int64_t sum) {
+  if (sum != int64_t{int32_t(sum)}) throw std::overflow_error("an integer sum exceeds int32");
+  return int32_t(sum);
+}
+
+// x int32 [N, C, H, W], weight int8 [O, C / groups, k, k], bias int32 -> int32 [N, O, ...].
+torch::Tensor plain_convolution(const torch::Tensor& x, const torch::Tensor& weight,
+                                const torch::Tensor& bias, const Window& window,
+                                const Shape& output) {
+  const int64_t images = x.size(0), out = weight.size(0), in = weight.size(1);
+  torch::Tensor sums = torch::empty({images, out, output.height, output.width}, torch::kInt);
+  auto to = sums.accessor<int32_t, 4>();
+  const auto filters = weight.accessor<int8_t, 4>();
+  for (int64_t n = 0; n < images; ++n) {
+    for (int64_t o = 0; o < out; ++o) {
+      const int64_t group = o / (out / window.groups);
+      const torch::Tensor group_x = x[n].narrow(0, group * in, in);
+      const auto from = group_x.accessor<int32_t, 3>();
+      const int64_t start = bias.defined() ? bias.data_ptr<int32_t>()[o] : 0;
+      for (int64_t i = 0; i < output.height; ++i) {
+        for (int64_t j = 0; j < output.width; ++j) {
+          const int64_t sum = plain_sum(from, filters[o], i * window.stride - window.padding,
+                                        j * window.stride - window.padding);
+          to[n][o][i][j] = in_int32(sum + start);
+        }
+      }
+    }
+  }
+  return sums;
+}
+
+// [N, C, H, W] -> [N, H W, C].
+torch::Tensor positions_first(const torch::Tensor& x) {
+  return x.permute({0, 2, 3, 1}).reshape({x.size(0), x.size(2) * x.size(3), x.size(1)});
+}
+
+torch::Tensor fp32_factors(const std::vector<double>& factors, int64_t dimensions) {
+  std::vector<float> fp32(factors.begin(), factors.end());
+  std::vector<int64_t> shape(size_t(dimensions), 1);
+  if (fp32.size() > 1) shape[1] = int64_t(fp32.size());
+  return torch::tensor(fp32).view(shape);
+}
+
+}  // namespace
+
+std::array<int, 256> value_table(const Op& op, const ValueScale& input, const ValueScale& output) {
+  std::array<int, 256> table{};
+  for (size_t i = 0; i < table.size(); ++i) {
+    const int integer = int(i) + lowest(input.type);
+    const double x = double(input.scale) * (integer - input.zero_point);
+    const double y = function_of(op, x) / double(output.scale) + 0.0;
+    table[i] = int(std::clamp(std::nearbyint(y) + output.zero_point, double(lowest(output.type)),
+                              double(highest(output.type))));
+  }
+  return table;
+}
+
+QuantizedExecutor::QuantizedExecutor(QuantizedNetwork network, Products products)
+    : network_(std::move(network)), products_(products) {
+  const Graph& graph = network_.quantized.graph;
+  const size_t count = graph.ops.size();
+  const std::vector<int> uses = use_counts(graph);
+  last_use_.assign(count, int(count));
+  tables_.resize(count);
+  for (size_t i = 0; i < count; ++i) {
+    const Op& op = graph.ops[i];
+    is_step_with_relu_.push_back(!network_.quantized.values[i] &&
+                                 is_step_with_relu(graph, uses, int(i)));
+    weights_.push_back(weights_of(int(i)));
+    for (int input : op.inputs) last_use_[size_t(input)] = int(i);
+    if (!is_elementwise(op.kind)) continue;
+    const auto& input = network_.quantized.values[size_t(op.inputs[0])];
+    const auto& own = network_.quantized.values[i];
+    if (!input || !own) continue;
+    const std::array<int, 256> table = value_table(op, *input, *own);
+    tables_[i] = torch::tensor(std::vector<float>(table.begin(), table.end()));
+  }
+  for (const Output& output : graph.outputs) last_use_[size_t(output.op)] = int(count);
+}
+
+QuantizedExecutor::Weights QuantizedExecutor::weights_of(int index) const {
+  const Graph& graph = network_.quantized.graph;
+  const Op& op = graph.ops[size_t(index)];
+  Weights weights;
+  for (const Parameter& parameter : parameters(graph, index)) {
+    weights.real.push_back(network_.tensors.at(parameter.name));
+  }
+  const auto& scale = network_.quantized.weights[size_t(index)];
+  if (!scale) return weights;
+  const torch::Tensor integers = weights.real[0];
+  std::vector<double> scales(scale->scales.begin(), scale->scales.end());
+  scales.resize(size_t(integers.size(0)), scales[0]);
+  const auto& input = network_.quantized.values[size_t(op.inputs[0])];
+  if (!input) {
+    std::vector<int64_t> shape(size_t(integers.dim()), 1);
+    shape[0] = integers.size(0);
+    weights.real[0] =
+        (integers.to(torch::kDouble) * torch::tensor(scales, torch::kDouble).view(shape))
+            .to(torch::kFloat);
+    return weights;
+  }
+  for (double& product_scale : scales) product_scale *= double(input->scale);
+  weights.product_scales = std::move(scales);
+  weights.bias = weights.real.size() > 1 ? weights.real[1] : torch::Tensor();
+  weights.integers = op.kind == OpKind::kLinear ? integers.unsqueeze(2).unsqueeze(3) : integers;
+  weights.real.clear();
+  if (products_ == Products::kPlain) {
+    weights.integers = weights.integers.contiguous();
+    return weights;
+  }
+  const auto sums =
+      weights.integers.to(torch::kDouble).abs().flatten(1).sum(1) * largest_magnitude(*input);
+  const bool is_exact = sums.max().item<double>() < kExactInFp32;
+  weights.integers = weights.integers.to(is_exact ? torch::kFloat : torch::kDouble);
+  if (weights.bias.defined()) {
+    const auto with_bias = sums + weights.bias.to(torch::kDouble).abs();
+    weights.bias = weights.bias.to(with_bias.max().item<double>() < kExactInFp32 ? torch::kFloat
+                                                                                 : torch::kDouble);
+  }
+  return weights;
+}
+
+torch::Tensor QuantizedExecutor::forward(const torch::Tensor& images) const {
+  at::NoGradGuard no_grad;
+  const std::vector<Op>& ops = network_.quantized.graph.ops;
+  std::vector<Value> values(ops.size());
+  for (size_t i = 0; i < ops.size(); ++i) {
+    std::vector<Value> inputs;
+    for (int input : ops[i].inputs) inputs.push_back(values[size_t(input)]);
+    if (i == 0) inputs.push_back({.numbers = images});
+    values[i] = run(int(i), inputs);
+    for (int input : ops[i].inputs) {
+      if (last_use_[size_t(input)] == int(i)) values[size_t(input)] = {};
+    }
+  }
+  return real(values.back(), int(ops.size()) - 1);
+}
+
+std::vector<torch::Tensor> QuantizedExecutor::values(const torch::Tensor& images) const {
+  at::NoGradGuard no_grad;
+  const std::vector<Op>& ops = network_.quantized.graph.ops;
+  std::vector<Value> values;
+  std::vector<torch::Tensor> result;
+  for (size_t i = 0; i < ops.size(); ++i) {
+    std::vector<Value> inputs;
+    for (int input : ops[i].inputs) inputs.push_back(values[size_t(input)]);
+    if (i == 0) inputs.push_back({.numbers = images});
+    values.push_back(run(int(i), inputs));
+    result.push_back(stored(values.back(), int(i)));
+  }
+  return result;
+}
+
+torch::Tensor QuantizedExecutor::value(int index, const std::vector<torch::Tensor>& inputs) const {
+  at::NoGradGuard no_grad;
+  const std::vector<Op>& ops = network_.quantized.graph.ops;
+  const Op& op = ops[size_t(index)];
+  if (!op.inputs.empty() && is_step_with_relu_[size_t(op.inputs[0])]) {
+    const int before = op.inputs[0];
+    const Value sum = run(before, {from_stored(inputs.at(0), ops[size_t(before)].inputs[0])});
+    return stored(run(index, {sum}), index);
+  }
+  std::vector<Value> given;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    given.push_back(index == 0 ? Value{.numbers = inputs[i]}
+                               : from_stored(inputs[i], op.inputs.at(i)));
+  }
+  return stored(run(index, given), index);
+}
+
+QuantizedExecutor::Value QuantizedExecutor::run(int index, const std::vector<Value>& inputs) const {
+  Value value = computed(index, inputs);
+  const auto& scale = network_.quantized.values[size_t(index)];
+  if (value.kind == Value::Kind::kInteger) return value;
+  if (scale) return {Value::Kind::kInteger, rounded(value, *scale)};
+  const bool is_step = is_step_with_relu_[size_t(index)] && value.kind == Value::Kind::kSum;
+  return is_step ? value : Value{Value::Kind::kReal, real(value, index)};
+}
+
+QuantizedExecutor::Value QuantizedExecutor::computed(int index,
+                                                     const std::vector<Value>& inputs) const {
+  const QuantizedGraph& quantized = network_.quantized;
+  const Op& op = quantized.graph.ops[size_t(index)];
+  if (op.kind == OpKind::kInput) return inputs[0];
+  const Value& x = inputs[0];
+  if (x.kind == Value::Kind::kSum) {  // this is its ReLU
+    Value sum = x;
+    sum.numbers = torch::relu(sum.numbers);
+    sum.is_at_most_6 = op.activation == Activation::kRelu6;
+    return sum;
+  }
+  const bool all_integers = std::all_of(inputs.begin(), inputs.end(), [](const Value& input) {
+    return input.kind == Value::Kind::kInteger;
+  });
+  const auto scale_of = [&](size_t input) {
+    return double(quantized.values[size_t(op.inputs[input])]->scale);
+  };
+  if (all_integers && weights_[size_t(index)].integers.defined()) return product(index, x);
+  if (all_integers && tables_[size_t(index)].defined()) {
+    const auto places =
+        (x.numbers - lowest(quantized.values[size_t(op.inputs[0])]->type)).to(torch::kInt);
+    return {Value::Kind::kInteger,
+            tables_[size_t(index)].index_select(0, places.flatten()).view(x.numbers.sizes())};
+  }
+  if (all_integers) {
+    switch (op.kind) {
+      case OpKind::kPool: {
+        const auto sum = centred(x, op.inputs[0]).sum({2, 3}, true, torch::kDouble);
+        const double pixels = double(x.numbers.size(2) * x.numbers.size(3));
+        return {Value::Kind::kSum, sum.to(torch::kFloat), {scale_of(0) / pixels}};
+      }
+      case OpKind::kMultiply:
+        return {Value::Kind::kSum,
+                centred(x, op.inputs[0]) * centred(inputs[1], op.inputs[1]),
+                {scale_of(0) * scale_of(1)}};
+      case OpKind::kAttentionScores:
+      case OpKind::kAttentionMix:
+        return attention_product(index, inputs);
+      default:
+        break;
+    }
+  }
+  std::vector<torch::Tensor> reals;
+  for (size_t i = 0; i < inputs.size(); ++i) reals.push_back(real(inputs[i], op.inputs[i]));
+  return {Value::Kind::kReal,
+          run_op(op, weights_[size_t(index)].real, reals,
+                 {.constants = quantized.graph.norm, .norm = NormMode::kRunning})};
+}
+
+QuantizedExecutor::Value QuantizedExecutor::product(int index, const Value& input) const {
+  const Op& op = network_.quantized.graph.ops[size_t(index)];
+  const Weights& weights = weights_[size_t(index)];
+  const Window window = window_of(op);
+  torch::Tensor x = centred(input, op.inputs[0]);
+  if (op.kind == OpKind::kLinear) x = x.flatten(1).unsqueeze(2).unsqueeze(3);
+  torch::Tensor sums;
+  if (products_ == Products::kPlain) {
+    sums = plain_convolution(x.to(torch::kInt).contiguous(), weights.integers, weights.bias, window,
+                             op.output);
+  } else {
+    sums = torch::conv2d(x.to(weights.integers.scalar_type()), weights.integers, {}, window.stride,
+                         window.padding, 1, window.groups);
+    if (weights.bias.defined()) sums = sums + weights.bias.view({1, -1, 1, 1});
+  }
+  sums = sums.to(torch::kFloat);
+  if (op.kind == OpKind::kLinear) sums = sums.flatten(1);
+  return {Value::Kind::kSum, sums, weights.product_scales};
+}
+
+QuantizedExecutor::Value QuantizedExecutor::attention_product(
+    int index, const std::vector<Value>& inputs) const {
+  const QuantizedGraph& quantized = network_.quantized;
+  const Op& op = quantized.graph.ops[size_t(index)];
+  const ValueScale& left = *quantized.values[size_t(op.inputs[0])];
+  const ValueScale& right = *quantized.values[size_t(op.inputs[1])];
+  torch::Tensor a = centred(inputs[0], op.inputs[0]);
+  torch::Tensor b = positions_first(centred(inputs[1], op.inputs[1]));  // [N, keys, d]
+  double product_scale = double(left.scale) * double(right.scale);
+  if (op.kind == OpKind::kAttentionScores) {
+    a = positions_first(a).reshape({a.size(0), -1, b.size(2)});
+    product_scale /= std::sqrt(double(b.size(2)));
+    b = b.transpose(1, 2);
+  }
+  const bool is_exact =
+      double(a.size(2)) * largest_magnitude(left) * largest_magnitude(right) < kExactInFp32;
+  const auto type = products_ == Products::kPlain ? torch::kLong
+                    : is_exact                    ? torch::kFloat
+                                                  : torch::kDouble;
+  torch::Tensor sums = torch::bmm(a.to(type), b.to(type)).to(torch::kFloat);
+  if (op.kind == OpKind::kAttentionMix) {
+    const Shape& shape = op.output;
+    sums = sums.reshape({sums.size(0), shape.height, shape.width, shape.channels})
+               .permute({0, 3, 1, 2});
+  }
+  return {Value::Kind::kSum, sums, {product_scale}};
+}
+
+torch::Tensor QuantizedExecutor::real(const Value& value, int index) const {
+  switch (value.kind) {
+    case Value::Kind::kReal:
+      return value.numbers;
+    case Value::Kind::kInteger:
+      return centred(value, index) * network_.quantized.values[size_t(index)]->scale;
+    case Value::Kind::kSum: {
+      const auto reals = value.numbers * fp32_factors(value.product_scales, value.numbers.dim());
+      return value.is_at_most_6 ? reals.clamp_max(6) : reals;
+    }
+  }
+  throw std::logic_error("a value of no kind");
+}
+
+torch::Tensor QuantizedExecutor::centred(const Value& value, int index) const {
+  const int zero_point = network_.quantized.values[size_t(index)]->zero_point;
+  return zero_point == 0 ? value.numbers : value.numbers - zero_point;
+}
+
+torch::Tensor QuantizedExecutor::rounded(const Value& value, const ValueScale& scale) {
+  torch::Tensor quotient;
+  int most = highest(scale.type);
+  if (value.kind == Value::Kind::kSum) {
+    std::vector<double> factors = value.product_scales;
+    for (double& factor : factors) factor /= double(scale.scale);
+    quotient = value.numbers * fp32_factors(factors, value.numbers.dim());
+    if (value.is_at_most_6) {
+      most = std::min(
+          most, int(std::min(std::nearbyint(6 / double(scale.scale)), 1e6)) + scale.zero_point);
+    }
+  } else {
+    quotient = value.numbers / scale.scale;
+  }
+  return quotient.round_().add_(scale.zero_point).clamp_(lowest(scale.type), most);
+}
+
+QuantizedExecutor::Value QuantizedExecutor::from_stored(const torch::Tensor& stored, int op) const {
+  const bool is_integer = network_.quantized.values[size_t(op)].has_value();
+  return {is_integer ? Value::Kind::kInteger : Value::Kind::kReal, stored.to(torch::kFloat)};
+}
+
+torch::Tensor QuantizedExecutor::stored(const Value& value, int op) const {
+  const auto& scale = network_.quantized.values[size_t(op)];
+  if (!scale) return real(value, op);
+  return value.numbers.to(scale->type == IntegerType::kU8 ? torch::kByte : torch::kChar);
+}
+
+}  // namespace ridgewalk
