@@ -170,7 +170,8 @@ std::vector<std::optional<ValueForm>> value_forms(const Graph& folded,
   return forms;
 }
 
-ValueScale value_scale(const ValueForm& form, const Range& range, const std::string& range_rule) {
+ValueScale value_scale(const ValueForm& form, const ValueRange& range,
+                       const std::string& range_rule) {
   if (form.fixed_scale) {
     return {.type = form.type,
             .scale = *form.fixed_scale,
@@ -233,7 +234,7 @@ torch::Tensor quantized_bias(const torch::Tensor& bias, float input_scale,
       .to(torch::kInt);
 }
 
-QuantizedNetwork quantize(const Network& folded, const std::vector<Range>& ranges,
+QuantizedNetwork quantize(const Network& folded, const std::vector<ValueRange>& ranges,
                           const RewriteOptions& options) {
   const auto forms = value_forms(folded.graph, options);
   std::vector<std::optional<ValueScale>> values(forms.size());
@@ -244,7 +245,7 @@ QuantizedNetwork quantize(const Network& folded, const std::vector<Range>& range
       values[i]->rule = forms[i]->why + ": the integers of its input";
       continue;
     }
-    const Range& range = ranges.at(i);
+    const ValueRange& range = ranges.at(i);
     if (!std::isfinite(range.low) || !std::isfinite(range.high)) {
       throw Error("the values of '" + folded.graph.ops[i].name +
                   "' are NaN or infinite, so that they have no range; the weights are damaged");

@@ -12,9 +12,9 @@
 namespace ridgewalk {
 
 // Of the real values that integers shall stand for; values beyond it saturate.
-struct Range {
+struct ValueRange {
   double low = 0, high = 0;
-  bool operator==(const Range&) const = default;
+  bool operator==(const ValueRange&) const = default;
 };
 
 struct RewriteOptions {
@@ -49,7 +49,8 @@ bool multiplies_weights(OpKind kind);
 
 // The scale of a value with this form: of s8 the largest magnitude is 127, of u8 the largest value
 // 255. A range of zeros has the smallest scale that is used.
-ValueScale value_scale(const ValueForm& form, const Range& range, const std::string& range_rule);
+ValueScale value_scale(const ValueForm& form, const ValueRange& range,
+                       const std::string& range_rule);
 
 // Scales of weights [out, ...]: the largest magnitude of a channel, or of all, is 127. A scale is
 // never so small that `bias` [out], at the scale of the products, leaves 30 bits: in channels whose
@@ -65,7 +66,7 @@ torch::Tensor quantized_bias(const torch::Tensor& bias, float input_scale,
 
 // `ranges` has one entry per op; only those of values with a form, and neither fixed nor the same
 // as another, are read. Throws Error naming the op whose range or weights are not finite.
-QuantizedNetwork quantize(const Network& folded, const std::vector<Range>& ranges,
+QuantizedNetwork quantize(const Network& folded, const std::vector<ValueRange>& ranges,
                           const RewriteOptions& options = {});
 // The same with given scales of values, such as learned ones: one per op, where it is rounded.
 QuantizedNetwork quantize_at(const Network& folded, std::vector<std::optional<ValueScale>> values,

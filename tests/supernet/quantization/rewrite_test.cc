@@ -20,7 +20,7 @@ std::vector<T> numbers(const torch::Tensor& tensor) {
 }
 
 // Image from -1 to 1, ReLU from 0 to 2.55, pool from 0 to 1.02.
-const std::vector<Range> kRanges = {{-1, 1}, {}, {0, 2.55}, {0, 1.02}, {}};
+const std::vector<ValueRange> kRanges = {{-1, 1}, {}, {0, 2.55}, {0, 1.02}, {}};
 
 // By hand: image 127, -127, 51, 32 at 1/127. Weights 127 at 2/127 and -127 at 0.5/127; biases
 // 0.1 127^2 / 2 = 806 and 0.2 127^2 / 0.5 = 6452. Sums 16935, -15323, 7283, 4870 at 2/127^2, and
@@ -65,7 +65,7 @@ TEST(QuantizeTest, OneScaleForAllWeightsIsTheLargest) {
 }
 
 TEST(QuantizeTest, AZeroPointTakesAnUnevenRange) {
-  std::vector<Range> ranges = kRanges;
+  std::vector<ValueRange> ranges = kRanges;
   ranges[0] = {-0.5, 1.54};  // 2.04 / 255 = 0.008 each, -0.5 at 62.5 below 0
   const auto value = quantize(two_layers(), ranges, {.zero_points = true}).quantized.values[0];
   EXPECT_EQ(value->type, IntegerType::kU8);
@@ -93,7 +93,7 @@ TEST(QuantizeTest, TheBiasOfAChannelOfTinyWeightsFitsInt32) {
 }
 
 TEST(QuantizeTest, RefusesWhatHasNoRange) {
-  std::vector<Range> ranges = kRanges;
+  std::vector<ValueRange> ranges = kRanges;
   ranges[2].high = std::numeric_limits<double>::quiet_NaN();
   expect_error([&] { quantize(two_layers(), ranges); }, "'relu'", "NaN");
   Network network = two_layers();
@@ -122,7 +122,7 @@ class HybridQuantizeTest : public SmallHybrid {
 };
 
 TEST_F(HybridQuantizeTest, FastProductsGiveTheBitsOfPlainOnes) {
-  const std::vector<Range> ranges = ranges_of(folded_, images_);
+  const std::vector<ValueRange> ranges = ranges_of(folded_, images_);
   for (bool zero_points : {false, true}) {
     const QuantizedNetwork network = quantize(folded_, ranges, {.zero_points = zero_points});
     const auto plain = QuantizedExecutor(network, Products::kPlain).values(images_);

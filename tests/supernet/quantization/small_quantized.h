@@ -9,8 +9,8 @@
 namespace ridgewalk {
 
 // What each op of a folded network gives for these images, from the least to the largest.
-inline std::vector<Range> ranges_of(Network& folded, const torch::Tensor& images) {
-  std::vector<Range> ranges{{images.min().item<double>(), images.max().item<double>()}};
+inline std::vector<ValueRange> ranges_of(Network& folded, const torch::Tensor& images) {
+  std::vector<ValueRange> ranges{{images.min().item<double>(), images.max().item<double>()}};
   Executor executor(folded.graph, folded.parameters);
   executor.observe([&](const Op&, const torch::Tensor& value) {
     ranges.push_back({value.min().item<double>(), value.max().item<double>()});
