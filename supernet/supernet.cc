@@ -110,12 +110,23 @@ Executor Supernet::bind(const Decisions& sample, size_t leaves) {
   return Executor(lower(decode_blended(space_, sample)), parameters_, leaves);
 }
 
+const std::vector<Executor>& Supernet::bind_all(std::span<const Decisions> samples) {
+  if (std::equal(samples.begin(), samples.end(), bound_samples_.begin(), bound_samples_.end())) {
+    return bound_;
+  }
+  bound_samples_.clear();
+  bound_.clear();
+  for (size_t k = 0; k < samples.size(); ++k) bound_.push_back(bind(samples[k], k));
+  bound_samples_.assign(samples.begin(), samples.end());
+  return bound_;
+}
+
 // Leaves `share` times the gradients of a sample's loss in its leaves, and returns the loss.
 // Several lanes run this at once: each has a network with leaves of its own, and the backward pass
 // of a CPU runs in the thread that asks for it. What they share, the values and the data, is only
 // read.
 torch::Tensor Supernet::add_gradients(const Executor& network, TrainingBatches::Begun begun,
-                                      double share) const {
+                                      double share) {
   const Batch batch = batches_.finished(std::move(begun));
   torch::Tensor loss;
   {
@@ -141,8 +152,7 @@ std::vector<int> Supernet::owners(const std::vector<Executor>& networks, bool wi
 double Supernet::train(int step, std::span<const Decisions> samples) {
   const Stopwatch watch(step_seconds_);
   const size_t count = samples.size();
-  std::vector<Executor> networks;
-  for (size_t k = 0; k < count; ++k) networks.push_back(bind(samples[k], k));
+  const std::vector<Executor>& networks = bind_all(samples);
   const std::vector<int> owner = owners(networks, true);
   const auto own = [&](size_t k) { return is_own(owner[k]); };
   std::vector<TrainingBatches::Begun> batches(count);
@@ -163,10 +173,14 @@ double Supernet::train(int step, std::span<const Decisions> samples) {
   double sum = 0;
   for (const torch::Tensor& loss : losses) sum += loss.item<double>();
   if (!std::isfinite(sum)) {
-    parameters_.drop_gradients();
+    for (torch::Tensor& leaf : learned(networks)) leaf.mutable_grad().reset();
     return sum;
   }
-  if (compute_.group) sum_gradients(*compute_.group, pieces, parameters_);
+  if (compute_.group) {
+    sum_gradients(*compute_.group, pieces, parameters_);
+  } else {
+    parameters_.collect_gradients(learned(networks));
+  }
   optimizer_.step(step, options_.steps);
   return sum / double(count);
 }
@@ -174,8 +188,6 @@ double Supernet::train(int step, std::span<const Decisions> samples) {
 Batch Supernet::validation_batch(int step) {
   const ImageSet& set = data_.search_validation;
   const std::vector<int64_t> images = validation_order_.indices(step);
-  if (set.paths.empty()) return make_evaluation_batch(data_, set, images);
-  // Files take long to decode.
   const int64_t lanes = compute_.lanes, count = int64_t(images.size());
   std::vector<torch::Tensor> pixels(static_cast<size_t>(lanes)), labels(pixels.size());
   in_lanes(int(lanes), lanes, [&](int64_t i) {
@@ -194,8 +206,7 @@ std::vector<double> Supernet::accuracy(int step, std::span<const Decisions> samp
     throw Error(data_.name, 0, "has a batch of held-out images of which none can be decoded");
   }
   const auto labels = batch.labels.to(compute_.device);
-  std::vector<Executor> networks;
-  for (size_t k = 0; k < samples.size(); ++k) networks.push_back(bind(samples[k], k));
+  const std::vector<Executor>& networks = bind_all(samples);
   const auto on_device = batch.images.to(compute_.device);
   std::vector<torch::Tensor> hits(samples.size());  // read after the loop, as the losses of train()
   const std::vector<int> owner = owners(networks, false);

@@ -62,9 +62,9 @@ class Supernet {
 
  private:
   Executor bind(const Decisions& sample, size_t leaves = 0);
+  const std::vector<Executor>& bind_all(std::span<const Decisions> samples);
   Batch validation_batch(int step);
-  torch::Tensor add_gradients(const Executor& network, TrainingBatches::Begun begun,
-                              double share) const;
+  torch::Tensor add_gradients(const Executor& network, TrainingBatches::Begun begun, double share);
   std::vector<int> owners(const std::vector<Executor>& networks, bool with_batches) const;
   bool is_own(int owner) const { return !compute_.group || owner == compute_.group->rank(); }
 
@@ -76,6 +76,10 @@ class Supernet {
   Optimizer optimizer_;
   TrainingBatches batches_;
   BatchOrder validation_order_;
+  // The last samples that were bound, each to leaves of its own: they are judged after they were
+  // trained.
+  std::vector<Decisions> bound_samples_ = {};
+  std::vector<Executor> bound_ = {};
   double slicing_seconds_ = 0;
   double step_seconds_ = 0;
 };

@@ -37,24 +37,26 @@ Loader::~Loader() {
 }
 
 Batch Loader::get(int64_t number) {
-  Made made;
-  if (threads_ == 0) {
-    made = make(draws_(number), true);
-  } else {
-    std::unique_lock lock(mutex_);
-    if (number != wanted_ || workers_.empty()) {
-      ++generation_;
-      made_.clear();
-      next_ = number;
-    }
-    while (int(workers_.size()) < threads_) workers_.emplace_back([this] { work(); });
-    wanted_ = number;
-    room_.notify_all();
-    ready_.wait(lock, [&] { return made_.contains(number); });
-    made = std::move(made_.extract(number).mapped());
-    wanted_ = number + 1;
-    room_.notify_all();
+  if (threads_ == 0) return made(draws_(number));
+  std::unique_lock lock(mutex_);
+  if (number != wanted_ || workers_.empty()) {
+    ++generation_;
+    made_.clear();
+    next_ = number;
   }
+  while (int(workers_.size()) < threads_) workers_.emplace_back([this] { work(); });
+  wanted_ = number;
+  room_.notify_all();
+  ready_.wait(lock, [&] { return made_.contains(number); });
+  Made made = std::move(made_.extract(number).mapped());
+  wanted_ = number + 1;
+  room_.notify_all();
+  if (made.error) std::rethrow_exception(made.error);
+  return std::move(made.batch);
+}
+
+Batch Loader::made(const std::vector<Draw>& draws) {
+  Made made = make(draws, true);
   if (made.error) std::rethrow_exception(made.error);
   return std::move(made.batch);
 }

@@ -39,6 +39,8 @@ class Loader {
   // Batch `number`; while the caller uses it, the next ones are made. Batches made ahead are
   // dropped when `number` does not follow the last one. Rethrows what making the batch threw.
   Batch get(int64_t number);
+  // Of these draws, made by the calling thread; several may call it at once.
+  Batch made(const std::vector<Draw>& draws);
 
   // The throughput of the loader alone: images made over the time that the threads were busy.
   double images_per_second() const;

@@ -1,6 +1,7 @@
 #include "supernet/network/executor.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "supernet/network/attention.h"
 #include "supernet/network/training_pass.h"
@@ -47,15 +48,22 @@ Executor::Executor(Graph graph, ParameterStore& store, size_t leaves)
 
 std::vector<torch::Tensor> Executor::learned() const {
   std::vector<torch::Tensor> learned;
+  std::unordered_set<const void*> known;
   for (const auto& own : parameters_) {
     for (const torch::Tensor& slice : own) {
-      const bool is_known =
-          std::any_of(learned.begin(), learned.end(),
-                      [&](const torch::Tensor& known) { return known.is_same(slice); });
-      if (slice.requires_grad() && !is_known) learned.push_back(slice);
+      if (!slice.requires_grad()) continue;
+      if (known.insert(slice.unsafeGetTensorImpl()).second) learned.push_back(slice);
     }
   }
   return learned;
+}
+
+std::vector<torch::Tensor> learned(const std::vector<Executor>& networks) {
+  std::vector<torch::Tensor> all;
+  for (const Executor& network : networks) {
+    for (torch::Tensor& slice : network.learned()) all.push_back(std::move(slice));
+  }
+  return all;
 }
 
 torch::Tensor Executor::forward(const torch::Tensor& images, NormMode mode,

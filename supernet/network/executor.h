@@ -51,4 +51,7 @@ class Executor {
   Observer observer_;
 };
 
+// Those of several networks, one after the other.
+std::vector<torch::Tensor> learned(const std::vector<Executor>& networks);
+
 }  // namespace ridgewalk

@@ -23,6 +23,20 @@ int region(ParameterRole role) {
   return is_learned(role) ? 1 : 2;
 }
 
+// Adds numbers that lie side by side to a slice. A step has hundreds of small gradients, for each
+// of which an operation of LibTorch takes microseconds.
+void add_to_slice(const float* from, at::IntArrayRef sizes, at::IntArrayRef strides, float* to) {
+  const int64_t count = c10::multiply_integers(sizes);
+  if (sizes.empty() || strides[0] * sizes[0] == count) {
+    for (int64_t i = 0; i < count; ++i) to[i] += from[i];
+    return;
+  }
+  const int64_t part = count / sizes[0];
+  for (int64_t i = 0; i < sizes[0]; ++i) {
+    add_to_slice(from + i * part, sizes.slice(1), strides.slice(1), to + i * strides[0]);
+  }
+}
+
 torch::Tensor prefix(torch::Tensor tensor, const std::vector<int64_t>& shape) {
   for (size_t d = 0; d < shape.size(); ++d) {
     if (tensor.size(int64_t(d)) != shape[d]) tensor = tensor.narrow(int64_t(d), 0, shape[d]);
@@ -187,30 +201,28 @@ torch::Tensor ParameterStore::slice(const std::string& name, const std::vector<i
   return leaf;
 }
 
-void ParameterStore::collect_gradients() {
-  if (!is_collected_) collect_gradients({0, learned_});
-  is_collected_ = false;
+void ParameterStore::collect_gradients(const std::vector<torch::Tensor>& leaves,
+                                       std::pair<int64_t, int64_t> own) {
+  at::NoGradGuard no_grad;
+  used_.clear();
+  const torch::Tensor sums = grads();
+  for (torch::Tensor leaf : leaves) {
+    const torch::Tensor gradient = leaf.grad();
+    if (!gradient.defined()) continue;
+    const int64_t offset = leaf.storage_offset();
+    if (offset < decayed_) used_.push_back(leaf);
+    if (offset >= own.first && offset < own.second) add_gradient(gradient, leaf.strides(), offset);
+    leaf.mutable_grad().reset();
+  }
 }
 
-void ParameterStore::collect_gradients(std::pair<int64_t, int64_t> own) {
-  at::NoGradGuard no_grad;
-  is_collected_ = true;
-  used_.clear();
-  for (auto& [name, place] : places_) {
-    const Parameter& parameter = parameters_[place.index];
-    const bool is_own = place.offset >= own.first && place.offset < own.second;
-    const auto full_gradient = [&] {
-      return grads().narrow(0, place.offset, parameter.elements()).view(parameter.shape);
-    };
-    for (auto& leaves : place.slices) {
-      for (auto& [shape, leaf] : leaves) {
-        if (!leaf.grad().defined()) continue;
-        if (parameter.role == ParameterRole::kWeight) used_.emplace_back(name, shape);
-        if (is_own) prefix(full_gradient(), shape).add_(leaf.grad());
-        leaf.mutable_grad().reset();
-      }
-    }
+void ParameterStore::add_gradient(const torch::Tensor& gradient, at::IntArrayRef strides,
+                                  int64_t offset) {
+  if (gradient.device().is_cpu() && gradient.is_contiguous()) {
+    return add_to_slice(gradient.data_ptr<float>(), gradient.sizes(), strides,
+                        grads().data_ptr<float>() + offset);
   }
+  grads().as_strided(gradient.sizes(), strides, offset).add_(gradient);
 }
 
 void ParameterStore::separate_statistics(size_t first_set, size_t sets) {
@@ -231,21 +243,10 @@ void ParameterStore::average_statistics() {
   values_.narrow(0, learned_, sum.numel()).copy_(sum.div_(double(statistics_.size())));
 }
 
-void ParameterStore::drop_gradients() {
-  for (auto& [name, place] : places_) {
-    for (auto& leaves : place.slices) {
-      for (auto& [shape, leaf] : leaves) leaf.mutable_grad().reset();
-    }
-  }
-}
-
 torch::Tensor ParameterStore::used() const {
   torch::Tensor used = torch::zeros({decayed_}, values_.options().dtype(torch::kBool));
-  for (const auto& [name, shape] : used_) {
-    const Place& place = places_.at(name);
-    const Parameter& parameter = parameters_[place.index];
-    const auto full = used.narrow(0, place.offset, parameter.elements()).view(parameter.shape);
-    prefix(full, shape).fill_(true);
+  for (const torch::Tensor& leaf : used_) {
+    used.as_strided(leaf.sizes(), leaf.strides(), leaf.storage_offset()).fill_(true);
   }
   return used;
 }

@@ -56,16 +56,14 @@ class ParameterStore {
   // Throws std::out_of_range for an unknown name or a larger shape.
   torch::Tensor slice(const std::string& name, const std::vector<int64_t>& shape,
                       size_t leaves = 0);
-  // Adds the gradients that backward passes left in the slices to grads(), in the order of the sets
-  // of leaves: with a set for each sample, the sum does not depend on when each was trained.
-  void collect_gradients();
-  // The same where several processes have the store: each adds the gradients of the parameters that
-  // begin in `own` (flat places of values()), in the same order. All slices with a gradient count
-  // as used. The caller fills in the rest of grads(), and the next collect_gradients() adds
-  // nothing.
-  void collect_gradients(std::pair<int64_t, int64_t> own);
-  // Forgets them instead.
-  void drop_gradients();
+  // Adds the gradients that backward passes left in these slices to grads(), in their order: with a
+  // set of leaves for each sample, and samples in order, the sum does not depend on when each was
+  // trained. Where several processes have the store, each adds those of parameters that begin in
+  // its `own` part (flat places of values()); all others count as used, and are dropped.
+  void collect_gradients(const std::vector<torch::Tensor>& leaves) {
+    collect_gradients(leaves, {0, learned_});
+  }
+  void collect_gradients(const std::vector<torch::Tensor>& leaves, std::pair<int64_t, int64_t> own);
   // Where the decayed() weights are in a slice that the last collect_gradients() found a gradient
   // in: bool [decayed()]. Of a stand-alone network after a backward pass, everywhere.
   torch::Tensor used() const;
@@ -94,6 +92,7 @@ class ParameterStore {
  private:
   void allocate(torch::Device device);
   void note_layer_scales(const Graph& graph);
+  void add_gradient(const torch::Tensor& gradient, at::IntArrayRef strides, int64_t offset);
 
   struct LayerScale {
     double value = 0;
@@ -108,11 +107,10 @@ class ParameterStore {
   std::vector<Parameter> parameters_;
   std::map<std::string, LayerScale> layer_scales_;
   std::map<std::string, Place> places_;
-  std::vector<std::pair<std::string, std::vector<int64_t>>> used_;  // slices of weights
+  std::vector<torch::Tensor> used_;  // slices of weights
   torch::Tensor values_, grads_;
   std::map<size_t, torch::Tensor> statistics_;  // by set of leaves
   int64_t decayed_ = 0, learned_ = 0;
-  bool is_collected_ = false;  // of a group
 };
 
 // The share of a space's learned parameters that all UIB instantiations have in common: all but the

@@ -35,7 +35,6 @@ Optimizer::Optimizer(ParameterStore& store, const OptimizerOptions& options)
 
 void Optimizer::step(int step, int steps) {
   at::NoGradGuard no_grad;
-  store_.collect_gradients();
   const double rate =
       options_.learning_rate * schedule(step, steps, options_.warmup, options_.cosine_alpha);
   torch::Tensor values = store_.values().narrow(0, 0, store_.learned());

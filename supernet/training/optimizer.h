@@ -51,7 +51,7 @@ class Optimizer {
  public:
   Optimizer(ParameterStore& store, const OptimizerOptions& options);
 
-  // One update of the store's learned values from its gradients, which are then zero. `step` counts
+  // One update of the store's learned values from its grads(), which are then zero. `step` counts
   // from 0 to `steps`.
   void step(int step, int steps);
 

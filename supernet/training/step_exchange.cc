@@ -98,7 +98,11 @@ void sum_gradients(ProcessGroup& group, std::span<const StepPiece> pieces, Param
   const std::vector<int64_t> bounds = part_bounds(store, group.size());
   deal_out_gradients(group, pieces, bounds);
   const auto rank = size_t(group.rank());
-  store.collect_gradients({bounds[rank], bounds[rank + 1]});
+  std::vector<torch::Tensor> leaves;
+  for (const StepPiece& piece : pieces) {
+    leaves.insert(leaves.end(), piece.leaves.begin(), piece.leaves.end());
+  }
+  store.collect_gradients(leaves, {bounds[rank], bounds[rank + 1]});
   const torch::Tensor grads = store.grads();
   std::vector<int64_t> sizes;
   for (size_t r = 0; r + 1 < bounds.size(); ++r) sizes.push_back(bounds[r + 1] - bounds[r]);

@@ -23,8 +23,8 @@ struct StepPiece {
 // Gives every process the values of all pieces. All processes list the same pieces.
 void exchange_values(ProcessGroup& group, std::span<const StepPiece> pieces);
 
-// Afterwards store.grads() is what it would be in every process if each had computed all pieces
-// itself, and the next collect_gradients() adds nothing. Each process adds a part of the store, in
+// store.collect_gradients() of all pieces: store.grads() is what it would be in every process if
+// each had computed all of them itself. Each process adds a part of the store, in
 // the order of the pieces, as it would alone: the sum is the same, bit for bit, for any number of
 // processes. Each sends the slices of its pieces once, whatever the number of processes, and its
 // part of the store to all others: a ring's all-reduce moves as much, where each has one piece, but

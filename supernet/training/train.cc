@@ -170,6 +170,8 @@ double Trainer::advance_in_shards() {
     }
     exchange_values(*compute_.group, pieces);
     sum_gradients(*compute_.group, pieces, parameters_);
+  } else {
+    parameters_.collect_gradients(learned(shards_));
   }
   parameters_.average_statistics();
   double mean = 0;
@@ -187,6 +189,7 @@ double Trainer::advance() {
     throw std::runtime_error("the loss of '" + network_.graph().name + "' is not finite at step " +
                              std::to_string(step_) + "; lower the learning rate");
   }
+  if (shards_.empty()) parameters_.collect_gradients(network_.learned());
   optimizer_.step(step_, steps_);
   if (average_) update_average(average_->values(), parameters_.values(), options_.ema, step_);
   ++step_;

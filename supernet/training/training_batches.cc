@@ -96,13 +96,14 @@ TrainingBatches::Begun TrainingBatches::begun(int64_t number) {
   if (of_step < 0 || of_step % stride_ != 0) {
     throw std::logic_error("another process of the group makes this batch");
   }
-  const int64_t place = number / step * own_per_step() + of_step / stride_;
-  Begun begun{.number = number, .batch = loader_.get(place)};
-  if (options_.distillation) begun.draws = draws(number);
+  Begun begun{.number = number};
+  if (reads_ahead_) begun.batch = loader_.get(number / step * own_per_step() + of_step / stride_);
+  if (!reads_ahead_ || options_.distillation) begun.draws = draws(number);
   return begun;
 }
 
-Batch TrainingBatches::finished(Begun begun) const {
+Batch TrainingBatches::finished(Begun begun) {
+  if (!reads_ahead_) begun.batch = loader_.made(begun.draws);
   if (options_.distillation) set_targets(begun.batch, begun.draws, begun.number);
   return std::move(begun.batch);
 }

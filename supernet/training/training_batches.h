@@ -35,11 +35,11 @@ class TrainingBatches {
   // finished by several at once.
   struct Begun {
     int64_t number = 0;
-    Batch batch;
-    std::vector<Draw> draws = {};  // where targets depend on them
+    Batch batch = {};              // where it was read ahead
+    std::vector<Draw> draws = {};  // where it was not, or targets depend on them
   };
   Begun begun(int64_t number);
-  Batch finished(Begun begun) const;
+  Batch finished(Begun begun);
 
   int64_t per_epoch() const { return per_epoch_; }  // batches, whatever the shards
   // Whether threads make batches before they are asked for.

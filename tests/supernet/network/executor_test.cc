@@ -68,7 +68,7 @@ TEST(Executor, EveryOptionOfABlendGetsAGradient) {
   deactivate_unused(space, choice_layout(space), decisions);
   const Executor network(lower(decode_blended(space, decisions)), store);
   network.forward(torch::rand({4, 1, 28, 28}), NormMode::kBatch).square().sum().backward();
-  store.collect_gradients();
+  store.collect_gradients(network.learned());
   at::NoGradGuard no_grad;
   ParameterStore gradients(space);
   gradients.values().narrow(0, 0, gradients.learned()).copy_(store.grads());
@@ -119,7 +119,7 @@ TEST(Executor, JoinedOpsAreTheOpsOneByOne) {
     }
     const auto logits = network.forward(images, NormMode::kBatch);
     logits.square().sum().backward();
-    store.collect_gradients();
+    store.collect_gradients(network.learned());
     EXPECT_EQ(negative > 5, watched);
     return std::pair(logits.detach(), store.grads().clone());
   };

@@ -71,7 +71,7 @@ Step step_of(const Graph& graph, ParameterStore& store, const torch::Tensor& ima
     logits = network.forward(images, options.mode, options.drop_seed);
   }
   (logits.to(torch::kFloat) - wanted).square().sum().backward();
-  store.collect_gradients();
+  store.collect_gradients(network.learned());
   Step step{logits.detach().to(torch::kFloat), store.grads().clone(), statistics.clone()};
   at::NoGradGuard no_grad;
   store.grads().zero_();

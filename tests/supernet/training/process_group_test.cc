@@ -147,8 +147,6 @@ TEST(Pieces, AreSummedInEveryProcess) {
           grads.narrow(0, of_first.numel(), grads.numel() - of_first.numel()).min().item<double>(),
           24);
       EXPECT_EQ(store.used().sum().item<int64_t>(), store.decayed());
-      store.collect_gradients();  // that of the optimiser's step
-      EXPECT_TRUE(torch::equal(store.grads(), grads));
       group->leave();
     });
   }
