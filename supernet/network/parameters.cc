@@ -205,7 +205,7 @@ void ParameterStore::collect_gradients(const std::vector<torch::Tensor>& leaves,
                                        std::pair<int64_t, int64_t> own) {
   at::NoGradGuard no_grad;
   used_.clear();
-  const torch::Tensor sums = grads();
+  grads();  // there is a sum even of nothing
   for (torch::Tensor leaf : leaves) {
     const torch::Tensor gradient = leaf.grad();
     if (!gradient.defined()) continue;
