@@ -14,6 +14,8 @@ namespace {
 
 // Random tries at something new before giving up.
 constexpr int kTries = 200;
+// Samples among which one near the targets must be.
+constexpr int kMostSamples = 1000000;
 
 }  // namespace
 
@@ -35,12 +37,27 @@ bool is_better(const Candidate& a, const Candidate& b) {
 
 Decisions sample_near_targets(const SearchSpace& space, const CostTable& table,
                               const Reward& reward, double tolerance, std::mt19937_64& random) {
-  for (int tries = 0; tries < 1000000; ++tries) {
+  for (int tries = 0; tries < kMostSamples; ++tries) {
     Decisions decisions = sample(space, random);
     if (reward.miss(table.price(decisions)) <= tolerance) return decisions;
   }
   throw Error("no random architecture of space '" + space.name + "' comes within " +
               std::to_string(tolerance) + " of the targets; give a larger tolerance");
+}
+
+double tolerance_within_reach(const SearchSpace& space, const CostTable& table,
+                              const Reward& reward, double tolerance) {
+  std::mt19937_64 random;
+  std::vector<double> misses;
+  for (int tries = 0; tries < kMostSamples; ++tries) {
+    misses.push_back(reward.miss(table.price(sample(space, random))));
+    if (misses.back() <= tolerance) return tolerance;
+  }
+  std::erase_if(misses, [](double miss) { return std::isinf(miss); });  // above a limit
+  if (misses.empty()) return tolerance;
+  const auto nearest = misses.begin() + std::ptrdiff_t(misses.size() / 100);
+  std::nth_element(misses.begin(), nearest, misses.end());
+  return *nearest;
 }
 
 Decisions mutated(const SearchSpace& space, const Decisions& parent, std::mt19937_64& random) {
@@ -78,9 +95,10 @@ std::vector<Decisions> samples_near_targets(const SearchSpace& space, const Cost
 std::vector<Candidate> random_search(const Trial& trial, const TrialOptions& options,
                                      std::mt19937_64& random) {
   std::vector<Candidate> tried;
-  for (const Decisions& decisions :
-       samples_near_targets(trial.space, trial.table, trial.reward, options.tolerance,
-                            options.evaluations, random)) {
+  const double tolerance =
+      tolerance_within_reach(trial.space, trial.table, trial.reward, options.tolerance);
+  for (const Decisions& decisions : samples_near_targets(trial.space, trial.table, trial.reward,
+                                                         tolerance, options.evaluations, random)) {
     tried.push_back(trial(decisions));
   }
   return tried;
@@ -88,8 +106,11 @@ std::vector<Candidate> random_search(const Trial& trial, const TrialOptions& opt
 
 std::vector<Candidate> evolution(const Trial& trial, const TrialOptions& options,
                                  std::mt19937_64& random) {
+  const double tolerance =
+      tolerance_within_reach(trial.space, trial.table, trial.reward, options.tolerance);
   TrialOptions first = options;
   first.evaluations = std::min(options.population, options.evaluations);
+  first.tolerance = tolerance;
   std::vector<Candidate> tried = random_search(trial, first, random);
   std::set<Decisions> seen;
   for (const Candidate& candidate : tried) seen.insert(candidate.decisions);
@@ -100,12 +121,11 @@ std::vector<Candidate> evolution(const Trial& trial, const TrialOptions& options
       Decisions child = mutated(trial.space, parent, random);
       // One change often moves the latency away from the target; a second may bring it back.
       if (tries % 2 == 1) child = mutated(trial.space, child, random);
-      if (!seen.contains(child) &&
-          trial.reward.miss(trial.table.price(child)) <= options.tolerance) {
+      if (!seen.contains(child) && trial.reward.miss(trial.table.price(child)) <= tolerance) {
         return child;
       }
     }
-    return sample_near_targets(trial.space, trial.table, trial.reward, options.tolerance, random);
+    return sample_near_targets(trial.space, trial.table, trial.reward, tolerance, random);
   };
   while (int(tried.size()) < options.evaluations) {
     size_t parent = population[random() % population.size()];

@@ -42,12 +42,17 @@ std::vector<Decisions> samples_near_targets(const SearchSpace& space, const Cost
                                             const Reward& reward, double tolerance, int count,
                                             std::mt19937_64& random);
 
+// `tolerance`; where the space has nothing that near, what the nearest hundredth of its samples
+// miss the targets by. Later stages, and laws that were corrected on the way, may leave it nothing.
+double tolerance_within_reach(const SearchSpace& space, const CostTable& table,
+                              const Reward& reward, double tolerance);
+
 // `parent` with one of its active choices changed; choices that become active are drawn uniformly.
 Decisions mutated(const SearchSpace& space, const Decisions& parent, std::mt19937_64& random);
 
 struct TrialOptions {
   int evaluations = 64;     // architectures tried, all different if the space has that many
-  double tolerance = 0.05;  // by which they may miss the targets
+  double tolerance = 0.05;  // by which they may miss the targets (tolerance_within_reach())
   int population = 16;      // of evolution
   int tournament = 4;
   bool operator==(const TrialOptions&) const = default;

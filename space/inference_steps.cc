@@ -5,10 +5,10 @@
 namespace ridgewalk {
 namespace {
 
-bool is_step(OpKind kind) {
+bool takes_post_ops(OpKind kind) {
   return kind == OpKind::kConv || kind == OpKind::kDepthwise || kind == OpKind::kLinear;
 }
-bool is_elementwise(OpKind kind) {
+bool is_activation(OpKind kind) {
   return kind == OpKind::kActivation || kind == OpKind::kSigmoid || kind == OpKind::kHardSigmoid;
 }
 
@@ -30,7 +30,7 @@ class Scheduler {
     for (size_t i = 0; i < graph_.ops.size(); ++i) {
       if (is_done_[i]) continue;
       InferenceStep step{.ops = {int(i)}};
-      if (is_step(graph_.ops[i].kind)) extend(step);
+      if (takes_post_ops(graph_.ops[i].kind)) extend(step);
       for (int op : step.ops) is_done_[size_t(op)] = true;
       steps.push_back(std::move(step));
     }
@@ -54,7 +54,7 @@ class Scheduler {
           return;
         }
         step.overwrites = skip;
-      } else if (!is_elementwise(op(next).kind)) {
+      } else if (!is_activation(op(next).kind)) {
         return;
       }
       step.ops.push_back(next);

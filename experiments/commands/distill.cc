@@ -124,6 +124,7 @@ int distill(const CommandLine& line) {
   const Session session = line.session();
   const int batch_size = line.get<int>("batch-size");
   const std::string out = line.required("out");
+  refuse_overwriting(out, line.required("weights"));
   const Architecture architecture = line.classifier(line.words()[0]);
   const TeacherOptions teacher_options{.architecture = architecture,
                                        .weights = line.required("weights")};

@@ -250,10 +250,15 @@ struct Rankings {
   std::optional<Ranking> near_median = {};
 };
 
-Rankings rankings(const RankRequest& request, const Trainings& trainings) {
+Rankings rankings(const RankRequest& request, const SearchSpace& space,
+                  const Trainings& trainings) {
   const uint64_t seed = stream_seed(trainings.seed, SeedStream::kRankingBootstrap);
   const auto of = [&](const std::vector<NetworkRecord>& networks) {
-    return rank(networks, seed, same_networks(networks));
+    std::vector<Decisions> decisions;
+    for (const NetworkRecord& network : networks) {
+      decisions.push_back(encode(space, network.architecture));
+    }
+    return rank(networks, seed, same_networks(networks), decisions);
   };
   Rankings result{.all = of(trainings.networks)};
   if (!request.has_truth()) return result;
@@ -264,14 +269,14 @@ Rankings rankings(const RankRequest& request, const Trainings& trainings) {
 
 // The files of a ranking, and what it prints.
 void write_ranking(const SearchContext& context, const RankRequest& request,
-                   const std::string& space, const Trainings& trainings,
+                   const SearchSpace& space, const Trainings& trainings,
                    const std::string& command) {
   const RunFolder& run = context.run;
   const std::vector<NetworkRecord>& networks = trainings.networks;
-  const Rankings ranked_by = rankings(request, trainings);
+  const Rankings ranked_by = rankings(request, space, trainings);
   Json result = {{"run", request.folder},
                  {"stage", to_string(request.stage)},
-                 {"space", space},
+                 {"space", space.name},
                  {"data", context.data.name},
                  {"epochs", context.config.train.epochs},
                  {"tune_steps", request.tune_steps},
@@ -289,8 +294,8 @@ void write_ranking(const SearchContext& context, const RankRequest& request,
   write_file(run.file("rank.csv"), csv_table(ranked));
   write_file(run.file("result.yaml"), yaml_text(result));
   Json report = network_report(
-      fmt::format("Ranking of {} networks by a supernet of {}", networks.size(), space), command,
-      networks, context.config.report_ridge_points);
+      fmt::format("Ranking of {} networks by a supernet of {}", networks.size(), space.name),
+      command, networks, context.config.report_ridge_points);
   report["ranking"] = result;
   report["ranking"]["networks"] = ranked;
   write_file(run.file("report.html"), report_html(report));
@@ -298,7 +303,7 @@ void write_ranking(const SearchContext& context, const RankRequest& request,
                                   ? "accuracies of " + request.truth.table
                                   : fmt::format("{} epochs from scratch on {}",
                                                 context.config.train.epochs, context.data.name);
-  fmt::print("{}; {}\n\n{}\n", space, trained, ranking_text(ranked_by.all));
+  fmt::print("{}; {}\n\n{}\n", space.name, trained, ranking_text(ranked_by.all));
   if (ranked_by.near_median) {
     fmt::print("Of those within {:g} % of the median MACs:\n\n{}\n", 100 * request.tolerance,
                ranking_text(*ranked_by.near_median));
@@ -311,6 +316,16 @@ void check(const Trainings& trainings, const SearchSpace& space, const Dataset& 
            const TrainOptions& options, const Compute& compute) {
   for (const NetworkRecord& network : trainings.networks) encode(space, network.architecture);
   const Trainer probe(trainings.networks[0].architecture, data, options, compute);
+}
+
+// What a ranking is told apart by, beside its inputs.
+std::string settings_text(const RankRequest& request, uint64_t seed) {
+  return fmt::format(
+      "stage: {}\nnetworks: {}\ntolerance: {}\nseed: {}\nrepeats: {}\n"
+      "tune-steps: {}\nvalidation-batch-size: {}\n{}",
+      to_string(request.stage), request.count, request.tolerance, seed, request.repeats,
+      request.tune_steps, request.config.weights.validation_batch_size,
+      request.has_truth() ? "truth: " + request.truth.table + "\n" : "");
 }
 
 std::vector<RunFolder> one_run(const std::string& path, const std::string& fingerprint) {
@@ -350,12 +365,7 @@ int rank_command(const Arguments& arguments) {
                      .tune_steps = request.tune_steps,
                      .seed = stream_seed(request.seed, SeedStream::kProxies)},
                     space, data, session.compute);
-  inputs.settings = fmt::format(
-      "stage: {}\nnetworks: {}\ntolerance: {}\nseed: {}\nrepeats: {}\n"
-      "tune-steps: {}\nvalidation-batch-size: {}\n{}",
-      to_string(request.stage), request.count, request.tolerance, trainings.seed, request.repeats,
-      request.tune_steps, config.weights.validation_batch_size,
-      request.has_truth() ? "truth: " + request.truth.table + "\n" : "");
+  inputs.settings = settings_text(request, trainings.seed);
   inputs.weights = &judge.weights();
   inputs.more = "recipe: " + recipe + "\n" + trainings_text(trainings);
   check(trainings, space, data, config.train, session.compute);
@@ -377,7 +387,7 @@ int rank_command(const Arguments& arguments) {
                                        : RunFolder::create(out, print);
   const SearchContext context{{run, data, session}, config};
   rank_phases(context, request, reward, space, judge, trainings);
-  write_ranking(context, request, space.name, trainings, command_text("rank", arguments));
+  write_ranking(context, request, space, trainings, command_text("rank", arguments));
   if (lead) lead->folder->finish_lead();
   return 0;
 }

@@ -186,7 +186,7 @@ CommandLine search_command_line() {
   line.add()("targets", po::value<std::string>(),
              "YAML, instead of the configuration's: {ridge_point: 0, relative_to: compact-nano}");
   line.add()("measure", "time what was found, the reference and a random network on this machine");
-  line.add_number<int>("recalibrate", 3, 1000,
+  line.add_number<int>("recalibrate", kFewestRecalibrating, 1000,
                        "networks near the optimum that are timed in the middle of each stage; the\n"
                        "search goes on with the laws that they correct");
   line.add_number<int>("resolution", 1, kLargestResolution,

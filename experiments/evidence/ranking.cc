@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "experiments/evidence/decision_regression.h"
 #include "experiments/evidence/perfect_judge.h"
 #include "roofline/cost.h"
 #include "space/lowering.h"
@@ -17,6 +18,7 @@ namespace {
 
 constexpr int kRankingResamples = 2000;
 constexpr double kRankingCoverage = 0.95;
+constexpr size_t kFewestRegressed = 8;  // networks, of which a regression says anything
 
 constexpr const char* kShared = "search-validation top-1, shared weights";
 constexpr const char* kHeldOut = "search-validation top-1 from scratch";
@@ -27,6 +29,7 @@ struct Columns {
   std::vector<double> shared, shared_loss, held_out, test, parameters, macs;
   std::vector<double> latency;  // of the first target; none where it is unknown
   std::map<std::string, std::vector<double>> proxies;  // those that are defined for all
+  std::vector<double> regression = {};                 // none where decisions are unknown
 };
 
 Columns columns_of(const std::vector<NetworkRecord>& networks) {
@@ -138,6 +141,63 @@ double regret(const std::vector<double>& shared, const std::vector<double>& alon
   return *std::max_element(alone.begin(), alone.end()) - mean(chosen);
 }
 
+// How every judge of single networks agrees with their trainings.
+std::vector<OrderAgreement> judged_pairs(const Columns& columns, const Draws& draws) {
+  std::vector<OrderAgreement> pairs;
+  const size_t networks = columns.test.size();
+  const auto add = [&](const std::string& name, const std::vector<double>& values,
+                       const char* other, const std::vector<double>& others) {
+    if (values.size() < networks || others.size() < networks) return;  // not known of all
+    pairs.push_back(agreement_of(name, other, {{values, others}}, draws));
+  };
+  add(kShared, columns.shared, kTest, columns.test);
+  add(kShared, columns.shared, kHeldOut, columns.held_out);
+  add("search-validation loss, shared weights", columns.shared_loss, kTest, columns.test);
+  add("parameters", columns.parameters, kTest, columns.test);
+  add("MACs", columns.macs, kTest, columns.test);
+  add("predicted latency", columns.latency, kTest, columns.test);
+  for (const auto& [name, values] : columns.proxies) {
+    add("proxy " + name, values, kTest, columns.test);
+  }
+  add("ridge regression of other trainings", columns.regression, kTest, columns.test);
+  // How far the same trainings agree with themselves on other images: more than with other
+  // trainings of the same networks, which have other luck.
+  add(kHeldOut, columns.held_out, kTest, columns.test);
+  return pairs;
+}
+
+// How far trainings agree, and what that leaves to a judge without error.
+void add_luck(Ranking& ranking, const std::vector<NetworkRecord>& networks, const Draws& draws) {
+  if (ranking.trainings < 2) return;
+  const OrderAgreement agreement =
+      agreement_of("test top-1 of one training", "test top-1 of another",
+                   pairs_of_trainings(networks, ranking.trainings), draws);
+  ranking.pairs.push_back(agreement);
+  if (!std::isfinite(agreement.spearman.value)) return;
+  ranking.best_spearman = best_spearman(agreement.spearman.value, double(ranking.trainings));
+  ranking.best_kendall = best_kendall(tests_of(networks, draws.rows), draws.seed);
+}
+
+Spread spread_of(const std::vector<double>& values) {
+  double squares = 0;
+  for (double value : values) squares += (value - mean(values)) * (value - mean(values));
+  return {.mean = mean(values),
+          .deviation = std::sqrt(squares / std::max(1.0, double(values.size()) - 1)),
+          .lowest = *std::min_element(values.begin(), values.end()),
+          .highest = *std::max_element(values.begin(), values.end())};
+}
+
+std::map<std::string, double> mean_proxy_seconds(const std::vector<NetworkRecord>& networks,
+                                                 const Columns& columns) {
+  std::map<std::string, double> means;
+  for (const auto& [name, values] : columns.proxies) {
+    double seconds = 0;
+    for (const NetworkRecord& network : networks) seconds += network.proxies.at(name).seconds;
+    means[name] = seconds / double(networks.size());
+  }
+  return means;
+}
+
 // Of all brackets of a ranking.
 std::string interval_methods(const Ranking& ranking) {
   std::vector<Figure> figures{ranking.regret};
@@ -149,9 +209,8 @@ std::string interval_methods(const Ranking& ranking) {
 
 }  // namespace
 
-Ranking rank(const std::vector<NetworkRecord>& networks, uint64_t seed, RowsOfNetworks rows) {
-  const Columns columns = columns_of(networks);
-  const std::vector<double>& test = columns.test;
+Ranking rank(const std::vector<NetworkRecord>& networks, uint64_t seed, RowsOfNetworks rows,
+             const std::vector<Decisions>& decisions) {
   size_t trainings = networks.at(0).trainings.size();
   for (const NetworkRecord& network : networks) {
     trainings = std::min(trainings, network.trainings.size());
@@ -160,53 +219,25 @@ Ranking rank(const std::vector<NetworkRecord>& networks, uint64_t seed, RowsOfNe
     for (size_t i = 0; i < networks.size(); ++i) rows.push_back({i});
   }
   const Draws draws{std::move(rows), seed};
-  Ranking ranking{.networks = networks.size(), .draws = draws.rows.size(), .trainings = trainings};
-  const auto add = [&](const char* name, const std::vector<double>& values, const char* other,
-                       const std::vector<double>& others) {
-    ranking.pairs.push_back(agreement_of(name, other, {{values, others}}, draws));
-  };
-  add(kShared, columns.shared, kTest, test);
-  const bool has_held_out = columns.held_out.size() == networks.size();
-  if (has_held_out) add(kShared, columns.shared, kHeldOut, columns.held_out);
-  add("search-validation loss, shared weights", columns.shared_loss, kTest, test);
-  add("parameters", columns.parameters, kTest, test);
-  add("MACs", columns.macs, kTest, test);
-  if (columns.latency.size() == networks.size()) {
-    add("predicted latency", columns.latency, kTest, test);
+  Columns columns = columns_of(networks);
+  const std::vector<double>& test = columns.test;
+  if (!decisions.empty() && draws.rows.size() >= kFewestRegressed) {
+    columns.regression = regression_on_others(decisions, test, draws.rows);
   }
-  for (const auto& [name, values] : columns.proxies) {
-    add(("proxy " + name).c_str(), values, kTest, test);
-    double seconds = 0;
-    for (const NetworkRecord& network : networks) seconds += network.proxies.at(name).seconds;
-    ranking.proxy_seconds[name] = seconds / double(networks.size());
-  }
-  // How far the same trainings agree with themselves on other images: more than with other
-  // trainings of the same networks, which have other luck.
-  if (has_held_out) add(kHeldOut, columns.held_out, kTest, test);
-  if (trainings > 1) {
-    const OrderAgreement agreement =
-        agreement_of("test top-1 of one training", "test top-1 of another",
-                     pairs_of_trainings(networks, trainings), draws);
-    ranking.pairs.push_back(agreement);
-    if (std::isfinite(agreement.spearman.value)) {
-      ranking.best_spearman = best_spearman(agreement.spearman.value, double(trainings));
-      ranking.best_kendall = best_kendall(tests_of(networks, draws.rows), seed);
-    }
-  }
-  const double best = *std::max_element(test.begin(), test.end());
-  double squares = 0;
-  for (double value : test) squares += (value - mean(test)) * (value - mean(test));
-  ranking.test_top1 = {.mean = mean(test),
-                       .deviation = std::sqrt(squares / std::max(1.0, double(test.size()) - 1)),
-                       .lowest = *std::min_element(test.begin(), test.end()),
-                       .highest = best};
+  Ranking ranking{.networks = networks.size(),
+                  .draws = draws.rows.size(),
+                  .trainings = trainings,
+                  .pairs = judged_pairs(columns, draws),
+                  .proxy_seconds = mean_proxy_seconds(networks, columns),
+                  .test_top1 = spread_of(test)};
+  add_luck(ranking, networks, draws);
   std::vector<double> regrets;
   draws.resample([&](const std::vector<size_t>& i) {
     regrets.push_back(regret(at(columns.shared, i), at(test, i)));
   });
   ranking.regret = {regret(columns.shared, test),
                     percentile_interval(draws.rows.size(), regrets, kRankingCoverage)};
-  ranking.regret_of_a_random_pick = best - mean(test);
+  ranking.regret_of_a_random_pick = ranking.test_top1.highest - ranking.test_top1.mean;
   return ranking;
 }
 

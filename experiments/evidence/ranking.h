@@ -9,6 +9,7 @@
 #include "experiments/evidence/figure.h"
 #include "experiments/run/network_record.h"
 #include "roofline/intervals.h"
+#include "space/decisions.h"
 
 namespace ridgewalk {
 
@@ -17,6 +18,10 @@ struct OrderAgreement {
   std::string shared;  // what the first order goes by
   std::string alone;   // and the second
   Figure kendall_tau_b = {}, spearman = {};
+};
+
+struct Spread {
+  double mean = 0, deviation = 0, lowest = 0, highest = 0;
 };
 
 // Figures have 95 % intervals over the networks.
@@ -29,9 +34,7 @@ struct Ranking {
   // trainings of every network.
   std::optional<double> best_spearman = {}, best_kendall = {};
   std::map<std::string, double> proxy_seconds = {};  // of a network; only printed
-  struct {
-    double mean = 0, deviation = 0, lowest = 0, highest = 0;
-  } test_top1 = {};
+  Spread test_top1 = {};
   // Of the network with the best shared accuracy: what its test accuracy lacks to the best of all.
   Figure regret = {};
   double regret_of_a_random_pick = 0;
@@ -39,8 +42,10 @@ struct Ranking {
 
 // Of networks with their shared accuracy and loss and at least one training each; a network's
 // accuracy from scratch is the mean over its trainings. `rows` says which networks are the same,
-// under different names, and so are one draw; all differ where it is empty.
-Ranking rank(const std::vector<NetworkRecord>& networks, uint64_t seed, RowsOfNetworks rows = {});
+// under different names, and so are one draw; all differ where it is empty. With their `decisions`
+// in a space, a regression over these judges too.
+Ranking rank(const std::vector<NetworkRecord>& networks, uint64_t seed, RowsOfNetworks rows = {},
+             const std::vector<Decisions>& decisions = {});
 
 // Those whose MACs differ from the median by at most this share of it.
 std::vector<NetworkRecord> near_median_macs(const std::vector<NetworkRecord>& networks,

@@ -13,8 +13,9 @@ function heading() {
     data.version && `ridgewalk ${data.version}`,
     space.name && `space ${space.name}` + (known(space.size) ? `, ${compact(space.size)} networks` : ""),
     data.machine,
+    // Trainings that ran side by side count each.
     known(data.peak_memory_mib) && list(data.timing).length
-      && `${duration(data.timing.reduce((sum, phase) => sum + (phase.seconds || 0), 0))} in all`,
+      && `${duration(data.timing.reduce((sum, phase) => sum + (phase.seconds || 0), 0))} of work`,
   ].filter(Boolean);
   const amount = (target) => kAmounts.filter(([key]) => known(target[key])).map(([key, unit]) => ` (${+target[key].toPrecision(4)} ${unit})`).join("");
   const targets = list(data.targets).map((target) => (target.limit ? "at most " : "") +

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "roofline/measurements.h"
 #include "space/catalog.h"
 
 namespace ridgewalk {
@@ -18,7 +19,7 @@ auto read_named(FieldReader& reader, const char* key, Find find, Parse parse,
   if (source.node.IsMap()) {
     return at_line(source, [&] { return parse(YAML::Dump(source.node), key); });
   }
-  const auto name = yaml_value<std::string>(source, key);
+  const std::string name = network_beside(source.file, yaml_value<std::string>(source, key));
   const auto value = at_line(source, [&] { return find(name); });
   if (!is_built_in(name) && path_exists(name)) {
     source.node = parse_yaml(to_yaml(value), name).node;  // in the configuration's own tree
@@ -43,6 +44,14 @@ SearchSpace read_space(FieldReader& reader, const char* key) {
 Profile read_profile(FieldReader& reader, const char* key) {
   return read_named(reader, key, load_profile, profile_from_yaml,
                     [](const std::string& name) { return is_one_of(name, built_in_profiles()); });
+}
+
+std::string read_path(FieldReader& reader, const char* key) {
+  YamlSource source = reader.child(key);
+  const auto name = reader.required<std::string>(key);
+  const std::string path = network_beside(source.file, name);
+  if (path != name) source.node = path;
+  return path;
 }
 
 }  // namespace ridgewalk

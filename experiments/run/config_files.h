@@ -1,5 +1,6 @@
 // The networks, spaces and profiles that a configuration names. Each is a built-in name, a file, or
-// the thing itself as a mapping. A file is read once: what it says takes the place of its name in
+// the thing itself as a mapping. A file is looked for beside the configuration, then where the
+// program runs (network_beside()), and read once: what it says takes the place of its name in
 // the YAML, so that a run depends on no file that may change or go after it.
 #pragma once
 
@@ -13,5 +14,9 @@ namespace ridgewalk {
 Architecture read_architecture(FieldReader& reader, const char* key);
 SearchSpace read_space(FieldReader& reader, const char* key);
 Profile read_profile(FieldReader& reader, const char* key);
+
+// The path of a file of weights or labels, found in the same places; it takes the place of its name
+// in the YAML, which another folder may hold then.
+std::string read_path(FieldReader& reader, const char* key);
 
 }  // namespace ridgewalk

@@ -200,6 +200,7 @@ void to_json(Json& json, const StageOutcome& outcome) {
           {"choices", outcome.choices},
           {"architecture", to_yaml(outcome.architecture)}};
   if (outcome.recalibration) json["recalibration"] = *outcome.recalibration;
+  if (outcome.law_factor != 1) json["law_factor"] = outcome.law_factor;
 }
 
 void from_json(const Json& json, StageOutcome& outcome) {
@@ -218,6 +219,7 @@ void from_json(const Json& json, StageOutcome& outcome) {
   if (json.contains("recalibration")) {
     outcome.recalibration = json["recalibration"].get<RecalibrationResult>();
   }
+  outcome.law_factor = json.value("law_factor", 1.0);
 }
 
 void to_json(Json& json, const SplitAccuracy& accuracy) {

@@ -81,6 +81,7 @@ struct StageOutcome {
   std::vector<ChoiceResult> choices = {};  // of two options or more
   Architecture architecture = {};          // of `best`
   std::optional<RecalibrationResult> recalibration = {};
+  double law_factor = 1;  // on the laws of the calibrated machine, by this stage and all before
 };
 
 using SplitAccuracy = Accuracy;

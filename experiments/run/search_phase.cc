@@ -9,7 +9,6 @@
 #include "experiments/run/progress.h"
 #include "experiments/run/seed_streams.h"
 #include "experiments/run/supernet_weights.h"
-#include "roofline/statistics.h"
 #include "space/error.h"
 #include "supernet/formats/weights.h"
 #include "supernet/training/provenance_check.h"
@@ -97,6 +96,7 @@ class StagePhase {
   Json state() const { return SearchState{search_.state(), accuracies_, recalibrated_}; }
   // The step after which laws are held against the machine; -1 for never.
   int recalibration_step() const;
+  double trial_tolerance() const;
   std::vector<Architecture> networks_near_optimum() const;
   void recalibrate();
   void take(const RecalibrationResult& result);
@@ -117,6 +117,7 @@ class StagePhase {
   std::vector<LearnedImages> before_;  // by the weights that it started from
   const Recalibration& recalibration_;
   std::optional<RecalibrationResult> recalibrated_;
+  double law_factor_;        // of the stages before, and of this one once it has corrected the laws
   int last_checkpoint_ = 0;  // step
 };
 
@@ -134,7 +135,8 @@ StagePhase::StagePhase(const SearchContext& context, SearchStage stage, const St
       supernet_(space_, context.data, supernet_options(context.config, stage),
                 context.session.compute),
       weights_(supernet_),
-      recalibration_(recalibration) {
+      recalibration_(recalibration),
+      law_factor_(start.law_factor) {
   // The result of an earlier stage may miss the target: no reason to lose its work.
   const std::string out_of_reach = search_.out_of_reach();
   if (!out_of_reach.empty()) {
@@ -181,6 +183,10 @@ int StagePhase::recalibration_step() const {
   return std::max(1, int(tunas_.steps * (1 + tunas_.controller_delay) / 2));
 }
 
+double StagePhase::trial_tolerance() const {
+  return tolerance_within_reach(space_, search_.cost_table(), reward_, tunas_.trials.tolerance);
+}
+
 // Of the controller's samples those that miss the targets least, or samples near the targets.
 std::vector<Architecture> StagePhase::networks_near_optimum() const {
   constexpr int kDraws = 64;  // for each
@@ -198,7 +204,7 @@ std::vector<Architecture> StagePhase::networks_near_optimum() const {
       if (near.size() < count) near.push_back(decisions);
     }
   } else {
-    near = samples_near_targets(space_, search_.cost_table(), reward_, tunas_.trials.tolerance,
+    near = samples_near_targets(space_, search_.cost_table(), reward_, trial_tolerance(),
                                 int(count), random);
   }
   std::vector<Architecture> networks;
@@ -211,13 +217,24 @@ std::vector<Architecture> StagePhase::networks_near_optimum() const {
 
 void StagePhase::take(const RecalibrationResult& result) {
   recalibrated_ = result;
+  law_factor_ *= result.factor;
   reward_ = with_law_factor(reward_, result.factor);
   search_.reprice(reward_);
 }
 
 void StagePhase::recalibrate() {
   const Profile profile = *calibrated_target(reward_.targets)->profile;
-  take(recalibrated(recalibration_.ratios(networks_near_optimum(), profile)));
+  const std::vector<Architecture> near = networks_near_optimum();
+  if (int(near.size()) < kFewestRecalibrating) {
+    say(context_.session,
+        fmt::format("{}: the laws of '{}' stay as they are: {} near the optimum, and it takes {} "
+                    "networks to correct them",
+                    phase_, profile.name,
+                    near.size() == 1 ? "there is only one network" : "there are only two networks",
+                    kFewestRecalibrating));
+    return;
+  }
+  take(recalibrated(recalibration_.ratios(near, profile)));
   say(context_.session,
       fmt::format("{}: {} networks near the optimum: the laws of '{}' times {:.3f}, mean error "
                   "{:.1f} % before and {:.1f} % after",
@@ -228,6 +245,12 @@ void StagePhase::recalibrate() {
 void StagePhase::after_training(int first_step, double seconds) {
   const double images = double(context_.config.weights.batch_size) * tunas_.samples_per_step;
   say_rates(context_, phase_, (tunas_.steps - first_step) * images, seconds, supernet_.loader());
+  if (tunas_.method != SearchMethod::kTunas && trial_tolerance() > tunas_.trials.tolerance) {
+    say(context_.session,
+        fmt::format("{}: no architecture comes within {:g} % of the targets; tries the nearest "
+                    "hundredth, within {:.3g} %",
+                    phase_, 100 * tunas_.trials.tolerance, 100 * trial_tolerance()));
+  }
   save_weights(supernet_file(context_.run.file("."), stage_), supernet_.parameters(), torch::kFloat,
                supernet_.provenance(before_));
 }
@@ -302,7 +325,8 @@ StageOutcome StagePhase::outcome(const StageResult& found) const {
                                                            : "re-evaluated candidate",
       .choices = choice_results(space_, search_.controller(), found.best.decisions),
       .architecture = decode(space_, found.best.decisions),
-      .recalibration = recalibrated_};
+      .recalibration = recalibrated_,
+      .law_factor = law_factor_};
   outcome.architecture.name = context_.config.space.name + "-" + phase_;
   for (const Candidate& candidate : found.candidates) {
     outcome.candidates.push_back(candidate_result(candidate, reward_));
@@ -311,32 +335,6 @@ StageOutcome StagePhase::outcome(const StageResult& found) const {
 }
 
 }  // namespace
-
-Reward with_law_factor(const Reward& reward, double factor) {
-  const Target* calibrated = calibrated_target(reward.targets);
-  return calibrated == nullptr || factor == 1 ? reward
-                                              : reward.slowed(calibrated->profile->name, factor);
-}
-
-RecalibrationResult recalibrated(const std::vector<double>& ratios) {
-  const auto median_without = [&](size_t left_out) {
-    std::vector<double> others;
-    for (size_t i = 0; i < ratios.size(); ++i) {
-      if (i != left_out) others.push_back(ratios[i]);
-    }
-    return quantile(others, 0.5);
-  };
-  std::vector<double> before, after;
-  for (size_t i = 0; i < ratios.size(); ++i) {
-    before.push_back(std::abs(1 / ratios[i] - 1));
-    after.push_back(std::abs(median_without(i) / ratios[i] - 1));
-  }
-  RecalibrationResult result{.networks = int(ratios.size()), .error_before = mean(before)};
-  const bool is_better = mean(after) < mean(before);
-  result.factor = is_better ? quantile(ratios, 0.5) : 1;
-  result.error_after = is_better ? mean(after) : result.error_before;
-  return result;
-}
 
 Reward scaled_targets(Reward reward, double factor) {
   for (Target& target : reward.targets) {

@@ -9,20 +9,10 @@
 #include <vector>
 
 #include "experiments/run/context.h"
+#include "experiments/run/recalibration.h"
 #include "experiments/run/results.h"
 
 namespace ridgewalk {
-
-// In the middle of a stage the laws of the targets' calibrated machine are held against it.
-struct Recalibration {
-  int networks = 0;  // near the optimum; 0: none
-  // The machine's latencies over those that the profile's laws say, one per network.
-  std::function<std::vector<double>(const std::vector<Architecture>&, const Profile&)> ratios = {};
-};
-
-// By what factor laws are better near the optimum, and the mean errors of networks, each predicted
-// without itself. The factor is 1 where that would not make them smaller.
-RecalibrationResult recalibrated(const std::vector<double>& ratios);
 
 // What a search stage starts from: nothing, or the stage before.
 struct StartingPoint {
@@ -31,9 +21,6 @@ struct StartingPoint {
   std::string weights_folder = {};                // where it left its supernet_file()
   double law_factor = 1;  // on the laws of the calibrated machine, by earlier stages
 };
-
-// The laws of the targets' calibrated machine take `factor` times as long.
-Reward with_law_factor(const Reward& reward, double factor);
 
 // The reward with every target's latency multiplied; limits and other resources stay.
 Reward scaled_targets(Reward reward, double factor);

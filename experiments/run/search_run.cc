@@ -227,16 +227,9 @@ SearchSpace searched_space(const SearchConfig& config, const std::string& folder
 }
 
 double law_factor_of_run(const std::string& folder, SearchStage stage) {
+  FieldReader result = stage_result(folder, stage);
   double factor = 1;
-  const std::string path = folder + "/result.yaml";
-  FieldReader stages(FieldReader(parse_yaml(read_file(path), path)).child("stages"));
-  for (std::optional<SearchStage> one = stage; one; one = stage_before(*one)) {
-    if (!stages.has(std::string(to_string(*one)))) break;  // the run began after it
-    FieldReader result = stage_result(folder, *one);
-    if (!result.has("recalibration")) continue;
-    FieldReader recalibration(result.child("recalibration"));
-    factor *= recalibration.required<double>("factor");
-  }
+  bounded(result, "law_factor", factor, 1e-6, 1e6);
   return factor;
 }
 
@@ -248,11 +241,10 @@ SearchOutcome run_search(const SearchContext& context, const SearchPlan& plan,
   for (SearchStage stage : plan.stages) {
     outcome.stages.push_back(search_phase(context, stage, from, plan.recalibration));
     const StageOutcome& found = outcome.stages.back();
-    from = {
-        .architecture = found.architecture,
-        .space = searched_space(config.space, stage, from.architecture),
-        .weights_folder = context.run.file("."),
-        .law_factor = from.law_factor * (found.recalibration ? found.recalibration->factor : 1)};
+    from = {.architecture = found.architecture,
+            .space = searched_space(config.space, stage, from.architecture),
+            .weights_folder = context.run.file("."),
+            .law_factor = found.law_factor};
   }
   const Reward reward = with_law_factor(config.reward, from.law_factor);
   if (plan.trains_networks) {

@@ -42,8 +42,6 @@ void check_data(const SearchConfig& config, const Dataset& data);
 StartingPoint check_search(const SearchConfig& config, const SearchPlan& plan,
                            const std::string& from, const Dataset& data);
 
-// "coarse", "fine", ... Throws Error for another name.
-
 // The stage called `name`; if empty, the first of single, coarse, fine, hybrid that left a supernet
 // in `folder`. Throws Error when there is none.
 SearchStage stage_of_run(const std::string& folder, const std::string& name);
@@ -53,8 +51,8 @@ SearchStage stage_of_run(const std::string& folder, const std::string& name);
 SearchSpace searched_space(const SearchConfig& config, const std::string& folder,
                            SearchStage stage);
 
-// What the run in `folder` has corrected the laws of its calibrated target by, until the end of
-// `stage`; 1 where it has not.
+// What the laws of the calibrated target were corrected by until the end of `stage` of the run in
+// `folder`, by this run and those that it started from; 1 where they were not.
 double law_factor_of_run(const std::string& folder, SearchStage stage);
 
 // Leaves result.yaml, the architectures and their weights.

@@ -30,13 +30,13 @@ void read_distillation(FieldReader& reader, Distillation& distillation,
     FieldReader fields(reader.child("teacher"));
     TeacherOptions& teacher = distillation.teacher.emplace();
     teacher.architecture = read_architecture(fields, "network");
-    teacher.weights = fields.required<std::string>("weights");
+    teacher.weights = read_path(fields, "weights");
     bounded(fields, "weight", teacher.weight, 0, 1);
     bounded(fields, "resolution", teacher.architecture.resolution, 1, 8192);
     fields.finish();
   }
   if (reader.has("distilled")) {
-    const auto path = reader.required<std::string>("distilled");
+    const std::string path = read_path(reader, "distilled");
     at_line(reader.child("distilled"),
             [&] { return use_distilled(path, distillation, augmentation); });
   }
@@ -105,7 +105,7 @@ SupernetOptions read_weights(const YamlSource& source) {
   bounded(reader, "batch_size", options.batch_size, 2, 65536);
   bounded(reader, "validation_batch_size", options.validation_batch_size, 2, 65536);
   bounded(reader, "label_smoothing", options.label_smoothing, 0, 0.99);
-  reader.optional("start", options.start);
+  if (reader.has("start")) options.start = read_path(reader, "start");
   read_optimizer(reader, options.optimizer);
   read_augmentation(reader, options.augmentation);
   read_distillation(reader, options.distillation, options.augmentation);

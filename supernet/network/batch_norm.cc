@@ -64,9 +64,8 @@ struct Saved : torch::CustomClassHolder {
 struct ByRows : torch::autograd::Function<ByRows> {
   static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& x,
                                const torch::Tensor& /*weight*/, const torch::Tensor& /*bias*/,
-                               const NormParameters& parameters, double momentum, double epsilon,
-                               bool relu) {
-    auto saved = c10::make_intrusive<Saved>(NormPass(x.numel() / x.size(1), x.size(1), relu));
+                               const NormParameters& parameters, double momentum, double epsilon) {
+    auto saved = c10::make_intrusive<Saved>(NormPass(x.numel() / x.size(1), x.size(1), false));
     context->save_for_backward({x});
     context->saved_data["pass"] = c10::IValue::make_capsule(saved);
     return normalised(x, parameters, momentum, epsilon, saved->pass);
@@ -80,7 +79,7 @@ struct ByRows : torch::autograd::Function<ByRows> {
     const auto [of_x, of_weight, of_bias] = x.scalar_type() == torch::kFloat
                                                 ? gradients<float>(grad, x, pass)
                                                 : gradients<Bf16>(grad, x, pass);
-    return {of_x, of_weight, of_bias, {}, {}, {}, {}};
+    return {of_x, of_weight, of_bias, {}, {}, {}};
   }
 };
 
@@ -103,18 +102,17 @@ bool has_kernel(const torch::Tensor& x, const NormParameters& parameters) {
 }  // namespace
 
 torch::Tensor batch_norm(const torch::Tensor& x, const NormParameters& parameters, double momentum,
-                         double epsilon, bool relu) {
+                         double epsilon) {
   const auto& [weight, bias, running_mean, running_variance] = parameters;
   if (!has_kernel(x, parameters)) {
-    const torch::Tensor y = torch::batch_norm(x, weight, bias, running_mean, running_variance, true,
-                                              momentum, epsilon, true);
-    return relu ? torch::relu(y) : y;
+    return torch::batch_norm(x, weight, bias, running_mean, running_variance, true, momentum,
+                             epsilon, true);
   }
   if (!torch::GradMode::is_enabled()) {
-    NormPass pass(x.numel() / x.size(1), x.size(1), relu);
+    NormPass pass(x.numel() / x.size(1), x.size(1), false);
     return normalised(x, parameters, momentum, epsilon, pass);
   }
-  return ByRows::apply(x, weight, bias, parameters, momentum, epsilon, relu);
+  return ByRows::apply(x, weight, bias, parameters, momentum, epsilon);
 }
 
 }  // namespace ridgewalk

@@ -31,15 +31,6 @@ Executor::Executor(Graph graph, ParameterStore& store, size_t leaves)
     }
   }
   for (const Output& output : graph_->outputs) last_use[output.op] = count;
-  only_relu_follows_.resize(count);
-  for (size_t i = 1; i < count; ++i) {
-    const Op& op = graph_->ops[i];
-    const size_t before = size_t(op.inputs[0]);
-    if (op.kind == OpKind::kActivation && op.activation == Activation::kRelu && op.drop == 0 &&
-        graph_->ops[before].kind == OpKind::kNorm && uses[before] == 1) {
-      only_relu_follows_[before] = true;
-    }
-  }
   last_used_by_.resize(count);
   for (size_t i = 0; i < count; ++i) {
     if (last_use[i] < count) last_used_by_[last_use[i]].push_back(int(i));
@@ -106,16 +97,11 @@ torch::Tensor Executor::run(size_t index, const std::vector<torch::Tensor>& valu
     return attention(values[size_t(sources[0])], values[size_t(sources[1])],
                      values[size_t(op.inputs[1])], op.output);
   }
-  const bool joins_relu = mode != NormMode::kRunning && !observer_;
-  if (joins_relu && op.kind == OpKind::kActivation && only_relu_follows_[size_t(op.inputs[0])]) {
-    return values[size_t(op.inputs[0])];  // applied already
-  }
   std::vector<torch::Tensor> inputs;
   for (int input : op.inputs) inputs.push_back(values[size_t(input)]);
   return run_op(op, parameters_[index], inputs,
                 {.constants = graph_->norm,
                  .norm = mode,
-                 .joins_relu = joins_relu && only_relu_follows_[index],
                  .drop_seed = drop_seed == 0 ? 0 : drop_seed + index});
 }
 

@@ -46,7 +46,6 @@ class Executor {
   std::shared_ptr<const Graph> graph_;  // outlives this for the sake of backward passes
   std::vector<std::vector<torch::Tensor>> parameters_;  // one list per op
   std::vector<std::vector<int>> last_used_by_;          // by op: the values that no later op reads
-  std::vector<bool> only_relu_follows_;  // by op: a norm that is read by one ReLU alone
   std::vector<int> attention_;  // by op: the scores of the attention that it is part of, or -1
   Observer observer_;
 };

@@ -39,20 +39,16 @@ double weight_elements(const Graph& graph) {
   return elements;
 }
 
-// A ReLU after a norm is part of it (supernet/network/batch_norm.h) and has no values of its own.
-bool is_joined_relu(const Graph& graph, const Op& op) {
-  return op.kind == OpKind::kActivation && op.activation == Activation::kRelu &&
-         graph.ops[size_t(op.inputs[0])].kind == OpKind::kNorm;
+// The gradients of a ReLU, a softmax and a sigmoid need their output.
+bool backward_needs_output(const Op& op) {
+  return op.kind == OpKind::kSoftmax || op.kind == OpKind::kSigmoid ||
+         (op.kind == OpKind::kActivation && op.activation == Activation::kRelu);
 }
 
-// The gradients of a sum and of a mean need no values; that of a softmax needs its output.
-bool backward_needs_input(OpKind kind) {
-  return kind != OpKind::kAdd && kind != OpKind::kMean && kind != OpKind::kPool &&
-         kind != OpKind::kSoftmax && kind != OpKind::kSigmoid && kind != OpKind::kUpsample;
-}
-
-bool backward_needs_output(OpKind kind) {
-  return kind == OpKind::kSoftmax || kind == OpKind::kSigmoid;
+// Those of a sum and of a mean need no values.
+bool backward_needs_input(const Op& op) {
+  return !backward_needs_output(op) && op.kind != OpKind::kAdd && op.kind != OpKind::kMean &&
+         op.kind != OpKind::kPool && op.kind != OpKind::kUpsample;
 }
 
 // Of each op: whether a training step keeps its output until the backward pass.
@@ -60,12 +56,9 @@ std::vector<bool> kept_for_backward(const Graph& graph) {
   std::vector<bool> kept(graph.ops.size());
   for (size_t i = 0; i < graph.ops.size(); ++i) {
     const Op& op = graph.ops[i];
-    if (backward_needs_output(op.kind)) kept[i] = true;
-    if (!backward_needs_input(op.kind)) continue;
+    if (backward_needs_output(op)) kept[i] = true;
+    if (!backward_needs_input(op)) continue;
     for (int input : op.inputs) kept[size_t(input)] = true;
-  }
-  for (size_t i = 0; i < graph.ops.size(); ++i) {
-    if (is_joined_relu(graph, graph.ops[i])) kept[i] = false;
   }
   return kept;
 }

@@ -71,7 +71,7 @@ torch::Tensor run_op(const Op& op, const std::vector<torch::Tensor>& parameters,
       return batch_norm(x,
                         {parameters[0], parameters[1], keeps ? parameters[2] : none,
                          keeps ? parameters[3] : none},
-                        momentum, epsilon, mode.joins_relu);
+                        momentum, epsilon);
     }
     case OpKind::kActivation:
       return activated(x, op.activation);

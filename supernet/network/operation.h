@@ -21,8 +21,7 @@ enum class NormMode {
 struct OpMode {
   NormConstants constants = {};
   NormMode norm = NormMode::kRunning;
-  bool joins_relu = false;  // a norm applies the ReLU that follows it
-  uint64_t drop_seed = 0;   // of this op; 0 drops nothing
+  uint64_t drop_seed = 0;  // of this op; 0 drops nothing
 };
 
 // Inputs are [N, C, H, W], or [N, rows, columns] for maps of attention. `parameters` are those of

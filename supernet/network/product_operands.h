@@ -71,29 +71,12 @@ const T* gradient_rows(const OpRows<T>& out, int64_t first, int64_t rows) {
   return read;
 }
 
-// Adds of_y^T x to sum [columns, depth], for of_y [rows, columns] and x [rows, depth].
-inline void add_weight_gradient(const float* of_y, int64_t columns, const float* x, int64_t depth,
-                                int64_t rows, float* sum) {
-  Product<float> product;
-  product.left = of_y;
-  product.row = 1;
-  product.step = columns;
-  product.right = x;
-  product.panel = panel_columns();
-  product.right_step = depth;
-  product.rows = columns;
-  product.columns = depth;
-  product.depth = rows;
-  multiply_add(product, sum, depth);
-}
-inline void add_weight_gradient(const Bf16* of_y, int64_t columns, const Bf16* x, int64_t depth,
-                                int64_t rows, float* sum) {
-  const int64_t pairs = units<Bf16>(rows);
-  auto* left = scratch<uint32_t>(Scratch::kOutputPairs, pairs * columns);
-  auto* right = scratch<uint32_t>(Scratch::kInputPairs, pairs * depth);
-  pair_rows(of_y, rows, columns, left);
-  pair_rows(x, rows, depth, right);
-  Product<Bf16> product;
+// Adds left^T right to sum [columns, depth], for left [units, columns] and right [units, depth].
+template <class T>
+void add_transposed_product(const typename UnitOf<T>::Unit* left, int64_t columns,
+                            const typename UnitOf<T>::Unit* right, int64_t depth, int64_t units,
+                            float* sum) {
+  Product<T> product;
   product.left = left;
   product.row = 1;
   product.step = columns;
@@ -102,8 +85,23 @@ inline void add_weight_gradient(const Bf16* of_y, int64_t columns, const Bf16* x
   product.right_step = depth;
   product.rows = columns;
   product.columns = depth;
-  product.depth = pairs;
+  product.depth = units;
   multiply_add(product, sum, depth);
+}
+
+// Adds of_y^T x to sum [columns, depth], for of_y [rows, columns] and x [rows, depth].
+inline void add_weight_gradient(const float* of_y, int64_t columns, const float* x, int64_t depth,
+                                int64_t rows, float* sum) {
+  add_transposed_product<float>(of_y, columns, x, depth, rows, sum);
+}
+inline void add_weight_gradient(const Bf16* of_y, int64_t columns, const Bf16* x, int64_t depth,
+                                int64_t rows, float* sum) {
+  const int64_t pairs = units<Bf16>(rows);
+  auto* left = scratch<uint32_t>(Scratch::kOutputPairs, pairs * columns);
+  auto* right = scratch<uint32_t>(Scratch::kInputPairs, pairs * depth);
+  pair_rows(of_y, rows, columns, left);
+  pair_rows(x, rows, depth, right);
+  add_transposed_product<Bf16>(left, columns, right, depth, pairs, sum);
 }
 
 // A sum over rows that all threads of at::parallel_for() add to: each has one of its own, and they

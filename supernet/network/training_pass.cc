@@ -22,7 +22,7 @@ constexpr size_t kReadBehind = 512;  // kernels may read behind the last number
 
 using Parameters = std::vector<std::vector<torch::Tensor>>;
 
-struct Pass : torch::CustomClassHolder {
+struct TrainingPass : torch::CustomClassHolder {
   virtual torch::Tensor forward(const torch::Tensor& images) = 0;
   // Of all parameters, by op; undefined where there is none.
   virtual Parameters backward(const torch::Tensor& grad) = 0;
@@ -31,14 +31,15 @@ struct Pass : torch::CustomClassHolder {
 // An op by LibTorch, with an autograd graph of its own.
 struct Detour {
   std::vector<torch::Tensor> inputs, parameters;
-  torch::Tensor output, gradient;  // the latter of a map of attention
+  torch::Tensor output, map_gradient;  // the latter of a map of attention, which has no rows
 };
 
+// With values and gradients between ops in T.
 template <class T>
-class PassIn : public Pass {
+class TypedPass : public TrainingPass {
  public:
-  PassIn(std::shared_ptr<const Graph> graph, Parameters own, const TrainingPassOptions& options,
-         bool trains)
+  TypedPass(std::shared_ptr<const Graph> graph, Parameters own, const TrainingPassOptions& options,
+            bool trains)
       : graph_(std::move(graph)), own_(std::move(own)), options_(options), trains_(trains) {}
 
   torch::Tensor forward(const torch::Tensor& images) override {
@@ -219,7 +220,7 @@ class PassIn : public Pass {
 
   void contribute(size_t source, const torch::Tensor& grad) {
     if (rows_[source].gradient == nullptr) {
-      torch::Tensor& sum = detours_[source].gradient;
+      torch::Tensor& sum = detours_[source].map_gradient;
       sum = has_gradient_[source] ? sum + grad : grad;
     } else if (has_gradient_[source]) {
       gradient_tensor(source).add_(grad);
@@ -284,7 +285,7 @@ class PassIn : public Pass {
     Detour& detour = detours_[i];
     const bool is_map = rows_[i].gradient == nullptr;
     const torch::Tensor grad =
-        is_map ? detour.gradient : gradient_tensor(i).to(detour.output.scalar_type());
+        is_map ? detour.map_gradient : gradient_tensor(i).to(detour.output.scalar_type());
     std::vector<torch::Tensor> wanted;
     for (const auto* list : {&detour.inputs, &detour.parameters}) {
       for (const torch::Tensor& one : *list) {
@@ -324,19 +325,20 @@ class PassIn : public Pass {
   std::vector<size_t> awaited_;  // readers that have not contributed
 };
 
-c10::intrusive_ptr<Pass> make_pass(const std::shared_ptr<const Graph>& graph,
-                                   const Parameters& parameters, const TrainingPassOptions& options,
-                                   bool trains) {
+c10::intrusive_ptr<TrainingPass> make_pass(const std::shared_ptr<const Graph>& graph,
+                                           const Parameters& parameters,
+                                           const TrainingPassOptions& options, bool trains) {
   if (computes_in_bf16(torch::kCPU)) {
-    return c10::make_intrusive<PassIn<Bf16>>(graph, parameters, options, trains);
+    return c10::make_intrusive<TypedPass<Bf16>>(graph, parameters, options, trains);
   }
-  return c10::make_intrusive<PassIn<float>>(graph, parameters, options, trains);
+  return c10::make_intrusive<TypedPass<float>>(graph, parameters, options, trains);
 }
 
-struct WholeNetwork : torch::autograd::Function<WholeNetwork> {
+// A training pass as one node of autograd.
+struct PassNode : torch::autograd::Function<PassNode> {
   static torch::Tensor forward(torch::autograd::AutogradContext* context,
                                const torch::Tensor& images, const at::TensorList& /*parameters*/,
-                               const c10::intrusive_ptr<Pass>& pass) {
+                               const c10::intrusive_ptr<TrainingPass>& pass) {
     context->saved_data["pass"] = c10::IValue::make_capsule(pass);
     return pass->forward(images);
   }
@@ -344,7 +346,7 @@ struct WholeNetwork : torch::autograd::Function<WholeNetwork> {
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& grads) {
     const auto capsule = context->saved_data["pass"].toCapsule();
-    auto& pass = static_cast<Pass&>(*capsule);
+    auto& pass = static_cast<TrainingPass&>(*capsule);
     torch::autograd::variable_list all{torch::Tensor()};
     for (auto& own : pass.backward(grads[0])) {
       for (auto& gradient : own) all.push_back(std::move(gradient));
@@ -386,7 +388,7 @@ torch::Tensor run_training_pass(const std::shared_ptr<const Graph>& graph,
   if (!trains) return pass->forward(images);
   std::vector<torch::Tensor> all;
   for (const auto& own : parameters) all.insert(all.end(), own.begin(), own.end());
-  return WholeNetwork::apply(images, at::TensorList(all), pass);
+  return PassNode::apply(images, at::TensorList(all), pass);
 }
 
 }  // namespace ridgewalk

@@ -1,7 +1,9 @@
 #include "supernet/training/proxies.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <torch/nn/functional/loss.h>
@@ -100,23 +102,29 @@ double zen(const Graph& graph, const Batch& batch, uint64_t seed) {
     if (parameter.role == ParameterRole::kWeight) value.normal_(0, 1, generator);
   }
   Executor network(plain, parameters);
-  torch::Tensor before, features;  // of the op before, and what the pool reads
-  OpKind kind_before = OpKind::kInput;
+  const std::vector<Op>& ops = network.graph().ops;
+  const auto pool =
+      std::find_if(ops.begin(), ops.end(), [](const Op& op) { return op.name == "global_pool"; });
+  const size_t last = pool == ops.end() ? ops.size() - 1 : size_t(pool->inputs[0]);
+  torch::Tensor features;                     // what the pool reads
+  std::map<size_t, torch::Tensor> convolved;  // by op, what norms are yet to read
   double scales = 0;
   network.observe([&](const Op& op, const torch::Tensor& value) {
-    // A norm after a convolution reads its output.
-    if (op.kind == OpKind::kNorm &&
-        (kind_before == OpKind::kConv || kind_before == OpKind::kDepthwise)) {
-      scales += 0.5 * std::log(before.var({0, 2, 3}, /*unbiased=*/false).mean().item<double>());
+    const size_t index = size_t(&op - ops.data());
+    if (op.kind == OpKind::kConv || op.kind == OpKind::kDepthwise) convolved[index] = value;
+    if (op.kind == OpKind::kNorm) {
+      if (const auto read = convolved.extract(size_t(op.inputs[0]))) {
+        const auto variances = read.mapped().var({0, 2, 3}, /*unbiased=*/false);
+        scales += 0.5 * std::log(variances.mean().item<double>());
+      }
     }
-    if (op.kind == OpKind::kPool && op.name == "global_pool") features = before;
-    before = value;
-    kind_before = op.kind;
+    if (index == last) features = value;
   });
   const torch::Tensor noise = torch::empty(batch.images.sizes()).normal_(0, 1, generator);
   const torch::Tensor other = torch::empty(batch.images.sizes()).normal_(0, 1, generator);
   const auto features_of = [&](const torch::Tensor& images) {
     scales = 0;
+    convolved.clear();
     network.forward(images.contiguous(torch::MemoryFormat::ChannelsLast), NormMode::kBatch);
     return features;
   };

@@ -188,10 +188,10 @@ void norm_relu(benchmark::State& state, bool own, torch::ScalarType type) {
       torch::ones(channels).requires_grad_(), torch::zeros(channels).requires_grad_(), {}, {}};
   const auto gradient = torch::randn_like(x);
   for (auto _ : state) {
-    const auto y = own ? batch_norm(x, parameters, 0.1, 1e-5, true)
-                       : torch::relu(torch::batch_norm(x, parameters.weight, parameters.bias, {},
-                                                       {}, true, 0.1, 1e-5, false));
-    y.backward(gradient);
+    const auto y = own ? batch_norm(x, parameters, 0.1, 1e-5)
+                       : torch::batch_norm(x, parameters.weight, parameters.bias, {}, {}, true, 0.1,
+                                           1e-5, false);
+    torch::relu(y).backward(gradient);
   }
 }
 void norm_relu_shapes(benchmark::internal::Benchmark* bench) {

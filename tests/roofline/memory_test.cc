@@ -5,6 +5,7 @@
 #include "space/fold.h"
 #include "space/inference_steps.h"
 #include "tests/helpers.h"
+#include "tests/roofline/enumeration.h"
 
 namespace ridgewalk {
 namespace {
@@ -142,20 +143,7 @@ TEST(Resources, ReachWhatEnumerationFinds) {
   const SearchSpace space = tiny_space();
   std::vector<LatencyModel> models = resource_models();
   models.pop_back();  // by laws the range is a bound
-  const CostTable table(space, models);
-  std::vector<Macs> lowest(models.size(), {1e300}), highest(models.size());
-  for_each_raw_decisions(space, [&](const Decisions& decisions) {
-    const std::vector<Macs> price = table.price(decisions);
-    for (size_t m = 0; m < models.size(); ++m) {
-      lowest[m] = std::min(lowest[m], price[m]);
-      highest[m] = std::max(highest[m], price[m]);
-    }
-  });
-  const std::vector<CostTable::Range> reachable = table.reachable();
-  for (size_t m = 0; m < models.size(); ++m) {
-    EXPECT_EQ(reachable[m].lowest, lowest[m]) << to_string(models[m].resource);
-    EXPECT_EQ(reachable[m].highest, highest[m]) << to_string(models[m].resource);
-  }
+  expect_enumerated_reach(space, models);
 }
 
 TEST(Resources, ParametersAndMacsAreThePublishedOnes) {

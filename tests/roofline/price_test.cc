@@ -6,6 +6,7 @@
 #include "space/catalog.h"
 #include "space/fold.h"
 #include "tests/helpers.h"
+#include "tests/roofline/enumeration.h"
 
 namespace ridgewalk {
 namespace {
@@ -100,22 +101,7 @@ TEST(Price, ByLawsReachesNoFurtherThanTheTableSays) {
 }
 
 TEST(Price, ReachesWhatEnumerationFindsWithTerms) {
-  const SearchSpace space = tiny_space();
-  const std::vector<LatencyModel> models = models_with_terms();
-  const CostTable table(space, models);
-  std::vector<Macs> lowest(models.size(), {1e300}), highest(models.size());
-  for_each_raw_decisions(space, [&](const Decisions& decisions) {
-    const std::vector<Macs> price = table.price(decisions);
-    for (size_t m = 0; m < models.size(); ++m) {
-      lowest[m] = std::min(lowest[m], price[m]);
-      highest[m] = std::max(highest[m], price[m]);
-    }
-  });
-  const std::vector<CostTable::Range> reachable = table.reachable();
-  for (size_t m = 0; m < models.size(); ++m) {
-    EXPECT_EQ(reachable[m].lowest, lowest[m]);
-    EXPECT_EQ(reachable[m].highest, highest[m]);
-  }
+  expect_enumerated_reach(tiny_space(), models_with_terms());
 }
 
 // An fp32 device at ridge point 20.9 waits as an int8 device at 83.6 does.

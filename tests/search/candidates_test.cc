@@ -75,6 +75,31 @@ TEST_F(Candidates, SamplesNearTheTargetsOnly) {
                Error);
 }
 
+// Where nothing is near the targets, as after a later stage's laws were corrected, the nearest
+// hundredth of the space is: with a target far below all networks, the fastest ones. What is above
+// a limit is never near.
+TEST_F(Candidates, AreTheNearestWhereNoneIsNear) {
+  EXPECT_EQ(tolerance_within_reach(space_, table_, reward_, 0.05), 0.05);
+  const SearchSpace space = tiny_space();
+  const CostTable table(space, {{31.2}});
+  Reward tight{.beta = -0.3,
+               .targets = {{"target", {{31.2}}, {0.25 * table.reachable()[0].lowest}}}};
+  std::mt19937_64 random(5);
+  FakeWeights weights(space, sample(space, random));
+  const std::vector<Candidate> tried =
+      evolution({space, table, tight, weights}, {.evaluations = 24}, random);
+  double farthest = 0;
+  for (const Candidate& one : tried) farthest = std::max(farthest, tight.miss(one.latency));
+  EXPECT_GE(farthest, 3);  // the fastest of all takes four times what was asked
+  int nearer = 0;
+  for (int i = 0; i < 10000; ++i) {
+    nearer += tight.miss(table.price(sample(space, random))) < farthest;
+  }
+  EXPECT_LT(nearer, 150);  // of 10,000 about a hundred, or fewer, as networks are few
+  tight.targets[0].is_limit = true;
+  EXPECT_EQ(tolerance_within_reach(space, table, tight, 0.05), 0.05);
+}
+
 // Where accuracy grows with the network, each method ends at the most that the limit allows, and
 // above it without the limit.
 TEST(Limits, AreNeverExceeded) {

@@ -77,5 +77,37 @@ TEST(Device, TargetsOfSeveralDataTypesArePricedEachAtItsOwn) {
   EXPECT_GT(reward.targets[1].latency[0] / reward.targets[0].latency[0], 2);
 }
 
+// A machine that takes 1.3 times as long as its laws say takes so long for the reference, too: a
+// share of its latency stays that share, milliseconds and limits are missed by 1.3 times as much.
+// Other devices and other resources do not change.
+TEST(Device, ThatIsSlowerThanItsLawsKeepsRelativeTargets) {
+  const Profile profile = load_profile("epyc-zen5-1-thread");
+  const SearchSpace space = load_search_space("fashion-mnist");
+  std::mt19937_64 random(3);
+  const auto member = [&] { return lower(decode(space, sample(space, random))); };
+  const LatencyModel laws = latency_model(profile), plain{.ridge_point = {31.2}};
+  const Graph reference = member();
+  const auto target = [&](const LatencyModel& model, bool is_relative) {
+    Target made{.name = "target",
+                .models = {model},
+                .latency = {0.7 * price(reference, model)},
+                .is_relative = is_relative};
+    if (!model.laws.empty()) made.profile = profile;
+    return made;
+  };
+  const Reward reward{.targets = {target(laws, true), target(laws, false), target(plain, true)}};
+  const Reward slower = reward.slowed(profile.name, 1.3);
+  for (int i = 0; i < 20; ++i) {
+    const Graph network = member();
+    const auto before = reward.ratios(prices(network, reward.models()));
+    const auto after = slower.ratios(prices(network, slower.models()));
+    EXPECT_NEAR(after[0], before[0], 1e-6 * before[0]);
+    EXPECT_NEAR(after[1], 1.3 * before[1], 1e-6 * before[1]);
+    EXPECT_EQ(after[2], before[2]);
+  }
+  EXPECT_EQ(reward.slowed("another", 1.3).ratios(prices(reference, reward.models())),
+            reward.ratios(prices(reference, reward.models())));
+}
+
 }  // namespace
 }  // namespace ridgewalk

@@ -7,8 +7,78 @@ namespace {
 
 using testing::HasSubstr;
 
+// What the commands make of a profile of this machine.
+class Calibrated : public Program {
+ protected:
+  // An op at a time, as they are run, and together.
+  static void expect_ops_add_up(const std::string& profile) {
+    const Outcome described = run({"describe", "mnv4-conv-small", "--profile", profile, "--json"});
+    ASSERT_EQ(described.exit_code, 0) << described.err;
+    const nlohmann::json latency = nlohmann::json::parse(described.out)["latency"];
+    EXPECT_GT(latency["laws_ms"].get<double>(), 0);
+    // Its ops, step by step as they are run.
+    const Outcome benched = run({"bench", "mnv4-conv-small", "--ops", "--json", "--profile",
+                                 profile, "--repeats", "1", "--seconds", "0"});
+    ASSERT_EQ(benched.exit_code, 0) << benched.err;
+    const nlohmann::json record = nlohmann::json::parse(benched.out);
+    double sum = 0;
+    for (const nlohmann::json& op : record["ops"]) sum += op["predicted_ms"].get<double>();
+    EXPECT_NEAR(sum, latency["laws_ms"].get<double>(), 1e-6 * sum);
+  }
+
+  // Networks and members of a space beside their predictions, and a fit of the table.
+  static void expect_measured(const std::string& profile, const std::string& out) {
+    const Outcome outcome = run({"sweep", "mnv4-conv-small", "--members", "fashion-mnist:3",
+                                 "--seed", "9", "--measure", "--profile", profile, "--out", out});
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_THAT(outcome.out, HasSubstr("the same network measured twice"));
+    const nlohmann::json measured = nlohmann::json::parse(read(out + "/measured.json"));
+    ASSERT_EQ(measured["networks"].size(), 4u);
+    EXPECT_GT(measured["drift"].get<double>(), 0);
+    EXPECT_TRUE(measured["agreement"].contains("drifted"));
+    EXPECT_EQ(measured["networks"][0]["name"], "mnv4-conv-small");
+    for (const nlohmann::json& network : measured["networks"]) {
+      ASSERT_EQ(network["passes_ms"].size(), 5u);
+      std::vector<double> passes = network["passes_ms"];
+      std::sort(passes.begin(), passes.end());
+      EXPECT_EQ(network["measured_ms"], passes[2]);
+      // Rough as it is, it knows a network of 3 ms from one of 0.1 ms.
+      const double ratio =
+          network["predicted_ms"].get<double>() / network["measured_ms"].get<double>();
+      EXPECT_GT(ratio, 0.1);
+      EXPECT_LT(ratio, 10);
+    }
+    EXPECT_THAT(
+        read(out + "/measured.csv"),
+        HasSubstr("network,macs,predicted_ms,lower_bound,roofline_ms,measured_ms,pass_1_ms"));
+    // `fit` finds its networks, the members among them, beside it.
+    const Outcome fitted = run(
+        {"fit", out + "/measured.csv", "--latency", "measured_ms", "--dtype", "fp32", "--json"});
+    ASSERT_EQ(fitted.exit_code, 0) << fitted.err;
+    EXPECT_EQ(nlohmann::json::parse(fitted.out)["networks"].size(), 4u);
+  }
+
+  // What was measured in other conditions than the profile's.
+  static void expect_others_refused(const std::string& profile, const std::string& out) {
+    expect_refused({"sweep", "compact-nano", "--measure", "--profile", profile, "--threads", "2",
+                    "--out", out},
+                   {"--threads"});
+    expect_refused({"sweep", "compact-nano", "--measure", "--profile", profile, "--precision",
+                    "bf16", "--out", out},
+                   {"--precision"});
+    expect_refused({"sweep", "compact-nano", "--measure", "--profile", profile, "--profile",
+                    profile, "--out", out},
+                   {"one --profile"});
+    expect_refused({"bench", "compact-nano", "--profile", profile}, {"--ops"});
+    expect_refused({"bench", "compact-nano", "--ops", "--profile", profile, "--batch", "8"},
+                   {"--batch"});
+    expect_refused({"bench", "compact-nano", "--ops", "--profile", profile, "--threads", "2"},
+                   {"--threads 1"});
+  }
+};
+
 // One test, since CTest runs each in a process of its own and calibrating takes seconds.
-TEST_F(Program, CalibratesAndPredicts) {
+TEST_F(Calibrated, CalibratesAndPredicts) {
   const std::string profile = folder_ + "/machine.yaml";
   const Outcome calibrated =
       run({"calibrate", "--networks", "16", "--seconds", "0", "--repeats", "1", "--out", profile});
@@ -20,69 +90,18 @@ TEST_F(Program, CalibratesAndPredicts) {
                           "spread: {error:", "machine:", "threads: 1", "data_type: fp32"}) {
     EXPECT_THAT(yaml, HasSubstr(key));
   }
-
-  const Outcome described = run({"describe", "mnv4-conv-small", "--profile", profile, "--json"});
-  ASSERT_EQ(described.exit_code, 0) << described.err;
-  const nlohmann::json latency = nlohmann::json::parse(described.out)["latency"];
-  EXPECT_GT(latency["laws_ms"].get<double>(), 0);
-  // Its ops, step by step as they are run.
-  const Outcome benched = run({"bench", "mnv4-conv-small", "--ops", "--json", "--profile", profile,
-                               "--repeats", "1", "--seconds", "0"});
-  ASSERT_EQ(benched.exit_code, 0) << benched.err;
-  const nlohmann::json record = nlohmann::json::parse(benched.out);
-  double sum = 0;
-  for (const nlohmann::json& op : record["ops"]) sum += op["predicted_ms"].get<double>();
-  EXPECT_NEAR(sum, latency["laws_ms"].get<double>(), 1e-6 * sum);
-
   const std::string out = folder_ + "/measured";
-  const Outcome outcome = run({"sweep", "mnv4-conv-small", "--members", "fashion-mnist:3", "--seed",
-                               "9", "--measure", "--profile", profile, "--out", out});
-  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
-  EXPECT_THAT(outcome.out, HasSubstr("the same network measured twice"));
-  const nlohmann::json measured = nlohmann::json::parse(read(out + "/measured.json"));
-  ASSERT_EQ(measured["networks"].size(), 4u);
-  EXPECT_GT(measured["drift"].get<double>(), 0);
-  EXPECT_TRUE(measured["agreement"].contains("drifted"));
-  EXPECT_EQ(measured["networks"][0]["name"], "mnv4-conv-small");
-  for (const nlohmann::json& network : measured["networks"]) {
-    ASSERT_EQ(network["passes_ms"].size(), 5u);
-    std::vector<double> passes = network["passes_ms"];
-    std::sort(passes.begin(), passes.end());
-    EXPECT_EQ(network["measured_ms"], passes[2]);
-    // Rough as it is, it knows a network of 3 ms from one of 0.1 ms.
-    const double ratio =
-        network["predicted_ms"].get<double>() / network["measured_ms"].get<double>();
-    EXPECT_GT(ratio, 0.1);
-    EXPECT_LT(ratio, 10);
-  }
-  EXPECT_THAT(read(out + "/measured.csv"),
-              HasSubstr("network,macs,predicted_ms,lower_bound,roofline_ms,measured_ms,pass_1_ms"));
-  // `fit` finds its networks, the members among them, beside it.
-  const Outcome fitted =
-      run({"fit", out + "/measured.csv", "--latency", "measured_ms", "--dtype", "fp32", "--json"});
-  ASSERT_EQ(fitted.exit_code, 0) << fitted.err;
-  EXPECT_EQ(nlohmann::json::parse(fitted.out)["networks"].size(), 4u);
-  // Other conditions than the profile's are refused, not measured.
-  expect_refused(
-      {"sweep", "compact-nano", "--measure", "--profile", profile, "--threads", "2", "--out", out},
-      {"--threads"});
-  expect_refused({"sweep", "compact-nano", "--measure", "--profile", profile, "--precision", "bf16",
-                  "--out", out},
-                 {"--precision"});
-  expect_refused({"sweep", "compact-nano", "--measure", "--profile", profile, "--profile", profile,
-                  "--out", out},
-                 {"one --profile"});
-  expect_refused({"bench", "compact-nano", "--profile", profile}, {"--ops"});
-  expect_refused({"bench", "compact-nano", "--ops", "--profile", profile, "--batch", "8"},
-                 {"--batch"});
-  expect_refused({"bench", "compact-nano", "--ops", "--profile", profile, "--threads", "2"},
-                 {"--threads 1"});
+  expect_ops_add_up(profile);
+  expect_measured(profile, out);
+  expect_others_refused(profile, out);
   // The members are left to be described, trained or swept again.
   const Outcome member =
       run({"describe", out + "/members/fashion-mnist-9-002.yaml", "--profile", profile, "--json"});
   ASSERT_EQ(member.exit_code, 0) << member.err;
   EXPECT_NEAR(nlohmann::json::parse(member.out)["latency"]["laws_ms"].get<double>(),
-              measured["networks"][3]["predicted_ms"].get<double>(), 1e-9);
+              nlohmann::json::parse(read(out + "/measured.json"))["networks"][3]["predicted_ms"]
+                  .get<double>(),
+              1e-9);
 }
 
 TEST_F(Program, RefusesToPredictWithoutLaws) {

@@ -149,6 +149,26 @@ std::pair<int, int> lanes_and_threads(const Arguments& arguments) {
   return {lanes, at::get_num_threads()};
 }
 
+// Leaves this process one core while it lives, as `taskset -c N` does.
+class OneCore {
+ public:
+  OneCore() {
+    EXPECT_EQ(sched_getaffinity(0, sizeof before_, &before_), 0);
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&one) == 0; ++cpu) {
+      if (CPU_ISSET(cpu, &before_)) CPU_SET(cpu, &one);
+    }
+    EXPECT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+  }
+  ~OneCore() { EXPECT_EQ(sched_setaffinity(0, sizeof before_, &before_), 0); }
+  OneCore(const OneCore&) = delete;
+  OneCore& operator=(const OneCore&) = delete;
+
+ private:
+  cpu_set_t before_;
+};
+
 TEST(Threads, AreAtMostEightForEachCore) {
   EXPECT_THAT(refusal(describe_command, {"mobilenet-v1", "--threads", "1025"}),
               HasSubstr("--threads is 1025; it must be from 1 to 1024"));
@@ -156,14 +176,7 @@ TEST(Threads, AreAtMostEightForEachCore) {
   EXPECT_EQ(checked_threads(1, false), 1);
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 
-  // `taskset -c N`.
-  cpu_set_t before, one;
-  ASSERT_EQ(sched_getaffinity(0, sizeof before, &before), 0);
-  CPU_ZERO(&one);
-  for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&one) == 0; ++cpu) {
-    if (CPU_ISSET(cpu, &before)) CPU_SET(cpu, &one);
-  }
-  ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+  const OneCore one_core;
   CommandLine line("test", "", nullptr, 0);
   line.add_session_options();
   ASSERT_TRUE(line.parse({}));
@@ -185,7 +198,10 @@ TEST(Threads, AreAtMostEightForEachCore) {
             "ridgewalk: 2 threads, but this process may use 1 core; --threads 1 is faster\n");
   EXPECT_EQ(checked_threads(64, true), 64);
   EXPECT_THROW(checked_threads(65, true), Error);
+}
 
+TEST(Threads, OfLoadersCountForEachJob) {
+  const OneCore one_core;
   const auto loaders = [](const Arguments& arguments) {
     CommandLine command("test", "", nullptr, 0);
     command.add_lanes_options("pieces");
@@ -210,7 +226,6 @@ TEST(Threads, AreAtMostEightForEachCore) {
   // Each job has its own.
   EXPECT_EQ(refused({"--jobs", "2", "--quiet", "--loader-threads", "33"}),
             "66 threads: this process may use 1 core; give at most --loader-threads 32");
-  ASSERT_EQ(sched_setaffinity(0, sizeof before, &before), 0);
 }
 
 }  // namespace

@@ -37,6 +37,10 @@ class Evidence : public Program {
     return text;
   }
 
+  static std::vector<std::string> rank_five(const std::string& out) {
+    return {"rank", supernet_, "--out", out, "--networks", "5", "--tolerance", "0.2"};
+  }
+
   static std::vector<std::string> lines(const std::string& path) {
     std::vector<std::string> result;
     std::istringstream stream(read(path));
@@ -84,8 +88,7 @@ TEST_F(Evidence, ASearchKilledAtAnyMomentTriesTheSameNetworks) {
 
 TEST_F(Evidence, RankTrainsNetworksAndComparesTwoJudgements) {
   const std::string out = folder_ + "/rank";
-  const std::vector<std::string> command{"rank",       supernet_, "--out",       out,
-                                         "--networks", "5",       "--tolerance", "0.2"};
+  const std::vector<std::string> command = rank_five(out);
   const Outcome outcome = run(command);
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("Kendall tau-b"));
@@ -104,8 +107,12 @@ TEST_F(Evidence, RankTrainsNetworksAndComparesTwoJudgements) {
   run_with_kills(resumed, again);
   EXPECT_EQ(read(out + "/rank.csv"), read(again + "/rank.csv"));
   EXPECT_EQ(read(out + "/result.yaml"), read(again + "/result.yaml"));
+}
 
-  // With the trainings of an earlier ranking nothing is trained; the figures are the same.
+// With the trainings of an earlier ranking nothing is trained; the figures are the same.
+TEST_F(Evidence, RankTakesTheTrainingsOfAnother) {
+  const std::string out = folder_ + "/rank-first";
+  ASSERT_EQ(run(rank_five(out)).exit_code, 0);
   const auto reused = [&](const std::string& name, std::vector<std::string> more) {
     std::vector<std::string> arguments{"rank",      supernet_, "--out", folder_ + "/" + name,
                                        "--trained", out};
@@ -121,7 +128,17 @@ TEST_F(Evidence, RankTrainsNetworksAndComparesTwoJudgements) {
   EXPECT_THAT(twice.out, HasSubstr("test top-1 of another"));
   EXPECT_TRUE(fs::exists(folder_ + "/rank-twice/network-000.2.safetensors"));
   EXPECT_FALSE(fs::exists(folder_ + "/rank-twice/network-000.safetensors"));
-  // A ranking's trainings, whatever became of the file.
+  expect_refused({"rank", supernet_, "--out", folder_ + "/x", "--trained", out, "--networks", "9"},
+                 {"--networks"});
+  const Outcome tuned = reused("rank-tuned", {"--tune-steps", "3"});
+  EXPECT_EQ(tuned.exit_code, 0) << tuned.err;
+  EXPECT_NE(read(out + "/rank.csv"), read(folder_ + "/rank-tuned/rank.csv"));
+}
+
+// A ranking's trainings, whatever became of the file.
+TEST_F(Evidence, RankRefusesDamagedTrainings) {
+  const std::string out = folder_ + "/rank-damaged";
+  ASSERT_EQ(run(rank_five(out)).exit_code, 0);
   const std::string trainings = read(out + "/trainings.json");
   fs::create_directory(folder_ + "/broken");
   for (size_t length : {size_t(0), size_t(1), trainings.size() / 2, trainings.size() - 2}) {
@@ -142,11 +159,6 @@ TEST_F(Evidence, RankTrainsNetworksAndComparesTwoJudgements) {
   refused_with("\"top1\": 0", "\"top1\": 7", "not a ranking's trainings");
   refused_with("name: network-000", "name: ../network-000", "cannot name a file");
   refused_with("name: network-001", "name: network-000", "twice");
-  expect_refused({"rank", supernet_, "--out", folder_ + "/x", "--trained", out, "--networks", "9"},
-                 {"--networks"});
-  const Outcome tuned = reused("rank-tuned", {"--tune-steps", "3"});
-  EXPECT_EQ(tuned.exit_code, 0) << tuned.err;
-  EXPECT_NE(read(out + "/rank.csv"), read(folder_ + "/rank-tuned/rank.csv"));
 }
 
 // A finished run is ranked by the target that it had, and an unfinished one goes on with none but

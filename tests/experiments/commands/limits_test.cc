@@ -188,5 +188,38 @@ TEST_F(Program, AHangupWritesACheckpointAndExits130) {
   EXPECT_THAT(stopped.err, HasSubstr("--resume"));
 }
 
+// What a command reads it does not write over, by another path to the same file neither.
+TEST_F(Program, WhatIsReadIsNotReplaced) {
+  const std::string table = folder_ + "/kept.csv", test = folder_ + "/kept-test.csv",
+                    weights = folder_ + "/kept.safetensors", link = folder_ + "/link";
+  std::ofstream(table) << "network,a_ms\nmobilenet-v1,1\nmobilenet-v2,2\ncompact-nano,3\n";
+  fs::copy_file(table, test);
+  ASSERT_EQ(run({"export", "compact-nano", "--format", "safetensors", "--out", weights}).exit_code,
+            0);
+  const auto refuse = [](std::vector<std::string> words, const std::string& file,
+                         const std::string& out) {
+    const std::string before = read(file);
+    words.insert(words.end(), {"--out", out});
+    expect_refused(words, {"'" + out + "' would replace what it is made from"});
+    EXPECT_TRUE(read(file) == before) << file;
+  };
+  for (const std::string& file : {table, test, weights}) {
+    fs::remove(link);
+    fs::create_symlink(file, link);
+    for (const std::string& out :
+         {file, link, folder_ + "/../work/" + fs::path(file).filename().string()}) {
+      if (file == weights) {
+        for (const char* format : {"safetensors", "onnx"}) {
+          refuse({"export", "compact-nano", "--weights", weights, "--format", format}, file, out);
+        }
+        refuse({"distill", "compact-nano", "--weights", weights, "--data", "idx:" + images_}, file,
+               out);
+      } else {
+        refuse({"fit", table, "--test", test}, file, out);
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace ridgewalk

@@ -126,14 +126,6 @@ TEST_F(Program, DescribesACatalogueNetwork) {
 }
 
 TEST_F(Program, RefusesBadInputInOneLineAndExits2) {
-  const auto file = [&](const std::string& name, const std::string& text) {
-    std::ofstream(folder_ + "/" + name) << text;
-    return folder_ + "/" + name;
-  };
-  const auto search_with = [&](const std::string& config_file) {
-    return std::vector<std::string>{"search",    "all",   "--config",
-                                    config_file, "--out", folder_ + "/never"};
-  };
   expect_refused({"serach"}, {"no command 'serach'"});
   expect_refused({"describe", "mobilenet-v9"}, {"mobilenet-v9", "did you mean mobilenet-v1"});
   expect_refused({"describe", "mnv4-conv-small", "--resolution", "x"}, {"resolution"});
@@ -147,6 +139,32 @@ TEST_F(Program, RefusesBadInputInOneLineAndExits2) {
   expect_refused({"bench", "compact-nano", "compact-small", "--weights", "w"}, {"single"});
   expect_refused({"search", "--config", "/no/such.yaml", "--out", "x"},
                  {"/no/such.yaml", "cannot be read"});
+  expect_refused({"search", "all", "--config", folder_ + "/config.yaml", "--out", "/dev/null/run"},
+                 {"/dev/null/run", "choose another --out"});
+  expect_refused(
+      {"search", "fine", "--config", folder_ + "/config.yaml", "--out", folder_ + "/never"},
+      {"--from"});
+  expect_refused({"sweep", "mnv4-conv-small", "--out", "/dev/null/x"}, {"/dev/null/x"});
+  expect_refused({"sweep", "mnv4-conv-small", "--ridge", "5:2", "--out", folder_ + "/never"},
+                 {"5"});
+  expect_refused({"evaluate", "mnv4-conv-small", "--weights", folder_ + "/config.yaml", "--data",
+                  "idx:" + images_, "--channels", "1", "--classes", "10"},
+                 {"config.yaml"});
+  expect_refused(
+      {"train", "mnv4-conv-small", "--data", "idx:" + images_, "--out", folder_ + "/never"},
+      {"--channels"});
+  EXPECT_FALSE(fs::exists(folder_ + "/never"));
+}
+
+TEST_F(Program, RefusesBadConfigurationsAndData) {
+  const auto file = [&](const std::string& name, const std::string& text) {
+    std::ofstream(folder_ + "/" + name) << text;
+    return folder_ + "/" + name;
+  };
+  const auto search_with = [&](const std::string& config_file) {
+    return std::vector<std::string>{"search",    "all",   "--config",
+                                    config_file, "--out", folder_ + "/never"};
+  };
   expect_refused(search_with(file("unknown.yaml", config() + "stepz: 3\n")),
                  {"unknown.yaml:", "'stepz'"});
   expect_refused(search_with(file("missing.yaml", "space: fashion-mnist\n")),
@@ -162,20 +180,6 @@ TEST_F(Program, RefusesBadInputInOneLineAndExits2) {
   with_empty.replace(with_empty.find("fashion-mnist"), 13, folder_ + "/empty-space.yaml");
   expect_refused(search_with(file("empty.yaml", with_empty)),
                  {"empty-space.yaml:4", "'width' is empty"});
-  expect_refused({"search", "all", "--config", folder_ + "/config.yaml", "--out", "/dev/null/run"},
-                 {"/dev/null/run", "choose another --out"});
-  expect_refused(
-      {"search", "fine", "--config", folder_ + "/config.yaml", "--out", folder_ + "/never"},
-      {"--from"});
-  expect_refused({"sweep", "mnv4-conv-small", "--out", "/dev/null/x"}, {"/dev/null/x"});
-  expect_refused({"sweep", "mnv4-conv-small", "--ridge", "5:2", "--out", folder_ + "/never"},
-                 {"5"});
-  expect_refused({"evaluate", "mnv4-conv-small", "--weights", folder_ + "/config.yaml", "--data",
-                  "idx:" + images_, "--channels", "1", "--classes", "10"},
-                 {"config.yaml"});
-  expect_refused(
-      {"train", "mnv4-conv-small", "--data", "idx:" + images_, "--out", folder_ + "/never"},
-      {"--channels"});
 
   const std::string cut = folder_ + "/cut";
   fs::create_directories(cut);
@@ -188,20 +192,34 @@ TEST_F(Program, RefusesBadInputInOneLineAndExits2) {
   EXPECT_FALSE(fs::exists(folder_ + "/never"));
 }
 
-// A network leaves for other tools and comes back: train, export both ways, evaluate both,
-// fine-tune.
-TEST_F(Program, ANetworkLeavesAndComesBack) {
-  const std::string data = "idx:" + images_;
-  const auto with = [&](std::vector<std::string> words, std::vector<std::string> more) {
+// A trained network that leaves for other tools and comes back.
+class Leaving : public Program {
+ protected:
+  static void SetUpTestSuite() {
+    Program::SetUpTestSuite();
+    data_ = "idx:" + images_;
+    std::ofstream(path("short.yaml")) << "epochs: 2\nbatch_size: 50\noptimizer: adamw\n"
+                                         "learning_rate: 0.01\n";
+    ASSERT_EQ(run(with({"train"}, {"--classes", "10", "--data", data_, "--config",
+                                   path("short.yaml"), "--out", path("leaves")}))
+                  .exit_code,
+              0);
+    weights_ = path("leaves/weights.safetensors");
+  }
+
+  static std::vector<std::string> with(std::vector<std::string> words,
+                                       const std::vector<std::string>& more) {
     words.insert(words.end(), {"custom", "--base", "8", "--expanded", "16", "--n3", "1", "--hidden",
                                "32", "--resolution", "28", "--channels", "1"});
     words.insert(words.end(), more.begin(), more.end());
     return words;
-  };
-  const auto path = [&](const std::string& name) { return folder_ + "/" + name; };
-  const auto accuracy = [&](const std::string& weights) {
+  }
+  static std::string path(const std::string& name) { return folder_ + "/" + name; }
+
+  // The loss on the test images.
+  static double loss(const std::string& weights) {
     const Outcome outcome =
-        run(with({"evaluate"}, {"--classes", "10", "--weights", weights, "--data", data, "--json",
+        run(with({"evaluate"}, {"--classes", "10", "--weights", weights, "--data", data_, "--json",
                                 "--precision", "fp32"}));
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
     const auto json = nlohmann::json::parse(outcome.out);
@@ -209,48 +227,52 @@ TEST_F(Program, ANetworkLeavesAndComesBack) {
     EXPECT_GT(json.at("images_per_second").get<double>(), 0);
     EXPECT_GE(json.at("top5").get<double>(), json.at("top1").get<double>());
     return json.at("loss").get<double>();
-  };
-  std::ofstream(path("short.yaml")) << "epochs: 2\nbatch_size: 50\noptimizer: adamw\n"
-                                       "learning_rate: 0.01\n";
-  ASSERT_EQ(run(with({"train"}, {"--classes", "10", "--data", data, "--config", path("short.yaml"),
-                                 "--out", path("leaves")}))
-                .exit_code,
-            0);
-  const std::string weights = path("leaves/weights.safetensors");
+  }
+
+  static inline std::string data_, weights_;
+};
+
+TEST_F(Leaving, ComesBackFromEveryFormat) {
   for (const auto& [format, file, option] :
        {std::tuple("onnx", "net.onnx", "--quiet"), std::tuple("onnx", "kept.onnx", "--no-fold"),
         std::tuple("safetensors", "net.safetensors", "--quiet")}) {
     const Outcome outcome =
-        run(with({"export"}, {"--classes", "10", "--weights", weights, "--format", format, "--out",
+        run(with({"export"}, {"--classes", "10", "--weights", weights_, "--format", format, "--out",
                               path(file), option}));
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-    EXPECT_NEAR(accuracy(path(file)), accuracy(weights), 1e-4) << file;
+    EXPECT_NEAR(loss(path(file)), loss(weights_), 1e-4) << file;
   }
-  // What a toolchain needs to know: of pixels as bytes.
+}
+
+// What a toolchain needs to know: of pixels as bytes.
+TEST_F(Leaving, TellsAToolchainWhatItNeeds) {
   const Outcome exported = run(
-      with({"export"}, {"--classes", "10", "--weights", weights, "--format", "onnx", "--out",
+      with({"export"}, {"--classes", "10", "--weights", weights_, "--format", "onnx", "--out",
                         path("chip.onnx"), "--opset", "11", "--batch", "1", "--preprocessing"}));
   EXPECT_EQ(exported.exit_code, 0) << exported.err;
-  EXPECT_NEAR(accuracy(path("chip.onnx")), accuracy(weights), 1e-4);
+  EXPECT_NEAR(loss(path("chip.onnx")), loss(weights_), 1e-4);
   std::ifstream preprocessing(path("chip.onnx.yaml"));
   const std::string text(std::istreambuf_iterator<char>(preprocessing), {});
   EXPECT_THAT(text, HasSubstr("input: images\nlayout: NCHW\nshape: [1, 1, 28, 28]\n"));
+  expect_refused(with({"export"}, {"--classes", "10", "--weights", path("chip.onnx"), "--format",
+                                   "onnx", "--out", path("never.onnx")}),
+                 {"chip.onnx: export reads safetensors"});
+}
+
+TEST_F(Leaving, ElsewhereIsRefused) {
   expect_refused(with({"export"}, {"--classes", "10", "--format", "onnx", "--out",
                                    path("never.onnx"), "--preprocessing"}),
                  {"--preprocessing: fresh weights do not say"});
   fs::create_directory(path("never.onnx.yaml"));
-  expect_refused(with({"export"}, {"--classes", "10", "--weights", weights, "--format", "onnx",
+  expect_refused(with({"export"}, {"--classes", "10", "--weights", weights_, "--format", "onnx",
                                    "--out", path("never.onnx"), "--preprocessing"}),
                  {"never.onnx.yaml"});
-  expect_refused(with({"export"}, {"--classes", "10", "--weights", path("chip.onnx"), "--format",
-                                   "onnx", "--out", path("never.onnx")}),
-                 {"chip.onnx: export reads safetensors"});
   expect_refused(with({"export"}, {"--classes", "10", "--format", "safetensors", "--out",
                                    path("never"), "--features"}),
                  {"--features is for ONNX"});
-  expect_refused(with({"evaluate"}, {"--classes", "7", "--weights", weights, "--data", data}),
+  expect_refused(with({"evaluate"}, {"--classes", "7", "--weights", weights_, "--data", data_}),
                  {"--classes"});
-  expect_refused(with({"export"}, {"--classes", "7", "--weights", weights, "--format", "onnx",
+  expect_refused(with({"export"}, {"--classes", "7", "--weights", weights_, "--format", "onnx",
                                    "--out", path("never.onnx")}),
                  {"classifier.weight", "--reset-head"});
   expect_refused(with({"export"}, {"--format", "onnx", "--out", path("none/never.onnx")}),

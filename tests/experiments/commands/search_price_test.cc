@@ -143,12 +143,68 @@ TEST_F(Program, ASearchMeasuresWhatItFound) {
     EXPECT_GT(network["measured_ms"].as<double>(), 0);
   }
   EXPECT_THAT(read(out + "/report.html"), HasSubstr("\"measured\":{\"profile\""));
-  // A finished run is not measured again.
+  // A finished run is not measured again, and keeps what was measured.
   const std::string before = read(out + "/result.yaml");
   words.push_back("--resume");
   ASSERT_EQ(run(words).exit_code, 0);
   EXPECT_EQ(read(out + "/result.yaml"), before);
+  std::erase(words, "--measure");
+  const Outcome resumed = run(words);
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+  EXPECT_EQ(read(out + "/result.yaml"), before);
+  EXPECT_THAT(resumed.out, HasSubstr("predicted ms"));
+}
 
+// A run that starts from one whose laws were corrected goes on with these, and so does a ranking of
+// it: by a factor of 1.125, written into the result here.
+TEST_F(Program, CorrectedLawsFollowARun) {
+  const std::string coarse = folder_ + "/corrected", fine = folder_ + "/corrected-fine";
+  const std::vector<std::string> options{"--config", folder_ + "/config.yaml", "--targets",
+                                         "{profile: epyc-zen5-1-thread, latency_ms: 0.1}"};
+  const auto searched = [&](std::vector<std::string> words) {
+    words.insert(words.end(), options.begin(), options.end());
+    return run(words);
+  };
+  ASSERT_EQ(searched({"search", "coarse", "--out", coarse}).exit_code, 0);
+  std::string result = read(coarse + "/result.yaml");
+  const std::string stage = "  coarse:\n";
+  ASSERT_THAT(result, HasSubstr(stage));
+  result.insert(result.find(stage) + stage.size(), "    law_factor: 1.125\n");
+  std::ofstream(coarse + "/result.yaml") << result;
+  const Outcome found = searched({"search", "fine", "--from", coarse, "--out", fine});
+  ASSERT_EQ(found.exit_code, 0) << found.err;
+
+  const auto laws_ms = [&](const std::string& network) {
+    const Outcome described =
+        run({"describe", network, "--profile", "epyc-zen5-1-thread", "--json"});
+    return nlohmann::json::parse(described.out)["latency"]["laws_ms"].get<double>();
+  };
+  FieldReader fine_result(parse_yaml(read(fine + "/result.yaml"), "result.yaml"));
+  const YAML::Node of_stage = fine_result.source().node["stages"]["fine"];
+  EXPECT_EQ(of_stage["law_factor"].as<double>(), 1.125);
+  const double own = laws_ms(fine + "/found.yaml");
+  EXPECT_NEAR(of_stage["best"]["latency"][0]["latency_ms"].as<double>(), 1.125 * own, 1e-6 * own);
+
+  const std::string out = folder_ + "/corrected-rank";
+  const Outcome ranked = run({"rank", fine, "--networks", "3", "--tolerance", "10", "--out", out});
+  ASSERT_EQ(ranked.exit_code, 0) << ranked.err;
+  std::ifstream csv(out + "/rank.csv");
+  std::string line, header;
+  ASSERT_TRUE(std::getline(csv, header));
+  EXPECT_THAT(header, testing::StartsWith("network,parameters,macs,of_target,"));
+  for (int row = 0; row < 3; ++row) {
+    ASSERT_TRUE(std::getline(csv, line));
+    std::istringstream cells(line);
+    std::string name, parameters, macs, of_target;
+    std::getline(
+        std::getline(std::getline(std::getline(cells, name, ','), parameters, ','), macs, ','),
+        of_target, ',');
+    const double ms = laws_ms(out + "/" + name + ".yaml");
+    EXPECT_NEAR(std::stod(of_target), 1.125 * ms / 0.1, 1e-4 * ms);
+  }
+}
+
+TEST_F(Program, ASearchRefusesToMeasureWhatHasNoLaws) {
   const auto refuse = [&](const std::string& target, const std::string& option,
                           const std::vector<std::string>& says) {
     std::vector<std::string> refused{"search",    "coarse", "--config", folder_ + "/config.yaml",

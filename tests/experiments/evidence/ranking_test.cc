@@ -97,6 +97,31 @@ TEST(Ranking, SaysHowFarTrainingsAgreeAndWhatThatLeavesToAJudge) {
   EXPECT_NEAR(ranking.regret.value, 1.0 / 60, 1e-9);
 }
 
+// A table that names each network twice knows as many networks as before: a perfect judge reaches
+// what it did, and so do the figures.
+TEST(Ranking, DoubledRowsLeaveAPerfectJudgeWhatItWas) {
+  std::vector<NetworkRecord> once;
+  for (int i = 0; i < 12; ++i) {
+    const double own = 0.5 + 0.01 * ((7 * i) % 12), luck = 0.004 * ((5 * i) % 3 - 1);
+    once.push_back(judged(0.3 + 0.01 * i, 1, 0.5, {own + luck, own - luck, own + 2 * luck}));
+    once.back().architecture.name = "network-" + std::to_string(i);
+  }
+  std::vector<NetworkRecord> twice = once;
+  RowsOfNetworks rows;
+  for (size_t i = 0; i < once.size(); ++i) {
+    twice.push_back(once[i]);
+    twice.back().architecture.name += "-again";
+    rows.push_back({i, once.size() + i});
+  }
+  const Ranking single = rank(once, 1), doubled = rank(twice, 1, rows);
+  EXPECT_EQ(doubled.networks, 24u);
+  EXPECT_EQ(doubled.draws, 12u);
+  EXPECT_EQ(doubled.best_kendall, single.best_kendall);
+  EXPECT_LT(*single.best_kendall, 1);
+  EXPECT_NEAR(doubled.best_spearman.value(), single.best_spearman.value(), 1e-9);
+  EXPECT_NEAR(doubled.pairs[0].kendall_tau_b.value, single.pairs[0].kendall_tau_b.value, 1e-9);
+}
+
 TEST(Ranking, WritesARowPerNetwork) {
   NetworkRecord network = judged(0.25, 1.5, 0.5, {0.5, 0.75});
   network.architecture.name = "a, b";

@@ -142,6 +142,36 @@ targets:
   EXPECT_THAT(refusal(path), HasSubstr("more.yaml:2: " + files[0]));
 }
 
+// A configuration and the files that it names move together; from elsewhere they are found, too.
+TEST_F(Config, FilesAreLookedForBesideTheConfiguration) {
+  SearchSpace space = load_search_space("fashion-mnist-small");
+  space.name = "own-space";
+  Architecture network = find_architecture("compact-nano");
+  network.name = "own-network";
+  std::filesystem::create_directories(folder_ + "/parts");
+  written("parts/space.yaml", to_yaml(space));
+  written("network.yaml", to_yaml(network));
+  written("start.safetensors", "");
+  const std::string text = R"(base: base.yaml
+space: parts/space.yaml
+reference: network.yaml
+targets: {ridge_point: 5, relative_to: network.yaml}
+weights: {start: start.safetensors}
+)";
+  const SearchConfig config = load_search_config(written("more.yaml", text), {});
+  EXPECT_EQ(config.space, space);
+  EXPECT_EQ(config.reference, network);
+  EXPECT_EQ(config.weights.start, folder_ + "/start.safetensors");
+  // Where the program runs comes second; a configuration in another folder can still be resumed.
+  std::filesystem::create_directories(folder_ + "/run");
+  const SearchConfig again = load_search_config(written("run/config.yaml", config.resolved), {});
+  EXPECT_EQ(again.resolved, config.resolved);
+  EXPECT_EQ(again.weights.start, config.weights.start);
+  const std::string from_here =
+      "base: base.yaml\nspace: experiments/configs/spaces/nas-bench-macro.yaml\n";
+  EXPECT_EQ(load_search_config(written("here.yaml", from_here), {}).space.name, "nas-bench-macro");
+}
+
 // Runs of earlier versions are resumed only where this text is theirs.
 TEST_F(Config, BuiltInNamesAreKeptAsTheyAre) {
   const std::string text = read_file(folder_ + "/base.yaml") + "reference: mnv4-conv-small@0.5\n";

@@ -17,69 +17,14 @@
 
 #include <fmt/format.h>
 
-#include "tests/folder_test.h"
+#include "tests/experiments/run/work_folder_fixture.h"
 #include "tests/helpers.h"
 
 namespace ridgewalk {
 namespace {
 
-namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::HasSubstr;
-using Leader = WorkFolder::Leader;
-
-constexpr double kLong = 1000;  // seconds: no lease runs out
-constexpr double kShort = 0.3;
-constexpr double kSafe = 1.5;  // a busy machine renews it in time
-
-class Work : public FolderTest {
- protected:
-  std::unique_ptr<WorkFolder> worker(double lease = kLong, const std::string& inputs = "seed: 1\n",
-                                     std::vector<std::string> trials = {"a", "b", "c"}) const {
-    return std::make_unique<WorkFolder>(path("work"), inputs, std::move(trials), lease);
-  }
-
-  std::string inside(const std::string& name) const { return path("work/trials/" + name); }
-
-  // The only file or folder there whose name begins and ends so.
-  std::string only(const std::string& begin, const std::string& end) const {
-    std::vector<std::string> found;
-    for (const auto& entry : fs::directory_iterator(path("work/trials"))) {
-      const std::string name = entry.path().filename();
-      if (name.starts_with(begin) && name.ends_with(end)) found.push_back(entry.path());
-    }
-    EXPECT_EQ(found.size(), 1u) << begin << "*" << end;
-    return found.empty() ? "" : found[0];
-  }
-
-  // What `ask` gives as soon as it gives something; fails after a while.
-  template <class Ask>
-  static auto soon(Ask ask) {
-    auto answer = ask();
-    for (int tries = 0; tries < 2000 && !answer; ++tries) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-      answer = ask();
-    }
-    EXPECT_TRUE(answer) << "not within 20 s";
-    return answer;
-  }
-
-  void leave(const TakenTrial& taken, const std::string& text) const {
-    std::ofstream(taken.folder + "/left") << text;
-  }
-
-  // A process that does `work` and ends with what it returns.
-  static pid_t process(const std::function<int()>& work) {
-    const pid_t child = fork();
-    if (child == 0) _exit(work());
-    return child;
-  }
-  static int end_of(pid_t child) {
-    int status = 0;
-    waitpid(child, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-  }
-};
 
 TEST_F(Work, EachTrialGoesToOneOfManyWorkers) {
   constexpr int kWorkers = 8, kTrials = 60;
@@ -262,63 +207,6 @@ TEST_F(Work, ResultsThatAreRemovedAreMadeAgain) {
   const auto second = worker(kShort, "same", {"a"});
   EXPECT_FALSE(second->all_done());
   EXPECT_TRUE(soon([&] { return second->take(); }));
-}
-
-TEST_F(Work, OneLeadsUntilItIsKilled) {
-  const pid_t child = process([&] {
-    const auto own = worker(kSafe);
-    if (own->leader() != Leader::kThis) return 1;
-    std::ofstream(path("leads")) << "yes";
-    for (;;) pause();
-  });
-  soon([&] { return fs::exists(path("leads")); });
-  const auto second = worker(kSafe);
-  // The one that leads is seen at work.
-  soon([&] { return second->leader() == Leader::kAnother; });
-  kill(child, SIGKILL);
-  EXPECT_EQ(end_of(child), -SIGKILL);
-  soon([&] { return second->leader() == Leader::kThis; });
-  EXPECT_EQ(second->leader(), Leader::kThis);
-  EXPECT_NE(worker(kShort)->leader(), Leader::kThis);
-}
-
-TEST_F(Work, WhoWasThereWhenAllWasFinishedDoesNotLead) {
-  auto first = worker();
-  const auto second = worker();
-  EXPECT_EQ(first->leader(), Leader::kThis);
-  EXPECT_EQ(second->leader(), Leader::kUnknown);
-  first->finish_lead();
-  first.reset();
-  EXPECT_EQ(second->leader(), Leader::kFinished);
-  // Somebody who gives the command again later wants it done.
-  EXPECT_EQ(worker()->leader(), Leader::kThis);
-}
-
-TEST_F(Work, ALeaderThatIsRobbedLeadsNoMore) {
-  const auto first = worker();
-  ASSERT_EQ(first->leader(), Leader::kThis);
-  fs::rename(only("leader.", ".taken"), inside("leader.9-0123456789abcdef.taken"));
-  EXPECT_EQ(first->leader(), Leader::kUnknown);
-  first->finish_lead();
-  EXPECT_FALSE(fs::exists(inside("leader.1.finished")));
-}
-
-// One that looks before and after a long trial has not seen that the leader died in between.
-TEST_F(Work, ALeaderThatDiedWhileNobodyLookedIsNotTakenForAlive) {
-  const pid_t child = process([&] {
-    const auto own = worker(kShort);
-    if (own->leader() != Leader::kThis) return 1;
-    std::ofstream(path("leads")) << "yes";
-    for (;;) pause();
-  });
-  soon([&] { return fs::exists(path("leads")); });
-  const auto second = worker(kShort);
-  second->leader();
-  std::this_thread::sleep_for(std::chrono::duration<double>(3 * kShort));
-  kill(child, SIGKILL);
-  EXPECT_EQ(end_of(child), -SIGKILL);
-  EXPECT_NE(second->leader(), Leader::kAnother);
-  soon([&] { return second->leader() == Leader::kThis; });
 }
 
 TEST_F(Work, WhatIsSettledIsWhatTheFirstProposed) {

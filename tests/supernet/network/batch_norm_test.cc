@@ -46,30 +46,26 @@ TEST(BatchNorm, HasTheOutputAndTheGradientsOfLibTorchs) {
       {2, 1, 1, 1}, {3, 3, 5, 4}, {4, 24, 7, 7}, {8, 65, 9, 9}, {2, 200, 3, 3}, {16, 16, 28, 28}};
   for (const auto& shape : shapes) {
     for (const auto type : {torch::kFloat, torch::kBFloat16}) {
-      for (const bool relu : {false, true}) {
-        SCOPED_TRACE(std::to_string(shape[1]) + " channels, " + torch::toString(type) +
-                     (relu ? ", ReLU" : ""));
-        const torch::Tensor x = images(shape, type);
-        const Seen own = seen(x, torch::kFloat, [&](const auto& of, const auto& parameters) {
-          return batch_norm(of, parameters, 0.1, 1e-5, relu);
-        });
-        const Seen expected = seen(
-            x.to(torch::kDouble), torch::kDouble, [&](const auto& of, const NormParameters& with) {
-              auto y = torch::batch_norm(of, with.weight, with.bias, with.running_mean,
-                                         with.running_variance, true, 0.1, 1e-5, false);
-              return relu ? torch::relu(y) : y;
-            });
-        const double tolerance = type == torch::kFloat ? 1e-4 : 0.02;
-        EXPECT_LT(distance(own.y, expected.y), tolerance);
-        // Two values are normalised to +1 and -1 whatever x is: the gradient of x is noise.
-        if (shape[0] * shape[2] * shape[3] > 2) {
-          EXPECT_LT(distance(own.of_x, expected.of_x), tolerance);
-        }
-        EXPECT_LT(distance(own.of_weight, expected.of_weight), 1e-2);
-        EXPECT_LT(distance(own.of_bias, expected.of_bias), 1e-2);
-        EXPECT_LT(distance(own.running_mean, expected.running_mean), 1e-5);
-        EXPECT_LT(distance(own.running_variance, expected.running_variance), 1e-5);
+      SCOPED_TRACE(std::to_string(shape[1]) + " channels, " + torch::toString(type));
+      const torch::Tensor x = images(shape, type);
+      const Seen own = seen(x, torch::kFloat, [&](const auto& of, const auto& parameters) {
+        return batch_norm(of, parameters, 0.1, 1e-5);
+      });
+      const Seen expected = seen(
+          x.to(torch::kDouble), torch::kDouble, [&](const auto& of, const NormParameters& with) {
+            return torch::batch_norm(of, with.weight, with.bias, with.running_mean,
+                                     with.running_variance, true, 0.1, 1e-5, false);
+          });
+      const double tolerance = type == torch::kFloat ? 1e-4 : 0.02;
+      EXPECT_LT(distance(own.y, expected.y), tolerance);
+      // Two values are normalised to +1 and -1 whatever x is: the gradient of x is noise.
+      if (shape[0] * shape[2] * shape[3] > 2) {
+        EXPECT_LT(distance(own.of_x, expected.of_x), tolerance);
       }
+      EXPECT_LT(distance(own.of_weight, expected.of_weight), 1e-2);
+      EXPECT_LT(distance(own.of_bias, expected.of_bias), 1e-2);
+      EXPECT_LT(distance(own.running_mean, expected.running_mean), 1e-5);
+      EXPECT_LT(distance(own.running_variance, expected.running_variance), 1e-5);
     }
   }
 }
@@ -82,7 +78,7 @@ TEST(BatchNorm, SumsOfSeveralThreadsAreThoseOfOne) {
   const auto by = [&](int threads) {
     at::set_num_threads(threads);
     return seen(x, torch::kFloat, [&](const auto& of, const auto& parameters) {
-      return batch_norm(of, parameters, 0.1, 1e-5, true);
+      return batch_norm(of, parameters, 0.1, 1e-5);
     });
   };
   const Seen one = by(1), three = by(3);
@@ -105,13 +101,13 @@ TEST(BatchNorm, KeepsItsDigitsFarFromZero) {
   at::manual_seed(1);
   const torch::Tensor x = images({16, 8, 14, 14}, torch::kFloat) + 1000;
   const NormParameters parameters{torch::ones(8), torch::zeros(8), {}, {}};
-  const auto y = batch_norm(x, parameters, 0.1, 1e-5, false).to(torch::kDouble);
+  const auto y = batch_norm(x, parameters, 0.1, 1e-5).to(torch::kDouble);
   EXPECT_LT(y.mean({0, 2, 3}).abs().max().item<double>(), 1e-3);
   EXPECT_LT((y.pow(2).mean({0, 2, 3}) - 1).abs().max().item<double>(), 1e-3);
 }
 
 // A diverged training must be visible: as in LibTorch, one such value makes its whole channel NaN,
-// which ReLU does not hide, and leaves the other channels alone.
+// and leaves the other channels alone.
 TEST(BatchNorm, NotANumberAndInfinityAreSeen) {
   for (const auto type : {torch::kFloat, torch::kBFloat16}) {
     for (const double broken : {std::nan(""), double(INFINITY), -double(INFINITY)}) {
@@ -120,7 +116,7 @@ TEST(BatchNorm, NotANumberAndInfinityAreSeen) {
         torch::Tensor x = images({4, 8, 3, 3}, type);
         x[place][5][2 * place][2 * place] = broken;
         const NormParameters parameters{torch::ones(8), torch::zeros(8), {}, {}};
-        const auto y = batch_norm(x, parameters, 0.1, 1e-5, true).isnan();
+        const auto y = batch_norm(x, parameters, 0.1, 1e-5).isnan();
         EXPECT_TRUE(y.select(1, 5).all().item<bool>());
         EXPECT_EQ(y.sum().item<int64_t>(), 4 * 9);
       }
@@ -134,11 +130,11 @@ TEST(BatchNorm, LeavesTheRestToLibTorch) {
   const NormParameters parameters{torch::ones(8), torch::zeros(8), {}, {}};
   const torch::Tensor x = torch::randn({4, 8, 5, 5});
   const auto expected =
-      batch_norm(x.contiguous(torch::MemoryFormat::ChannelsLast), parameters, 0.1, 1e-5, true);
-  EXPECT_LT(distance(batch_norm(x, parameters, 0.1, 1e-5, true), expected), 1e-5);
+      batch_norm(x.contiguous(torch::MemoryFormat::ChannelsLast), parameters, 0.1, 1e-5);
+  EXPECT_LT(distance(batch_norm(x, parameters, 0.1, 1e-5), expected), 1e-5);
   // LibTorch refuses what cannot be normalised; the kernels would read past the end.
   const NormParameters few{torch::ones(7), torch::zeros(8), {}, {}};
-  EXPECT_THROW(batch_norm(x.contiguous(torch::MemoryFormat::ChannelsLast), few, 0.1, 1e-5, true),
+  EXPECT_THROW(batch_norm(x.contiguous(torch::MemoryFormat::ChannelsLast), few, 0.1, 1e-5),
                c10::Error);
 }
 

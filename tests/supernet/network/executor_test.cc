@@ -95,8 +95,9 @@ TEST(Executor, TrainingUpdatesRunningStatisticsAndSearchDoesNot) {
   EXPECT_FALSE(torch::equal(before, buffers));
 }
 
-// A norm applies the ReLU that is its only reader; an observer still sees every op's own output.
+// A training step joins ops in kernels of its own; an observer still sees every op's own output.
 TEST(Executor, JoinedOpsAreTheOpsOneByOne) {
+  torch::manual_seed(3);
   const SearchSpace space = load_search_space("fashion-mnist");
   const auto choices_of_it = choices(space);
   std::mt19937_64 random(3);
@@ -106,7 +107,8 @@ TEST(Executor, JoinedOpsAreTheOpsOneByOne) {
   }
   deactivate_unused(space, choice_layout(space), decisions);
   const Graph graph = lower(decode(space, decisions));
-  const auto images = torch::rand({6, 1, 28, 28}).contiguous(torch::MemoryFormat::ChannelsLast);
+  // Statistics of a few images alone would magnify rounding.
+  const auto images = torch::rand({64, 1, 28, 28}).contiguous(torch::MemoryFormat::ChannelsLast);
   const auto run = [&](bool watched) {
     ParameterStore store(graph);
     store.initialize(1);
@@ -125,7 +127,7 @@ TEST(Executor, JoinedOpsAreTheOpsOneByOne) {
   };
   const auto [logits, gradients] = run(false);
   const auto [own_logits, own_gradients] = run(true);
-  EXPECT_LT((logits - own_logits).norm().item<double>(), 1e-3 * own_logits.norm().item<double>());
+  EXPECT_TRUE(torch::allclose(logits, own_logits, 1e-4, 1e-5));
   // Of numbers next to 0, rounding decides whether ReLU lets them through.
   EXPECT_LT((gradients - own_gradients).norm().item<double>(),
             0.02 * own_gradients.norm().item<double>());

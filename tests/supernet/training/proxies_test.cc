@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
 
 #include "supernet/network/parameters.h"
@@ -100,6 +101,58 @@ TEST(Proxies, NaswotCountsUnitsThatAgree) {
     EXPECT_EQ(value, -INFINITY);
   }
   EXPECT_TRUE(std::isnan(proxy(Proxy::kNaswot, two_layers(false), images, kSeed)));
+}
+
+// A 1x1 convolution of 2 to 2 channels, norm, ReLU, the input added, pool and classifier.
+Graph with_norm_and_skip() {
+  const Shape map{2, 4, 4};
+  Graph graph{.name = "skip", .ops = {}};
+  graph.ops.push_back({.kind = OpKind::kInput, .name = "input", .output = map});
+  graph.ops.push_back({.kind = OpKind::kConv, .name = "conv", .inputs = {0}, .output = map});
+  graph.ops.push_back({.kind = OpKind::kNorm, .name = "norm", .inputs = {1}, .output = map});
+  graph.ops.push_back({.kind = OpKind::kActivation,
+                       .name = "act",
+                       .inputs = {2},
+                       .output = map,
+                       .activation = Activation::kRelu});
+  graph.ops.push_back({.kind = OpKind::kAdd, .name = "add", .inputs = {3, 0}, .output = map});
+  graph.ops.push_back(
+      {.kind = OpKind::kPool, .name = "global_pool", .inputs = {4}, .output = {2, 1, 1}});
+  graph.ops.push_back({.kind = OpKind::kLinear,
+                       .name = "classifier",
+                       .inputs = {5},
+                       .output = {2, 1, 1},
+                       .bias = true});
+  return graph;
+}
+
+// Algorithm 1 of Lin et al. (arXiv 2102.01063) with plain tensors: normal weights, no skip, the
+// features before the pool of noise and of noise with a hundredth of other noise, each normalised
+// by its own batch, and the deviation that the norm has taken away.
+TEST(Proxies, ZenIsTheChangeOfFeaturesAndWhatNormsTakeAway) {
+  const Graph graph = with_norm_and_skip();
+  torch::manual_seed(1);
+  const Batch images{.images = torch::zeros({8, 2, 4, 4}),
+                     .labels = torch::zeros({8}, torch::kLong),
+                     .targets = {}};
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(kSeed);
+  const auto normal = [&](at::IntArrayRef shape) {
+    return torch::empty(shape).normal_(0, 1, generator);
+  };
+  const auto weight = normal({2, 2, 1, 1});
+  normal({2, 2});  // the classifier's
+  const auto noise = normal({8, 2, 4, 4}), other = normal({8, 2, 4, 4});
+  double log_deviation = 0;
+  const auto features = [&](const torch::Tensor& x) {
+    const auto rows = x.permute({0, 2, 3, 1}).reshape({-1, 2}).mm(weight.view({2, 2}).t());
+    const auto variance = rows.var(0, /*unbiased=*/false);
+    log_deviation = std::log(std::sqrt(variance.mean().item<double>()));
+    return torch::relu((rows - rows.mean(0)) / torch::sqrt(variance + graph.norm.epsilon));
+  };
+  const auto changed = features(noise + 0.01 * other);
+  const auto change = (features(noise) - changed).abs().view({8, -1}).sum(1).mean();
+  EXPECT_NEAR(proxy(Proxy::kZen, graph, images, kSeed),
+              std::log(change.item<double>()) + log_deviation, 1e-4);
 }
 
 }  // namespace
