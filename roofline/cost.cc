@@ -18,9 +18,8 @@ double macs_per_output(const Graph& graph, const Op& op) {
   const double window = double(op.kernel) * op.kernel;
   switch (op.kind) {
     case OpKind::kConv:
-      return window * input(0).channels;
     case OpKind::kDepthwise:
-      return window;
+      return window * (input(0).channels / groups_of(op));
     case OpKind::kLinear:
       return double(input(0).elements());
     case OpKind::kAttentionScores: {

@@ -165,6 +165,7 @@ std::string law_kind(const Graph& graph, const Op& op) {
     case OpKind::kConv: {
       const Shape& input = graph.ops[size_t(op.inputs[0])].output;
       if (input.height == 1 && input.width == 1) return "linear";
+      if (op.groups > 1) return window("grouped " + kind);
       return window(op.inputs[0] == 0 ? "stem" : kind);
     }
     case OpKind::kDepthwise:

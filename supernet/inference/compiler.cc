@@ -189,7 +189,10 @@ class Compiler {
     const torch::Tensor weight = parameter(o, ".weight");
     memory::dims shape = weight.sizes().vec();
     if (is_linear) shape = {o.output.channels, image.channels, image.height, image.width};
-    if (o.kind == OpKind::kDepthwise) shape.insert(shape.begin() + 1, 1);
+    if (const int64_t groups = groups_of(o); groups > 1) {
+      shape[0] /= groups;
+      shape.insert(shape.begin(), groups);
+    }
     const Desc source = activations(image);
     const Desc output(dims(o.output), is_output_[size_t(index)] ? Type::f32 : type_, Tag::nhwc);
     const Desc bias = o.bias ? Desc({o.output.channels}, Type::f32, Tag::x) : Desc();
