@@ -73,8 +73,18 @@ TEST_F(Program, CalibratesAndPredicts) {
                   "--out", out},
                  {"one --profile"});
   expect_refused({"bench", "compact-nano", "--profile", profile}, {"--ops"});
-  expect_refused({"bench", "compact-nano", "--ops", "--profile", profile, "--batch", "8"},
-                 {"--batch"});
+  // Laws of single images, of as many at once.
+  const Outcome eight = run({"bench", "compact-nano", "--ops", "--profile", profile, "--batch", "8",
+                             "--repeats", "1", "--seconds", "0", "--json"});
+  ASSERT_EQ(eight.exit_code, 0) << eight.err;
+  const nlohmann::json timed = nlohmann::json::parse(eight.out);
+  double predicted = 0;
+  for (const auto& op : timed.at("ops")) predicted += op.at("predicted_ms").get<double>();
+  const Outcome of_eight =
+      run({"describe", "compact-nano", "--profile", profile, "--batch", "8", "--json"});
+  EXPECT_NEAR(predicted,
+              nlohmann::json::parse(of_eight.out).at("latency").at("laws_ms").get<double>(),
+              1e-6 * predicted);
   expect_refused({"bench", "compact-nano", "--ops", "--profile", profile, "--threads", "2"},
                  {"--threads 1"});
   // The members are left to be described, trained or swept again.
