@@ -18,9 +18,8 @@ double macs_per_output(const Graph& graph, const Op& op) {
   const double window = double(op.kernel) * op.kernel;
   switch (op.kind) {
     case OpKind::kConv:
-      return window * input(0).channels;
     case OpKind::kDepthwise:
-      return window;
+      return window * (input(0).channels / groups_of(op));
     case OpKind::kLinear:
       return double(input(0).elements());
     case OpKind::kAttentionScores: {
@@ -87,6 +86,23 @@ void count_blocks(const Graph& graph, std::vector<OpCost>& costs) {
 
 }  // namespace
 
+OpCost of_batch(OpCost cost, int images) {
+  cost.macs = double(images) * cost.macs;
+  cost.activation_elements *= images;
+  return cost;
+}
+
+bool is_kernel(const Op& op, const OpCost& cost, KernelConvention convention) {
+  return convention == KernelConvention::kFused ? cost.macs.value > 0 : op.kind != OpKind::kInput;
+}
+
+int kernel_count(const Graph& graph, KernelConvention convention) {
+  const std::vector<OpCost> costs = op_costs(graph);
+  int count = 0;
+  for (size_t i = 0; i < costs.size(); ++i) count += is_kernel(graph.ops[i], costs[i], convention);
+  return count;
+}
+
 Bytes bytes(const OpCost& cost, DataType type) {
   return {double(cost.weight_elements + cost.activation_elements) * bytes_per_element(type)};
 }
@@ -139,19 +155,20 @@ std::vector<OpCost> op_costs(const Graph& graph, ByteConvention convention) {
   return costs;
 }
 
-NetworkCost network_cost(const Graph& graph, ByteConvention convention) {
+NetworkCost network_cost(const Graph& graph, ByteConvention convention, int images) {
   constexpr double kLargest = 9007199254740992.0;  // 2^53: doubles beyond it skip whole numbers
   NetworkCost total;
   const std::vector<OpCost> costs = op_costs(graph, convention);
   for (size_t i = 0; i < costs.size(); ++i) {
-    total.macs += costs[i].macs;
+    const OpCost cost = of_batch(costs[i], images);
+    total.macs += cost.macs;
     if (total.macs.value > kLargest) {
-      throw Error("'" + graph.name + "' has more than 2^53 MACs; make it smaller");
+      throw Error("'" + graph.name + "' has more than 2^53 MACs; make it, or the batch, smaller");
     }
-    if (is_attention(graph.ops[i].kind)) total.attention_macs += costs[i].macs;
-    total.parameters += costs[i].parameters;
-    total.weight_elements += costs[i].weight_elements;
-    total.activation_elements += costs[i].activation_elements;
+    if (is_attention(graph.ops[i].kind)) total.attention_macs += cost.macs;
+    total.parameters += cost.parameters;
+    total.weight_elements += cost.weight_elements;
+    total.activation_elements += cost.activation_elements;
   }
   return total;
 }

@@ -38,11 +38,26 @@ struct OpCost {
   int64_t parameters = 0;           // learned, norms included; shared ones once, at the first op
 };
 
+// Of `images` that run together: the weights are read once.
+OpCost of_batch(OpCost cost, int images);
+
 Bytes bytes(const OpCost& cost, DataType type);
 // MACs over bytes; 0 for an op that moves nothing.
 MacsPerByte operational_intensity(const OpCost& cost, DataType type);
 
-// One per op of the graph, in its order.
+// What a runtime launches by itself, each launch with its overhead.
+enum class KernelConvention {
+  kFused,    // ops with MACs; all else runs inside them or costs nothing
+  kUnfused,  // every op: norms, activations, adds and pools by themselves, as in eager PyTorch
+};
+template <>
+inline constexpr auto kNames<KernelConvention> = name_table<KernelConvention>(
+    "convention of counting kernels",
+    {{KernelConvention::kFused, "fused"}, {KernelConvention::kUnfused, "unfused"}});
+bool is_kernel(const Op& op, const OpCost& cost, KernelConvention convention);
+int kernel_count(const Graph& graph, KernelConvention convention);
+
+// One per op of the graph, in its order, for one image.
 std::vector<OpCost> op_costs(const Graph& graph, ByteConvention convention = ByteConvention::kMnv4);
 
 struct NetworkCost {
@@ -52,6 +67,8 @@ struct NetworkCost {
   int64_t weight_elements = 0;
   int64_t activation_elements = 0;
 };
-NetworkCost network_cost(const Graph& graph, ByteConvention convention = ByteConvention::kMnv4);
+// Of so many images that run together. Throws Error beyond 2^53 MACs.
+NetworkCost network_cost(const Graph& graph, ByteConvention convention = ByteConvention::kMnv4,
+                         int images = 1);
 
 }  // namespace ridgewalk

@@ -81,7 +81,10 @@ class CostTable::Builder {
  public:
   explicit Builder(CostTable& table) : table_(table), space_(table.space_), layout_(table.layout_) {
     for (const LatencyModel& model : table.models_) {
-      counts_layer_scales_ |= model.resource == Resource::kParameters;
+      // A kernel of its own where a runtime does not fold it.
+      counts_layer_scales_ |=
+          model.resource == Resource::kParameters ||
+          (model.resource == Resource::kLatency && prices_as_run(model) && model.laws.empty());
     }
   }
 
@@ -208,13 +211,16 @@ class CostTable::Builder {
       const bool layer_scale = counted.graph.ops[i].kind == OpKind::kLayerScale;
       (layer_scale ? count.layer_scales : count.parameters) += costs[i].parameters;
     }
+    const std::vector<OpCost> costs_as_run =
+        table_.prices_as_run_ ? op_costs(run.graph) : std::vector<OpCost>();
     const size_t first = table_.figures_.size();
     table_.figures_.resize(first + table_.figures_per_entry_);
     for (size_t m = 0; m < table_.models_.size(); ++m) {
       const Column& column = table_.columns_[m];
-      const LoweredPart& part = prices_as_run(table_.models_[m]) ? run : counted;
+      const bool as_run = prices_as_run(table_.models_[m]);
+      const LoweredPart& part = as_run ? run : counted;
       const Section section{part.graph, part.begin, part.end};
-      const Load load = ridgewalk::load(section, costs, table_.models_[m]);
+      const Load load = ridgewalk::load(section, as_run ? costs_as_run : costs, table_.models_[m]);
       double* const sums = &table_.figures_[first + column.at];
       sums[0] = load.time.value;
       if (!column.has_laws) continue;

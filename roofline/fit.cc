@@ -7,27 +7,26 @@
 
 namespace ridgewalk {
 
-NetworkWork network_work(const std::string& name, const Graph& graph, DataType type,
-                         ByteConvention convention, int batch) {
+NetworkWork network_work(const std::string& name, const Graph& graph,
+                         const WorkCounting& counting) {
   NetworkWork work{.name = name, .dense = {}, .depthwise = {}};
   std::vector<OpCost> dense, depthwise;
-  std::vector<OpCost> costs = op_costs(graph, convention);
+  const std::vector<OpCost> costs = op_costs(graph, counting.bytes);
   for (size_t i = 0; i < costs.size(); ++i) {
-    costs[i].macs = batch * costs[i].macs;
-    costs[i].activation_elements *= batch;
-    (graph.ops[i].kind == OpKind::kDepthwise ? depthwise : dense).push_back(costs[i]);
-    work.macs += costs[i].macs;
-    work.bytes += bytes(costs[i], type);
-    work.ops += costs[i].macs.value > 0;
+    const OpCost cost = of_batch(costs[i], counting.batch);
+    (graph.ops[i].kind == OpKind::kDepthwise ? depthwise : dense).push_back(cost);
+    work.macs += cost.macs;
+    work.bytes += bytes(cost, counting.type);
+    work.kernels += is_kernel(graph.ops[i], cost, counting.kernels);
   }
-  work.dense = latency_curve(dense, type);
-  work.depthwise = latency_curve(depthwise, type);
+  work.dense = latency_curve(dense, counting.type);
+  work.depthwise = latency_curve(depthwise, counting.type);
   return work;
 }
 
 Seconds Fit::predict(const NetworkWork& work) const {
   return {seconds_per_mac * roofline_macs(work, ridge_point, depthwise_cost).value +
-          op_overhead.value * work.ops + floor.value};
+          op_overhead.value * work.kernels + floor.value};
 }
 
 size_t unknowns_of(const FitTerms& terms, std::optional<MacsPerByte> ridge_point) {

@@ -10,17 +10,27 @@
 
 namespace ridgewalk {
 
+// Where a fit looks: a figure at one of these ends is only a bound.
+inline constexpr double kHighestRidgePoint = 1000;
+inline constexpr double kLowestRidgePoint = 0.05;  // below it only 0 is tried
+inline constexpr double kHighestDepthwiseCost = 64;
+
 // What a latency is predicted from.
 struct NetworkWork {
   std::string name;
   LatencyCurve dense, depthwise;
   Macs macs = {};
   Bytes bytes = {};
-  int ops = 0;  // that have MACs
+  int kernels = 0;
 };
-// Of a batch of images: weights are read once for all of them.
-NetworkWork network_work(const std::string& name, const Graph& graph, DataType type,
-                         ByteConvention convention, int batch = 1);
+// How work is counted: of `batch` images together, whose weights are read once.
+struct WorkCounting {
+  DataType type = DataType::kInt8;
+  ByteConvention bytes = ByteConvention::kMnv4;
+  KernelConvention kernels = KernelConvention::kFused;
+  int batch = 1;
+};
+NetworkWork network_work(const std::string& name, const Graph& graph, const WorkCounting& counting);
 
 struct Measured {
   NetworkWork work;

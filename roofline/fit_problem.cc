@@ -1,9 +1,10 @@
 #include "roofline/fit_problem.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
+
+#include "roofline/nonnegative.h"
 
 namespace ridgewalk {
 namespace {
@@ -19,54 +20,6 @@ std::vector<double> log_spaced(double low, double high, int count) {
 }
 
 double log_step(double low, double high, int count) { return std::log(high / low) / (count - 1); }
-
-struct LinearFit {
-  std::array<double, 3> factors = {};
-  double gain = 0;  // by which they lower the sum of squares
-};
-
-// The factors of the chosen columns, or nothing where these are not independent or one factor would
-// be below 0. By elimination: the products are those of columns, so that pivots are above 0.
-std::optional<LinearFit> solve_for(std::array<std::array<double, 3>, 3> products,
-                                   std::array<double, 3> sums, unsigned chosen) {
-  LinearFit fit;
-  const std::array<double, 3> target = sums;
-  for (unsigned i = 0; i < 3; ++i) {
-    if (!(chosen >> i & 1)) continue;
-    const double original = products[i][i];
-    for (unsigned j = 0; j < i; ++j) {
-      if (!(chosen >> j & 1)) continue;
-      const double factor = products[i][j] / products[j][j];
-      for (unsigned k = j; k < 3; ++k) products[i][k] -= factor * products[j][k];
-      sums[i] -= factor * sums[j];
-    }
-    if (!(products[i][i] > 1e-11 * original)) return std::nullopt;
-  }
-  for (unsigned i = 3; i-- > 0;) {
-    if (!(chosen >> i & 1)) continue;
-    double rest = sums[i];
-    for (unsigned k = i + 1; k < 3; ++k) {
-      if (chosen >> k & 1) rest -= products[i][k] * fit.factors[k];
-    }
-    fit.factors[i] = rest / products[i][i];
-    if (fit.factors[i] < 0) return std::nullopt;
-    fit.gain += fit.factors[i] * target[i];
-  }
-  return fit;
-}
-
-// Least squares with factors not below 0: of three columns, by trying which are 0.
-LinearFit nonnegative(const std::array<std::array<double, 3>, 3>& products,
-                      const std::array<double, 3>& sums, unsigned columns) {
-  if (const auto all = solve_for(products, sums, columns)) return *all;
-  LinearFit best;
-  for (unsigned chosen = 1; chosen < columns; ++chosen) {
-    if ((chosen & ~columns) != 0) continue;
-    const auto fit = solve_for(products, sums, chosen);
-    if (fit && fit->gain > best.gain) best = *fit;
-  }
-  return best;
-}
 
 // The lowest of f over exp(u), u in [low, high], by golden sections.
 template <class F>
@@ -99,10 +52,10 @@ FitProblem::FitProblem(std::span<const Measured> rows, const FitTerms& terms,
     : rows_(rows), terms_(terms), ridge_point_(ridge_point) {
   const Measured& first = rows[0];
   macs_unit_ = std::max(1.0, first.work.macs.value) / first.latency.value;
-  ops_unit_ = std::max(1, first.work.ops) / first.latency.value;
+  ops_unit_ = std::max(1, first.work.kernels) / first.latency.value;
   one_unit_ = 1 / first.latency.value;
   for (const Measured& row : rows) {
-    ops_.push_back(row.work.ops / row.latency.value / ops_unit_);
+    ops_.push_back(row.work.kernels / row.latency.value / ops_unit_);
     one_.push_back(1 / row.latency.value / one_unit_);
   }
   std::vector<double> ridge_points;
@@ -152,10 +105,10 @@ Candidate FitProblem::solve(std::span<const double> work, MacsPerByte ridge_poin
     sum += x;
   }
   const unsigned columns = 1u | unsigned(terms_.op_overhead) << 1 | unsigned(terms_.floor) << 2;
-  const LinearFit linear = nonnegative({{{work_work, work_ops, work_one},
-                                         {work_ops, s.ops_ops, s.ops_one},
-                                         {work_one, s.ops_one, s.one_one}}},
-                                       {sum, s.ops, s.one}, columns);
+  const FewFactors linear = nonnegative_least_squares({{{work_work, work_ops, work_one},
+                                                        {work_ops, s.ops_ops, s.ops_one},
+                                                        {work_one, s.ops_one, s.one_one}}},
+                                                      {sum, s.ops, s.one}, columns);
   return {.fit = {.ridge_point = ridge_point,
                   .seconds_per_mac = linear.factors[0] / macs_unit_,
                   .depthwise_cost = depthwise_cost,

@@ -9,10 +9,6 @@
 
 namespace ridgewalk {
 
-inline constexpr double kHighestRidgePoint = 1000;
-inline constexpr double kLowestRidgePoint = 0.05;  // below it only 0 is tried
-inline constexpr double kHighestDepthwiseCost = 64;
-
 // MACs at peak that a network's time amounts to, its depthwise MACs dearer.
 Macs roofline_macs(const NetworkWork& work, MacsPerByte ridge_point, double depthwise_cost);
 

@@ -123,7 +123,7 @@ double baseline_work(const NetworkWork& work, Baseline baseline) {
     case Baseline::kMacs:
       return work.macs.value;
     case Baseline::kOps:
-      return work.ops;
+      return work.kernels;
     case Baseline::kBytes:
       return work.bytes.value;
     case Baseline::kConstant:

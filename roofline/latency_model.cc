@@ -16,6 +16,7 @@ void add_terms(const Profile& profile, LatencyModel& model) {
   const ProfileTerms& terms = profile.terms;
   if (terms.depthwise_cost) model.depthwise_cost = terms.depthwise_cost->value;
   if (terms.op_overhead_us) model.op_overhead = {terms.op_overhead_us->value * 1e-6};
+  model.kernels = terms.kernels;
   if (terms.floor_ms) model.floor = {terms.floor_ms->value * 1e-3};
   if (terms.cache_kib && terms.cache_gbps) {
     model.cache = {terms.cache_kib->value * 1024};
@@ -150,9 +151,10 @@ Prediction predict(const Graph& graph, const LatencyModel& model) {
     least += roofline_time(graph, op, costs[i], plain);
     depthwise += roofline_time(graph, op, costs[i], dearer);
     cached += roofline_time(graph, op, costs[i], model);
-    if (costs[i].macs.value > 0) overheads += overhead_time(model);
+    if (is_kernel(op, costs[i], model.kernels)) overheads += overhead_time(model);
     if (model.has_roofline) {
-      upper += costs[i].macs + model.ridge_point * bytes(costs[i], model.data_type);
+      const OpCost cost = of_batch(costs[i], model.batch);
+      upper += cost.macs + model.ridge_point * bytes(cost, model.data_type);
     }
   }
   return {.roofline = least / model.peak,
@@ -164,20 +166,21 @@ Prediction predict(const Graph& graph, const LatencyModel& model) {
           .sum = price(graph, roofline) / model.peak};
 }
 
-std::vector<OpLatency> predict_ops(const Graph& folded, const Profile& profile) {
+std::vector<OpLatency> predict_ops(const Graph& folded, const Profile& profile, int batch) {
   const LatencyModel model = law_model(profile);
   const std::vector<OpCost> costs = op_costs(folded);
-  const auto by_law = op_times(folded, model.data_type, model.laws, model.bandwidths);
+  const auto by_law = op_times(folded, model.data_type, model.laws, model.bandwidths, batch);
   std::vector<OpLatency> latencies;
   for (size_t i = 0; i < costs.size(); ++i) {
     latencies.push_back(by_law[i] ? OpLatency{*by_law[i]}
-                                  : OpLatency{lower_bound(costs[i], model), true});
+                                  : OpLatency{lower_bound(of_batch(costs[i], batch), model), true});
   }
   return latencies;
 }
 
-CalibratedLatency predict_by_laws(const Graph& graph, const Profile& profile) {
-  const LatencyModel model = law_model(profile);
+CalibratedLatency predict_by_laws(const Graph& graph, const Profile& profile, int batch) {
+  LatencyModel model = law_model(profile);
+  model.batch = batch;
   return {.total = price(graph, model) / model.peak,
           .unknown = kinds_without_law(whole(graph), model)};
 }

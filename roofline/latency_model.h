@@ -11,6 +11,8 @@
 
 namespace ridgewalk {
 
+inline constexpr int kLargestBatch = 65536;
+
 // The plain roofline has only ridge point, data type and peak:
 //   sum over ops of max(MACs / peak, bytes * ridge point / peak)
 // Without a peak its latencies are relative: in times of one MAC at peak.
@@ -19,11 +21,13 @@ struct LatencyModel {
   MacsPerSecond peak = {};  // 0 where it is not known
   DataType data_type = DataType::kInt8;
   ByteConvention convention = ByteConvention::kMnv4;
+  int batch = 1;  // a latency is of so many images that run together
 
   double depthwise_cost = 1;  // dense MACs that one depthwise MAC costs
-  Seconds op_overhead = {};   // added by each op that has MACs
-  Seconds floor = {};         // added by a network, however small
-  Bytes cache = {};           // tensors up to this size move at cache_bandwidth; mnv4 only
+  Seconds op_overhead = {};   // added by each kernel
+  KernelConvention kernels = KernelConvention::kFused;
+  Seconds floor = {};  // added by a network, however small
+  Bytes cache = {};    // tensors up to this size move at cache_bandwidth; mnv4 only
   BytesPerSecond cache_bandwidth = {1};
 
   // Of a calibrated machine: they price in place of all above, and the peak is only the unit.
@@ -88,9 +92,9 @@ struct OpLatency {
   Seconds seconds = {};
   bool is_lower_bound = false;
 };
-// One per op of a graph whose norms are folded, as it is run. Throws Error when the profile has no
-// laws.
-std::vector<OpLatency> predict_ops(const Graph& folded, const Profile& profile);
+// One per op of a graph whose norms are folded, as it is run, of `batch` images together: laws are
+// fitted to single images. Throws Error when the profile has no laws.
+std::vector<OpLatency> predict_ops(const Graph& folded, const Profile& profile, int batch = 1);
 
 // What price() says of a profile with laws: the sum of predict_ops() once the norms of `graph` are
 // folded, but for the last bits. Throws Error when the profile has no laws.
@@ -98,6 +102,6 @@ struct CalibratedLatency {
   Seconds total = {};
   std::vector<std::string> unknown = {};  // kinds of op without a law: then it is a lower bound
 };
-CalibratedLatency predict_by_laws(const Graph& graph, const Profile& profile);
+CalibratedLatency predict_by_laws(const Graph& graph, const Profile& profile, int batch = 1);
 
 }  // namespace ridgewalk

@@ -9,6 +9,7 @@
 #include <set>
 #include <type_traits>
 
+#include "roofline/latency_model.h"
 #include "space/csv.h"
 #include "space/error.h"
 #include "space/number.h"
@@ -17,8 +18,6 @@ namespace ridgewalk {
 namespace {
 
 constexpr std::pair<std::string_view, double> kUnits[] = {{"_ms", 1e-3}, {"_us", 1e-6}, {"_s", 1}};
-
-constexpr int kLargestBatch = 65536;
 
 std::string listed(const std::vector<std::string>& names) {
   std::string list;

@@ -24,11 +24,12 @@ double value_bytes(const Graph& folded, const InferenceStep& step, DataType type
 
 // One per step.
 std::vector<Bytes> live_bytes(const Graph& folded, const std::vector<InferenceStep>& steps,
-                              DataType type) {
+                              DataType type, int batch) {
   const std::vector<Lifetime> lives = lifetimes(folded, steps);
   std::vector<Bytes> live(steps.size());
   for (size_t s = 0; s < steps.size(); ++s) {
-    const Bytes size{value_bytes(folded, steps[s], type)};
+    live[s] += {double(steps[s].in_tiles) * bytes_per_element(type)};
+    const Bytes size{batch * value_bytes(folded, steps[s], type)};
     const int last = std::min(lives[s].last, int(steps.size()) - 1);
     for (int during = lives[s].first; during <= last; ++during) live[size_t(during)] += size;
   }
@@ -54,10 +55,10 @@ int stored_bytes(ParameterRole role, DataType type) {
 
 }  // namespace
 
-std::vector<Bytes> activation_memory(const Graph& graph, DataType type) {
+std::vector<Bytes> activation_memory(const Graph& graph, DataType type, int batch) {
   const FoldedGraph folded = fold_norms(graph);
-  const std::vector<InferenceStep> steps = inference_steps(folded.graph);
-  const std::vector<Bytes> live = live_bytes(folded.graph, steps, type);
+  const std::vector<InferenceStep> steps = inference_steps(folded.graph, batch);
+  const std::vector<Bytes> live = live_bytes(folded.graph, steps, type, batch);
   std::vector<Bytes> memory(graph.ops.size());
   for (size_t s = 0; s < steps.size(); ++s) {
     for (int op : steps[s].ops) {
@@ -74,8 +75,8 @@ Bytes peak_memory(const Graph& graph, int begin, int end, DataType type) {
   return peak;
 }
 
-Bytes peak_memory(const Graph& graph, DataType type) {
-  return peak_memory(graph, 0, int(graph.ops.size()), type);
+Bytes peak_memory(const Graph& graph, DataType type, int batch) {
+  return std::ranges::max(activation_memory(graph, type, batch));
 }
 
 Bytes weight_memory(const Graph& graph, int begin, int end, DataType type) {

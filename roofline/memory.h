@@ -9,13 +9,15 @@
 
 namespace ridgewalk {
 
-// Bytes of activations of one image that lie in memory while each op of the graph runs: inputs,
-// outputs and what is kept for later, adds in place (space/inference_steps.h). Ops that run as one
-// have the same. The largest is what an arena for all of them takes; the library's scratchpads come
-// on top. Elements are as wide as the data type; logits of floating-point networks are fp32.
-std::vector<Bytes> activation_memory(const Graph& graph, DataType type);
+// Bytes of activations of `batch` images that lie in memory while each op of the graph runs:
+// inputs, outputs and what is kept for later, adds in place, attention of many scores in tiles
+// (space/inference_steps.h). Ops that run as one have the same. The largest is what an arena for
+// all of them takes; the library's scratchpads come on top. Elements are as wide as the data type;
+// logits of floating-point networks are fp32.
+std::vector<Bytes> activation_memory(const Graph& graph, DataType type, int batch = 1);
 // The largest of them, over the ops [begin, end) of the graph.
-Bytes peak_memory(const Graph& graph, DataType type);
+Bytes peak_memory(const Graph& graph, DataType type, int batch = 1);
+// Of one image.
 Bytes peak_memory(const Graph& graph, int begin, int end, DataType type);
 
 // What the weights of ops [begin, end) take in flash or in a file: norms folded, weights as wide as

@@ -22,7 +22,7 @@ Fit inside(Fit fit, std::span<const Measured> rows, const FitTerms& terms) {
   std::vector<double> macs, ops, latencies;
   for (const Measured& row : rows) {
     macs.push_back(row.latency.value / row.work.macs.value);
-    ops.push_back(row.latency.value / std::max(1, row.work.ops));
+    ops.push_back(row.latency.value / std::max(1, row.work.kernels));
     latencies.push_back(row.latency.value);
   }
   fit.ridge_point = {std::clamp(fit.ridge_point.value, 1.0, 0.5 * kHighestRidgePoint)};

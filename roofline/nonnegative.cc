@@ -1,9 +1,55 @@
 #include "roofline/nonnegative.h"
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 namespace ridgewalk {
+namespace {
+
+// The factors of the chosen columns, or nothing where these are not independent or one factor would
+// be below 0. By elimination: the products are those of columns, so that pivots are above 0.
+std::optional<FewFactors> solve_for(std::array<std::array<double, 3>, 3> products,
+                                    std::array<double, 3> sums, unsigned chosen) {
+  FewFactors fit;
+  const std::array<double, 3> target = sums;
+  for (unsigned i = 0; i < 3; ++i) {
+    if (!(chosen >> i & 1)) continue;
+    const double original = products[i][i];
+    for (unsigned j = 0; j < i; ++j) {
+      if (!(chosen >> j & 1)) continue;
+      const double factor = products[i][j] / products[j][j];
+      for (unsigned k = j; k < 3; ++k) products[i][k] -= factor * products[j][k];
+      sums[i] -= factor * sums[j];
+    }
+    if (!(products[i][i] > 1e-11 * original)) return std::nullopt;
+  }
+  for (unsigned i = 3; i-- > 0;) {
+    if (!(chosen >> i & 1)) continue;
+    double rest = sums[i];
+    for (unsigned k = i + 1; k < 3; ++k) {
+      if (chosen >> k & 1) rest -= products[i][k] * fit.factors[k];
+    }
+    fit.factors[i] = rest / products[i][i];
+    if (fit.factors[i] < 0) return std::nullopt;
+    fit.gain += fit.factors[i] * target[i];
+  }
+  return fit;
+}
+
+}  // namespace
+
+FewFactors nonnegative_least_squares(const std::array<std::array<double, 3>, 3>& products,
+                                     const std::array<double, 3>& sums, unsigned columns) {
+  if (const auto all = solve_for(products, sums, columns)) return *all;
+  FewFactors best;
+  for (unsigned chosen = 1; chosen < columns; ++chosen) {
+    if ((chosen & ~columns) != 0) continue;
+    const auto fit = solve_for(products, sums, chosen);
+    if (fit && fit->gain > best.gain) best = *fit;
+  }
+  return best;
+}
 
 Eigen::VectorXd nonnegative_least_squares(const Eigen::MatrixXd& products,
                                           const Eigen::VectorXd& sums) {

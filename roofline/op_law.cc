@@ -28,7 +28,8 @@ bool runs_inside(OpKind kind) {
   return kind == OpKind::kActivation || kind == OpKind::kSigmoid || kind == OpKind::kHardSigmoid;
 }
 
-std::vector<Terms> terms_of(const Graph& graph, DataType type, const ReadBandwidths& bandwidths) {
+std::vector<Terms> terms_of(const Graph& graph, DataType type, const ReadBandwidths& bandwidths,
+                            int batch = 1) {
   const std::vector<OpCost> costs = op_costs(graph);
   const double width = bytes_per_element(type);
   Bytes all_weights;
@@ -37,21 +38,22 @@ std::vector<Terms> terms_of(const Graph& graph, DataType type, const ReadBandwid
   for (size_t i = 0; i < costs.size(); ++i) {
     const Op& op = graph.ops[i];
     const Bytes weights{width * double(costs[i].weight_elements)};
-    const Bytes output{width * double(op.output.elements())};
+    const auto size_of = [&](const Op& value) {
+      return Bytes{width * batch * double(value.output.elements())};
+    };
+    const Bytes output = size_of(op);
     Bytes input;
-    for (int index : op.inputs) {
-      input += {width * double(graph.ops[size_t(index)].output.elements())};
-    }
+    for (int index : op.inputs) input += size_of(graph.ops[size_t(index)]);
     const auto time = [&](Bytes moved, Bytes set) {
       return read_time(moved, set, bandwidths).value;
     };
-    const double elements = 1e-9 * double(op.output.elements());
+    const double elements = 1e-9 * batch * double(op.output.elements());
     if (op.kind == OpKind::kAdd) {  // inside the op that ends the branch: only the skip is read
       result.push_back({0, 0, 0, time(output, output), 0});
     } else if (runs_inside(op.kind)) {
       result.push_back({0, elements, 0, 0, 0});
     } else {
-      const double macs = 1e-9 * costs[i].macs.value;
+      const double macs = 1e-9 * batch * costs[i].macs.value;
       result.push_back({1, macs > 0 ? macs : elements, time(weights, kCrowding * all_weights),
                         time(input, input + output), time(output, input + output)});
     }
@@ -165,6 +167,7 @@ std::string law_kind(const Graph& graph, const Op& op) {
     case OpKind::kConv: {
       const Shape& input = graph.ops[size_t(op.inputs[0])].output;
       if (input.height == 1 && input.width == 1) return "linear";
+      if (op.groups > 1) return window("grouped " + kind);
       return window(op.inputs[0] == 0 ? "stem" : kind);
     }
     case OpKind::kDepthwise:
@@ -238,8 +241,8 @@ std::vector<OpLaw> fit_op_laws(const std::vector<TimedStep>& steps, DataType typ
 
 std::vector<std::optional<OpByLaw>> ops_by_law(const Graph& graph, DataType type,
                                                const std::vector<OpLaw>& laws,
-                                               const ReadBandwidths& bandwidths) {
-  const std::vector<Terms> terms = terms_of(graph, type, bandwidths);
+                                               const ReadBandwidths& bandwidths, int batch) {
+  const std::vector<Terms> terms = terms_of(graph, type, bandwidths, batch);
   const std::vector<OpCost> costs = op_costs(graph);
   std::vector<std::optional<OpByLaw>> ops(graph.ops.size());
   for (size_t i = 0; i < graph.ops.size(); ++i) {
@@ -278,13 +281,13 @@ std::pair<Seconds, Seconds> wait_per_byte(Bytes fewest, Bytes most,
 
 std::vector<std::optional<Seconds>> op_times(const Graph& graph, DataType type,
                                              const std::vector<OpLaw>& laws,
-                                             const ReadBandwidths& bandwidths) {
+                                             const ReadBandwidths& bandwidths, int batch) {
   Bytes weights;
   for (const OpCost& cost : op_costs(graph)) {
     weights += {double(cost.weight_elements) * bytes_per_element(type)};
   }
   std::vector<std::optional<Seconds>> times;
-  for (const auto& op : ops_by_law(graph, type, laws, bandwidths)) {
+  for (const auto& op : ops_by_law(graph, type, laws, bandwidths, batch)) {
     times.emplace_back();
     if (op) times.back() = op->seconds + wait_for_weights(op->waited, weights, bandwidths);
   }

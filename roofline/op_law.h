@@ -77,11 +77,12 @@ struct OpByLaw {
   Seconds seconds = {};
   Bytes waited = {};
 };
-// One per op of the graph (norms folded), in its order; nothing for a kind without a law. Where ops
+// One per op of the graph (norms folded), in its order, of `batch` images together: as many times
+// the MACs and the activations, the weights once. Nothing for a kind without a law. Where ops
 // of a network are priced apart from the rest of it, only that rest's weights are missing.
 std::vector<std::optional<OpByLaw>> ops_by_law(const Graph& graph, DataType type,
                                                const std::vector<OpLaw>& laws,
-                                               const ReadBandwidths& bandwidths);
+                                               const ReadBandwidths& bandwidths, int batch = 1);
 // The time of `waited` bytes of a network that has `weights` in all.
 Seconds wait_for_weights(Bytes waited, Bytes weights, const ReadBandwidths& bandwidths);
 // The least and the most that one byte takes in networks with `fewest` to `most` bytes of weights.
@@ -91,6 +92,6 @@ std::pair<Seconds, Seconds> wait_per_byte(Bytes fewest, Bytes most,
 // The same with the weights of `graph`.
 std::vector<std::optional<Seconds>> op_times(const Graph& graph, DataType type,
                                              const std::vector<OpLaw>& laws,
-                                             const ReadBandwidths& bandwidths);
+                                             const ReadBandwidths& bandwidths, int batch = 1);
 
 }  // namespace ridgewalk

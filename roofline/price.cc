@@ -17,15 +17,18 @@ Macs cached_movement(const Graph& graph, const Op& op, const OpCost& cost,
                      const LatencyModel& model) {
   const double cache_ridge_point = model.peak.value / model.cache_bandwidth.value;
   Macs sum;
-  const auto move = [&](int64_t elements) {
-    const Bytes size{double(elements) * bytes_per_element(model.data_type)};
+  const auto move = [&](double elements) {
+    const Bytes size{elements * bytes_per_element(model.data_type)};
     sum += MacsPerByte{size <= model.cache ? std::min(cache_ridge_point, model.ridge_point.value)
                                            : model.ridge_point.value} *
            size;
   };
-  move(cost.weight_elements);
-  move(op.output.elements());
-  for (int input : op.inputs) move(graph.ops[input].output.elements());
+  const auto move_value = [&](const Op& of) {
+    move(double(model.batch) * double(of.output.elements()));
+  };
+  move(double(cost.weight_elements));
+  move_value(op);
+  for (int input : op.inputs) move_value(graph.ops[input]);
   return sum;
 }
 
@@ -35,7 +38,7 @@ Load load_by_roofline(const Section& section, std::span<const OpCost> costs,
   Load sum;
   for (int i = section.begin; i < section.end; ++i) {
     sum.time += roofline_time(section.graph, section.graph.ops[i], costs[i], model);
-    if (costs[i].macs.value > 0) sum.time += overhead;
+    if (is_kernel(section.graph.ops[i], costs[i], model.kernels)) sum.time += overhead;
   }
   return sum;
 }
@@ -49,11 +52,13 @@ bool is_of(const Section& section, const std::vector<int>& origins) {
 Load load_by_laws(const Section& section, const LatencyModel& model) {
   const FoldedGraph folded = fold_norms(section.graph);
   const std::vector<OpCost> costs = op_costs(folded.graph);
-  const auto by_law = ops_by_law(folded.graph, model.data_type, model.laws, model.bandwidths);
+  const auto by_law =
+      ops_by_law(folded.graph, model.data_type, model.laws, model.bandwidths, model.batch);
   Load sum;
   for (size_t i = 0; i < by_law.size(); ++i) {
     if (!is_of(section, folded.origins[i])) continue;
-    const Seconds own = by_law[i] ? by_law[i]->seconds : lower_bound(costs[i], model);
+    const Seconds own =
+        by_law[i] ? by_law[i]->seconds : lower_bound(of_batch(costs[i], model.batch), model);
     sum.time += rounded({own.value * model.peak.value});
     sum.weights += {double(costs[i].weight_elements) * bytes_per_element(model.data_type)};
     if (by_law[i]) sum.waited += {rounded({by_law[i]->waited.value}).value};
@@ -90,8 +95,9 @@ Macs amount(const Section& section, std::span<const OpCost> costs, const Latency
       return sum_of([](const OpCost& cost) { return cost.macs.value; });
     case Resource::kEnergy:
       return sum_of([&](const OpCost& cost) {
-        return model.picojoules_per_mac * cost.macs.value +
-               model.picojoules_per_byte * bytes(cost, model.data_type).value;
+        const OpCost batch = of_batch(cost, model.batch);
+        return model.picojoules_per_mac * batch.macs.value +
+               model.picojoules_per_byte * bytes(batch, model.data_type).value;
       });
   }
   throw std::logic_error("latency is no amount");
@@ -103,7 +109,8 @@ bool is_peak(const LatencyModel& model) { return model.resource == Resource::kPe
 
 bool prices_as_run(const LatencyModel& model) {
   return !model.laws.empty() || model.resource == Resource::kWeights ||
-         model.resource == Resource::kParameters;
+         model.resource == Resource::kParameters ||
+         (model.op_overhead.value > 0 && model.kernels == KernelConvention::kUnfused);
 }
 
 Seconds lower_bound(const OpCost& cost, const LatencyModel& model) {
@@ -113,9 +120,10 @@ Seconds lower_bound(const OpCost& cost, const LatencyModel& model) {
   return model.bound_peak.value > 0 ? std::max(reading, cost.macs / model.bound_peak) : reading;
 }
 
-Macs roofline_time(const Graph& graph, const Op& op, const OpCost& cost,
+Macs roofline_time(const Graph& graph, const Op& op, const OpCost& of_image,
                    const LatencyModel& model) {
   if (!model.has_roofline) return {};
+  const OpCost cost = of_batch(of_image, model.batch);
   const Macs work = (op.kind == OpKind::kDepthwise ? model.depthwise_cost : 1) * cost.macs;
   const bool is_cached = model.cache.value > 0 && cost.macs.value > 0;
   return rounded(std::max(work, is_cached ? cached_movement(graph, op, cost, model)

@@ -31,7 +31,7 @@ struct Load {
   // Of a model with laws: how fast weights come depends on how many the whole network has.
   Bytes weights = {}, waited = {};
 };
-// `costs` are the graph's by the model's byte convention.
+// `costs` are the graph's by the model's byte convention, of one image.
 Load load(const Section& section, std::span<const OpCost> costs, const LatencyModel& model);
 // The latency of a network of that load: with the wait for its weights, and the floor.
 Macs price(const Load& load, const LatencyModel& model);
@@ -45,11 +45,12 @@ std::vector<Macs> prices(const Graph& graph, std::span<const LatencyModel> model
 // The kinds of ops that a model with laws has no law for, in alphabetical order.
 std::vector<std::string> kinds_without_law(const Section& section, const LatencyModel& model);
 
-// The parts of a price, each rounded().
-Macs roofline_time(const Graph& graph, const Op& op, const OpCost& cost, const LatencyModel& model);
-Macs overhead_time(const LatencyModel& model);  // of an op with MACs
+// The parts of a price, each rounded(): of a batch, from the cost of one image.
+Macs roofline_time(const Graph& graph, const Op& op, const OpCost& of_image,
+                   const LatencyModel& model);
+Macs overhead_time(const LatencyModel& model);  // of a kernel
 Macs floor_time(const LatencyModel& model);     // of a network
-// The least that an op without a law can take; not rounded.
+// The least that an op without a law can take, at the cost of its batch; not rounded.
 Seconds lower_bound(const OpCost& cost, const LatencyModel& model);
 
 }  // namespace ridgewalk

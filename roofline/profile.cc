@@ -91,6 +91,7 @@ void list(FieldWriter& writer, std::string_view name, const std::vector<T>& item
 void fields(auto& v, Of<ProfileTerms> auto& terms) {
   optional_figure(v, "depthwise_cost", 1e-3, terms.depthwise_cost);
   optional_figure(v, "op_overhead_us", 0, terms.op_overhead_us);
+  v.omittable("kernels", terms.kernels, KernelConvention::kFused);
   optional_figure(v, "floor_ms", 0, terms.floor_ms);
   optional_figure(v, "cache_kib", 0, terms.cache_kib);
   optional_figure(v, "cache_gbps", 1e-6, terms.cache_gbps);
@@ -175,6 +176,9 @@ namespace {
 void check(const Profile& profile, FieldReader& reader) {
   if (profile.terms.cache_kib.has_value() != profile.terms.cache_gbps.has_value()) {
     reader.child("terms").fail("cache_kib and cache_gbps go together; give both or neither");
+  }
+  if (profile.terms.kernels != KernelConvention::kFused && !profile.terms.op_overhead_us) {
+    reader.child("terms").fail("kernels say what op_overhead_us is of; give it, or leave both out");
   }
   const ProfileEnergy& energy = profile.energy;
   if (energy.picojoules_per_mac.has_value() != energy.picojoules_per_byte.has_value()) {

@@ -22,10 +22,11 @@ struct Sourced {
 // What the plain roofline leaves out; each is off where it is absent (latency_model.h).
 struct ProfileTerms {
   std::optional<Sourced> depthwise_cost;  // dense MACs that one depthwise MAC costs
-  std::optional<Sourced> op_overhead_us;  // of each op that has MACs
-  std::optional<Sourced> floor_ms;        // of a network, beyond its ops
-  std::optional<Sourced> cache_kib;       // tensors up to this size move at cache_gbps
-  std::optional<Sourced> cache_gbps;      // given with cache_kib
+  std::optional<Sourced> op_overhead_us;  // of each kernel
+  KernelConvention kernels = KernelConvention::kFused;
+  std::optional<Sourced> floor_ms;    // of a network, beyond its ops
+  std::optional<Sourced> cache_kib;   // tensors up to this size move at cache_gbps
+  std::optional<Sourced> cache_gbps;  // given with cache_kib
   bool operator==(const ProfileTerms&) const = default;
 };
 

@@ -45,7 +45,7 @@ double Reward::operator()(double accuracy, std::span<const Macs> latency) const 
 
 const Target* calibrated_target(const std::vector<Target>& targets) {
   const auto found = std::find_if(targets.begin(), targets.end(), [](const Target& target) {
-    return target.profile && !target.models[0].laws.empty();
+    return target.profile && !target.models[0].laws.empty() && target.models[0].batch == 1;
   });
   return found == targets.end() ? nullptr : &*found;
 }

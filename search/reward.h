@@ -49,7 +49,7 @@ struct Target {
   double ratio(std::span<const Macs> measured) const;
 };
 
-// The target whose profile has measured laws; nullptr where there is none.
+// The target of single images whose profile has measured laws; nullptr where there is none.
 const Target* calibrated_target(const std::vector<Target>& targets);
 
 // `count` ridge points from `first` to `last`, both included, evenly spaced in log(1 + ridge

@@ -171,10 +171,14 @@ void validate(const Architecture& a) {
   fraction("regularization.dropout", a.regularization.dropout, 0.99);
   fraction("fixed_stem_below", a.fixed_stem_below, 64);
   check(name + ", stem", violation(a.stem));
+  check(name + ", stem", input_violation(a.stem, a.channels));
   size_t blocks = 0;
+  int width = a.stem.width;
   for (size_t s = 0; s < a.stages.size(); ++s) {
     for (size_t b = 0; b < a.stages[s].size(); ++b) {
       check(place(a, s, b), violation(a.stages[s][b]));
+      check(place(a, s, b), input_violation(a.stages[s][b], width));
+      width = output_width(a.stages[s][b], width);
     }
     blocks += a.stages[s].size();
   }
@@ -225,6 +229,9 @@ Architecture scale(const Architecture& architecture, double multiplier) {
           [&](auto& b) {
             if constexpr (requires { b.expanded; }) {
               b.expanded = make_divisible(before_scaled * (double(b.expanded) / before));
+            }
+            if constexpr (requires { b.groups; }) {
+              if (b.groups == b.width) b.groups = widen(b.width);  // depthwise
             }
             if constexpr (requires { b.width; }) b.width = widen(b.width);
           },

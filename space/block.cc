@@ -26,6 +26,14 @@ std::string width_violation(std::string_view field, int width) {
   return range_violation(field, width, 1, kLargestWidth);
 }
 
+// Whether the groups divide the channels of a convolution.
+std::string groups_violation(int groups, std::string_view field, int width) {
+  if (groups < 1) return range_violation("groups", groups, 1, kLargestWidth);
+  if (width % groups == 0) return "";
+  return "groups is " + std::to_string(groups) + "; it must divide " + std::string(field) + ", " +
+         std::to_string(width);
+}
+
 std::string gate_violation(const std::optional<SqueezeExcite>& gate) {
   if (!gate) return "";
   if (!(gate->ratio > 0 && gate->ratio <= 16)) return "ratio must be above 0 and at most 16";
@@ -42,11 +50,13 @@ std::string first_of(const Texts&... texts) {
 struct Violation {
   std::string operator()(const Conv& b) const {
     return first_of(kernel_violation("kernel", b.kernel, false), stride_violation(b.stride),
-                    width_violation("width", b.width));
+                    width_violation("width", b.width),
+                    groups_violation(b.groups, "width", b.width));
   }
   std::string operator()(const FusedIb& b) const {
     return first_of(kernel_violation("kernel", b.kernel, false), stride_violation(b.stride),
-                    width_violation("expanded", b.expanded), width_violation("width", b.width));
+                    width_violation("expanded", b.expanded), width_violation("width", b.width),
+                    groups_violation(b.groups, "expanded", b.expanded));
   }
   std::string operator()(const Uib& b) const {
     std::string strided;
@@ -56,7 +66,8 @@ struct Violation {
     return first_of(kernel_violation("kernel1", b.kernel1, true),
                     kernel_violation("kernel2", b.kernel2, true), stride_violation(b.stride),
                     width_violation("expanded", b.expanded), width_violation("width", b.width),
-                    strided);
+                    groups_violation(b.groups, "expanded", b.expanded),
+                    groups_violation(b.groups, "width", b.width), strided);
   }
   std::string operator()(const MobileMqa& b) const {
     return first_of(range_violation("heads", b.heads, 1, 256),
@@ -66,12 +77,14 @@ struct Violation {
   }
   std::string operator()(const DepthwiseSeparable& b) const {
     return first_of(kernel_violation("kernel", b.kernel, false), stride_violation(b.stride),
-                    width_violation("width", b.width), gate_violation(b.squeeze_excite));
+                    width_violation("width", b.width), groups_violation(b.groups, "width", b.width),
+                    gate_violation(b.squeeze_excite));
   }
   std::string operator()(const InvertedResidual& b) const {
     return first_of(kernel_violation("kernel", b.kernel, false), stride_violation(b.stride),
                     width_violation("expanded", b.expanded), width_violation("width", b.width),
-                    gate_violation(b.squeeze_excite));
+                    groups_violation(b.groups, "expanded", b.expanded),
+                    groups_violation(b.groups, "width", b.width), gate_violation(b.squeeze_excite));
   }
   std::string operator()(const SqueezeExcite& b) const { return gate_violation(b); }
 };
@@ -95,6 +108,18 @@ int squeezed(const SqueezeExcite& gate, int channels) {
 }
 
 std::string violation(const Block& block) { return std::visit(Violation{}, block); }
+
+std::string input_violation(const Block& block, int input_width) {
+  return std::visit(
+      [&](const auto& b) -> std::string {
+        if constexpr (requires { b.groups; }) {
+          return groups_violation(b.groups, "the channels of its input", input_width);
+        } else {
+          return "";
+        }
+      },
+      block);
+}
 
 int output_width(const Block& block, int input_width) {
   return std::visit(

@@ -39,6 +39,7 @@ struct Conv {
   int stride = 1;
   int width = 0;  // output channels
   Activation activation = Activation::kRelu;
+  int groups = 1;  // of the convolution
   bool operator==(const Conv&) const = default;
 };
 
@@ -50,6 +51,7 @@ struct FusedIb {
   int expanded = 0;
   int width = 0;
   Activation activation = Activation::kRelu;
+  int groups = 1;  // of the first convolution
   bool operator==(const FusedIb&) const = default;
 };
 
@@ -82,6 +84,7 @@ struct DepthwiseSeparable {
   bool linear = true;
   Activation activation = Activation::kRelu;
   std::optional<SqueezeExcite> squeeze_excite = {};
+  int groups = 1;  // of the 1x1 convolution
   bool operator==(const DepthwiseSeparable&) const = default;
 };
 
@@ -98,6 +101,7 @@ struct InvertedResidual {
   int width = 0;
   Activation activation = Activation::kRelu;
   std::optional<SqueezeExcite> squeeze_excite = {};
+  int groups = 1;  // of both 1x1 convolutions
   bool operator==(const InvertedResidual&) const = default;
 };
 
@@ -114,6 +118,7 @@ struct Uib {
   int width = 0;
   int stride = 1;
   Activation activation = Activation::kRelu;
+  int groups = 1;  // of both 1x1 convolutions
   bool operator==(const Uib&) const = default;
 };
 
@@ -131,11 +136,15 @@ struct MobileMqa {
   bool operator==(const MobileMqa&) const = default;
 };
 
+// Convolutions in groups: of g, each reads a g-th of the input channels and gives a g-th of the
+// output's. There must be a whole number of channels for each, so that g divides both.
 using Block = std::variant<Conv, FusedIb, Uib, MobileMqa, DepthwiseSeparable, InvertedResidual,
                            SqueezeExcite>;
 
 // Empty when the block can be built; otherwise what is wrong with it: field, value and rule.
 std::string violation(const Block& block);
+// The same for what depends on the width of its input.
+std::string input_violation(const Block& block, int input_width);
 
 // Output channels of a block with `input_width` input channels.
 int output_width(const Block& block, int input_width);

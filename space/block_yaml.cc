@@ -10,6 +10,7 @@ void fields(auto& v, Of<Conv> auto& block) {
   v.optional("kernel", block.kernel);
   v.optional("stride", block.stride);
   v.required("width", block.width);
+  v.omittable("groups", block.groups, 1);
 }
 
 void fields(auto& v, Of<FusedIb> auto& block) {
@@ -17,6 +18,7 @@ void fields(auto& v, Of<FusedIb> auto& block) {
   v.optional("stride", block.stride);
   v.required("expanded", block.expanded);
   v.required("width", block.width);
+  v.omittable("groups", block.groups, 1);
 }
 
 void fields(auto& v, Of<Uib> auto& block) {
@@ -25,6 +27,7 @@ void fields(auto& v, Of<Uib> auto& block) {
   v.optional("stride", block.stride);
   v.required("expanded", block.expanded);
   v.required("width", block.width);
+  v.omittable("groups", block.groups, 1);
 }
 
 void fields(auto& v, Of<DepthwiseSeparable> auto& block) {
@@ -33,6 +36,7 @@ void fields(auto& v, Of<DepthwiseSeparable> auto& block) {
   v.required("width", block.width);
   v.optional("linear", block.linear);
   v.optional("squeeze_excite", block.squeeze_excite);
+  v.omittable("groups", block.groups, 1);
 }
 
 void fields(auto& v, Of<InvertedResidual> auto& block) {
@@ -41,6 +45,7 @@ void fields(auto& v, Of<InvertedResidual> auto& block) {
   v.required("expanded", block.expanded);
   v.required("width", block.width);
   v.optional("squeeze_excite", block.squeeze_excite);
+  v.omittable("groups", block.groups, 1);
 }
 
 void fields(auto& v, Of<SqueezeExcite> auto& gate) {

@@ -10,6 +10,10 @@ int64_t Parameter::elements() const {
   return product;
 }
 
+int groups_of(const Op& op) {
+  return op.kind == OpKind::kDepthwise ? op.output.channels : op.groups;
+}
+
 std::vector<Parameter> parameters(const Graph& graph, int index) {
   const Op& op = graph.ops[index];
   const int64_t out = op.output.channels;
@@ -21,11 +25,9 @@ std::vector<Parameter> parameters(const Graph& graph, int index) {
   };
   switch (op.kind) {
     case OpKind::kConv:
-      add(".weight", {out, in, k, k}, ParameterRole::kWeight);
-      break;
     case OpKind::kDepthwise:
-      add(".weight", {out, 1, k, k}, ParameterRole::kWeight);
-      list.back().is_depthwise = true;
+      add(".weight", {out, in / groups_of(op), k, k}, ParameterRole::kWeight);
+      list.back().groups = groups_of(op);
       break;
     case OpKind::kLinear:
       add(".weight", {out, in}, ParameterRole::kWeight);
@@ -53,9 +55,9 @@ ParameterElements parameter_elements(const Graph& graph, int index) {
   const int64_t bias = op.bias ? out : 0;
   switch (op.kind) {
     case OpKind::kConv:
-      return {.learned = out * graph.ops[op.inputs[0]].output.channels * window + bias};
     case OpKind::kDepthwise:
-      return {.learned = out * window + bias};
+      return {.learned =
+                  out * (graph.ops[op.inputs[0]].output.channels / groups_of(op)) * window + bias};
     case OpKind::kLinear:
       return {.learned = out * graph.ops[op.inputs[0]].output.channels + bias};
     case OpKind::kNorm:

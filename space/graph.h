@@ -21,7 +21,7 @@ struct Shape {
 
 enum class OpKind {
   kInput,            // the image
-  kConv,             // dense convolution, padding (kernel - 1) / 2
+  kConv,             // convolution, dense or in groups, padding (kernel - 1) / 2
   kDepthwise,        // one filter per channel, same padding
   kLinear,           // on flattened features
   kAttentionScores,  // inputs query, key: query . key / sqrt(key_dim), one map per head
@@ -68,7 +68,8 @@ struct Op {
   Shape output;
   int kernel = 1;
   int stride = 1;
-  int heads = 0;  // attention
+  int groups = 1;  // of a convolution: each reads its share of the channels; see groups_of()
+  int heads = 0;   // attention
   bool bias = false;
   Activation activation = Activation::kNone;
   double layer_scale = 0;  // initial value
@@ -76,6 +77,9 @@ struct Op {
   // feature at the input of a linear layer is zeroed; what is left is scaled to keep the mean.
   double drop = 0;
 };
+
+// The groups of a convolution: of a depthwise one as many as it has channels.
+int groups_of(const Op& op);
 
 // A value under a name: what a detector gives.
 struct Output {
@@ -114,7 +118,7 @@ struct Parameter {
   std::string name;  // timm's state-dict name
   std::vector<int64_t> shape;
   ParameterRole role;
-  bool is_depthwise = false;  // one filter per channel: shape[1] is 1
+  int64_t groups = 1;  // of a convolution's weight: shape[1] is the input channels of one of them
   int64_t elements() const;
 };
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "space/attention_tile.h"
+
 namespace ridgewalk {
 namespace {
 
@@ -14,8 +16,10 @@ bool is_activation(OpKind kind) {
 
 class Scheduler {
  public:
-  explicit Scheduler(const Graph& graph)
+  Scheduler(const Graph& graph, int64_t batch)
       : graph_(graph),
+        batch_(batch),
+        tiled_(graph.ops.size()),
         is_done_(graph.ops.size()),
         is_output_(graph.ops.size()),
         readers_(graph.ops.size()) {
@@ -23,13 +27,25 @@ class Scheduler {
     for (size_t i = 0; i < graph.ops.size(); ++i) {
       for (int input : graph.ops[i].inputs) readers_[size_t(input)].push_back(int(i));
     }
+    const std::vector<int> uses = use_counts(graph);
+    for (size_t i = 0; i < graph.ops.size(); ++i) {
+      if (graph.ops[i].kind != OpKind::kAttentionMix) continue;
+      const auto [scores, softmax] = attention_ops(graph, int(i), uses);
+      if (scores < 0 || !is_tiled(op(scores), batch)) continue;
+      for (int part : {scores, softmax, int(i)}) tiled_[size_t(part)] = {scores, softmax};
+    }
   }
 
   std::vector<InferenceStep> run() {
     std::vector<InferenceStep> steps;
     for (size_t i = 0; i < graph_.ops.size(); ++i) {
       if (is_done_[i]) continue;
+      const AttentionOps& tiled = tiled_[i];
+      if (tiled.scores >= 0 && graph_.ops[i].kind != OpKind::kAttentionMix) continue;
       InferenceStep step{.ops = {int(i)}};
+      if (tiled.scores >= 0) {
+        step = {.ops = {tiled.scores, tiled.softmax, int(i)}, .in_tiles = elements_in_tiles(i)};
+      }
       if (takes_post_ops(graph_.ops[i].kind)) extend(step);
       for (int op : step.ops) is_done_[size_t(op)] = true;
       steps.push_back(std::move(step));
@@ -39,6 +55,13 @@ class Scheduler {
 
  private:
   const Op& op(int index) const { return graph_.ops[size_t(index)]; }
+
+  int64_t elements_in_tiles(size_t mix) const {
+    const Shape& scores = op(tiled_[mix].scores).output;
+    const int64_t rows = int64_t{scores.channels} * scores.height, keys = scores.width;
+    const AttentionTile tile = attention_tile(batch_, rows, keys);
+    return 2 * tile.images * tile.rows * keys;
+  }
 
   // Follows the step's value as long as it has a single reader: activations, and one add whose
   // other side is computed already and is not read later, so that the add can be done in place.
@@ -68,13 +91,17 @@ class Scheduler {
   }
 
   const Graph& graph_;
+  const int64_t batch_;
+  std::vector<AttentionOps> tiled_;  // by op: of the attention in tiles that it is part of
   std::vector<bool> is_done_, is_output_;
   std::vector<std::vector<int>> readers_;
 };
 
 }  // namespace
 
-std::vector<InferenceStep> inference_steps(const Graph& folded) { return Scheduler(folded).run(); }
+std::vector<InferenceStep> inference_steps(const Graph& folded, int64_t batch) {
+  return Scheduler(folded, batch).run();
+}
 
 std::vector<Lifetime> lifetimes(const Graph& folded, const std::vector<InferenceStep>& steps) {
   std::vector<int> step_of(folded.ops.size());

@@ -25,7 +25,7 @@ class Lowering {
     int x = add({.kind = OpKind::kInput,
                  .name = "input",
                  .output = {a.channels, a.resolution, a.resolution}});
-    x = conv("conv_stem", x, a.stem.width, a.stem.kernel, a.stem.stride);
+    x = grouped(conv("conv_stem", x, a.stem.width, a.stem.kernel, a.stem.stride), a.stem.groups);
     x = activation("act1", norm("bn1", x), a.stem.activation);
     for (size_t s = 0; s < a.stages.size(); ++s) {
       begin_part();
@@ -56,6 +56,16 @@ class Lowering {
                 .kernel = kernel,
                 .stride = stride,
                 .bias = bias});
+  }
+
+  // The same in groups; with as many as there are channels it is depthwise.
+  int grouped(int index, int groups) {
+    Op& op = graph_.ops[index];
+    op.groups = groups;
+    if (groups > 1 && groups == shape(op.inputs[0]).channels && groups == op.output.channels) {
+      op.kind = OpKind::kDepthwise;
+    }
+    return index;
   }
 
   int depthwise(std::string name, int x, int kernel, int stride) {
@@ -122,12 +132,12 @@ class Lowering {
   }
 
   int block(const std::string& prefix, int x, const Conv& b) {
-    const int y = conv(prefix + ".conv", x, b.width, b.kernel, b.stride);
+    const int y = grouped(conv(prefix + ".conv", x, b.width, b.kernel, b.stride), b.groups);
     return activation(prefix + ".act", norm(prefix + ".bn1", y), b.activation);
   }
 
   int block(const std::string& prefix, int x, const FusedIb& b) {
-    int y = conv(prefix + ".conv_exp", x, b.expanded, b.kernel, b.stride);
+    int y = grouped(conv(prefix + ".conv_exp", x, b.expanded, b.kernel, b.stride), b.groups);
     y = activation(prefix + ".act", norm(prefix + ".bn1", y), b.activation);
     y = norm(prefix + ".bn2", conv(prefix + ".conv_pwl", y, b.width));
     return b.stride == 1 ? residual(prefix, y, x) : y;
@@ -140,11 +150,12 @@ class Lowering {
     const bool stride_on_first = b.kernel2 == 0 && blend.kernel2.empty();
     int y = depthwise_options(prefix + ".dw_start", x, kernels(blend.kernel1, b.kernel1),
                               stride_on_first ? b.stride : 1, Activation::kNone);
-    y = norm(prefix + ".pw_exp.bn", conv(prefix + ".pw_exp.conv", y, b.expanded));
+    y = norm(prefix + ".pw_exp.bn",
+             grouped(conv(prefix + ".pw_exp.conv", y, b.expanded), b.groups));
     y = activation(prefix + ".pw_exp.act", y, b.activation);
     y = depthwise_options(prefix + ".dw_mid", y, kernels(blend.kernel2, b.kernel2),
                           stride_on_first ? 1 : b.stride, b.activation);
-    y = norm(prefix + ".pw_proj.bn", conv(prefix + ".pw_proj.conv", y, b.width));
+    y = norm(prefix + ".pw_proj.bn", grouped(conv(prefix + ".pw_proj.conv", y, b.width), b.groups));
     y = layer_scale(prefix, y);
     return b.stride == 1 ? residual(prefix, y, x) : y;
   }
@@ -153,18 +164,18 @@ class Lowering {
     int y = norm(prefix + ".bn1", depthwise(prefix + ".conv_dw", x, b.kernel, b.stride));
     y = activation(prefix + ".act1", y, b.activation);
     if (b.squeeze_excite) y = block(prefix + ".se", y, *b.squeeze_excite);
-    y = norm(prefix + ".bn2", conv(prefix + ".conv_pw", y, b.width));
+    y = norm(prefix + ".bn2", grouped(conv(prefix + ".conv_pw", y, b.width), b.groups));
     if (!b.linear) return activation(prefix + ".act2", y, b.activation);
     return b.stride == 1 ? residual(prefix, y, x) : y;
   }
 
   int block(const std::string& prefix, int x, const InvertedResidual& b) {
-    int y = norm(prefix + ".bn1", conv(prefix + ".conv_pw", x, b.expanded));
+    int y = norm(prefix + ".bn1", grouped(conv(prefix + ".conv_pw", x, b.expanded), b.groups));
     y = activation(prefix + ".act1", y, b.activation);
     y = norm(prefix + ".bn2", depthwise(prefix + ".conv_dw", y, b.kernel, b.stride));
     y = activation(prefix + ".act2", y, b.activation);
     if (b.squeeze_excite) y = block(prefix + ".se", y, *b.squeeze_excite);
-    y = norm(prefix + ".bn3", conv(prefix + ".conv_pwl", y, b.width));
+    y = norm(prefix + ".bn3", grouped(conv(prefix + ".conv_pwl", y, b.width), b.groups));
     return b.stride == 1 ? residual(prefix, y, x) : y;
   }
 

@@ -121,7 +121,7 @@ CommandLine bench_line() {
       "make no difference; --weights gives others (safetensors or ONNX). With --script it\n"
       "measures nothing, but writes what another device is measured with.",
       "arch", -1);
-  line.add_number<int>("batch", 1, 65536, "images in a run", 1);
+  line.add_number<int>("batch", 1, kLargestBatch, "images in a run", 1);
   line.add_number<int>("repeats", 1, 10000, "medians to take the median of", 9);
   line.add_number<double>("seconds", 0, 3600, "of runs in each repeat", 0.2);
   line.add()("ops", "also the time of each step: an op and what runs inside it");
@@ -154,7 +154,6 @@ void refuse_other_conditions(const Profile& profile, const BenchOptions& options
                 "' has no laws of ops; `ridgewalk calibrate` makes one that has");
   }
   if (!options.timing.per_step) throw Error("--profile predicts each step: give --ops too");
-  if (options.batch != 1) throw Error("--profile is for one image; leave --batch out");
   if (profile.threads > 0 && profile.threads != options.timing.threads) {
     throw Error(fmt::format("--profile is for {} threads: give --threads {}", profile.threads,
                             profile.threads));
@@ -190,20 +189,19 @@ BenchOptions bench_options(const CommandLine& line) {
 
 Measured measured(const Architecture& architecture, const BenchOptions& options) {
   const Graph graph = lower(architecture);
-  const int bytes = bytes_per_element(options.precision);
   require_memory(fmt::format("'{}' on {} image{}", architecture.name, options.batch,
                              options.batch == 1 ? "" : "s"),
-                 compiled_memory(graph, options.batch, bytes),
+                 compiled_memory(graph, options.batch, options.precision),
                  "take a smaller --batch or --resolution");
   Network network = fresh_network(graph);
   if (options.weights) {
     const Network given = load_network(*options.weights, graph, torch::kCPU);
     network = fold_norms(given.graph, given.parameters);
   }
-  return {
-      architecture, network.graph,
-      measure(network, options.batch, options.precision, options.timing),
-      options.profile ? predict_ops(network.graph, *options.profile) : std::vector<OpLatency>()};
+  return {architecture, network.graph,
+          measure(network, options.batch, options.precision, options.timing),
+          options.profile ? predict_ops(network.graph, *options.profile, options.batch)
+                          : std::vector<OpLatency>()};
 }
 
 void print(const Measured& measured, const BenchOptions& options) {

@@ -24,9 +24,20 @@ std::string shape_text(const Shape& shape) {
 struct Counting {
   DataType type;
   ByteConvention convention;
+  int batch;  // MACs, bytes, memory and time are of so many images
   std::optional<Profile> profile;
   std::optional<LatencyModel> model;  // of the profile
 };
+
+std::vector<OpCost> costs_of(const Graph& graph, const Counting& counting) {
+  std::vector<OpCost> costs = op_costs(graph, counting.convention);
+  for (OpCost& cost : costs) cost = of_batch(cost, counting.batch);
+  return costs;
+}
+
+NetworkCost total_of(const Graph& graph, const Counting& counting) {
+  return network_cost(graph, counting.convention, counting.batch);
+}
 
 double total_bytes(const NetworkCost& total, DataType type) {
   return double(bytes_per_element(type)) *
@@ -46,7 +57,7 @@ Json latency_json(const Graph& graph, const Counting& counting) {
   if (counting.profile->op_laws.empty() || counting.type != counting.profile->data_type) {
     return result;
   }
-  const CalibratedLatency by_laws = predict_by_laws(graph, *counting.profile);
+  const CalibratedLatency by_laws = predict_by_laws(graph, *counting.profile, counting.batch);
   result["laws_ms"] = ms(by_laws.total);
   result["ops_without_law"] = by_laws.unknown;
   return result;
@@ -60,9 +71,15 @@ int64_t parameters_of_tf_models(const Graph& detector, Architecture architecture
 
 bool knows_energy(const Profile& profile) { return profile.energy.picojoules_per_mac.has_value(); }
 
+// The profile's energy is of another data type than is asked for.
+bool lacks_energy_of_type(const Counting& counting) {
+  return counting.profile && knows_energy(*counting.profile) &&
+         counting.type != counting.profile->data_type;
+}
+
 // What the network takes of the device beside time.
 void add_resources(const Graph& graph, const Counting& counting, Json& result) {
-  const std::vector<Bytes> memory = activation_memory(graph, counting.type);
+  const std::vector<Bytes> memory = activation_memory(graph, counting.type, counting.batch);
   const auto peak = std::max_element(memory.begin(), memory.end());
   result["peak_memory_bytes"] = int64_t(peak->value);
   result["peak_memory_op"] = graph.ops[size_t(peak - memory.begin())].name;
@@ -71,20 +88,22 @@ void add_resources(const Graph& graph, const Counting& counting, Json& result) {
   const ProfileMemory& device = counting.profile->memory;
   if (device.sram_kib) result["sram_kib"] = device.sram_kib->value;
   if (device.flash_kib) result["flash_kib"] = device.flash_kib->value;
-  if (!knows_energy(*counting.profile) || counting.type != counting.profile->data_type) return;
-  result["energy_mj"] =
-      price(graph, energy_model(*counting.profile)).value / unit_of(Resource::kEnergy)->unit;
+  if (!knows_energy(*counting.profile) || lacks_energy_of_type(counting)) return;
+  LatencyModel energy = energy_model(*counting.profile);
+  energy.batch = counting.batch;
+  result["energy_mj"] = price(graph, energy).value / unit_of(Resource::kEnergy)->unit;
 }
 
 Json totals(const Graph& graph, const Architecture& architecture, const Counting& counting) {
   const DataType type = counting.type;
-  const NetworkCost total = network_cost(graph, counting.convention);
+  const NetworkCost total = total_of(graph, counting);
   const double moved = total_bytes(total, type);
   const Regularization& r = architecture.regularization;
   Json result = {{"name", architecture.name},
                  {"resolution", architecture.resolution},
                  {"channels", architecture.channels},
                  {"classes", architecture.classes},
+                 {"batch", counting.batch},
                  {"parameters", total.parameters},
                  {"macs", static_cast<int64_t>(total.macs.value)},
                  {"attention_macs", static_cast<int64_t>(total.attention_macs.value)},
@@ -92,6 +111,9 @@ Json totals(const Graph& graph, const Architecture& architecture, const Counting
                  {"byte_convention", to_string(counting.convention)},
                  {"bytes", static_cast<int64_t>(moved)},
                  {"operational_intensity", total.macs.value / moved},
+                 {"kernels",
+                  {{"fused", kernel_count(graph, KernelConvention::kFused)},
+                   {"unfused", kernel_count(graph, KernelConvention::kUnfused)}}},
                  {"training",
                   {{"norm_epsilon", architecture.norm.epsilon},
                    {"norm_momentum", architecture.norm.momentum},
@@ -109,8 +131,8 @@ Json totals(const Graph& graph, const Architecture& architecture, const Counting
 
 Json description(const Graph& graph, const Architecture& architecture, const Counting& counting) {
   const DataType type = counting.type;
-  const std::vector<OpCost> costs = op_costs(graph, counting.convention);
-  const std::vector<Bytes> memory = activation_memory(graph, type);
+  const std::vector<OpCost> costs = costs_of(graph, counting);
+  const std::vector<Bytes> memory = activation_memory(graph, type, counting.batch);
   Json result = totals(graph, architecture, counting);
   result["ops"] = Json::array();
   for (size_t i = 1; i < graph.ops.size(); ++i) {
@@ -123,6 +145,7 @@ Json description(const Graph& graph, const Architecture& architecture, const Cou
                              {"output", shape_json(op.output)},
                              {"kernel", op.kernel},
                              {"stride", op.stride},
+                             {"groups", groups_of(op)},
                              {"heads", op.heads},
                              {"bias", op.bias},
                              {"activation", to_string(op.activation)},
@@ -138,8 +161,8 @@ Json description(const Graph& graph, const Architecture& architecture, const Cou
 }
 
 void print_ops(const Graph& graph, const Counting& counting) {
-  const std::vector<OpCost> costs = op_costs(graph, counting.convention);
-  const std::vector<Bytes> memory = activation_memory(graph, counting.type);
+  const std::vector<OpCost> costs = costs_of(graph, counting);
+  const std::vector<Bytes> memory = activation_memory(graph, counting.type, counting.batch);
   fmt::print("{:<32} {:<17} {:>12} {:>12} {:>13} {:>10} {:>11} {:>9} {:>11}\n", "op", "kind",
              "input", "output", "MACs", "parameters", "bytes", "MACs/byte", "in memory");
   for (size_t i = 1; i < graph.ops.size(); ++i) {
@@ -153,7 +176,13 @@ void print_ops(const Graph& graph, const Counting& counting) {
   }
 }
 
-void print_resources(const Json& totals, const std::string& profile) {
+std::string note_on_energy(const Profile& profile, DataType type) {
+  return fmt::format("not known for {}: {} has it for {}", to_string(type), profile.name,
+                     to_string(profile.data_type));
+}
+
+void print_resources(const Json& totals, const Counting& counting, bool is_detector) {
+  const std::string profile = counting.profile ? counting.profile->name : "";
   constexpr double kKib = 1024;
   const auto line = [&](const char* title, const char* key, const std::string& what,
                         const char* device_key, const char* device) {
@@ -170,8 +199,16 @@ void print_resources(const Json& totals, const std::string& profile) {
        " of activations, at " + totals["peak_memory_op"].get<std::string>(), "sram_kib", "SRAM");
   line("stored weights", "weight_memory_bytes", ", norms folded, biases of 4 bytes", "flash_kib",
        "flash");
+  if (is_detector) {
+    fmt::print(
+        "                  (the towers' weights once per level: levels share the convolutions, "
+        "and\n"
+        "                  the norms that are folded into them differ)\n");
+  }
   if (totals.contains("energy_mj")) {
     fmt::print("  energy          {:.4g} mJ on {}\n", totals["energy_mj"].get<double>(), profile);
+  } else if (lacks_energy_of_type(counting)) {
+    fmt::print("  energy          {}\n", note_on_energy(*counting.profile, counting.type));
   }
 }
 
@@ -184,7 +221,8 @@ void print_latency(const Json& latency, const Counting& counting) {
         milliseconds_text(ms("total_ms"), true), counting.profile->name);
     return;
   }
-  fmt::print("  latency         {:.4g} ms on {} ({}): roofline {:.4g}", ms("total_ms"),
+  fmt::print("  latency         {:.4g} ms{} on {} ({}): roofline {:.4g}", ms("total_ms"),
+             counting.batch == 1 ? "" : fmt::format(" for {} images", counting.batch),
              counting.profile->name,
              counting.model->has_roofline
                  ? fmt::format("ridge point {:.4g}", counting.model->ridge_point.value)
@@ -236,10 +274,11 @@ std::string training_text(const Architecture& architecture) {
 
 void print(const Graph& graph, const Architecture& architecture, const Counting& counting) {
   print_ops(graph, counting);
-  const NetworkCost total = network_cost(graph, counting.convention);
+  const NetworkCost total = total_of(graph, counting);
   const double moved = total_bytes(total, counting.type);
-  fmt::print("\n{} at {} pixels, {}\n", architecture.name, architecture.resolution,
-             to_string(counting.type));
+  fmt::print("\n{} at {} pixels, {}{}\n", architecture.name, architecture.resolution,
+             to_string(counting.type),
+             counting.batch == 1 ? "" : fmt::format(", {} images", counting.batch));
   fmt::print("  parameters      {}\n", total.parameters);
   if (architecture.detector) {
     fmt::print(
@@ -251,9 +290,12 @@ void print(const Graph& graph, const Architecture& architecture, const Counting&
              total.macs.value, total.macs.value / 1e9, total.attention_macs.value);
   fmt::print("  bytes           {:.0f}\n", moved);
   fmt::print("  MACs/byte       {:.2f}\n", total.macs.value / moved);
+  fmt::print("  kernels         {} fused, {} unfused\n",
+             kernel_count(graph, KernelConvention::kFused),
+             kernel_count(graph, KernelConvention::kUnfused));
   Json resources;
   add_resources(graph, counting, resources);
-  print_resources(resources, counting.profile ? counting.profile->name : "");
+  print_resources(resources, counting, architecture.detector.has_value());
   fmt::print("  training        {}\n", training_text(architecture));
   if (counting.model) print_latency(latency_json(graph, counting), counting);
 }
@@ -262,7 +304,9 @@ void print(const Graph& graph, const Architecture& architecture, const Counting&
 void print_totals(const Json& networks, const Counting& counting) {
   fmt::print("{:<28} {:>6} {:>12} {:>14} {:>14} {:>9} {:>9}", "network", "pixels", "parameters",
              "MACs", "attention MACs", "MACs/byte", "peak KiB");
-  fmt::print("{}\n", counting.model ? "  ms on " + counting.profile->name : "");
+  const bool has_energy = networks[0].contains("energy_mj");
+  fmt::print("{}{}\n", has_energy ? fmt::format(" {:>9}", "mJ") : "",
+             counting.model ? "  ms on " + counting.profile->name : "");
   for (const Json& network : networks) {
     fmt::print("{:<28} {:>6} {:>12} {:>14} {:>14} {:>9.2f} {:>9.1f}",
                network["name"].get<std::string>(), network["resolution"].get<int>(),
@@ -270,6 +314,7 @@ void print_totals(const Json& networks, const Counting& counting) {
                network["attention_macs"].get<int64_t>(),
                network["operational_intensity"].get<double>(),
                network["peak_memory_bytes"].get<double>() / 1024);
+    if (has_energy) fmt::print(" {:>9.4g}", network["energy_mj"].get<double>());
     if (counting.model) {
       const Json& latency = network["latency"];
       const bool is_bound = !latency.value("ops_without_law", Json::array()).empty();
@@ -282,12 +327,17 @@ void print_totals(const Json& networks, const Counting& counting) {
     }
     fmt::print("\n");
   }
+  if (counting.batch != 1) fmt::print("of {} images\n", counting.batch);
+  if (lacks_energy_of_type(counting)) {
+    fmt::print("energy: {}\n", note_on_energy(*counting.profile, counting.type));
+  }
 }
 
 Counting counting_of(const CommandLine& line) {
   Counting counting{
       .type = DataType::kInt8,
       .convention = option_named<ByteConvention>("--bytes", line.get<std::string>("bytes")),
+      .batch = line.get<int>("batch"),
       .profile = {},
       .model = {}};
   if (line.has("profile")) {
@@ -300,6 +350,7 @@ Counting counting_of(const CommandLine& line) {
   if (counting.profile && (counting.profile->peak() || !knows_energy(*counting.profile))) {
     counting.model = latency_model(*counting.profile, counting.type);
     counting.model->convention = counting.convention;
+    counting.model->batch = counting.batch;
   }
   return counting;
 }
@@ -320,6 +371,8 @@ CommandLine describe_line() {
       "width of weights and activations: int8 (default, or the profile's), bf16, fp16, fp32");
   line.add()("bytes", po::value<std::string>()->default_value("mnv4"),
              "mnv4, mnv4-adds, weights-out, out-only, aten or block-fused");
+  line.add_number<int>("batch", 1, kLargestBatch,
+                       "images that run together: the weights are read once", 1);
   line.add()("profile", po::value<std::string>(),
              "predict the latency on it: roofline, terms, laws of ops");
   line.add_input_options();

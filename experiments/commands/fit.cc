@@ -34,6 +34,9 @@ CommandLine fit_line() {
              "byte of these");
   line.add()("bytes", po::value<std::string>()->default_value("mnv4"),
              "mnv4, mnv4-adds, weights-out, out-only, aten or block-fused");
+  line.add()("kernels", po::value<std::string>()->default_value("fused"),
+             "what an overhead is of: fused (ops with MACs) or unfused (every op: norms, "
+             "activations, adds by themselves)");
   line.add_seed("of resamples and parts", 0);
   line.add()("out", po::value<std::string>(), "profile to write");
   line.add()("json", "for machines");
@@ -68,9 +71,12 @@ FitQuestion question_of(const CommandLine& line) {
   FitQuestion question{
       .table = line.words()[0],
       .reading = {.column = line.get<std::string>("latency"),
-                  .type = option_named<DataType>("--dtype", line.get<std::string>("dtype")),
-                  .convention =
-                      option_named<ByteConvention>("--bytes", line.get<std::string>("bytes"))},
+                  .counting = {.type = option_named<DataType>("--dtype",
+                                                              line.get<std::string>("dtype")),
+                               .bytes = option_named<ByteConvention>(
+                                   "--bytes", line.get<std::string>("bytes")),
+                               .kernels = option_named<KernelConvention>(
+                                   "--kernels", line.get<std::string>("kernels"))}},
       .test = line.find<std::string>("test"),
       .terms = parse_terms(line.get<std::string>("terms")),
       .ridge_point = {},
@@ -81,7 +87,7 @@ FitQuestion question_of(const CommandLine& line) {
   return question;
 }
 
-Profile profile_of(const TriedTerms& choice, DataType type, const std::string& out,
+Profile profile_of(const TriedTerms& choice, const WorkCounting& counting, const std::string& out,
                    const std::string& source) {
   const auto& [terms, fitted, held_out, mean_error] = choice;
   const bool has_peak = fitted.seconds_per_mac > 0;
@@ -89,8 +95,9 @@ Profile profile_of(const TriedTerms& choice, DataType type, const std::string& o
     throw Error(
         "--out: one latency for all networks explains these best; such a profile is of no use");
   }
-  Profile profile{
-      .name = std::filesystem::path(out).stem().string(), .description = source, .data_type = type};
+  Profile profile{.name = std::filesystem::path(out).stem().string(),
+                  .description = source,
+                  .data_type = counting.type};
   if (has_peak) {
     profile.effective_ridge_point = Sourced{fitted.ridge_point.value, source};
     profile.effective_peak_gmacs = Sourced{1e-9 / fitted.seconds_per_mac, source};
@@ -98,6 +105,7 @@ Profile profile_of(const TriedTerms& choice, DataType type, const std::string& o
   }
   if (terms.op_overhead) {
     profile.terms.op_overhead_us = {1e6 * fitted.op_overhead.value, source};
+    profile.terms.kernels = counting.kernels;
   }
   if (terms.floor) profile.terms.floor_ms = {1e3 * fitted.floor.value, source};
   return profile;
@@ -124,7 +132,7 @@ int fit_command(const Arguments& arguments) {
     const std::string source =
         fmt::format("fitted by ridgewalk to {} networks of {} {}", count_networks(found.table.rows),
                     question.table, question.reading.column);
-    write_file(*out, to_yaml(profile_of(found.choice(), question.reading.type, *out, source)));
+    write_file(*out, to_yaml(profile_of(found.choice(), question.reading.counting, *out, source)));
   }
   return 0;
 }

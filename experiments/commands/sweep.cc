@@ -40,6 +40,7 @@ CommandLine sweep_line() {
              "repeated)");
   line.add()("dtype", po::value<std::string>()->default_value("int8"),
              "width of weights and activations: int8, bf16, fp16, fp32");
+  line.add_number<int>("batch", 1, kLargestBatch, "images that run together", 1);
   line.add()(
       "members", po::value<std::string>(),
       "also random networks, as SPACE:COUNT (mobile:100); their YAML is left in OUT/members");
@@ -174,6 +175,7 @@ struct SweepQuestion {
   std::vector<MacsPerByte> points;  // ascending, the profiles' places among them
   std::vector<std::string> profiles;
   DataType type = DataType::kInt8;
+  int batch = 1;
   std::optional<Profile> calibrated;  // of --measure
   bool quiet = false;
 };
@@ -184,6 +186,7 @@ SweepQuestion sweep_question(const CommandLine& line) {
       .profiles =
           line.find<std::vector<std::string>>("profile").value_or(std::vector<std::string>()),
       .type = option_named<DataType>("--dtype", line.get<std::string>("dtype")),
+      .batch = line.get<int>("batch"),
       .calibrated = {},
       .quiet = line.has("quiet")};
   std::vector<MacsPerByte>& points = question.points;
@@ -196,11 +199,17 @@ SweepQuestion sweep_question(const CommandLine& line) {
   points.erase(std::unique(points.begin(), points.end()), points.end());
   const Session session = line.session();
   if (line.has("measure")) {
+    if (question.batch != 1) throw Error("--measure times single images; leave --batch out");
     if (!session.compute.device.is_cpu()) throw Error("--device: --measure is only for the CPU");
     question.calibrated = calibrated_profile(line, question.profiles);
     checked_threads(question.calibrated->threads, question.quiet);
   }
   return question;
+}
+
+// " of 8 images"
+std::string of_batch_text(int batch) {
+  return batch == 1 ? "" : fmt::format(" of {} images", batch);
 }
 
 void make_folder(const std::string& path) {
@@ -240,12 +249,13 @@ struct OnProfile {
 
 // On the profiles that have a peak: the latencies of others are only relative.
 std::vector<OnProfile> on_profiles(const std::vector<NetworkRecord>& networks,
-                                   const std::vector<std::string>& profiles) {
+                                   const SweepQuestion& question) {
   std::vector<OnProfile> result;
-  for (const std::string& name : profiles) {
+  for (const std::string& name : question.profiles) {
     const Profile profile = load_profile(name);
     if (!profile.peak() && !profile.is_overhead_alone()) continue;
-    const LatencyModel model = latency_model(profile);
+    LatencyModel model = latency_model(profile);
+    model.batch = question.batch;
     OnProfile& one = result.emplace_back(OnProfile{profile.name, model.is_guess});
     for (const NetworkRecord& network : networks) {
       const Graph graph = lower(network.architecture);
@@ -269,9 +279,9 @@ std::string profiles_csv(const std::vector<NetworkRecord>& networks,
 }
 
 void print_profiles(const std::vector<NetworkRecord>& networks,
-                    const std::vector<OnProfile>& latencies) {
+                    const std::vector<OnProfile>& latencies, int batch) {
   if (latencies.empty()) return;
-  fmt::print("Latency on each profile\n\n{:<22}", "network");
+  fmt::print("Latency{} on each profile\n\n{:<22}", of_batch_text(batch), "network");
   for (const OnProfile& on : latencies) {
     fmt::print(" {:>18}", (on.is_lower_bound ? ">= " : "") + on.profile);
   }
@@ -298,14 +308,14 @@ void write_members(const std::string& out, const std::vector<NetworkRecord>& mem
 Json report_of(const std::vector<NetworkRecord>& networks, const std::vector<NetworkRow>& rows,
                const std::vector<MacsPerByte>& shown, const SweepQuestion& question,
                const std::string& command) {
-  return {{"title", "Networks over the ridge point"},
+  return {{"title", "Networks over the ridge point" + of_batch_text(question.batch)},
           {"created", now_text()},
           {"version", RIDGEWALK_VERSION},
           {"command", command},
           {"reference", networks[0].architecture.name},
           {"ridge_points", values_json(shown)},
           {"networks", networks_json(rows)},
-          {"sweep", sweep_json(networks, question.points, question.type)},
+          {"sweep", sweep_json(networks, question.points, question.type, question.batch)},
           {"marks", profile_marks(question.profiles, question.type)}};
 }
 
@@ -337,11 +347,12 @@ int sweep_command(const Arguments& arguments) {
 
   std::vector<MacsPerByte> shown = {{0}, {5}, {31.2}, {100}, {347.3}, {500}};
   if (question.points.back().value > 500) shown.push_back(question.points.back());
-  const std::vector<NetworkRow> rows = network_rows(networks, shown, 0, question.type);
+  const std::vector<NetworkRow> rows =
+      network_rows(networks, shown, 0, question.type, question.batch);
   Json report = report_of(networks, rows, shown, question, command_text("sweep", arguments));
   write_file(out + "/sweep.csv", sweep_csv(report["sweep"]));
   write_file(out + "/sweep.json", json_text(report["sweep"]) + "\n");
-  const std::vector<OnProfile> latencies = on_profiles(networks, question.profiles);
+  const std::vector<OnProfile> latencies = on_profiles(networks, question);
   if (!latencies.empty()) write_file(out + "/profiles.csv", profiles_csv(networks, latencies));
   std::string measured_text;
   if (question.calibrated) {
@@ -351,9 +362,10 @@ int sweep_command(const Arguments& arguments) {
   }
   write_file(out + "/report.html", report_html(report));
   if (question.quiet) return 0;
-  fmt::print("Latency at each ridge point (MACs/byte) relative to {}\n\n{}\n",
-             networks[0].architecture.name, network_table(rows, shown));
-  print_profiles(networks, latencies);
+  fmt::print("Latency{} at each ridge point (MACs/byte) relative to {}\n\n{}\n",
+             of_batch_text(question.batch), networks[0].architecture.name,
+             network_table(rows, shown));
+  print_profiles(networks, latencies, question.batch);
   print_fronts(report["sweep"]);
   fmt::print("{}report: {}/report.html\n", measured_text, out);
   return 0;

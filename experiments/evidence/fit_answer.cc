@@ -66,7 +66,7 @@ std::vector<FitNext> measure_next(const FitQuestion& question, const FitTable& t
                                   const TriedTerms& choice) {
   if (question.ridge_point) return {};
   const std::vector<NetworkWork> candidates =
-      within_reach(unmeasured_networks(table.rows, question.reading), table, choice.fit);
+      within_reach(unmeasured_networks(table, question.reading), table, choice.fit);
   std::vector<FitNext> next;
   for (const Suggestion& one :
        next_networks(table.rows, choice.fit, choice.terms, candidates, kSuggested)) {

@@ -7,13 +7,34 @@
 namespace ridgewalk {
 namespace {
 
-Json fitted_json(const TriedTerms& tried) {
+// Where a search ended at an end of its range, the figure is only a bound.
+enum class Bound { kNone, kAtMost, kAtLeast };
+
+Bound ridge_bound(double ridge_point) {
+  if (ridge_point > 0 && ridge_point <= 1.01 * kLowestRidgePoint) return Bound::kAtMost;
+  return ridge_point >= 0.99 * kHighestRidgePoint ? Bound::kAtLeast : Bound::kNone;
+}
+
+Bound depthwise_bound(double cost) {
+  return cost >= 0.99 * kHighestDepthwiseCost ? Bound::kAtLeast : Bound::kNone;
+}
+
+std::string bounded_text(double value, Bound bound) {
+  const char* const before = bound == Bound::kAtMost    ? "at most "
+                             : bound == Bound::kAtLeast ? "at least "
+                                                        : "";
+  return before + fmt::format("{:.4g}", value);
+}
+
+// `is_searched`: whether the ridge point was not given.
+Json fitted_json(const TriedTerms& tried, bool is_searched) {
   const auto& [terms, fitted, held_out, mean_error] = tried;
   Json result = {{"ridge_point", nullptr}, {"peak_gmacs", nullptr}, {"bandwidth_gbps", nullptr}};
   if (fitted.seconds_per_mac > 0) {
     result["ridge_point"] = fitted.ridge_point.value;
     result["peak_gmacs"] = 1e-9 / fitted.seconds_per_mac;
-    if (fitted.ridge_point.value > 0) {
+    const bool is_bound = is_searched && ridge_bound(fitted.ridge_point.value) != Bound::kNone;
+    if (fitted.ridge_point.value > 0 && !is_bound) {
       result["bandwidth_gbps"] = 1e-9 / fitted.seconds_per_mac / fitted.ridge_point.value;
     }
   }
@@ -33,7 +54,7 @@ Json alternatives_json(const FitAnswer& answer) {
     list.push_back({{"terms", text_of(one.tried.terms)},
                     {"held_out_error", one.tried.mean_error},
                     {"is_worse", one.is_worse},
-                    {"ridge_point", fitted_json(one.tried)["ridge_point"]},
+                    {"ridge_point", fitted_json(one.tried, true)["ridge_point"]},
                     {"ridge_point_interval", interval_json(one.certainty.interval)}});
   }
   return list;
@@ -67,6 +88,17 @@ std::string protocol_text(const FitQuestion& question, const FitAnswer& answer) 
   return parts + (fitted <= 60 ? ", the terms chosen anew in each" : ", the terms chosen once");
 }
 
+std::string why_no_interval(size_t networks, size_t unknowns) {
+  if (networks < kFewestForRidge) {
+    return fmt::format("there are {} networks, and it takes at least {}", networks,
+                       kFewestForRidge);
+  }
+  if (networks <= unknowns) {
+    return fmt::format("{} networks leave nothing to judge {} figures by", networks, unknowns);
+  }
+  return "all resamples of the networks end at 0 or at the end of the search (1000)";
+}
+
 void add_notes_on_ridge_point(const FitAnswer& answer, Json& result) {
   Json& notes = result["warnings"];
   const FitAlternative& own = answer.alternatives[answer.chosen];
@@ -76,9 +108,8 @@ void add_notes_on_ridge_point(const FitAnswer& answer, Json& result) {
         own.certainty.interval
             ? "resamples of the networks give values more than a factor of two apart, or at the "
               "end of the search (0 to 1000)"
-            : fmt::format("there are fewer than {} networks, or all resamples of them end at 0 "
-                          "or 1000",
-                          kFewestForRidge)));
+            : why_no_interval(count_networks(answer.table.rows),
+                              unknowns_of(own.tried.terms, std::nullopt))));
   } else if (!own.certainty.interval) {
     notes.push_back("the ridge point has no interval: all resamples of the networks give the same");
   }
@@ -140,12 +171,15 @@ void print_networks(const Json& networks) {
 }
 
 // "29.7 [23.6, 33.6]"
-std::string ridge_text(const Json& ridge_point, const Json& interval) {
+std::string ridge_text(const Json& ridge_point, const Json& interval, bool is_searched = true) {
   if (ridge_point.is_null()) return "none: MACs and bytes cost nothing beside the terms";
-  std::string text = fmt::format("{:.4g}", ridge_point.get<double>());
+  const auto text_of_end = [&](const Json& end) {
+    return bounded_text(end.get<double>(),
+                        is_searched ? ridge_bound(end.get<double>()) : Bound::kNone);
+  };
+  const std::string text = text_of_end(ridge_point);
   if (interval.is_null()) return text;
-  return text +
-         fmt::format(" [{:.4g}, {:.4g}]", interval[0].get<double>(), interval[1].get<double>());
+  return text + fmt::format(" [{}, {}]", text_of_end(interval[0]), text_of_end(interval[1]));
 }
 
 void print_alternatives(const Json& result) {
@@ -164,7 +198,8 @@ void print_alternatives(const Json& result) {
 void print_fit(const Json& result) {
   const Json& fitted = result["fit"];
   fmt::print("\nridge point      {}{}{}\n",
-             ridge_text(fitted["ridge_point"], result["ridge_point_interval"]),
+             ridge_text(fitted["ridge_point"], result["ridge_point_interval"],
+                        result.contains("ridge_point_is_determined")),
              fitted["ridge_point"].is_null()
                  ? ""
                  : fmt::format(" MACs/byte of {}", result["data_type"].get<std::string>()),
@@ -175,7 +210,15 @@ void print_fit(const Json& result) {
   };
   print_figure("peak_gmacs", "peak             {:.4g} GMAC/s\n");
   print_figure("bandwidth_gbps", "bandwidth        {:.4g} GB/s\n");
-  print_figure("depthwise_cost", "depthwise cost   {:.3g} dense MACs a MAC\n");
+  if (!fitted["ridge_point"].is_null() && fitted["bandwidth_gbps"].is_null()) {
+    fmt::print("bandwidth        not determined\n");
+  }
+  if (fitted.contains("depthwise_cost")) {
+    const double cost = fitted["depthwise_cost"];
+    fmt::print("depthwise cost   {} dense MACs a MAC\n", depthwise_bound(cost) == Bound::kNone
+                                                             ? fmt::format("{:.3g}", cost)
+                                                             : bounded_text(cost, Bound::kAtLeast));
+  }
   print_figure("op_overhead_us", "op overhead      {:.4g} us\n");
   print_figure("floor_ms", "floor            {:.4g} ms\n");
 }
@@ -195,15 +238,16 @@ void print_next(const Json& next) {
 Json answer_json(const FitQuestion& question, const FitAnswer& answer) {
   Json result = {{"table", question.table},
                  {"latency", question.reading.column},
-                 {"data_type", to_string(question.reading.type)},
+                 {"data_type", to_string(question.reading.counting.type)},
                  {"data_type_is_assumed", !question.is_type_given},
-                 {"bytes", to_string(question.reading.convention)},
+                 {"bytes", to_string(question.reading.counting.bytes)},
+                 {"kernels", to_string(question.reading.counting.kernels)},
                  {"networks", networks_json(answer)},
                  {"protocol", protocol_text(question, answer)},
                  {"held_out", judgements_json(answer.judgements)},
                  {"terms", text_of(answer.choice().terms)},
                  {"alternatives", alternatives_json(answer)},
-                 {"fit", fitted_json(answer.choice())},
+                 {"fit", fitted_json(answer.choice(), !question.ridge_point)},
                  {"ridge_point_interval", nullptr},
                  {"measure_next", Json::array()},
                  {"warnings", Json::array()}};

@@ -68,21 +68,22 @@ std::optional<Architecture> resized(Architecture architecture, int resolution) {
 
 FitTable read_fit_table(const std::string& file, const TableReading& reading) {
   const Measurements measurements = read_measurements(read_file(file), file, reading.column);
-  FitTable table{.rows = {}, .not_measured = measurements.not_measured, .repeats = 0};
+  FitTable table{.rows = {}, .batch = 1, .not_measured = measurements.not_measured, .repeats = 0};
+  std::set<int> batches;
   std::map<std::tuple<std::string, int, int>, size_t> places;  // by network, classes and batch
   std::vector<std::vector<double>> seconds;
   for (const Measurement& row : measurements.rows) {
     try {
       const Architecture architecture = architecture_of(row, file, reading.space);
       const std::string network = identity_of(architecture);
-      const int batch = row.batch.value_or(1);
-      const auto [place, is_new] =
-          places.emplace(std::tuple(network, architecture.classes, batch), table.rows.size());
+      WorkCounting counting = reading.counting;
+      counting.batch = row.batch.value_or(1);
+      batches.insert(counting.batch);
+      const auto [place, is_new] = places.emplace(
+          std::tuple(network, architecture.classes, counting.batch), table.rows.size());
       if (is_new) {
-        table.rows.push_back({network_work(row.network, lower(architecture), reading.type,
-                                           reading.convention, batch),
-                              {},
-                              network});
+        table.rows.push_back(
+            {network_work(row.network, lower(architecture), counting), {}, network});
         seconds.emplace_back();
       } else {
         ++table.repeats;
@@ -92,6 +93,7 @@ FitTable read_fit_table(const std::string& file, const TableReading& reading) {
       throw Error(file, row.line, error.what());
     }
   }
+  if (batches.size() == 1) table.batch = *batches.begin();
   for (size_t i = 0; i < seconds.size(); ++i) {
     table.rows[i].latency = {quantile(seconds[i], 0.5)};
   }
@@ -119,14 +121,15 @@ std::vector<Measured> unseen(const std::vector<Measured>& test, const std::vecto
   return kept;
 }
 
-std::vector<NetworkWork> unmeasured_networks(const std::vector<Measured>& rows,
-                                             const TableReading& reading) {
+std::vector<NetworkWork> unmeasured_networks(const FitTable& table, const TableReading& reading) {
+  WorkCounting counting = reading.counting;
+  counting.batch = table.batch;
   std::set<std::string> known;
-  for (const Measured& row : rows) known.insert(row.network);
+  for (const Measured& row : table.rows) known.insert(row.network);
   std::vector<NetworkWork> works;
   const auto add = [&](const std::string& name, const Architecture& architecture) {
     if (!known.insert(identity_of(architecture)).second) return;
-    works.push_back(network_work(name, lower(architecture), reading.type, reading.convention));
+    works.push_back(network_work(name, lower(architecture), counting));
   };
   if (reading.space) {
     std::mt19937_64 random(0);

@@ -13,14 +13,14 @@ namespace ridgewalk {
 
 // How the rows of a table become networks, and their networks work.
 struct TableReading {
-  std::string column;  // of the latencies; the only one if empty
-  DataType type = DataType::kInt8;
-  ByteConvention convention = ByteConvention::kMnv4;
+  std::string column;                     // of the latencies; the only one if empty
+  WorkCounting counting;                  // but for the batch, which rows have
   std::optional<SearchSpace> space = {};  // of which the networks are decisions
 };
 
 struct FitTable {
   std::vector<Measured> rows;  // one of a network for each number of classes and batch
+  int batch = 1;               // of all rows; 1 where they differ
   int not_measured = 0;
   int repeats = 0;  // rows of a network, with as many classes and images, that an earlier row has
 };
@@ -37,7 +37,6 @@ std::vector<Measured> unseen(const std::vector<Measured>& test, const std::vecto
 
 // Networks that may be measured next, none of which the rows have: of the catalogue at their own
 // resolution, half (from 96 pixels on) and double, or 200 random members of the space.
-std::vector<NetworkWork> unmeasured_networks(const std::vector<Measured>& rows,
-                                             const TableReading& reading);
+std::vector<NetworkWork> unmeasured_networks(const FitTable& table, const TableReading& reading);
 
 }  // namespace ridgewalk

@@ -133,7 +133,7 @@ void fit_effective(const std::vector<TimedNetwork>& networks, const std::string&
   for (const TimedNetwork& network : networks) {
     // calibration_networks() has no network twice.
     measured.push_back(
-        {network_work(network.graph.name, network.graph, profile.data_type, ByteConvention::kMnv4),
+        {network_work(network.graph.name, network.graph, {.type = profile.data_type}),
          {network.timing.median_seconds},
          std::to_string(measured.size())});
   }

@@ -36,12 +36,24 @@ struct BlockText {
   std::string operator()(const SqueezeExcite& b) const { return fmt::format("SE x{}", b.ratio); }
 };
 
+std::string block_text(const Block& block) {
+  return std::visit(
+      [](const auto& b) {
+        std::string text = BlockText{}(b);
+        if constexpr (requires { b.groups; }) {
+          if (b.groups > 1) text += fmt::format(" g{}", b.groups);
+        }
+        return text;
+      },
+      block);
+}
+
 Json blocks_json(const Architecture& architecture) {
   Json stages = Json::array();
-  stages.push_back({std::visit(BlockText{}, Block(architecture.stem))});
+  stages.push_back({block_text(architecture.stem)});
   for (const auto& stage : architecture.stages) {
     Json blocks = Json::array();
-    for (const Block& block : stage) blocks.push_back(std::visit(BlockText{}, block));
+    for (const Block& block : stage) blocks.push_back(block_text(block));
     stages.push_back(blocks);
   }
   Json head = Json::array();
@@ -56,17 +68,21 @@ Json blocks_json(const Architecture& architecture) {
 
 std::vector<NetworkRow> network_rows(const std::vector<NetworkRecord>& networks,
                                      const std::vector<MacsPerByte>& ridge_points, size_t reference,
-                                     DataType type) {
+                                     DataType type, int batch) {
   std::vector<Graph> graphs;
-  for (const NetworkRecord& network : networks) graphs.push_back(lower(network.architecture));
+  std::vector<std::vector<OpCost>> costs;
+  for (const NetworkRecord& network : networks) {
+    costs.push_back(op_costs(graphs.emplace_back(lower(network.architecture))));
+    for (OpCost& cost : costs.back()) cost = of_batch(cost, batch);
+  }
   std::vector<NetworkRow> rows;
   for (size_t i = 0; i < networks.size(); ++i) {
     const NetworkCost cost = network_cost(graphs[i]);
     NetworkRow& row = rows.emplace_back(
         NetworkRow{.network = networks[i], .parameters = cost.parameters, .macs = cost.macs.value});
     for (MacsPerByte ridge_point : ridge_points) {
-      row.relative_latency.push_back(latency(graphs[i], ridge_point, type) /
-                                     latency(graphs[reference], ridge_point, type));
+      row.relative_latency.push_back(latency(costs[i], ridge_point, type) /
+                                     latency(costs[reference], ridge_point, type));
     }
   }
   return rows;

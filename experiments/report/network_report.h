@@ -18,10 +18,10 @@ struct NetworkRow {
   // One per ridge point: latency over that of the reference there.
   std::vector<double> relative_latency = {};
 };
-// `reference` is an index; the networks must outlive the rows.
+// Latencies of `batch` images. `reference` is an index; the networks must outlive the rows.
 std::vector<NetworkRow> network_rows(const std::vector<NetworkRecord>& networks,
                                      const std::vector<MacsPerByte>& ridge_points, size_t reference,
-                                     DataType type = DataType::kInt8);
+                                     DataType type = DataType::kInt8, int batch = 1);
 
 // What the report says of networks: {name, kind, parameters, macs, relative_latency,
 // shared_accuracy, ...} each.

@@ -78,10 +78,11 @@ Json swaps_json(const std::vector<NetworkRecord>& networks, const std::vector<La
 }  // namespace
 
 Json sweep_json(const std::vector<NetworkRecord>& networks, const std::vector<MacsPerByte>& points,
-                DataType type) {
+                DataType type, int batch) {
   RidgeRange range{{0}, {500}};
   for (MacsPerByte point : points) range.high = std::max(range.high, point);
   Json result = {{"data_type", to_string(type)},
+                 {"batch", batch},
                  {"range", {range.low.value, range.high.value}},
                  {"ridge_points", Json::array()},
                  {"networks", Json::array()}};
@@ -89,7 +90,8 @@ Json sweep_json(const std::vector<NetworkRecord>& networks, const std::vector<Ma
   std::vector<LatencyCurve> curves;
   for (const NetworkRecord& network : networks) {
     const Graph graph = lower(network.architecture);
-    const std::vector<OpCost> costs = op_costs(graph);
+    std::vector<OpCost> costs = op_costs(graph);
+    for (OpCost& cost : costs) cost = of_batch(cost, batch);
     curves.push_back(latency_curve(costs, type));
     Json latencies = Json::array();
     for (MacsPerByte point : points) latencies.push_back(latency(costs, point, type).value);

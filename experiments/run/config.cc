@@ -55,6 +55,15 @@ std::string resource_keys() {
   return keys;
 }
 
+// " batch 8" behind the name of a target of more than one image.
+std::string named_batch(int batch) { return batch == 1 ? "" : " batch " + std::to_string(batch); }
+
+int read_batch(FieldReader& reader) {
+  int batch = 1;
+  bounded(reader, "batch", batch, 1, kLargestBatch);
+  return batch;
+}
+
 // A lower bound is no unit.
 void refuse_without_law(const Graph& graph, const LatencyModel& model) {
   if (model.laws.empty()) return;
@@ -82,7 +91,7 @@ std::vector<Macs> relative_latency(FieldReader& reader, const SearchSpace& space
 }
 
 // {ridge: [FIRST, LAST], relative_to: ARCH
-//  [, factor: X, reduce: worst|mean, points: N, data_type: T]}.
+//  [, factor: X, reduce: worst|mean, points: N, data_type: T, batch: N]}.
 Target read_range_target(FieldReader& reader, const SearchSpace& space) {
   const YamlSource source = reader.child("ridge");
   const std::vector<double> ends = reader.list<double>("ridge");
@@ -99,31 +108,37 @@ Target read_range_target(FieldReader& reader, const SearchSpace& space) {
   reader.optional("reduce", target.reduce);
   target.name = "ridge points " + number_text(ends[0]) + " to " + number_text(ends[1]) + ", " +
                 std::string(to_string(target.reduce)) + named_type(type, DataType::kInt8);
+  const int batch = read_batch(reader);
+  for (LatencyModel& model : target.models) model.batch = batch;
+  target.name += named_batch(batch);
   target.latency = relative_latency(reader, space, target.models);
   return target;
 }
 
-// {profile: NAME or ridge_point: X [, data_type: T]}: what prices a target. The data type is the
-// profile's own, or int8, unless given.
+// {profile: NAME or ridge_point: X [, data_type: T, batch: N]}: what prices a target. The data type
+// is the profile's own, or int8, unless given.
 LatencyModel read_device(FieldReader& reader, const SearchSpace& space, Target& target) {
   const YamlSource source = reader.source();
   if (reader.has("profile") == reader.has("ridge_point")) {
     source.fail("a target needs one of 'profile', 'ridge_point', 'ridge', or " + resource_keys());
   }
+  const int batch = read_batch(reader);
   std::optional<DataType> type;
   if (reader.has("data_type")) reader.optional("data_type", type.emplace());
   if (reader.has("ridge_point")) {
-    LatencyModel model{.data_type = type.value_or(DataType::kInt8)};
+    LatencyModel model{.data_type = type.value_or(DataType::kInt8), .batch = batch};
     bounded(reader, "ridge_point", model.ridge_point.value, 0, 1e6);
     target.name = "ridge point " + reader.required<std::string>("ridge_point") +
-                  named_type(model.data_type, DataType::kInt8);
+                  named_type(model.data_type, DataType::kInt8) + named_batch(batch);
     return model;
   }
   const Profile profile = read_profile(reader, "profile");
   target.profile = profile;
-  target.name = profile.name + named_type(type.value_or(profile.data_type), profile.data_type);
+  target.name = profile.name + named_type(type.value_or(profile.data_type), profile.data_type) +
+                named_batch(batch);
   return at_line(source, [&] {
     LatencyModel model = relative_model(profile, type);
+    model.batch = batch;
     // Refuses laws that lack an op of the space, here where the line is known.
     if (!model.laws.empty()) const CostTable table(space, {model});
     return model;

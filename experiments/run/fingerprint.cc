@@ -22,6 +22,10 @@ std::string fingerprint(const LatencyModel& model) {
                                  to_string(model.data_type), model.peak.value, model.depthwise_cost,
                                  model.op_overhead.value, model.floor.value, model.cache.value,
                                  model.cache_bandwidth.value);
+  if (model.batch != 1) text += fmt::format(" batch {}", model.batch);
+  if (model.kernels != KernelConvention::kFused) {
+    text += " kernels " + std::string(to_string(model.kernels));
+  }
   for (const OpLaw& law : model.laws) {
     text += fmt::format(" {} {} {} {} {} {}", law.kind, law.overhead_us, law.gmacs.value_or(0),
                         law.weights, law.input, law.output);

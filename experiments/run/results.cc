@@ -52,6 +52,7 @@ std::vector<TargetSummary> target_summaries(const Reward& reward) {
     TargetSummary& summary = summaries.emplace_back(TargetSummary{.name = target.name});
     const LatencyModel& model = target.models[0];
     if (model.data_type != DataType::kInt8) summary.data_type = model.data_type;
+    summary.batch = model.batch;
     summary.is_limit = target.is_limit;
     if (target.latency.size() != 1) continue;
     summary.amount = amount_of(target.latency[0], model);
@@ -107,6 +108,7 @@ void to_json(Json& json, const TargetSummary& target) {
           {"ridge_point", value_or_null(target.ridge_point)},
           {"latency_macs", value_or_null(target.latency_macs)}};
   if (target.data_type) json["data_type"] = to_string(*target.data_type);
+  if (target.batch != 1) json["batch"] = target.batch;
   if (target.latency_ms) json["latency_ms"] = *target.latency_ms;
   add_amount(json, target.amount);
   if (target.is_limit) json["limit"] = true;
@@ -119,6 +121,7 @@ void from_json(const Json& json, TargetSummary& target) {
   if (json.contains("data_type")) {
     target.data_type = value_named<DataType>(json["data_type"].get<std::string>());
   }
+  target.batch = json.value("batch", 1);
   if (json.contains("latency_ms")) target.latency_ms = json["latency_ms"].get<double>();
   target.amount = amount_in(json);
   target.is_limit = json.value("limit", false);

@@ -25,6 +25,7 @@ struct TargetSummary {
   std::string name;
   std::optional<double> ridge_point = {};     // MACs per byte
   std::optional<DataType> data_type = {};     // where it is not int8
+  int batch = 1;                              // images that a latency is of
   std::optional<double> latency_macs = {};    // in units of one MAC at peak
   std::optional<double> latency_ms = {};      // of a profile with a peak
   std::optional<ResourceAmount> amount = {};  // of another resource; the latencies are then absent

@@ -212,7 +212,7 @@ class Writer {
     attribute(conv, "kernel_shape", std::vector<int64_t>(2, op.kernel));
     attribute(conv, "strides", std::vector<int64_t>(2, op.stride));
     attribute(conv, "pads", std::vector<int64_t>(4, padding));
-    attribute(conv, "group", int64_t{op.kind == OpKind::kDepthwise ? op.output.channels : 1});
+    attribute(conv, "group", int64_t{groups_of(op)});
     return op.name;
   }
 

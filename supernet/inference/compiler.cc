@@ -2,8 +2,8 @@
 
 #include <cmath>
 
+#include "space/attention_tile.h"
 #include "space/inference_steps.h"
-#include "supernet/network/attention_tile.h"
 
 namespace ridgewalk {
 
@@ -51,17 +51,9 @@ class Compiler {
         batch_(batch),
         type_(precision == DataType::kBf16 ? Type::bf16 : Type::f32),
         is_output_(graph_.ops.size()),
-        values_(graph_.ops.size(), -1),
-        tiled_(graph_.ops.size()) {
+        values_(graph_.ops.size(), -1) {
     for (const Output& output : graph_.outputs) is_output_[size_t(output.op)] = true;
     if (graph_.outputs.empty()) is_output_.back() = true;
-    const std::vector<int> uses = use_counts(graph_);
-    for (size_t i = 0; i < graph_.ops.size(); ++i) {
-      if (graph_.ops[i].kind != OpKind::kAttentionMix) continue;
-      const auto [scores, softmax] = attention_ops(graph_, int(i), uses);
-      if (scores < 0 || !is_tiled(op(scores), batch)) continue;
-      for (int part : {scores, softmax, int(i)}) tiled_[size_t(part)] = {scores, softmax};
-    }
   }
 
   void run(Program& program, std::vector<Inference::Step>& steps) {
@@ -70,7 +62,7 @@ class Compiler {
     const Shape& image = graph_.ops[0].output;
     const Value images = program.input({dims(image), Type::f32, Tag::nchw});
     values_[0] = copy(images, activations(image));
-    for (const InferenceStep& step : inference_steps(graph_)) compile(step);
+    for (const InferenceStep& step : inference_steps(graph_, batch_)) compile(step);
     std::vector<Value> outputs;
     for (const Output& output : graph_.outputs) outputs.push_back(values_[size_t(output.op)]);
     if (outputs.empty()) outputs = {values_.back()};
@@ -142,10 +134,7 @@ class Compiler {
 
   void compile(const InferenceStep& step) {
     const int index = step.ops[0];
-    if (tiled_[size_t(index)].scores >= 0) {  // all by the last of the three
-      if (op(index).kind == OpKind::kAttentionMix) tiled_attention(index);
-      return;
-    }
+    if (step.in_tiles > 0) return tiled_attention(step);
     switch (op(index).kind) {
       case OpKind::kInput:
         return;
@@ -189,7 +178,10 @@ class Compiler {
     const torch::Tensor weight = parameter(o, ".weight");
     memory::dims shape = weight.sizes().vec();
     if (is_linear) shape = {o.output.channels, image.channels, image.height, image.width};
-    if (o.kind == OpKind::kDepthwise) shape.insert(shape.begin() + 1, 1);
+    if (const int64_t groups = groups_of(o); groups > 1) {
+      shape[0] /= groups;
+      shape.insert(shape.begin(), groups);
+    }
     const Desc source = activations(image);
     const Desc output(dims(o.output), is_output_[size_t(index)] ? Type::f32 : type_, Tag::nhwc);
     const Desc bias = o.bias ? Desc({o.output.channels}, Type::f32, Tag::x) : Desc();
@@ -358,8 +350,8 @@ class Compiler {
   }
 
   // Scores, softmax and mix of a tile of queries after the other.
-  void tiled_attention(int index) {
-    const auto [scores, softmax] = tiled_[size_t(index)];
+  void tiled_attention(const InferenceStep& step) {
+    const int scores = step.ops[0], softmax = step.ops[1], index = step.ops[2];
     const Op& o = op(scores);
     const Value queries = as_matrix(input(scores), o.heads);
     const Value keys = as_matrix(input(scores, 1), 1), values = as_matrix(input(index, 1), 1);
@@ -383,7 +375,7 @@ class Compiler {
                               .mixed = part(mixed, n, r, images, height)});
       }
     }
-    end_step({scores, softmax, index}, kernel);
+    end_step(step.ops, kernel);
     values_[size_t(scores)] = tile_scores;
     values_[size_t(softmax)] = tile_weights;
     values_[size_t(index)] = program_->alias(mixed, activations(op(index).output));
@@ -419,9 +411,8 @@ class Compiler {
   const ParameterOf& parameter_;
   const int64_t batch_;
   const Type type_;
-  std::vector<bool> is_output_;      // those are fp32
-  std::vector<Value> values_;        // of each op; -1 while it is not compiled
-  std::vector<AttentionOps> tiled_;  // by op: of the attention in tiles that it is part of
+  std::vector<bool> is_output_;  // those are fp32
+  std::vector<Value> values_;    // of each op; -1 while it is not compiled
   Program* program_ = nullptr;
   std::vector<Inference::Step>* steps_ = nullptr;
 };

@@ -5,12 +5,14 @@
 
 #include <sys/mman.h>
 
-#include "supernet/inference/arena.h"
+#include "supernet/network/placement.h"
 
 namespace ridgewalk {
 
 namespace {
 constexpr size_t kPage = size_t{1} << 21;  // a huge page
+
+constexpr int kTries = 64;  // networks are placed once and run often
 
 size_t rounded(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
 }  // namespace
@@ -64,16 +66,16 @@ void Program::append(dnnl::primitive primitive, const dnnl::memory::desc& scratc
 
 size_t Program::place_values() {
   std::vector<Slot*> roots;
-  std::vector<ArenaValue> values;
+  std::vector<Tenancy> values;
   for (size_t i = 0; i < values_.size(); ++i) {
     Slot& slot = values_[i];
     if (!slot.in_arena || slot.is_scratchpad || slot.root != Value(i) || slot.last < 0) continue;
     roots.push_back(&slot);
     values.push_back({.bytes = slot.layout.get_size(), .first = slot.first, .last = slot.last});
   }
-  const size_t end = place(values);
-  for (size_t i = 0; i < roots.size(); ++i) roots[i]->offset = values[i].offset;
-  return end;
+  const Placement placement = place(values, kTries);
+  for (size_t i = 0; i < roots.size(); ++i) roots[i]->offset = placement.offsets[i];
+  return placement.bytes;
 }
 
 void Program::finish(std::vector<Value> outputs) {
@@ -82,15 +84,15 @@ void Program::finish(std::vector<Value> outputs) {
     values_[size_t(values_[size_t(output)].root)].last = int(calls_.size());
   }
   arena_bytes_ = place_values();
-  size_t bytes = rounded(arena_bytes_, kArenaAlignment);
+  size_t bytes = rounded(arena_bytes_, kPlacementAlignment);
   for (Slot& slot : values_) {
     if (slot.is_scratchpad) slot.offset = bytes;  // one for all steps, which run in turn
   }
-  bytes = rounded(bytes + scratchpad_bytes_, kArenaAlignment);
+  bytes = rounded(bytes + scratchpad_bytes_, kPlacementAlignment);
   for (Slot& slot : values_) {
     if (!is_constant(slot)) continue;
     slot.offset = bytes;
-    bytes = rounded(bytes + slot.layout.get_size(), kArenaAlignment);
+    bytes = rounded(bytes + slot.layout.get_size(), kPlacementAlignment);
   }
   bytes_.reset(static_cast<uint8_t*>(std::aligned_alloc(kPage, rounded(bytes, kPage))));
   if (bytes_ == nullptr) throw std::bad_alloc();

@@ -1,18 +1,16 @@
 #include "supernet/network/arena.h"
 
-#include <algorithm>
 #include <cstdlib>
 #include <mutex>
 #include <new>
-#include <numeric>
 #include <utility>
+#include <vector>
 
 #include <sys/mman.h>
 
 namespace ridgewalk {
 
 namespace {
-constexpr size_t kLine = 64;
 constexpr size_t kPage = size_t{1} << 21;  // a huge page
 
 size_t rounded(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
@@ -39,35 +37,6 @@ Pool& blocks_of_all() {
 }
 
 }  // namespace
-
-// Places the largest values first, each at the lowest offset that is free while it lives.
-Placement place(const std::vector<Tenancy>& values) {
-  Placement placement{.offsets = std::vector<size_t>(values.size(), 0)};
-  std::vector<size_t> order(values.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return values[a].bytes > values[b].bytes; });
-  std::vector<size_t> placed;  // by offset
-  for (size_t one : order) {
-    const Tenancy& own = values[one];
-    if (own.last < own.first || own.bytes == 0) continue;
-    size_t offset = 0;
-    for (size_t other : placed) {
-      if (values[other].last < own.first || own.last < values[other].first) continue;
-      if (offset + own.bytes <= placement.offsets[other]) break;
-      const size_t after = placement.offsets[other] + values[other].bytes;
-      offset = std::max(offset, rounded(after, kLine));
-    }
-    placement.offsets[one] = offset;
-    placement.bytes = std::max(placement.bytes, offset + own.bytes);
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), one,
-                                   [&](size_t a, size_t b) {
-                                     return placement.offsets[a] < placement.offsets[b];
-                                   }),
-                  one);
-  }
-  return placement;
-}
 
 Arena::Arena(size_t bytes) {
   {

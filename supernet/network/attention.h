@@ -5,7 +5,7 @@
 
 #include <torch/types.h>
 
-#include "supernet/network/attention_tile.h"
+#include "space/attention_tile.h"
 
 namespace ridgewalk {
 

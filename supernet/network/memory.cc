@@ -7,8 +7,9 @@
 #include <malloc.h>
 #endif
 
+#include "roofline/memory.h"
+#include "space/attention_tile.h"
 #include "space/decisions.h"
-#include "supernet/network/attention_tile.h"
 #include "supernet/network/parameters.h"
 #include "supernet/network/training_plan.h"
 
@@ -63,77 +64,19 @@ std::vector<bool> kept_for_backward(const Graph& graph) {
   return kept;
 }
 
-// What compiled inference writes over its first input.
-bool is_written_in_place(const Op& op) {
-  switch (op.kind) {
-    case OpKind::kNorm:
-    case OpKind::kActivation:
-    case OpKind::kLayerScale:
-    case OpKind::kAdd:
-      return true;
-    default:
-      return false;
-  }
-}
-
-// Where the three ops of an attention run as one, the query and the key are read until its end; so
-// is, of a tiled one, the tile of scores.
-void extend_to_mix(const Graph& graph, int64_t batch, bool only_tiled,
-                   const std::vector<size_t>& place, std::vector<size_t>& last_use) {
+// The three ops of an attention run as one, so that the query and the key are read until its end;
+// so is, of a tiled one, the tile of scores.
+void extend_to_mix(const Graph& graph, int64_t batch, std::vector<size_t>& last_use) {
   const std::vector<int> uses = use_counts(graph);
   for (size_t mix = 0; mix < graph.ops.size(); ++mix) {
     if (graph.ops[mix].kind != OpKind::kAttentionMix) continue;
     const AttentionOps parts = attention_ops(graph, int(mix), uses);
     if (parts.scores < 0) continue;
     const Op& scores = graph.ops[size_t(parts.scores)];
-    if (only_tiled && !is_tiled(scores, batch)) continue;
     std::vector<int> read = scores.inputs;
     if (is_tiled(scores, batch)) read.push_back(parts.scores);
-    for (int op : read) {
-      size_t& last = last_use[place[size_t(op)]];
-      last = std::max(last, mix);
-    }
+    for (int op : read) last_use[size_t(op)] = std::max(last_use[size_t(op)], mix);
   }
-}
-
-// What runs a graph.
-struct Runner {
-  bool writes_in_place = false;
-  bool joins_all_attention = false;  // not only tiled ones
-};
-
-MemoryNeed peak(const Graph& graph, int64_t batch, int bytes_per_activation, Runner runner) {
-  const std::vector<Op>& ops = graph.ops;
-  std::vector<size_t> place(ops.size()), last_use(ops.size());
-  for (size_t i = 0; i < ops.size(); ++i) {
-    const bool in_place = i > 0 && runner.writes_in_place && is_written_in_place(ops[i]);
-    place[i] = in_place ? place[size_t(ops[i].inputs[0])] : i;
-    last_use[place[i]] = i;
-    for (int input : ops[i].inputs) last_use[place[size_t(input)]] = i;
-  }
-  extend_to_mix(graph, batch, !runner.joins_all_attention, place, last_use);
-  last_use[place.back()] = ops.size();  // the logits
-  for (const Output& output : graph.outputs) last_use[place[size_t(output.op)]] = ops.size();
-  std::vector<std::vector<size_t>> freed_after(ops.size() + 1);
-  for (size_t i = 0; i < ops.size(); ++i) {
-    if (place[i] == i) freed_after[last_use[i]].push_back(i);
-  }
-  MemoryNeed most{.weights = kBytesPerWeight * weight_elements(graph)};
-  double live = 0, maps = 0;
-  const auto add = [&](size_t op, double sign) {
-    const double bytes = sign * bytes_per_activation * held_elements(ops[op], double(batch));
-    live += bytes;
-    if (is_attention_map(ops[op].kind)) maps += bytes;
-  };
-  for (size_t i = 0; i < ops.size(); ++i) {
-    if (place[i] == i) add(i, 1);
-    if (live > most.activations) {
-      most.activations = live;
-      most.attention_scores = maps;
-    }
-    for (size_t op : freed_after[i]) add(op, -1);
-  }
-  return most;
 }
 
 // Of a step by autograd, op by op: networks whose attention is computed in tiles.
@@ -158,11 +101,45 @@ MemoryNeed autograd_memory(const Graph& graph, int64_t batch, int bytes_per_acti
 }  // namespace
 
 MemoryNeed inference_memory(const Graph& graph, int64_t batch, int bytes_per_activation) {
-  return peak(graph, batch, bytes_per_activation, {.joins_all_attention = true});
+  const std::vector<Op>& ops = graph.ops;
+  std::vector<size_t> last_use(ops.size());
+  for (size_t i = 0; i < ops.size(); ++i) {
+    last_use[i] = i;
+    for (int input : ops[i].inputs) last_use[size_t(input)] = i;
+  }
+  extend_to_mix(graph, batch, last_use);
+  last_use.back() = ops.size();  // the logits
+  for (const Output& output : graph.outputs) last_use[size_t(output.op)] = ops.size();
+  std::vector<std::vector<size_t>> freed_after(ops.size() + 1);
+  for (size_t i = 0; i < ops.size(); ++i) freed_after[last_use[i]].push_back(i);
+  MemoryNeed most{.weights = kBytesPerWeight * weight_elements(graph)};
+  double live = 0, maps = 0;
+  const auto add = [&](size_t op, double sign) {
+    const double bytes = sign * bytes_per_activation * held_elements(ops[op], double(batch));
+    live += bytes;
+    if (is_attention_map(ops[op].kind)) maps += bytes;
+  };
+  for (size_t i = 0; i < ops.size(); ++i) {
+    add(i, 1);
+    if (live > most.activations) {
+      most.activations = live;
+      most.attention_scores = maps;
+    }
+    for (size_t op : freed_after[i]) add(op, -1);
+  }
+  return most;
 }
 
-MemoryNeed compiled_memory(const Graph& graph, int64_t batch, int bytes_per_activation) {
-  return peak(graph, batch, bytes_per_activation, {.writes_in_place = true});
+MemoryNeed compiled_memory(const Graph& graph, int batch, DataType type) {
+  constexpr double kMaps = 2;  // scores and their softmax
+  MemoryNeed need{.weights = kBytesPerWeight * weight_elements(graph),
+                  .activations = peak_memory(graph, type, batch).value};
+  for (const Op& op : graph.ops) {
+    if (op.kind != OpKind::kAttentionScores) continue;
+    need.attention_scores =
+        std::max(need.attention_scores, kMaps * bytes_per_element(type) * held_elements(op, batch));
+  }
+  return need;
 }
 
 MemoryNeed training_memory(const Graph& graph, int64_t batch, int bytes_per_activation) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "space/data_type.h"
 #include "space/graph.h"
 #include "space/search_space.h"
 
@@ -19,9 +20,9 @@ struct MemoryNeed {
 // Of an Executor: each value lives until the last op that reads it.
 MemoryNeed inference_memory(const Graph& graph, int64_t batch, int bytes_per_activation = 4);
 
-// Of inference as supernet/inference/ compiles it: norms are folded, and activations and
-// sums are written over what they read.
-MemoryNeed compiled_memory(const Graph& graph, int64_t batch, int bytes_per_activation = 4);
+// Of inference as supernet/inference/ compiles it: activations as roofline/memory.h has them, and
+// the scores of the largest attention.
+MemoryNeed compiled_memory(const Graph& graph, int batch, DataType type = DataType::kFp32);
 
 // Of a training step on a CPU as training_plan.h lays it out: what the backward pass reads lives
 // until then, a norm and the ReLU after it have no values of their own, and gradients live until

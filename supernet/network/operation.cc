@@ -55,9 +55,8 @@ torch::Tensor run_op(const Op& op, const std::vector<torch::Tensor>& parameters,
       if (op.kind == OpKind::kDepthwise && !op.bias)
         return depthwise_conv(x, parameters[0], op.stride);
       const int64_t padding = (op.kernel - 1) / 2;
-      const int64_t groups = op.kind == OpKind::kDepthwise ? op.output.channels : 1;
       return torch::conv2d(x, parameters[0], op.bias ? parameters[1] : none, op.stride, padding, 1,
-                           groups);
+                           groups_of(op));
     }
     case OpKind::kLinear:
       return torch::linear(x.flatten(1), parameters[0], parameters[1]);

@@ -142,7 +142,7 @@ void ParameterStore::initialize(uint64_t seed, Initialization initialization) {
       case ParameterRole::kWeight: {
         const bool attention = parameter.name.find(".attn.") != std::string::npos;
         const int64_t area = shape.size() == 4 ? shape[2] * shape[3] : 1;
-        const double fan_out = double(area) * (parameter.is_depthwise ? 1 : double(shape[0]));
+        const double fan_out = double(area) * double(shape[0] / parameter.groups);
         if (attention) {
           const double bound =
               std::sqrt(6.0 / (double(area) * double(shape[0]) + double(area) * double(shape[1])));

@@ -6,7 +6,8 @@
 #include <cstring>
 #include <optional>
 
-#include "supernet/network/attention_tile.h"
+#include "space/attention_tile.h"
+#include "supernet/network/arena.h"
 #include "supernet/network/dense_pass.h"
 #include "supernet/network/depthwise_pass.h"
 #include "supernet/network/operation.h"

@@ -65,7 +65,7 @@ class Planner {
     const Shape& from = op(input).output;
     switch (o.kind) {
       case OpKind::kConv:
-        return Engine::kOwn;
+        return o.groups == 1 ? Engine::kOwn : Engine::kLibTorch;
       case OpKind::kLinear:
         return from.height * from.width == 1 ? Engine::kOwn : Engine::kLibTorch;
       case OpKind::kDepthwise:

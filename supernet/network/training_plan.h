@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "space/graph.h"
-#include "supernet/network/arena.h"
+#include "supernet/network/placement.h"
 
 namespace ridgewalk {
 

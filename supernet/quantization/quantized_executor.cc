@@ -55,7 +55,7 @@ struct Window {
 };
 Window window_of(const Op& op) {
   if (op.kind == OpKind::kLinear) return {};
-  return {op.stride, (op.kernel - 1) / 2, op.kind == OpKind::kDepthwise ? op.output.channels : 1};
+  return {op.stride, (op.kernel - 1) / 2, groups_of(op)};
 }
 
 // One output of plain_convolution(): `x` and `weight` are [channels, H, W] of its group.

@@ -16,8 +16,7 @@ std::vector<Measured> random_table(int count) {
   const Fit machine{.ridge_point = {31.2}, .seconds_per_mac = 1e-11};
   std::vector<Measured> networks;
   for (int i = 0; i < count; ++i) {
-    NetworkWork work = network_work("", lower(decode(space, sample(space, random))),
-                                    DataType::kInt8, ByteConvention::kMnv4);
+    NetworkWork work = network_work("", lower(decode(space, sample(space, random))), {});
     const Seconds latency{machine.predict(work).value * noise(random)};
     networks.push_back({std::move(work), latency, std::to_string(i)});
   }

@@ -18,6 +18,7 @@
 #include "supernet/formats/weights.h"
 #include "supernet/network/executor.h"
 #include "tests/formula_weights.h"
+#include "tests/grouped_network.h"
 
 namespace ridgewalk {
 namespace {
@@ -56,6 +57,21 @@ class Exported : public testing::Test {
 
   fs::path folder_;
 };
+
+TEST_F(Exported, ConvolutionsInGroupsGiveTheExecutorsLogits) {
+  at::NoGradGuard no_grad;
+  const Graph graph = lower(grouped_network());
+  ParameterStore store(graph);
+  fill(store);
+  const auto images = torch::randn({2, 3, 32, 32});
+  const auto expected =
+      Executor(graph, store)
+          .forward(images.contiguous(torch::MemoryFormat::ChannelsLast), NormMode::kRunning);
+  const Network folded = fold_norms(graph, store);
+  write_onnx((folder_ / "model.onnx").string(), folded.graph, folded.parameters);
+  EXPECT_LT((run(images, expected) - expected).abs().max().item<double>(),
+            1e-4 * expected.abs().max().item<double>());
+}
 
 class Runtime : public Exported, public testing::WithParamInterface<std::string> {};
 

@@ -4,6 +4,7 @@
 
 #include "space/catalog.h"
 #include "space/lowering.h"
+#include "tests/grouped_network.h"
 #include "tests/helpers.h"
 
 namespace ridgewalk {
@@ -140,6 +141,53 @@ TEST(OpCosts, AreCountedByHand) {
   check("blocks.0.1.attn.mix", 2 * 64 * 16 * 5, 0, 2 * 64 * 16 + 5 * 16 + 2 * 5 * 64, 0);
   check("blocks.0.1.attn.softmax", 0, 0, 0, 0);
   check("classifier", 20 * 10, 20 * 10 + 10, 20 + 10, 20 * 10 + 10);
+}
+
+// By hand: of g groups each output reads a g-th of the input channels.
+TEST(OpCosts, OfGroupsAreThatMuchLess) {
+  const Graph graph = lower(grouped_network());
+  const std::vector<OpCost> costs = op_costs(graph);
+  std::map<std::string, OpCost> cost_of;
+  for (size_t i = 0; i < costs.size(); ++i) cost_of[graph.ops[i].name] = costs[i];
+  // At 16 x 16 pixels after the stem, 8 x 8 after the first block.
+  EXPECT_EQ(cost_of.at("blocks.0.0.conv_pw").macs.value, 16 * 16 * 32 * 16 / 2);
+  EXPECT_EQ(cost_of.at("blocks.0.0.conv_pw").weight_elements, 32 * 8);
+  EXPECT_EQ(cost_of.at("blocks.0.0.conv_pw").activation_elements, 16 * 16 * (16 + 32));
+  EXPECT_EQ(cost_of.at("blocks.0.1.conv_pwl").macs.value, 8 * 8 * 24 * 48 / 4);
+  EXPECT_EQ(cost_of.at("blocks.1.0.conv").macs.value, 4 * 4 * 32 * 9 * 24 / 8);
+  EXPECT_EQ(cost_of.at("blocks.1.1.conv").macs.value, 4 * 4 * 32 * 25);
+  const Graph dense = lower(without_groups(grouped_network()));
+  EXPECT_LT(network_cost(graph).macs, network_cost(dense).macs);
+  EXPECT_LT(network_cost(graph).parameters, network_cost(dense).parameters);
+}
+
+// torchvision publishes 25,028,904 parameters and 4.23 GMACs at 224 pixels for resnext50_32x4d. A
+// chain of its bottlenecks lacks the four 1x1 convolutions of the shortcuts, and the max pool, for
+// which the stem here starts from 112 pixels.
+TEST(OpCosts, OfGroupsAddUpToResNeXt) {
+  Architecture a{.name = "resnext", .resolution = 112};
+  a.stem = {.kernel = 7, .stride = 2, .width = 64};
+  a.head = {.width = 0, .features = 0};
+  const int depths[] = {3, 4, 6, 3};
+  double shortcut_macs = 0;
+  int64_t shortcut_parameters = 0;
+  for (int s = 0, before = 64, pixels = 56; s < 4; ++s) {
+    const int squeezed = 128 << s, width = 256 << s, stride = s == 0 ? 1 : 2;
+    auto& stage = a.stages.emplace_back();
+    for (int b = 0; b < depths[s]; ++b) {
+      stage.push_back(Conv{.kernel = 1, .width = squeezed});
+      stage.push_back(Conv{.stride = b == 0 ? stride : 1, .width = squeezed, .groups = 32});
+      stage.push_back(Conv{.kernel = 1, .width = width});
+    }
+    pixels /= stride;
+    shortcut_macs += double(pixels) * pixels * before * width;
+    shortcut_parameters += int64_t{before} * width + 2 * width;
+    before = width;
+  }
+  const NetworkCost cost = network_cost(lower(a));
+  EXPECT_EQ(cost.parameters + shortcut_parameters, 25028904);
+  constexpr double kThreeQuartersOfTheStem = 0.75 * 112 * 112 * 64 * 3 * 49;
+  EXPECT_NEAR((cost.macs.value + shortcut_macs + kThreeQuartersOfTheStem) / 1e9, 4.23, 0.005);
 }
 
 TEST(OpCosts, HaveTheParametersOfTheGraph) {

@@ -15,8 +15,7 @@
 namespace ridgewalk {
 
 inline NetworkWork work_of(const Architecture& architecture) {
-  return network_work(architecture.name, lower(architecture), DataType::kInt8,
-                      ByteConvention::kMnv4);
+  return network_work(architecture.name, lower(architecture), {});
 }
 
 // The measurements of the MobileNetV4 paper's table 6 for the networks of the catalogue.

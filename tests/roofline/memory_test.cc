@@ -4,6 +4,7 @@
 #include "space/catalog.h"
 #include "space/fold.h"
 #include "space/inference_steps.h"
+#include "space/lowering.h"
 #include "tests/helpers.h"
 #include "tests/roofline/enumeration.h"
 
@@ -60,6 +61,33 @@ TEST(ActivationMemory, KeepsWhatIsReadLater) {
   graph.ops.insert(graph.ops.begin() + 5, second);
   EXPECT_THAT(memory_of(graph, DataType::kInt8),
               ElementsAre(192, 1216, 3072, 1024 + 2048 + 1024, 3 * 1024, 3 * 1024, 1040, 26));
+}
+
+// Of two images; weights do not count.
+TEST(ActivationMemory, OfABatchIsThatOfItsImages) {
+  EXPECT_EQ(peak_memory(residual_block(), DataType::kInt8, 2).value, 2 * 3072);
+}
+
+// By hand, in bytes of int8: 64 x 64 positions and 8 heads have 2^27 scores, of which 2^24 are held
+// at once, and as many of their softmax; beside them the query, the key, the value, the sum of the
+// weighted values, and the skip.
+TEST(ActivationMemory, OfAttentionIsThatOfItsTiles) {
+  Architecture architecture{.name = "tiled", .resolution = 64, .classes = 10};
+  architecture.stem = {.stride = 1, .width = 16};
+  architecture.stages = {{MobileMqa{.heads = 8, .key_dim = 16, .value_dim = 16}}};
+  constexpr double kPositions = 64 * 64;
+  EXPECT_EQ(peak_memory(lower(architecture), DataType::kInt8).value,
+            2 * 0x1p24 + kPositions * (8 * 16 + 16 + 16 + 8 * 16 + 16));
+}
+
+// By hand: every output is held until the end, of five levels 9 anchors with 91 scores and 4
+// coordinates each, and the last convolution reads 256 channels of one position.
+TEST(ActivationMemory, OfADetectorHoldsItsOutputs) {
+  Architecture architecture = find_architecture("mnv4-conv-medium-retinanet");
+  architecture.resolution = 128;
+  const std::vector<double> memory = memory_of(lower(architecture), DataType::kInt8);
+  const double positions = 16 * 16 + 8 * 8 + 4 * 4 + 2 * 2 + 1;
+  EXPECT_EQ(memory.back(), positions * 9 * (91 + 4) + 256);
 }
 
 // 16 x 3 x 9 + 32 x 16 x 9 + 16 x 32 x 9 + 10 x 16 weights, 10 biases of 4 bytes.

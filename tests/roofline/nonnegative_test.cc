@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <vector>
 
 namespace ridgewalk {
 namespace {
@@ -62,6 +63,39 @@ TEST(NonnegativeLeastSquares, IsOptimalOnRandomProblems) {
       }
     }
   }
+}
+
+// Both ways to the same minimum, whichever columns are there.
+TEST(NonnegativeLeastSquares, OfFewColumnsIsThatOfActiveSets) {
+  std::mt19937_64 random(2);
+  std::normal_distribution<double> normal;
+  int at_zero = 0;
+  for (int trial = 0; trial < 300; ++trial) {
+    Eigen::Matrix<double, 8, 3> a;
+    Eigen::Vector<double, 8> b;
+    for (double& value : a.reshaped()) value = normal(random);
+    for (double& value : b) value = normal(random);
+    const unsigned columns = 1 + unsigned(trial) % 7;
+    std::vector<int> chosen;
+    for (int i = 0; i < 3; ++i) {
+      if (columns >> i & 1) chosen.push_back(i);
+    }
+    std::array<std::array<double, 3>, 3> products;
+    std::array<double, 3> sums;
+    for (int i = 0; i < 3; ++i) {
+      sums[size_t(i)] = a.col(i).dot(b);
+      for (int j = 0; j < 3; ++j) products[size_t(i)][size_t(j)] = a.col(i).dot(a.col(j));
+    }
+    const FewFactors few = nonnegative_least_squares(products, sums, columns);
+    const Eigen::MatrixXd own = a(Eigen::all, chosen);
+    const Eigen::VectorXd x = solve(own, b);
+    for (size_t i = 0; i < chosen.size(); ++i) {
+      EXPECT_NEAR(few.factors[size_t(chosen[i])], x[Eigen::Index(i)], 1e-9);
+      at_zero += x[Eigen::Index(i)] == 0;
+    }
+    EXPECT_NEAR(few.gain, b.squaredNorm() - (b - own * x).squaredNorm(), 1e-9);
+  }
+  EXPECT_GT(at_zero, 50);
 }
 
 TEST(NonnegativeLeastSquares, LeavesAloneWhatNothingAsksFor) {

@@ -38,7 +38,11 @@ std::vector<LatencyModel> models_with_terms() {
   LatencyModel all = cache;
   all.depthwise_cost = 5.2, all.op_overhead = {3e-6}, all.floor = {1e-3};
   all.data_type = DataType::kFp32;
-  return {depthwise, overhead, floor, cache, all};
+  LatencyModel batch = cache, unfused = overhead, both = all;
+  batch.batch = 8;
+  unfused.kernels = both.kernels = KernelConvention::kUnfused;
+  both.batch = 3;
+  return {depthwise, overhead, floor, cache, all, batch, unfused, both};
 }
 
 void expect_table_equals_lowering(const SearchSpace& space, const std::vector<LatencyModel>& models,
@@ -70,6 +74,8 @@ TEST(Price, OfATableIsThatOfTheGraphByEveryProfileInEverySpace) {
 TEST(Price, OfATableIsThatOfTheGraphForThousandsOfNetworks) {
   std::vector<LatencyModel> models = models_with_terms();
   models.push_back(latency_model(load_profile("epyc-zen5-1-thread")));
+  models.push_back(models.back());
+  models.back().batch = 8;  // by laws, too
   models.push_back(latency_model(load_profile("core-i7-12700h")));
   for (const std::string& name : built_in_spaces()) {
     expect_table_equals_lowering(load_search_space(name), models, 2000, 32);
@@ -102,6 +108,47 @@ TEST(Price, ByLawsReachesNoFurtherThanTheTableSays) {
 
 TEST(Price, ReachesWhatEnumerationFindsWithTerms) {
   expect_enumerated_reach(tiny_space(), models_with_terms());
+}
+
+// By hand: as many MACs and activations as images, the weights once.
+TEST(Price, OfABatchReadsTheWeightsOnce) {
+  const Graph graph = lower(find_architecture("mnv4-hybrid-medium"));
+  LatencyModel model = latency_model(load_profile("core-i7-12700h"));
+  model.batch = 16;
+  double sum = 0, macs = 0;
+  for (const OpCost& cost : op_costs(graph)) {
+    const double bytes = 4.0 * double(cost.weight_elements + 16 * cost.activation_elements);
+    sum += std::max(16 * cost.macs.value, 20.9 * bytes);
+    macs += cost.macs.value;
+  }
+  EXPECT_NEAR(price(graph, model).value, sum, 1e-9 * sum);
+  const NetworkCost batch = network_cost(graph, ByteConvention::kMnv4, 16);
+  EXPECT_EQ(batch.macs.value, 16 * macs);
+  EXPECT_EQ(batch.weight_elements, network_cost(graph).weight_elements);
+  EXPECT_EQ(batch.activation_elements, 16 * network_cost(graph).activation_elements);
+  model.ridge_point = {0};
+  EXPECT_EQ(price(graph, model).value, 16 * macs);
+}
+
+TEST(Price, ByLawsOfABatchIsThatOfItsOps) {
+  const Profile epyc = load_profile("epyc-zen5-1-thread");
+  const Graph graph = lower(find_architecture("mnv4-hybrid-medium"));
+  LatencyModel model = latency_model(epyc);
+  model.batch = 8;
+  Seconds sum;
+  for (const OpLatency& op : predict_ops(fold_norms(graph).graph, epyc, 8)) sum += op.seconds;
+  EXPECT_EQ(predict_by_laws(graph, epyc, 8).total, price(graph, model) / model.peak);
+  EXPECT_NEAR(sum / predict_by_laws(graph, epyc, 8).total, 1, 1e-9);
+  const double times = predict_by_laws(graph, epyc, 8).total / predict_by_laws(graph, epyc).total;
+  EXPECT_GT(times, 5);
+  EXPECT_LT(times, 8.5);
+}
+
+// MobileNetV1 has 27 convolutions, each with a norm and a ReLU, a pool and a classifier.
+TEST(KernelCount, OfMobileNetV1IsThatOfItsLayers) {
+  const Graph graph = lower(find_architecture("mobilenet-v1"));
+  EXPECT_EQ(kernel_count(graph, KernelConvention::kFused), 28);
+  EXPECT_EQ(kernel_count(graph, KernelConvention::kUnfused), 3 * 27 + 2);
 }
 
 // An fp32 device at ridge point 20.9 waits as an int8 device at 83.6 does.
@@ -158,6 +205,15 @@ TEST(LatencyModelOf, AnOverheadAloneCountsOps) {
   EXPECT_NEAR((price(small, model) / model.peak).value, 20e-6 * double(ops), 1e-12);
   EXPECT_EQ(price(small, model), price(large, model));
   EXPECT_EQ(predict(small, model).total(), price(small, model) / model.peak);
+  // Of a runtime that fuses nothing: a norm after each of the convolutions, and more.
+  const Profile eager = profile_from_yaml(
+      "{name: eager, data_type: fp16, terms: {kernels: unfused, "
+      "op_overhead_us: {value: 20, source: here}}}",
+      "e.yaml");
+  EXPECT_EQ(profile_from_yaml(to_yaml(eager), "again"), eager);
+  const LatencyModel unfused = latency_model(eager);
+  EXPECT_NEAR((price(small, unfused) / unfused.peak).value, 20e-6 * double(small.ops.size() - 1),
+              1e-12);
   expect_table_equals_lowering(tiny_space(), {model}, 100, 35);
 }
 

@@ -1,6 +1,7 @@
 #include "space/architecture.h"
 
 #include "space/catalog.h"
+#include "tests/grouped_network.h"
 #include "tests/helpers.h"
 
 namespace ridgewalk {
@@ -40,6 +41,44 @@ Architecture every_block() {
 TEST(ArchitectureYaml, IsExactForEveryFieldOfEveryBlock) {
   const Architecture a = every_block();
   EXPECT_EQ(architecture_from_yaml(to_yaml(a), "a.yaml"), a) << to_yaml(a);
+}
+
+TEST(ArchitectureYaml, IsExactForGroups) {
+  const Architecture a = grouped_network();
+  EXPECT_EQ(architecture_from_yaml(to_yaml(a), "a.yaml"), a) << to_yaml(a);
+  EXPECT_THAT(to_yaml(without_groups(a)), testing::Not(testing::HasSubstr("groups")));
+}
+
+TEST(Architecture, NeedsGroupsThatDivideTheChannels) {
+  const auto refused = [](const Block& block) {
+    Architecture a = grouped_network();
+    a.stages = {{block}};  // after 16 channels
+    return error_of([&] { validate(a); });
+  };
+  using testing::HasSubstr;
+  EXPECT_THAT(refused(Conv{.width = 32, .groups = 0}), HasSubstr("groups is 0; it must be from 1"));
+  EXPECT_THAT(refused(Conv{.width = 30, .groups = 4}),
+              HasSubstr("groups is 4; it must divide width, 30"));
+  EXPECT_THAT(refused(Conv{.width = 30, .groups = 3}),
+              HasSubstr("groups is 3; it must divide the channels of its input, 16"));
+  EXPECT_THAT(refused(InvertedResidual{.expanded = 50, .width = 24, .groups = 4}),
+              HasSubstr("it must divide expanded, 50"));
+  EXPECT_THAT(refused(Uib{.expanded = 64, .width = 25, .groups = 2}),
+              HasSubstr("it must divide width, 25"));
+  Architecture stem = grouped_network();
+  stem.stem.groups = 2;  // of 3 channels
+  EXPECT_THAT(error_of([&] { validate(stem); }), HasSubstr("stem"));
+}
+
+// Depthwise stays depthwise; other groups must divide the new widths.
+TEST(Architecture, ScalesGroups) {
+  Architecture a = grouped_network();
+  a.stages = {{Conv{.width = 32, .groups = 8}, Conv{.width = 32, .groups = 32}}};
+  const Architecture half = scale(a, 0.5);
+  EXPECT_EQ(std::get<Conv>(half.stages[0][0]).groups, 8);
+  EXPECT_EQ(std::get<Conv>(half.stages[0][1]).groups, 16);
+  a.stages = {{Conv{.width = 48, .groups = 16}}};
+  EXPECT_THAT(error_of([&] { scale(a, 0.5); }), testing::HasSubstr("it must divide"));
 }
 
 TEST(ArchitectureYaml, IsExactForTheCatalogue) {

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "space/catalog.h"
+#include "tests/grouped_network.h"
 #include "tests/helpers.h"
 
 namespace ridgewalk {
@@ -117,6 +118,31 @@ TEST(Lowering, HasSqueezeExciteWithBiases) {
   }
   EXPECT_EQ(shapes.at("blocks.0.0.se.conv_reduce.weight"), (std::vector<int64_t>{4, 16, 1, 1}));
   EXPECT_EQ(shapes.at("blocks.0.0.se.conv_expand.bias"), (std::vector<int64_t>{16}));
+}
+
+// Shapes by PyTorch's rule: a weight has the input channels of one group.
+TEST(Lowering, HasConvolutionsInGroups) {
+  const Graph graph = lower(grouped_network());
+  std::map<std::string, std::vector<int64_t>> shapes;
+  std::map<std::string, OpKind> kinds;
+  for (int i = 0; i < std::ssize(graph.ops); ++i) {
+    kinds[graph.ops[size_t(i)].name] = graph.ops[size_t(i)].kind;
+    for (const Parameter& p : parameters(graph, i)) shapes[p.name] = p.shape;
+  }
+  using Sizes = std::vector<int64_t>;
+  EXPECT_EQ(shapes.at("blocks.0.0.conv_pw.weight"), (Sizes{32, 8, 1, 1}));
+  EXPECT_EQ(shapes.at("blocks.0.0.conv_pwl.weight"), (Sizes{24, 16, 1, 1}));
+  EXPECT_EQ(shapes.at("blocks.0.1.conv_pw.weight"), (Sizes{48, 6, 1, 1}));
+  EXPECT_EQ(shapes.at("blocks.1.0.conv.weight"), (Sizes{32, 3, 3, 3}));
+  EXPECT_EQ(shapes.at("blocks.1.1.conv.weight"), (Sizes{32, 1, 5, 5}));
+  EXPECT_EQ(shapes.at("blocks.2.0.conv_exp.weight"), (Sizes{64, 8, 3, 3}));
+  EXPECT_EQ(shapes.at("blocks.2.0.conv_pwl.weight"), (Sizes{32, 64, 1, 1}));
+  EXPECT_EQ(shapes.at("blocks.2.1.pw_exp.conv.weight"), (Sizes{64, 16, 1, 1}));
+  EXPECT_EQ(shapes.at("blocks.2.1.pw_proj.conv.weight"), (Sizes{48, 32, 1, 1}));
+  EXPECT_EQ(shapes.at("blocks.2.2.conv_pw.weight"), (Sizes{64, 3, 1, 1}));
+  // As many groups as channels are depthwise.
+  EXPECT_EQ(kinds.at("blocks.1.0.conv"), OpKind::kConv);
+  EXPECT_EQ(kinds.at("blocks.1.1.conv"), OpKind::kDepthwise);
 }
 
 TEST(Lowering, RoundsOddSizesUp) {

@@ -1,4 +1,6 @@
 // Networks on devices: measured here, or predicted by a profile.
+#include <fmt/format.h>
+
 #include "roofline/cost.h"
 #include "roofline/profile.h"
 #include "space/lowering.h"
@@ -42,6 +44,48 @@ TEST_F(Program, DescribeMarksWhatADatasheetAloneSays) {
   const Outcome described = run({"describe", "mnv4-conv-small", "--profile", "pixel6-gpu"});
   EXPECT_THAT(described.out, testing::HasSubstr("no network was measured"));
   EXPECT_THAT(described.out, testing::HasSubstr("  latency         ~"));
+}
+
+// By hand: as many MACs and activations, the weights once.
+TEST_F(Program, DescribesABatch) {
+  const auto described = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"describe", "mnv4-conv-small", "--json"});
+    const Outcome outcome = run(words);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return nlohmann::json::parse(outcome.out);
+  };
+  const auto one = described({"--profile", "pixel6-cpu"});
+  const auto eight = described({"--profile", "pixel6-cpu", "--batch", "8"});
+  EXPECT_EQ(eight.at("macs"), 8 * one.at("macs").get<int64_t>());
+  EXPECT_EQ(eight.at("parameters"), one.at("parameters"));
+  EXPECT_EQ(eight.at("peak_memory_bytes"), 8 * one.at("peak_memory_bytes").get<int64_t>());
+  int64_t weights = 0;
+  for (const auto& op : one.at("ops")) weights += op.at("weight_elements").get<int64_t>();
+  EXPECT_EQ(eight.at("bytes").get<int64_t>() - weights,
+            8 * (one.at("bytes").get<int64_t>() - weights));
+  const double slower = eight.at("latency").at("total_ms").get<double>() /
+                        one.at("latency").at("total_ms").get<double>();
+  EXPECT_GT(slower, 4);
+  EXPECT_LT(slower, 8);
+  EXPECT_THAT(run({"describe", "mnv4-conv-small", "--batch", "8"}).out,
+              testing::HasSubstr("mnv4-conv-small at 224 pixels, int8, 8 images"));
+  const Outcome several = run({"describe", "mnv4-conv-small", "mobilenet-v1", "--batch", "8"});
+  EXPECT_THAT(several.out, testing::HasSubstr("of 8 images"));
+}
+
+TEST_F(Program, DescribesTheEnergyOfSeveralNetworks) {
+  const std::vector<std::string> words = {"describe", "mnv4-conv-small", "mobilenet-v1",
+                                          "--profile", "energy-45nm"};
+  const Outcome outcome = run(words);
+  EXPECT_THAT(outcome.out, testing::ContainsRegex(" mJ\n"));
+  const auto json = nlohmann::json::parse(
+      run({"describe", "mobilenet-v1", "--profile", "energy-45nm", "--json"}).out);
+  EXPECT_THAT(outcome.out,
+              testing::HasSubstr(fmt::format(" {:.4g}\n", json.at("energy_mj").get<double>())));
+  std::vector<std::string> wider = words;
+  wider.insert(wider.end(), {"--dtype", "fp16"});
+  const Outcome other = run(wider);
+  EXPECT_THAT(other.out, testing::HasSubstr("energy: not known for fp16: energy-45nm has it for"));
 }
 
 TEST_F(Program, PredictsMillisecondsOnAProfile) {

@@ -149,6 +149,48 @@ TEST_F(Program, FitKeepsAnOverheadAlone) {
   EXPECT_THAT(described.out, HasSubstr("(overheads alone)"));
 }
 
+// As eager PyTorch: each kernel takes 5 us, norms, activations and adds among them. By that
+// convention the fit is exact; what it writes says so, and predictions follow.
+TEST_F(Program, FitCountsTheKernelsOfUnfusedRuntimes) {
+  std::ofstream table(folder_ + "/eager.csv");
+  table << "network,a_ms\n";
+  for (const char* name : {"mobilenet-v1", "mobilenet-v2", "mobilenet-v3-large", "mnv4-conv-small",
+                           "mnv4-conv-medium", "mnv4-hybrid-medium"}) {
+    table << name << "," << 0.005 * double(lower(find_architecture(name)).ops.size() - 1) << "\n";
+  }
+  table.close();
+  const std::string profile = folder_ + "/eager.yaml";
+  const Outcome outcome = run({"fit", folder_ + "/eager.csv", "--terms", "overhead", "--kernels",
+                               "unfused", "--out", profile, "--json"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const auto json = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(json.at("kernels"), "unfused");
+  EXPECT_NEAR(json.at("fit").at("op_overhead_us"), 5, 1e-6);
+  const Profile eager = load_profile(profile);
+  EXPECT_EQ(eager.terms.kernels, KernelConvention::kUnfused);
+  const auto described = nlohmann::json::parse(
+      run({"describe", "mnv4-conv-large", "--profile", profile, "--json"}).out);
+  EXPECT_NEAR(described.at("latency").at("total_ms").get<double>(),
+              0.005 * described.at("kernels").at("unfused").get<double>(), 1e-9);
+  expect_refused({"fit", folder_ + "/eager.csv", "--kernels", "fuse"}, {"--kernels", "fused"});
+}
+
+// MACs alone: whatever the ridge point, it is next to nothing. The end of the search is no figure.
+TEST_F(Program, FitSaysWhatIsOnlyABound) {
+  std::ofstream table(folder_ + "/macs.csv");
+  table << "network,a_ms\n";
+  for (const char* name : {"mobilenet-v1", "mobilenet-v2", "mobilenet-v3-large", "mnv4-conv-small",
+                           "mnv4-conv-medium", "mnv4-conv-large"}) {
+    const double gmacs = network_cost(lower(find_architecture(name))).macs.value / 1e9;
+    table << name << "," << 10 * gmacs << "\n";
+  }
+  table.close();
+  const Outcome outcome = run({"fit", folder_ + "/macs.csv", "--terms", "floor"});
+  EXPECT_THAT(outcome.out, HasSubstr("ridge point      at most 0.05 ["));
+  EXPECT_THAT(outcome.out, HasSubstr("bandwidth        not determined"));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("fewer than 6")));
+}
+
 // Latencies of a machine for random networks of a space, in milliseconds.
 std::string table_of(const Fit& machine, int count, const std::string& path,
                      const std::string& header = "network,a_ms", const std::string& cell = "") {
@@ -159,8 +201,7 @@ std::string table_of(const Fit& machine, int count, const std::string& path,
   table << header << "\n";
   for (int i = 0; i < count; ++i) {
     const Decisions decisions = sample(space, random);
-    const NetworkWork work =
-        network_work("", lower(decode(space, decisions)), DataType::kInt8, ByteConvention::kMnv4);
+    const NetworkWork work = network_work("", lower(decode(space, decisions)), {});
     for (int decision : decisions) table << decision << ' ';
     table << cell << ',' << 1e3 * machine.predict(work).value * std::exp(noise(random)) << '\n';
   }

@@ -228,6 +228,34 @@ targets:
   EXPECT_EQ(targets[4].models[1].data_type, DataType::kBf16);
 }
 
+// Weights are read once for the images of a batch, so that eight take less than eight times as
+// long.
+TEST_F(Config, PricesATargetOfABatch) {
+  const SearchConfig config = load_search_config(written("batch.yaml", R"(base: base.yaml
+targets:
+  - {profile: core-i7-12700h, latency_ms: 0.1, batch: 8}
+  - {ridge_point: 20.9, data_type: fp32, relative_to: compact-nano, batch: 8}
+  - {ridge_point: 20.9, data_type: fp32, relative_to: compact-nano}
+  - {ridge: [0, 500], relative_to: compact-nano, batch: 8}
+)"),
+                                                 {});
+  const std::vector<Target>& targets = config.reward.targets;
+  EXPECT_EQ(targets[0].name, "core-i7-12700h batch 8");
+  EXPECT_EQ(targets[0].models[0].batch, 8);
+  EXPECT_NEAR(targets[0].latency[0].value, 0.1e-3 * 162e9, 1e-3);
+  EXPECT_EQ(targets[1].name, "ridge point 20.9 fp32 batch 8");
+  EXPECT_GT(targets[1].latency[0], targets[2].latency[0]);
+  EXPECT_LT(targets[1].latency[0], 8 * targets[2].latency[0]);
+  EXPECT_THAT(targets[3].name, testing::EndsWith(" batch 8"));
+  // At ridge point 0 only MACs count.
+  const Graph graph = lower(for_space(find_architecture("compact-nano"), config.space));
+  EXPECT_EQ(targets[3].latency[0], 8 * network_cost(graph).macs);
+  EXPECT_THAT(refusal(written("zero.yaml",
+                              "base: base.yaml\ntargets: {ridge_point: 1, latency_macs: 9, "
+                              "batch: 0}\n")),
+              testing::HasSubstr("batch"));
+}
+
 TEST_F(Config, RefusesWhatADeviceCannotAnswer) {
   const auto refusal_of = [&](const std::string& target) {
     return refusal(written("bad.yaml", "base: base.yaml\ntargets:\n  - " + target + "\n"));

@@ -12,6 +12,7 @@
 #include "supernet/network/executor.h"
 #include "supernet/network/memory.h"
 #include "tests/formula_weights.h"
+#include "tests/grouped_network.h"
 
 namespace ridgewalk {
 namespace {
@@ -75,6 +76,11 @@ TEST(Inference, Bf16IsNear) {
   }
   EXPECT_LT(difference(graph_of("mnv4-hybrid-medium", 96), 1, DataType::kBf16), 0.05);
   EXPECT_LT(difference(graph_of("mobilenet-v3-large", 96), 2, DataType::kBf16), 0.05);
+}
+
+TEST(Inference, RunsConvolutionsInGroups) {
+  EXPECT_LT(difference(lower(grouped_network()), 1), 1e-4);
+  EXPECT_LT(difference(lower(grouped_network()), 3), 1e-4);
 }
 
 // Options of a choice side by side: values with several readers, and a mean.

@@ -8,6 +8,8 @@
 #include "space/catalog.h"
 #include "space/decisions.h"
 #include "space/lowering.h"
+#include "tests/formula_weights.h"
+#include "tests/grouped_network.h"
 
 namespace ridgewalk {
 namespace {
@@ -195,6 +197,36 @@ TEST(Executor, DropsBranchesOfImagesInTrainingAlone) {
   EXPECT_NEAR(branch.mean().item<double>(), 1, 0.03);
   EXPECT_TRUE(torch::equal(network.forward(images, NormMode::kTraining, 5) - images, branch));
   EXPECT_FALSE(torch::equal(network.forward(images, NormMode::kTraining, 6) - images, branch));
+}
+
+// Convolutions in groups are dense ones whose weights are 0 between the groups.
+TEST(Executor, RunsConvolutionsInGroups) {
+  at::NoGradGuard no_grad;
+  const Graph graph = lower(grouped_network());
+  const Graph dense = lower(without_groups(grouped_network()));
+  ParameterStore store(graph), whole(dense);
+  fill(store);
+  for (const Parameter& parameter : whole.parameters()) {
+    const torch::Tensor to = whole.full(parameter.name), from = store.full(parameter.name);
+    if (to.sizes() == from.sizes()) {
+      to.copy_(from);
+      continue;
+    }
+    const int64_t groups = to.size(1) / from.size(1), outputs = to.size(0) / groups;
+    to.zero_();
+    for (int64_t g = 0; g < groups; ++g) {
+      to.narrow(0, g * outputs, outputs)
+          .narrow(1, g * from.size(1), from.size(1))
+          .copy_(from.narrow(0, g * outputs, outputs));
+    }
+  }
+  const torch::Tensor images = torch::randn({2, 3, 32, 32});
+  for (NormMode mode : {NormMode::kRunning, NormMode::kBatch}) {
+    const torch::Tensor expected = Executor(dense, whole).forward(images, mode);
+    const torch::Tensor logits = Executor(graph, store).forward(images, mode);
+    EXPECT_LT((logits - expected).abs().max().item<double>(),
+              1e-5 * expected.abs().max().item<double>());
+  }
 }
 
 }  // namespace

@@ -38,9 +38,11 @@ TEST(Memory, OfInferenceIsThatOfTheValuesAliveAtOnce) {
   EXPECT_EQ(need.attention_scores, 0);
 }
 
-TEST(Memory, OfCompiledInferenceCountsNoValueThatIsWrittenInPlace) {
+// The last of the small graph's values is its output, fp32 also beside bf16.
+TEST(Memory, OfCompiledInferenceHasTheActivationsOfTheRoofline) {
   EXPECT_EQ(compiled_memory(small_graph(), 1).activations, 4 * (16 + 32));
-  EXPECT_EQ(compiled_memory(small_graph(), 1, 2).activations, 2 * (16 + 32));
+  EXPECT_EQ(compiled_memory(small_graph(), 1, DataType::kBf16).activations, 2 * 32 + 4 * 16);
+  EXPECT_EQ(compiled_memory(small_graph(), 5).activations, 5 * 4 * (16 + 32));
 }
 
 TEST(Memory, OfTrainingIsThatOfTheValuesAndGradientsAliveAtOnce) {

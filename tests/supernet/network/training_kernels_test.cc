@@ -12,6 +12,7 @@
 #include "supernet/kernels/cpu_level.h"
 #include "supernet/kernels/packing.h"
 #include "supernet/network/arena.h"
+#include "supernet/network/placement.h"
 
 namespace ridgewalk {
 namespace {

@@ -14,6 +14,7 @@
 #include "supernet/network/executor.h"
 #include "supernet/network/precision.h"
 #include "supernet/training/lanes.h"
+#include "tests/grouped_network.h"
 
 namespace ridgewalk {
 namespace {
@@ -175,6 +176,11 @@ TEST(TrainingPass, HasLibTorchsGradientsOfPublishedNetworks) {
     EXPECT_LT(apart.grads, 2e-5) << name;  // of up to a hundred layers
     EXPECT_LT(apart.worst, 1e-4) << name;
   }
+}
+
+TEST(TrainingPass, HasLibTorchsGradientsOfConvolutionsInGroups) {
+  start();
+  expect_same(smooth(lower(grouped_network())), 6, {.mode = NormMode::kTraining});
 }
 
 // What the kernels are compiled to for CPUs that have less than this one.

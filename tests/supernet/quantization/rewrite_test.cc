@@ -3,6 +3,8 @@
 #include <limits>
 
 #include "supernet/quantization/quantized_executor.h"
+#include "tests/formula_weights.h"
+#include "tests/grouped_network.h"
 #include "tests/helpers.h"
 #include "tests/supernet/formats/small_hybrid.h"
 #include "tests/supernet/quantization/small_quantized.h"
@@ -111,6 +113,20 @@ TEST(QuantizeTest, AnOpInFp32ReadsWhatIsNotRounded) {
   const auto values = QuantizedExecutor(network).values(image);
   EXPECT_FLOAT_EQ(values[3].view({-1})[0].item<float>(), 0.9f);
   EXPECT_FLOAT_EQ(values[4].view({-1})[0].item<float>(), 0.9f - 0.1925f);
+}
+
+TEST(QuantizeTest, KnowsConvolutionsInGroups) {
+  at::NoGradGuard no_grad;
+  const Graph graph = lower(grouped_network());
+  ParameterStore store(graph);
+  fill(store);
+  Network folded = fold_norms(graph, store);
+  const torch::Tensor images = uniform(1, {2, 3, 32, 32});
+  const QuantizedNetwork network = quantize(folded, ranges_of(folded, images));
+  const torch::Tensor plain = QuantizedExecutor(network, Products::kPlain).forward(images);
+  EXPECT_TRUE(torch::equal(plain, QuantizedExecutor(network, Products::kFast).forward(images)));
+  const torch::Tensor expected = Executor(graph, store).forward(images, NormMode::kRunning);
+  EXPECT_LT((plain - expected).norm().item<float>(), 0.1f * expected.norm().item<float>());
 }
 
 class HybridQuantizeTest : public SmallHybrid {

@@ -1,4 +1,4 @@
-#include "supernet/network/attention_tile.h"
+#include "space/attention_tile.h"
 
 #include <algorithm>
 
