@@ -10,6 +10,8 @@
 #include "space/suggestion.h"
 #include "supernet/formats/onnx.h"
 #include "supernet/formats/weights.h"
+#include "supernet/quantization/quantized_files.h"
+#include "supernet/quantization/quantized_onnx.h"
 
 namespace ridgewalk {
 namespace {
@@ -27,12 +29,13 @@ CommandLine export_line() {
   CommandLine line(
       "export ARCH --format onnx|safetensors --out FILE [--weights W]",
       "Writes a network for other tools: ONNX (batch norm folded into the convolutions), or\n"
-      "safetensors under timm's names. W is a safetensors file; without it the weights are\n"
-      "freshly initialised.",
+      "safetensors under timm's names. W is a safetensors file, or a folder that quantize wrote:\n"
+      "then ONNX with QuantizeLinear and DequantizeLinear. Without it the weights are freshly\n"
+      "initialised.",
       "arch", 1);
   line.add()("format", po::value<std::string>(), "onnx or safetensors");
   line.add()("out", po::value<std::string>(), "the file to write");
-  line.add()("weights", po::value<std::string>(), "safetensors file");
+  line.add()("weights", po::value<std::string>(), "safetensors file, or quantised folder");
   line.add_seed("of fresh weights", 0);
   line.add()("initialization", po::value<std::string>()->default_value("residual"),
              "of fresh layer scales: residual or released");
@@ -115,9 +118,8 @@ Network network_of(const Architecture& architecture, const ExportOptions& option
 }
 
 // How pixels become the model's input, in words that toolchains of accelerators know.
-std::string preprocessing_text(const Network& network, const ExportOptions& options) {
-  const Shape& input = network.graph.ops[0].output;
-  const std::optional<Provenance>& trained = network.provenance;
+std::string preprocessing_text(const Shape& input, const std::optional<Provenance>& trained,
+                               const ExportOptions& options) {
   if (!trained || trained->mean.size() != size_t(input.channels)) {
     throw Error("--preprocessing: " + options.weights.value_or("fresh weights") +
                 " do not say how their images were normalised; give weights that this program "
@@ -141,27 +143,55 @@ std::string preprocessing_text(const Network& network, const ExportOptions& opti
   return "# The input is (byte - mean) * scale for each channel.\n" + yaml_text(text);
 }
 
+// Writes the model by `write`, and what goes beside it.
+template <class Write>
+void write_model(const Shape& input, const std::optional<Provenance>& trained,
+                 const ExportOptions& options, Write write) {
+  std::optional<FileWriter> preprocessing;
+  if (options.preprocessing) {
+    const std::string text = preprocessing_text(input, trained, options);
+    preprocessing.emplace(options.out + ".yaml").write(text.data(), text.size());
+  }
+  write();
+  if (preprocessing) preprocessing->commit();
+}
+
 void write(Network network, const ExportOptions& options) {
   if (options.format == Format::kSafetensors) {
     save_weights(options.out, network.parameters, options.type, network.provenance);
     return;
   }
-  std::optional<FileWriter> preprocessing;
-  if (options.preprocessing) {
-    const std::string text = preprocessing_text(network, options);
-    preprocessing.emplace(options.out + ".yaml").write(text.data(), text.size());
-  }
   const std::optional<Provenance> provenance = network.provenance;
-  if (options.folds) {
-    network = fold_norms(network.graph, network.parameters);
-    // The product of finite weights and norms may not be finite.
-    require_possible(network.parameters,
-                     options.weights.value_or("fresh weights") + ", norms folded in");
+  write_model(network.graph.ops[0].output, provenance, options, [&] {
+    if (options.folds) {
+      network = fold_norms(network.graph, network.parameters);
+      // The product of finite weights and norms may not be finite.
+      require_possible(network.parameters,
+                       options.weights.value_or("fresh weights") + ", norms folded in");
+    }
+    OnnxOptions onnx = options.onnx;
+    if (options.features) onnx.features = feature_maps(network.graph);  // as it is written
+    write_onnx(options.out, network.graph, network.parameters, provenance, onnx);
+  });
+}
+
+// Returns what of it is int8.
+std::string write_quantized(const Architecture& architecture, const ExportOptions& options) {
+  const std::string& folder = *options.weights;
+  if (options.format != Format::kOnnx) {
+    throw Error("--format: " + folder +
+                "/model.safetensors holds the quantised weights; give onnx");
   }
-  OnnxOptions onnx = options.onnx;
-  if (options.features) onnx.features = feature_maps(network.graph);  // as it is written
-  write_onnx(options.out, network.graph, network.parameters, provenance, onnx);
-  if (preprocessing) preprocessing->commit();
+  if (!options.folds) throw Error("--no-fold: the norms of " + folder + " are folded already");
+  require_quantized(folder, architecture);
+  const QuantizedNetwork network = load_quantized(folder);
+  const Graph& graph = network.quantized.graph;
+  write_model(graph.ops[0].output, network.provenance, options, [&] {
+    OnnxOptions onnx = options.onnx;
+    if (options.features) onnx.features = feature_maps(graph);
+    write_quantized_onnx(options.out, network, onnx);
+  });
+  return int8_summary(network.quantized);
 }
 
 }  // namespace
@@ -172,9 +202,15 @@ int export_command(const Arguments& arguments) {
   const Session session = line.session();
   const ExportOptions options = export_options(line);
   const Architecture architecture = line.architecture(line.words()[0]);
-  write(network_of(architecture, options), options);
+  std::string int8;
+  if (options.weights && is_quantized(*options.weights)) {
+    int8 = ": " + write_quantized(architecture, options);
+  } else {
+    write(network_of(architecture, options), options);
+  }
   if (!session.quiet) {
-    fmt::print("{}: {} in {}\n", architecture.name, line.get<std::string>("format"), options.out);
+    fmt::print("{}: {} in {}{}\n", architecture.name, line.get<std::string>("format"), options.out,
+               int8);
   }
   return 0;
 }

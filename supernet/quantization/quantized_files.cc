@@ -100,8 +100,10 @@ void require_type(const YamlSource& source, const StoredOp& op, OpKind kind) {
 }
 
 // Without the scales of the weights.
-QuantizedGraph read_graph(Graph graph, const std::string& path) {
-  QuantizedGraph quantized{.graph = std::move(graph), .values = {}, .weights = {}};
+QuantizedGraph read_graph(const Architecture& architecture, const std::string& path) {
+  QuantizedGraph quantized{
+      .graph = fold_norms(lower(architecture)).graph, .values = {}, .weights = {}};
+  for (Op& op : quantized.graph.ops) op.shared_name.clear();  // biases have scales of their own
   const std::vector<Op>& ops = quantized.graph.ops;
   quantized.values.resize(ops.size());
   quantized.weights.resize(ops.size());
@@ -197,7 +199,6 @@ bool is_quantized(const std::string& path) {
 
 void save_quantized(const std::string& folder, const Architecture& architecture,
                     const QuantizedNetwork& network) {
-  require_classifier(architecture);
   const QuantizedGraph& quantized = network.quantized;
   const std::string text = text_of(quantized);
   TensorFile file{.metadata = {{"format", "pt"}}, .tensors = {}};
@@ -223,10 +224,8 @@ QuantizedNetwork load_quantized(const std::string& folder) {
     throw Error(folder, 0, "holds no quantized.yaml; give a folder that quantize wrote");
   }
   const Architecture architecture = load_architecture(architecture_file(folder));
-  require_classifier(architecture);
-  QuantizedNetwork network{
-      .quantized = read_graph(fold_norms(lower(architecture)).graph, graph_file(folder)),
-      .tensors = {}};
+  QuantizedNetwork network{.quantized = read_graph(architecture, graph_file(folder)),
+                           .tensors = {}};
   QuantizedGraph& quantized = network.quantized;
   const std::string path = tensor_file(folder);
   const TensorFile file = read_safetensors(path);

@@ -16,8 +16,7 @@ namespace ridgewalk {
 bool is_quantized(const std::string& path);
 
 // `network` is the quantised `architecture`. Makes the folder where there is none; quantized.yaml
-// is written last. Throws Error where it is not writable, for a detector, and for a rule that YAML
-// cannot hold.
+// is written last. Throws Error where it is not writable.
 void save_quantized(const std::string& folder, const Architecture& architecture,
                     const QuantizedNetwork& network);
 

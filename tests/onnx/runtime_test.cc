@@ -1,14 +1,8 @@
 // Networks exported and run by ONNX Runtime, compared with the executor: every one of the
 // catalogue.
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 
-#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include "space/catalog.h"
@@ -19,44 +13,10 @@
 #include "supernet/network/executor.h"
 #include "tests/formula_weights.h"
 #include "tests/grouped_network.h"
+#include "tests/onnx/exported.h"
 
 namespace ridgewalk {
 namespace {
-
-namespace fs = std::filesystem;
-
-void write_floats(const fs::path& path, const torch::Tensor& tensor) {
-  std::ofstream(path, std::ios::binary)
-      .write(static_cast<const char*>(tensor.data_ptr()), std::streamsize(tensor.nbytes()));
-}
-
-class Exported : public testing::Test {
- protected:
-  void SetUp() override {
-    at::set_num_threads(1);
-    folder_ = fs::temp_directory_path() / ("ridgewalk-onnx-" + std::to_string(getpid()));
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
-  // ONNX Runtime's output for model.onnx; of several, one after the other.
-  torch::Tensor run(const torch::Tensor& images, const torch::Tensor& like) {
-    write_floats(folder_ / "input", images);
-    std::string command = "node '" RIDGEWALK_ONNX_RUNNER "'";
-    for (const char* file : {"model.onnx", "input", "output"}) {
-      command += " '" + (folder_ / file).string() + "'";
-    }
-    for (int64_t size : images.sizes()) command += " " + std::to_string(size);
-    EXPECT_EQ(std::system(command.c_str()), 0) << command;
-    torch::Tensor logits = torch::zeros(like.sizes());
-    std::ifstream stream(folder_ / "output", std::ios::binary);
-    stream.read(static_cast<char*>(logits.data_ptr()), std::streamsize(logits.nbytes()));
-    EXPECT_TRUE(stream && stream.peek() == EOF) << "the output has another size";
-    return logits;
-  }
-
-  fs::path folder_;
-};
 
 TEST_F(Exported, ConvolutionsInGroupsGiveTheExecutorsLogits) {
   at::NoGradGuard no_grad;
@@ -89,7 +49,7 @@ TEST_P(Runtime, GivesTheExecutorsLogits) {
   const double scale = expected.abs().max().item<double>();
   ASSERT_GT(scale, 0);
   for (bool folded : {true, false}) {
-    const std::string path = (folder_ / "model.onnx").string();
+    const std::string path = model();
     if (folded) {
       const Network network = fold_norms(graph, store);
       write_onnx(path, network.graph, network.parameters);
@@ -114,7 +74,7 @@ TEST_F(Exported, FeatureMapsAreTheExecutors) {
   fill(store);
   const auto images = torch::randn({2, 3, 128, 128});
   const Network folded = fold_norms(graph, store);
-  write_onnx((folder_ / "model.onnx").string(), folded.graph, folded.parameters, {},
+  write_onnx(model(), folded.graph, folded.parameters, {},
              {.features = feature_maps(folded.graph)});
   std::vector<torch::Tensor> maps;
   Executor executor(graph, store);
@@ -151,7 +111,7 @@ TEST_F(Exported, MapsOfADetectorAreTheExecutors) {
   EXPECT_EQ(expected.numel(), 2 * (91 + 4) * 9 * (256 + 64 + 16 + 4 + 1));
   const double tolerance = 1e-4 * expected.abs().max().item<double>();
   const Network folded = fold_norms(graph, store);
-  const std::string path = (folder_ / "model.onnx").string();
+  const std::string path = model();
   write_onnx(path, folded.graph, folded.parameters);
   EXPECT_LT((run(images, expected) - expected).abs().max().item<double>(), tolerance);
   for (int opset : {kOldestOpset, 13, kNewestOpset}) {
@@ -177,7 +137,7 @@ TEST_F(Exported, OlderOperatorsGiveTheSameLogits) {
         Executor(graph, store)
             .forward(images.contiguous(torch::MemoryFormat::ChannelsLast), NormMode::kRunning);
     for (int opset = kOldestOpset; opset <= kNewestOpset; ++opset) {
-      write_onnx((folder_ / "model.onnx").string(), graph, store, {}, {.opset = opset, .batch = 1});
+      write_onnx(model(), graph, store, {}, {.opset = opset, .batch = 1});
       const double difference = (run(images, expected) - expected).abs().max().item<double>();
       EXPECT_LT(difference, 1e-4 * expected.abs().max().item<double>()) << name << ' ' << opset;
     }

@@ -9,7 +9,7 @@
 #include "supernet/formats/safetensors.h"
 #include "tests/helpers.h"
 #include "tests/supernet/formats/small_hybrid.h"
-#include "tests/supernet/quantization/min_max.h"
+#include "tests/supernet/quantization/small_quantized.h"
 
 namespace ridgewalk {
 namespace {
@@ -27,25 +27,40 @@ void expect_same(const QuantizedNetwork& given, const QuantizedNetwork& expected
 
 class QuantizedFiles : public SmallHybrid {
  protected:
-  QuantizedNetwork quantized(IntegerType type = IntegerType::kU8, bool per_channel = true) {
+  QuantizedNetwork quantized(const RewriteOptions& options = {}) {
     Network folded = fold_norms(graph_, store_);
-    return min_max_quantized(folded, uniform(1, {8, 1, 16, 16}), type, per_channel);
+    const torch::Tensor images = uniform(1, {8, 1, 16, 16});
+    return quantize(folded, ranges_of(folded, images), options);
   }
 };
 
 TEST_F(QuantizedFiles, ComeBackToTheSameBits) {
-  for (const IntegerType type : {IntegerType::kU8, IntegerType::kS8}) {
-    for (const bool per_channel : {true, false}) {
-      QuantizedNetwork network = quantized(type, per_channel);
-      network.provenance =
-          Provenance{.data = "noise", .mean = {0.25}, .deviation = {0.5}, .resolution = 16};
+  const std::vector<RewriteOptions> variants = {{},
+                                                {.per_channel = false},
+                                                {.zero_points = true},
+                                                {.rounds_values = false},
+                                                {.fp32_ops = {"conv_stem", "classifier"}}};
+  for (const RewriteOptions& options : variants) {
+    QuantizedNetwork network = quantized(options);
+    network.provenance =
+        Provenance{.data = "noise", .mean = {0.25}, .deviation = {0.5}, .resolution = 16};
+    if (network.quantized.values[0])
       network.quantized.values[0]->rule = "quotes \", colons: and # stay";
-      save_quantized(path("int8"), small_hybrid(), network);
-      EXPECT_TRUE(is_quantized(path("int8")));
-      expect_same(load_quantized(path("int8")), network);
-      EXPECT_EQ(load_architecture(path("int8/architecture.yaml")), small_hybrid());
-    }
+    save_quantized(path("int8"), small_hybrid(), network);
+    EXPECT_TRUE(is_quantized(path("int8")));
+    expect_same(load_quantized(path("int8")), network);
+    EXPECT_EQ(load_architecture(path("int8/architecture.yaml")), small_hybrid());
   }
+}
+
+// The towers of all levels share convolutions, at scales of their own.
+TEST_F(QuantizedFiles, HoldDetectors) {
+  Architecture architecture = find_architecture("mnv4-conv-small-retinanet");
+  architecture.resolution = 128;
+  Network folded = fresh_network(lower(architecture));
+  const auto network = quantize(folded, ranges_of(folded, uniform(1, {1, 3, 128, 128})), {});
+  save_quantized(path("int8"), architecture, network);
+  expect_same(load_quantized(path("int8")), network);
 }
 
 // 0.1f is 13421773 * 2^-27, and is written with as many digits as its double needs.
@@ -62,9 +77,8 @@ TEST_F(QuantizedFiles, TakeAQuarterOfTheBytes) {
   const Architecture architecture = find_architecture("mnv4-conv-small");
   const Graph graph = lower(architecture);
   Network folded = fresh_network(graph);
-  at::NoGradGuard no_grad;
   save_quantized(path("int8"), architecture,
-                 min_max_quantized(folded, uniform(1, {1, 3, 224, 224})));
+                 quantize(folded, ranges_of(folded, uniform(1, {1, 3, 224, 224})), {}));
   save_weights(path("fp32"), folded.parameters);
   const double ratio = double(std::filesystem::file_size(path("int8/model.safetensors"))) /
                        double(std::filesystem::file_size(path("fp32")));
@@ -85,9 +99,9 @@ TEST_F(QuantizedFiles, SayWhatIsWrong) {
   refused("- name: conv_stem", "- name: conv_stern", "'conv_stern' is no op");
   refused("- name: act1", "- name: conv_stem", "'conv_stem' is no op");  // a second time
   refused("type: u8", "type: u4", "u4");
-  refused("type: s8", "type: u8", "must be s8");
+  refused("weight: {type: s8", "weight: {type: u8", "must be s8");
   refused("scale: ", "scale: -", "'scale' is -");
-  refused("zero_point: ", "zero_point: 9", "u8 holds 0 to 255");
+  refused("zero_point: ", "zero_point: 90", "s8 holds -128 to 127");
   refused("axis: 0", "axis: 1", "'axis' is 1");
   refused("rule:", "role:", "missing key 'rule'");
   write("int8/quantized.yaml", good);
