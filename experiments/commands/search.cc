@@ -112,6 +112,7 @@ RunFolder open_run(const SearchRequest& request, const StartingPoint& start, con
     more += fmt::format("\nrecalibrate: {}", request.plan.recalibration.networks);
   }
   if (!weights.empty()) more += fmt::format("\nfrom weights: {:016x}", weights_hash(weights));
+  if (start.law_factor != 1) more += fmt::format("\nfrom laws times: {}", start.law_factor);
   if (start.architecture) more += "\nfrom:\n" + to_yaml(*start.architecture);
   const std::string inputs =
       fingerprint({.texts = {config.resolved, to_yaml(config.space)},

@@ -166,13 +166,18 @@ TEST_F(Program, CorrectedLawsFollowARun) {
     return run(words);
   };
   ASSERT_EQ(searched({"search", "coarse", "--out", coarse}).exit_code, 0);
-  std::string result = read(coarse + "/result.yaml");
+  const std::string original = read(coarse + "/result.yaml");
+  std::string result = original;
   const std::string stage = "  coarse:\n";
   ASSERT_THAT(result, HasSubstr(stage));
   result.insert(result.find(stage) + stage.size(), "    law_factor: 1.125\n");
   std::ofstream(coarse + "/result.yaml") << result;
   const Outcome found = searched({"search", "fine", "--from", coarse, "--out", fine});
   ASSERT_EQ(found.exit_code, 0) << found.err;
+  // It is not resumed by other laws.
+  std::ofstream(coarse + "/result.yaml") << original;
+  const Outcome other = searched({"search", "fine", "--from", coarse, "--out", fine, "--resume"});
+  EXPECT_EQ(other.exit_code, 2) << other.err;
 
   const auto laws_ms = [&](const std::string& network) {
     const Outcome described =
