@@ -28,7 +28,7 @@ TEST_F(Exported, ConvolutionsInGroupsGiveTheExecutorsLogits) {
       Executor(graph, store)
           .forward(images.contiguous(torch::MemoryFormat::ChannelsLast), NormMode::kRunning);
   const Network folded = fold_norms(graph, store);
-  write_onnx((folder_ / "model.onnx").string(), folded.graph, folded.parameters);
+  write_onnx(model(), folded.graph, folded.parameters);
   EXPECT_LT((run(images, expected) - expected).abs().max().item<double>(),
             1e-4 * expected.abs().max().item<double>());
 }
