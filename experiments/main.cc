@@ -34,6 +34,7 @@ Finds mobile vision networks that are fast on every kind of hardware.
   distill   a teacher's soft labels, for students to train on
   evaluate  a network with given weights
   classify  pictures by a network with given weights
+  quantize  a trained network to int8
   export    a network as ONNX or safetensors
   fit       a device's ridge point and peak from measured latencies
   calibrate this machine's own profile: peaks, bandwidths, what each kind of op takes
@@ -46,8 +47,9 @@ constexpr std::pair<const char*, int (*)(const ridgewalk::Arguments&)> kCommands
     {"sweep", ridgewalk::sweep_command},         {"describe", ridgewalk::describe_command},
     {"train", ridgewalk::train_command},         {"evaluate", ridgewalk::evaluate_command},
     {"distill", ridgewalk::distill_command},     {"classify", ridgewalk::classify_command},
-    {"export", ridgewalk::export_command},       {"fit", ridgewalk::fit_command},
-    {"calibrate", ridgewalk::calibrate_command}, {"bench", ridgewalk::bench_command},
+    {"quantize", ridgewalk::quantize_command},   {"export", ridgewalk::export_command},
+    {"fit", ridgewalk::fit_command},             {"calibrate", ridgewalk::calibrate_command},
+    {"bench", ridgewalk::bench_command},
 };
 
 int run(const std::string& name, const ridgewalk::Arguments& arguments) {

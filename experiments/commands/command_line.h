@@ -152,6 +152,11 @@ Enum option_named(const std::string& option, const std::string& name) {
 Dataset dataset_of(const SearchConfig& config, const CommandLine& line,
                    const std::string& weights = "");
 
+// The data of --data, held against what the weights say they were trained on, with images cut out
+// and normalised as they were then. Throws Error.
+Dataset data_to_evaluate(const std::string& weights, const Architecture& architecture,
+                         const CommandLine& line, const Session& session);
+
 // The command as a shell takes it, without --resume, --workers and --lease: a report depends
 // neither on interruptions nor on who did the work.
 std::string command_text(const std::string& command, const Arguments& arguments);

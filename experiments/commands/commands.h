@@ -19,6 +19,7 @@ int distill_command(const Arguments& arguments);
 int train_command(const Arguments& arguments);
 int evaluate_command(const Arguments& arguments);
 int classify_command(const Arguments& arguments);
+int quantize_command(const Arguments& arguments);
 int export_command(const Arguments& arguments);
 int fit_command(const Arguments& arguments);
 int calibrate_command(const Arguments& arguments);

@@ -77,10 +77,10 @@ void print(const Evaluation& evaluation, const std::string& network, const Datas
   }
 }
 
-// The data, held against what the weights say they were trained on, with images cut out and
-// normalised as they were then.
-Dataset dataset_for(const std::string& weights, const Architecture& architecture,
-                    const CommandLine& line, const Session& session) {
+}  // namespace
+
+Dataset data_to_evaluate(const std::string& weights, const Architecture& architecture,
+                         const CommandLine& line, const Session& session) {
   const auto provenance = read_provenance(weights);
   FolderOptions folder = line.folder_options(architecture.resolution);
   if (provenance && provenance->crop_fraction > 0 && !line.given("crop-fraction")) {
@@ -101,8 +101,6 @@ Dataset dataset_for(const std::string& weights, const Architecture& architecture
   return data;
 }
 
-}  // namespace
-
 int evaluate_command(const Arguments& arguments) {
   CommandLine line = evaluate_line();
   if (!line.parse(arguments)) return 0;
@@ -110,7 +108,7 @@ int evaluate_command(const Arguments& arguments) {
   const int batch_size = line.get<int>("batch-size");
   const Architecture architecture = line.classifier(line.words()[0]);
   const std::string weights = line.required("weights");
-  const Dataset data = dataset_for(weights, architecture, line, session);
+  const Dataset data = data_to_evaluate(weights, architecture, line, session);
   const Graph graph = lower(architecture);
   require_inference_memory(graph, std::min<int64_t>(batch_size, data.test.size()), session);
   const Evaluation evaluation = evaluate_on_test(

@@ -26,12 +26,12 @@ const kTerms = {
 };
 
 function terms() {
-  return Object.keys(data).length === 0 ? null : [make("h2", {}, "Terms"),
+  return Object.keys(data).length === 0 || data.quantization ? null : [make("h2", {}, "Terms"),
     make("dl", {}, Object.entries(kTerms).flatMap(([term, text]) => [make("dt", {}, term), make("dd", {}, text)]))];
 }
 
 // A report begins with its outcome.
-const sections = [heading, rankingSection, comparisonSection, homesSection, ...(isSearch ? [networkTable] : []), slider, frontsSection, frontSection, sweepSection, costSection, rooflineSection, measuredSection,
+const sections = [heading, quantizationSection, rankingSection, comparisonSection, homesSection, ...(isSearch ? [networkTable] : []), slider, frontsSection, frontSection, sweepSection, costSection, rooflineSection, measuredSection,
   ...(isSearch ? [] : [networkTable]), ...list(data.stages).map((stage) => () => stageSection(stage)), drawings, timing, terms];
 for (const section of sections) {
   const children = section();

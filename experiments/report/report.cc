@@ -45,7 +45,8 @@ std::string report_html(const nlohmann::ordered_json& data) {
   };
   std::string scripts;
   for (const char* name : {"base", "ridge", "sweep", "front", "operations", "measured", "ranking",
-                           "comparison", "homes", "pareto_sets", "tables", "search", "main"}) {
+                           "comparison", "homes", "pareto_sets", "quantization", "tables", "search",
+                           "main"}) {
     scripts.append(part(name)).append("\n");
   }
   std::string page(part("page"));

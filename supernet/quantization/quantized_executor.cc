@@ -25,7 +25,7 @@ bool is_elementwise(OpKind kind) {
   return kind == OpKind::kActivation || kind == OpKind::kSigmoid || kind == OpKind::kHardSigmoid;
 }
 
-double activated(Activation activation, double x) {
+double activated_number(Activation activation, double x) {
   switch (activation) {
     case Activation::kNone:
       return x;
@@ -41,12 +41,6 @@ double activated(Activation activation, double x) {
       return x * 0.5 * (1 + std::erf(x / std::sqrt(2.0)));
   }
   return x;
-}
-
-double function_of(const Op& op, double x) {
-  if (op.kind == OpKind::kSigmoid) return 1 / (1 + std::exp(-x));
-  if (op.kind == OpKind::kHardSigmoid) return std::clamp(x + 3, 0.0, 6.0) / 6;
-  return activated(op.activation, x);
 }
 
 // How a convolution or linear layer, seen as a 1x1 convolution, moves over its input.
@@ -119,20 +113,33 @@ torch::Tensor fp32_factors(const std::vector<double>& factors, int64_t dimension
 
 }  // namespace
 
+double elementwise(const Op& op, double x) {
+  if (op.kind == OpKind::kSigmoid) return 1 / (1 + std::exp(-x));
+  if (op.kind == OpKind::kHardSigmoid) return std::clamp(x + 3, 0.0, 6.0) / 6;
+  return activated_number(op.activation, x);
+}
+
+torch::Tensor real_weight(const torch::Tensor& integers, const WeightScale& scale) {
+  std::vector<int64_t> shape(size_t(integers.dim()), 1);
+  shape[0] = int64_t(scale.scales.size());
+  return integers.to(torch::kDouble) * torch::tensor(scale.scales).to(torch::kDouble).view(shape);
+}
+
 std::array<int, 256> value_table(const Op& op, const ValueScale& input, const ValueScale& output) {
   std::array<int, 256> table{};
   for (size_t i = 0; i < table.size(); ++i) {
     const int integer = int(i) + lowest(input.type);
     const double x = double(input.scale) * (integer - input.zero_point);
-    const double y = function_of(op, x) / double(output.scale) + 0.0;
+    const double y = elementwise(op, x) / double(output.scale) + 0.0;
     table[i] = int(std::clamp(std::nearbyint(y) + output.zero_point, double(lowest(output.type)),
                               double(highest(output.type))));
   }
   return table;
 }
 
-QuantizedExecutor::QuantizedExecutor(QuantizedNetwork network, Products products)
-    : network_(std::move(network)), products_(products) {
+QuantizedExecutor::QuantizedExecutor(QuantizedNetwork network, Products products,
+                                     FloatInputs float_inputs)
+    : network_(std::move(network)), products_(products), float_inputs_(float_inputs) {
   const Graph& graph = network_.quantized.graph;
   const size_t count = graph.ops.size();
   const std::vector<int> uses = use_counts(graph);
@@ -164,21 +171,17 @@ QuantizedExecutor::Weights QuantizedExecutor::weights_of(int index) const {
   const auto& scale = network_.quantized.weights[size_t(index)];
   if (!scale) return weights;
   const torch::Tensor integers = weights.real[0];
-  std::vector<double> scales(scale->scales.begin(), scale->scales.end());
-  scales.resize(size_t(integers.size(0)), scales[0]);
+  weights.product_scales.assign(scale->scales.begin(), scale->scales.end());
+  weights.product_scales.resize(size_t(integers.size(0)), double(scale->scales[0]));
+  weights.integers = op.kind == OpKind::kLinear ? integers.unsqueeze(2).unsqueeze(3) : integers;
   const auto& input = network_.quantized.values[size_t(op.inputs[0])];
   if (!input) {
-    std::vector<int64_t> shape(size_t(integers.dim()), 1);
-    shape[0] = integers.size(0);
-    weights.real[0] =
-        (integers.to(torch::kDouble) * torch::tensor(scales, torch::kDouble).view(shape))
-            .to(torch::kFloat);
+    weights.real[0] = real_weight(integers, *scale).to(torch::kFloat);
+    weights.integers = weights.integers.to(torch::kFloat);
     return weights;
   }
-  for (double& product_scale : scales) product_scale *= double(input->scale);
-  weights.product_scales = std::move(scales);
+  for (double& product_scale : weights.product_scales) product_scale *= double(input->scale);
   weights.bias = weights.real.size() > 1 ? weights.real[1] : torch::Tensor();
-  weights.integers = op.kind == OpKind::kLinear ? integers.unsqueeze(2).unsqueeze(3) : integers;
   weights.real.clear();
   if (products_ == Products::kPlain) {
     weights.integers = weights.integers.contiguous();
@@ -196,8 +199,23 @@ QuantizedExecutor::Weights QuantizedExecutor::weights_of(int index) const {
   return weights;
 }
 
+void QuantizedExecutor::set_bias(int op, const torch::Tensor& bias) {
+  network_.tensors.at(network_.quantized.graph.ops[size_t(op)].name + ".bias") = bias;
+  weights_[size_t(op)] = weights_of(op);
+}
+
 torch::Tensor QuantizedExecutor::forward(const torch::Tensor& images) const {
   at::NoGradGuard no_grad;
+  return real(run_all(images, {}), int(network_.quantized.graph.ops.size()) - 1);
+}
+
+void QuantizedExecutor::run_each(const torch::Tensor& images, const Visit& visit) const {
+  at::NoGradGuard no_grad;
+  run_all(images, visit);
+}
+
+QuantizedExecutor::Value QuantizedExecutor::run_all(const torch::Tensor& images,
+                                                    const Visit& visit) const {
   const std::vector<Op>& ops = network_.quantized.graph.ops;
   std::vector<Value> values(ops.size());
   for (size_t i = 0; i < ops.size(); ++i) {
@@ -205,11 +223,12 @@ torch::Tensor QuantizedExecutor::forward(const torch::Tensor& images) const {
     for (int input : ops[i].inputs) inputs.push_back(values[size_t(input)]);
     if (i == 0) inputs.push_back({.numbers = images});
     values[i] = run(int(i), inputs);
+    if (visit && visit(int(i), real(values[i], int(i)))) values[i] = run(int(i), inputs);
     for (int input : ops[i].inputs) {
       if (last_use_[size_t(input)] == int(i)) values[size_t(input)] = {};
     }
   }
-  return real(values.back(), int(ops.size()) - 1);
+  return values.back();
 }
 
 std::vector<torch::Tensor> QuantizedExecutor::values(const torch::Tensor& images) const {
@@ -271,7 +290,10 @@ QuantizedExecutor::Value QuantizedExecutor::computed(int index,
   const auto scale_of = [&](size_t input) {
     return double(quantized.values[size_t(op.inputs[input])]->scale);
   };
-  if (all_integers && weights_[size_t(index)].integers.defined()) return product(index, x);
+  if (weights_[size_t(index)].integers.defined()) {
+    if (all_integers) return product(index, x);
+    if (float_inputs_ == FloatInputs::kRoundedByBatch) return product_by_batch(index, x.numbers);
+  }
   if (all_integers && tables_[size_t(index)].defined()) {
     const auto places =
         (x.numbers - lowest(quantized.values[size_t(op.inputs[0])]->type)).to(torch::kInt);
@@ -321,6 +343,29 @@ QuantizedExecutor::Value QuantizedExecutor::product(int index, const Value& inpu
   sums = sums.to(torch::kFloat);
   if (op.kind == OpKind::kLinear) sums = sums.flatten(1);
   return {Value::Kind::kSum, sums, weights.product_scales};
+}
+
+QuantizedExecutor::Value QuantizedExecutor::product_by_batch(int index,
+                                                             const torch::Tensor& x) const {
+  const Op& op = network_.quantized.graph.ops[size_t(index)];
+  const Weights& weights = weights_[size_t(index)];
+  const auto [low, high] = x.aminmax();
+  const bool is_negative = low.item<float>() < 0;
+  const ValueScale scale = value_scale({.type = is_negative ? IntegerType::kS8 : IntegerType::kU8,
+                                        .is_negative = is_negative,
+                                        .fixed_scale = {},
+                                        .why = {}},
+                                       {low.item<double>(), high.item<double>()}, "");
+  torch::Tensor integers = rounded({Value::Kind::kReal, x}, scale);
+  if (op.kind == OpKind::kLinear) integers = integers.flatten(1).unsqueeze(2).unsqueeze(3);
+  const Window window = window_of(op);
+  std::vector<double> factors = weights.product_scales;
+  for (double& factor : factors) factor *= double(scale.scale);
+  torch::Tensor result = torch::conv2d(integers, weights.integers, {}, window.stride,
+                                       window.padding, 1, window.groups) *
+                         fp32_factors(factors, 4);
+  if (weights.real.size() > 1) result = result + weights.real[1].view({1, -1, 1, 1});
+  return {Value::Kind::kReal, op.kind == OpKind::kLinear ? result.flatten(1) : result};
 }
 
 QuantizedExecutor::Value QuantizedExecutor::attention_product(

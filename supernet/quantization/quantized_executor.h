@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <vector>
 
 #include <torch/types.h>
@@ -17,6 +18,12 @@ enum class Products {
   kFast,   // by LibTorch, in fp32 where no sum can reach 2^24 and in fp64 elsewhere
 };
 
+// What integer weights multiply where their input is not rounded.
+enum class FloatInputs {
+  kKept,            // the weights stand for their real values
+  kRoundedByBatch,  // dynamic quantisation: integers at the scale of this batch's range
+};
+
 // Sums and rounding, as every execution has to do them:
 //   - products (of a convolution, a linear layer, attention, a gate) and a pool: the exact integer
 //     sum, bias included, is converted to fp32, multiplied by multiplier(product scale, value),
@@ -28,7 +35,8 @@ enum class Products {
 //   - all other ops: fp32 on scale * (integer - zero_point), divided by the value's scale, rounded.
 class QuantizedExecutor {
  public:
-  explicit QuantizedExecutor(QuantizedNetwork network, Products products = Products::kFast);
+  explicit QuantizedExecutor(QuantizedNetwork network, Products products = Products::kFast,
+                             FloatInputs float_inputs = FloatInputs::kKept);
 
   // images [N, C, H, W] fp32 -> logits [N, classes] fp32. Several threads may call it at once.
   torch::Tensor forward(const torch::Tensor& images) const;
@@ -37,6 +45,13 @@ class QuantizedExecutor {
   // The same of one op, for inputs as values() gives them. A ReLU in one step with the op before it
   // takes the inputs of that op.
   torch::Tensor value(int op, const std::vector<torch::Tensor>& inputs) const;
+
+  // Calls `visit` with what each op gives, in turn and in real units. Where it returns true the op
+  // is computed again: its bias has changed.
+  using Visit = std::function<bool(int op, const torch::Tensor& real)>;
+  void run_each(const torch::Tensor& images, const Visit& visit) const;
+  // Of an op with integer weights; not while others run.
+  void set_bias(int op, const torch::Tensor& bias);
 
   const QuantizedNetwork& network() const { return network_; }
 
@@ -55,9 +70,11 @@ class QuantizedExecutor {
   };
 
   Weights weights_of(int op) const;
+  Value run_all(const torch::Tensor& images, const Visit& visit) const;
   Value run(int op, const std::vector<Value>& inputs) const;
   Value computed(int op, const std::vector<Value>& inputs) const;
   Value product(int op, const Value& input) const;
+  Value product_by_batch(int op, const torch::Tensor& x) const;
   Value attention_product(int op, const std::vector<Value>& inputs) const;
   torch::Tensor real(const Value& value, int op) const;
   // integer - zero_point.
@@ -68,11 +85,18 @@ class QuantizedExecutor {
 
   QuantizedNetwork network_;
   Products products_;
+  FloatInputs float_inputs_;
   std::vector<bool> is_step_with_relu_;
   std::vector<int> last_use_;
   std::vector<Weights> weights_;
   std::vector<torch::Tensor> tables_;  // of functions of one integer: fp32 [256]
 };
+
+// What integer weights stand for, fp64.
+torch::Tensor real_weight(const torch::Tensor& integers, const WeightScale& scale);
+
+// An activation or gate of one number.
+double elementwise(const Op& op, double x);
 
 // The integer that an activation or gate gives for each integer of its input, from -128 (s8) or 0
 // (u8) upwards; computed in fp64.

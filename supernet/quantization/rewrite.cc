@@ -127,6 +127,12 @@ void add_tensors(const Network& folded, int index, const RewriteOptions& options
 
 }  // namespace
 
+void require_finite_range(const Op& op, const ValueRange& range) {
+  if (std::isfinite(range.low) && std::isfinite(range.high)) return;
+  throw Error("the values of '" + op.name +
+              "' are NaN or infinite, so that they have no range; the weights are damaged");
+}
+
 bool multiplies_weights(OpKind kind) {
   return kind == OpKind::kConv || kind == OpKind::kDepthwise || kind == OpKind::kLinear;
 }
@@ -246,10 +252,7 @@ QuantizedNetwork quantize(const Network& folded, const std::vector<ValueRange>& 
       continue;
     }
     const ValueRange& range = ranges.at(i);
-    if (!std::isfinite(range.low) || !std::isfinite(range.high)) {
-      throw Error("the values of '" + folded.graph.ops[i].name +
-                  "' are NaN or infinite, so that they have no range; the weights are damaged");
-    }
+    require_finite_range(folded.graph.ops[i], range);
     values[i] = value_scale(*forms[i], range, options.range_rule);
   }
   return quantize_at(folded, std::move(values), options);

@@ -16,6 +16,8 @@ struct ValueRange {
   double low = 0, high = 0;
   bool operator==(const ValueRange&) const = default;
 };
+// Throws Error naming the op whose values are NaN or infinite.
+void require_finite_range(const Op& op, const ValueRange& range);
 
 struct RewriteOptions {
   bool per_channel = true;    // weights have a scale for each output channel, else one for all

@@ -51,6 +51,7 @@ const smallOptions = {
   calibrate: { '--networks': 16, '--repeats': 1, '--seconds': 0 },
   evaluate: { '--threads': 1 },
   distill: { '--threads': 1 },
+  quantize: { '--threads': 1, '--images': 64, '--sensitivity': 16 },
   train: { '--threads': 1 },
   compare: { '--seeds': '1,2', '--random-networks': 2 },
   front: { '--evaluations': 6 },

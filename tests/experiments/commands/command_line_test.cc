@@ -21,11 +21,11 @@ using testing::HasSubstr;
 
 using Command = int (*)(const Arguments&);
 const std::map<std::string, Command> kCommands = {
-    {"search", search_command},   {"rank", rank_command},   {"front", front_command},
-    {"compare", compare_command}, {"sweep", sweep_command}, {"describe", describe_command},
-    {"distill", distill_command}, {"train", train_command}, {"evaluate", evaluate_command},
-    {"export", export_command},   {"fit", fit_command},     {"calibrate", calibrate_command},
-    {"bench", bench_command}};
+    {"search", search_command},   {"rank", rank_command},        {"front", front_command},
+    {"compare", compare_command}, {"sweep", sweep_command},      {"describe", describe_command},
+    {"distill", distill_command}, {"train", train_command},      {"evaluate", evaluate_command},
+    {"export", export_command},   {"fit", fit_command},          {"calibrate", calibrate_command},
+    {"bench", bench_command},     {"quantize", quantize_command}};
 
 std::string refusal(Command command, const Arguments& arguments) {
   try {

@@ -1,0 +1,250 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "experiments/commands/command_line.h"
+#include "experiments/commands/memory_check.h"
+#include "experiments/report/quantization_report.h"
+#include "experiments/report/report.h"
+#include "space/error.h"
+#include "space/file.h"
+#include "space/lowering.h"
+#include "supernet/formats/weights.h"
+#include "supernet/quantization/post_training.h"
+#include "supernet/quantization/quantized_executor.h"
+#include "supernet/quantization/quantized_files.h"
+#include "supernet/training/calibration_images.h"
+
+namespace ridgewalk {
+namespace {
+enum class QuantizationMethod { kPtq, kDynamic, kWeights };
+}  // namespace
+
+template <>
+inline constexpr auto kNames<QuantizationMethod> =
+    name_table<QuantizationMethod>("method", {{QuantizationMethod::kPtq, "ptq"},
+                                              {QuantizationMethod::kDynamic, "dynamic"},
+                                              {QuantizationMethod::kWeights, "weights"}});
+
+namespace {
+
+CommandLine quantize_line() {
+  namespace po = boost::program_options;
+  CommandLine line(
+      "quantize ARCH --weights W --data D --out DIR [--method ptq|dynamic|weights]",
+      "Turns a trained network to int8 and measures both on the test images. W is a\n"
+      "safetensors file or an ONNX file of `ridgewalk export`; D is one of\n" +
+          std::string(kDatasets) +
+          ".\n"
+          "  ptq      weights and activations, whose ranges are those over training images\n"
+          "  dynamic  weights; inputs of products are rounded by the range of each batch\n"
+          "  weights  weights alone; activations stay fp32",
+      "arch", 1);
+  line.add()("weights", po::value<std::string>(), "safetensors or ONNX file");
+  line.add()("data", po::value<std::string>(), "data set");
+  line.add()("out", po::value<std::string>(), "folder of the quantised network and report.json");
+  line.add()("method", po::value<std::string>()->default_value("ptq"), "ptq, dynamic or weights");
+  line.add_number<int64_t>("images", 1, 1'000'000, "training images to calibrate on", 1000);
+  line.add()("ranges", po::value<std::string>()->default_value("mse"),
+             "min-max, percentile, mse or entropy");
+  line.add_number<double>("percentile", 50, 100, "of --ranges percentile", 99.99);
+  line.add()("per-tensor", "one scale for all output channels of a weight");
+  line.add()("zero-points", "u8 with a zero point where activations may be negative, not s8");
+  line.add()("equalize", "equalise channels across layers before");
+  line.add()("bias-correction", po::value<std::string>()->default_value("none"),
+             "none, data or norms");
+  line.add()("keep-fp32", po::value<std::string>(), "ops to keep in fp32, with commas between");
+  line.add_number<int64_t>("sensitivity", 0, 1'000'000,
+                           "calibration images that decide which ops gain most from fp32; 0: none",
+                           128);
+  line.add_seed("of the calibration images", 0);
+  line.add_number<int>("batch-size", 1, 65536, "images", 250);
+  line.add()("json", "for machines");
+  line.add_data_options();
+  line.add_input_options();
+  line.add_lanes_options("batches");
+  return line;
+}
+
+struct QuantizeOptions {
+  QuantizationMethod method = QuantizationMethod::kPtq;
+  PostTrainingOptions post_training;
+  int64_t images = 0, sensitivity_images = 0;
+  uint64_t seed = 0;
+  int batch_size = 0;
+};
+
+std::set<std::string> names_in(const std::string& list) {
+  std::set<std::string> names;
+  for (size_t begin = 0; begin <= list.size();) {
+    const size_t end = std::min(list.find(',', begin), list.size());
+    names.insert(list.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return names;
+}
+
+QuantizeOptions quantize_options(const CommandLine& line) {
+  QuantizeOptions options{
+      .method = option_named<QuantizationMethod>("--method", line.get<std::string>("method")),
+      .post_training = {},
+      .images = line.get<int64_t>("images"),
+      .sensitivity_images = line.get<int64_t>("sensitivity"),
+      .seed = line.seed(),
+      .batch_size = line.get<int>("batch-size")};
+  PostTrainingOptions& ptq = options.post_training;
+  ptq.calibration.method = option_named<RangeMethod>("--ranges", line.get<std::string>("ranges"));
+  ptq.calibration.percentile = line.get<double>("percentile");
+  ptq.equalizes = line.has("equalize");
+  ptq.bias_correction =
+      option_named<BiasCorrection>("--bias-correction", line.get<std::string>("bias-correction"));
+  ptq.rewrite.per_channel = !line.has("per-tensor");
+  ptq.rewrite.zero_points = line.has("zero-points");
+  ptq.rewrite.rounds_values = options.method == QuantizationMethod::kPtq;
+  if (line.has("keep-fp32")) ptq.rewrite.fp32_ops = names_in(line.get<std::string>("keep-fp32"));
+  if (line.given("percentile") && ptq.calibration.method != RangeMethod::kPercentile) {
+    throw Error("--percentile goes with --ranges percentile");
+  }
+  for (const char* option : {"ranges", "zero-points"}) {
+    if (!ptq.rewrite.rounds_values && line.given(option)) {
+      throw Error(fmt::format("--{} goes with --method ptq: {} has no ranges of activations",
+                              option, line.get<std::string>("method")));
+    }
+  }
+  return options;
+}
+
+Json options_json(const QuantizeOptions& options, const PostTraining& quantization) {
+  const PostTrainingOptions& ptq = options.post_training;
+  Json json = {{"weights", ptq.rewrite.per_channel ? "per channel" : "per tensor"},
+               {"equalized_pairs", quantization.equalized_pairs()},
+               {"bias_correction", to_string(ptq.bias_correction)},
+               {"keep_fp32", ptq.rewrite.fp32_ops},
+               {"seed", options.seed}};
+  if (ptq.rewrite.rounds_values) {
+    json["images"] = quantization.calibration().images;
+    json["ranges"] = quantization.calibration().rule;
+    json["zero_points"] = ptq.rewrite.zero_points;
+  }
+  return json;
+}
+
+int64_t stored_bytes(const QuantizedNetwork& network) {
+  int64_t bytes = 0;
+  for (const auto& [name, tensor] : network.tensors) {
+    bytes += tensor.numel() * int64_t(tensor.element_size());
+  }
+  for (const auto& weight : network.quantized.weights) {
+    if (weight) bytes += int64_t(weight->scales.size() * sizeof(float));
+  }
+  return bytes;
+}
+
+// Measures networks on the test images.
+struct Measure {
+  const Dataset& data;
+  const Session& session;
+  FloatInputs float_inputs;
+  int64_t batch_size;
+
+  MeasuredWeights operator()(Network& network) const {
+    const Executor executor(network.graph, network.parameters);
+    return {evaluate(executor, data, data.test, session.compute, options()),
+            network.parameters.values().numel() * int64_t(sizeof(float))};
+  }
+  MeasuredWeights operator()(const QuantizedNetwork& network) const {
+    const QuantizedExecutor executor(network, Products::kFast, float_inputs);
+    return {evaluate([&](const torch::Tensor& images) { return executor.forward(images); },
+                     network.quantized.graph, data, data.test, session.compute, options()),
+            stored_bytes(network)};
+  }
+  EvaluationOptions options() const { return {.batch_size = batch_size, .of_all_classes = true}; }
+};
+
+// The sensitivity table: the ops that gain most, then accuracy with the first 1, 2, 4 and 8 in
+// fp32.
+void measure_sensitivity(const PostTraining& quantization, const QuantizeOptions& options,
+                         const Measure& measure, QuantizationResult& result) {
+  const CalibrationBatches batches =
+      calibration_batches(measure.data, result.graph.graph, options.sensitivity_images,
+                          options.batch_size, options.seed);
+  result.sensitivities = sensitivities(quantization, batches);
+  for (size_t count : {1, 2, 4, 8}) {
+    if (count > result.sensitivities.size()) break;
+    KeptInFp32 kept{.ops = {}, .measured = {}};
+    std::set<std::string> ops = options.post_training.rewrite.fp32_ops;
+    for (size_t i = 0; i < count; ++i) {
+      kept.ops.push_back(result.sensitivities[i].op);
+      ops.insert(kept.ops.back());
+    }
+    kept.measured = measure(quantization.quantized(ops));
+    result.kept_in_fp32.push_back(std::move(kept));
+  }
+}
+
+void write_all(const std::string& out, const Architecture& architecture,
+               const QuantizedNetwork& network, const Json& report, const std::string& command) {
+  save_quantized(out, architecture, network);
+  write_file(out + "/report.json", json_text(report) + "\n");
+  write_file(out + "/report.html", report_html({{"title", architecture.name + " in int8"},
+                                                {"created", now_text()},
+                                                {"command", command},
+                                                {"quantization", report}}));
+}
+
+int quantize(const CommandLine& line, const std::string& command) {
+  const QuantizeOptions options = quantize_options(line);
+  const std::string weights = line.required("weights"), out = line.required("out");
+  const Session session = line.session(0, "fp32");
+  if (!session.compute.device.is_cpu() || session.compute.precision != DataType::kFp32) {
+    throw Error("quantize computes on the CPU, and in fp32 what is not int8");
+  }
+  refuse_overwriting(out + "/model.safetensors", weights);
+  const Architecture architecture = line.classifier(line.words()[0]);
+  const Dataset data = data_to_evaluate(weights, architecture, line, session);
+  const Graph graph = lower(architecture);
+  require_inference_memory(graph, std::min<int64_t>(options.batch_size, data.test.size()), session);
+  const Network network = load_network(weights, graph, torch::kCPU);
+
+  const PostTraining quantization(
+      network, calibration_batches(data, graph, options.images, options.batch_size, options.seed),
+      options.post_training);
+  const QuantizedNetwork quantized = quantization.quantized();
+  const Measure measure{.data = data,
+                        .session = session,
+                        .float_inputs = options.method == QuantizationMethod::kDynamic
+                                            ? FloatInputs::kRoundedByBatch
+                                            : FloatInputs::kKept,
+                        .batch_size = options.batch_size};
+  QuantizationResult result{.network = architecture.name,
+                            .method = std::string(to_string(options.method)),
+                            .data = data.name,
+                            .options = options_json(options, quantization),
+                            .fp32 = measure(quantization.folded()),
+                            .int8 = measure(quantized),
+                            .graph = quantized.quantized};
+  require_finite(result.fp32.accuracy, weights);
+  if (options.sensitivity_images > 0) {
+    result.decibels = signal_to_noise(quantization.folded(), quantized,
+                                      calibration_batches(data, graph, options.sensitivity_images,
+                                                          options.batch_size, options.seed));
+    if (options.method == QuantizationMethod::kPtq) {
+      measure_sensitivity(quantization, options, measure, result);
+    }
+  }
+  say_damaged(data, session);
+  const Json report = quantization_json(result);
+  write_all(out, architecture, quantized, report, command);
+  fmt::print("{}", line.has("json") ? json_text(report) + "\n" : quantization_text(result));
+  return 0;
+}
+
+}  // namespace
+
+int quantize_command(const Arguments& arguments) {
+  CommandLine line = quantize_line();
+  if (!line.parse(arguments)) return 0;
+  return quantize(line, command_text("quantize", arguments));
+}
+
+}  // namespace ridgewalk

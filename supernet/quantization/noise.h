@@ -1,0 +1,28 @@
+// What rounding costs, op by op.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "supernet/quantization/post_training.h"
+
+namespace ridgewalk {
+
+// By op of the folded graph: 10 log10(sum x^2 / sum (x - y)^2) in dB, where x is what the op gives
+// in fp32 and y in the quantised network, over all images; nothing for ops whose value is not
+// changed. Infinite where both are the same.
+std::vector<std::optional<double>> signal_to_noise(Network& folded, const QuantizedNetwork& network,
+                                                   const CalibrationBatches& batches);
+
+// What the logits gain when one op is kept in fp32, in dB of signal to noise over that of `rounded`
+// with no op in fp32.
+struct Sensitivity {
+  std::string op;
+  double gain_db = 0;
+};
+// Of all convolutions and linear layers, the largest gain first.
+std::vector<Sensitivity> sensitivities(const PostTraining& quantization,
+                                       const CalibrationBatches& batches);
+
+}  // namespace ridgewalk

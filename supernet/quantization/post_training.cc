@@ -1,0 +1,63 @@
+#include "supernet/quantization/post_training.h"
+
+#include <algorithm>
+
+#include "space/error.h"
+#include "supernet/quantization/bias_correction.h"
+#include "supernet/quantization/equalization.h"
+
+namespace ridgewalk {
+namespace {
+
+void require_norms(const Graph& graph, bool equalizes) {
+  const std::string option = "bias correction by norms: ";
+  if (equalizes) {
+    throw Error(option +
+                "equalisation moves what they say; leave one of the two out, or correct "
+                "by data");
+  }
+  const bool has_norms = std::any_of(graph.ops.begin(), graph.ops.end(),
+                                     [](const Op& op) { return op.kind == OpKind::kNorm; });
+  if (!has_norms) {
+    throw Error(option +
+                "the weights have theirs folded in; give those of the training, or correct "
+                "by data");
+  }
+}
+
+}  // namespace
+
+PostTraining::PostTraining(const Network& network, CalibrationBatches batches,
+                           PostTrainingOptions options)
+    : trained_(network),
+      folded_(std::make_unique<Network>(fold_norms(network.graph, network.parameters))),
+      batches_(std::move(batches)),
+      options_(std::move(options)) {
+  folded_->provenance = network.provenance;
+  if (options_.bias_correction == BiasCorrection::kNorms) {
+    require_norms(network.graph, options_.equalizes);
+  }
+  if (options_.equalizes) equalized_pairs_ = equalize(*folded_);
+  if (!options_.rewrite.rounds_values) return;
+  calibration_ = calibrate(*folded_, value_forms(folded_->graph, options_.rewrite), batches_,
+                           options_.calibration);
+  options_.rewrite.range_rule = calibration_.rule;
+}
+
+QuantizedNetwork PostTraining::rounded(const std::set<std::string>& fp32_ops) const {
+  RewriteOptions rewrite = options_.rewrite;
+  rewrite.fp32_ops = fp32_ops;
+  return quantize(*folded_, calibration_.ranges, rewrite);
+}
+
+QuantizedNetwork PostTraining::quantized(const std::set<std::string>& fp32_ops) const {
+  QuantizedNetwork network = rounded(fp32_ops);
+  if (options_.bias_correction == BiasCorrection::kData) {
+    correct_biases(network, *folded_, batches_);
+  } else if (options_.bias_correction == BiasCorrection::kNorms) {
+    correct_biases(network, *folded_, trained_.graph, trained_.parameters);
+  }
+  return network;
+}
+
+}  // namespace ridgewalk

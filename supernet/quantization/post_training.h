@@ -1,0 +1,60 @@
+// Quantisation after training: what a few images, and no gradients, can do.
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+
+#include "supernet/quantization/calibration.h"
+#include "supernet/quantization/quantized_network.h"
+#include "supernet/quantization/rewrite.h"
+
+namespace ridgewalk {
+
+enum class BiasCorrection {
+  kNone,
+  kData,   // to the means over the calibration images
+  kNorms,  // to those that batch norms say, without data
+};
+template <>
+inline constexpr auto kNames<BiasCorrection> =
+    name_table<BiasCorrection>("bias correction", {{BiasCorrection::kNone, "none"},
+                                                   {BiasCorrection::kData, "data"},
+                                                   {BiasCorrection::kNorms, "norms"}});
+
+struct PostTrainingOptions {
+  RewriteOptions rewrite = {};  // its range_rule is that of the calibration
+  CalibrationOptions calibration = {};
+  bool equalizes = false;  // equalize(), before calibration
+  BiasCorrection bias_correction = BiasCorrection::kNone;
+};
+
+// A network and what its quantisation needs, so that it can be quantised with other options at the
+// same ranges.
+class PostTraining {
+ public:
+  // `network` is as it was trained, on the CPU; it may be folded already. Calibrates. Throws Error
+  // as calibrate() does, and where biases are to be corrected by norms that are folded or
+  // equalised.
+  PostTraining(const Network& network, CalibrationBatches batches, PostTrainingOptions options);
+
+  // With biases corrected.
+  QuantizedNetwork quantized() const { return quantized(options_.rewrite.fp32_ops); }
+  QuantizedNetwork quantized(const std::set<std::string>& fp32_ops) const;
+  // Without.
+  QuantizedNetwork rounded(const std::set<std::string>& fp32_ops) const;
+
+  Network& folded() const { return *folded_; }  // and equalised
+  const Calibration& calibration() const { return calibration_; }
+  int equalized_pairs() const { return equalized_pairs_; }
+
+ private:
+  const Network& trained_;
+  std::unique_ptr<Network> folded_;
+  CalibrationBatches batches_;
+  PostTrainingOptions options_;
+  Calibration calibration_;
+  int equalized_pairs_ = 0;
+};
+
+}  // namespace ridgewalk

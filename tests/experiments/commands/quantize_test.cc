@@ -1,0 +1,146 @@
+// Quantisation of a trained network, through the command line.
+#include "supernet/formats/safetensors.h"
+#include "supernet/quantization/quantized_files.h"
+#include "tests/experiments/commands/program.h"
+
+namespace ridgewalk {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+
+class Quantize : public Program {
+ protected:
+  static void SetUpTestSuite() {
+    Program::SetUpTestSuite();
+    std::ofstream(path("train.yaml"))
+        << "{epochs: 3, batch_size: 25, optimizer: adamw, learning_rate: 0.005}\n";
+    const Outcome outcome =
+        run(with({"train"}, {"--out", path("run"), "--config", path("train.yaml"), "--seed", "1"}));
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  }
+
+  static std::string path(const std::string& name) { return folder_ + "/" + name; }
+  static std::vector<std::string> with(std::vector<std::string> words,
+                                       const std::vector<std::string>& more) {
+    words.insert(words.end(), {"custom",
+                               "--base",
+                               "8",
+                               "--expanded",
+                               "16",
+                               "--n3",
+                               "0",
+                               "--hidden",
+                               "16",
+                               "--resolution",
+                               "32",
+                               "--classes",
+                               "10",
+                               "--channels",
+                               "1",
+                               "--data",
+                               "idx:" + images_,
+                               "--threads",
+                               "1",
+                               "--precision",
+                               "fp32",
+                               "--quiet"});
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+  static std::vector<std::string> quantize(const std::vector<std::string>& more) {
+    auto words = with({"quantize"}, {"--images", "100", "--batch-size", "50", "--sensitivity", "50",
+                                     "--weights", path("run/weights.safetensors")});
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+  static nlohmann::json report_of(const std::string& name, std::vector<std::string> more = {}) {
+    more.insert(more.end(), {"--out", path(name), "--json"});
+    const Outcome outcome = run(quantize(more));
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_EQ(outcome.out, read(path(name) + "/report.json"));
+    return nlohmann::json::parse(outcome.out);
+  }
+};
+
+TEST_F(Quantize, LosesLittleOfATrainedNetwork) {
+  const auto report = report_of("ptq");
+  EXPECT_GT(report["fp32"]["top1"].get<double>(), 0.6);
+  EXPECT_LE(report["drop_points"].get<double>(), 1.5);
+  EXPECT_EQ(report["images"], 200);
+  EXPECT_LT(report["int8"]["bytes"].get<double>(), 0.5 * report["fp32"]["bytes"].get<double>());
+  EXPECT_EQ(report["options"]["ranges"], "least squared error over the values of 100 images");
+  EXPECT_EQ(report["kept_in_fp32"][0]["ops"][0], report["sensitivities"][0]["name"]);
+  EXPECT_THAT(report["fp32_results"].get<std::vector<std::string>>(), Contains("classifier"));
+  for (const auto& op : report["ops"]) {
+    if (op["value"] == "fp32") continue;
+    EXPECT_THAT(op["value_rule"].get<std::string>(), HasSubstr(op["value"].get<std::string>()));
+  }
+  EXPECT_THAT(read(path("ptq/report.html")), HasSubstr("quantizationSection"));
+  // What is written is what was measured.
+  const QuantizedNetwork network = load_quantized(path("ptq"));
+  EXPECT_EQ(network.tensors.at("conv_stem.weight").scalar_type(), torch::kChar);
+  EXPECT_TRUE(network.provenance);
+}
+
+TEST_F(Quantize, RepeatsToTheByte) {
+  for (const char* name : {"once", "again"}) report_of(name, {"--ranges", "entropy"});
+  for (const char* file : {"quantized.yaml", "model.safetensors", "report.json"}) {
+    EXPECT_EQ(read(path("once/") + file), read(path("again/") + file)) << file;
+  }
+}
+
+TEST_F(Quantize, EveryRescueRuns) {
+  const std::vector<std::vector<std::string>> rescues = {
+      {"--equalize", "--bias-correction", "data"},
+      {"--bias-correction", "norms"},
+      {"--ranges", "percentile", "--percentile", "99.9"},
+      {"--zero-points", "--ranges", "min-max"},
+      {"--per-tensor", "--keep-fp32", "conv_stem,classifier"}};
+  for (size_t i = 0; i < rescues.size(); ++i) {
+    const auto report = report_of("rescue" + std::to_string(i), rescues[i]);
+    EXPECT_LE(report["drop_points"].get<double>(), 5);
+  }
+}
+
+TEST_F(Quantize, WeightsAloneAreSmaller) {
+  for (const char* method : {"weights", "dynamic"}) {
+    const auto report = report_of(method, {"--method", method});
+    EXPECT_LE(std::abs(report["drop_points"].get<double>()), 1.5);
+    EXPECT_LT(report["int8"]["bytes"].get<double>(), 0.5 * report["fp32"]["bytes"].get<double>());
+    EXPECT_FALSE(report["options"].contains("ranges"));
+  }
+}
+
+TEST_F(Quantize, RefusesInOneLineAndLeavesNothing) {
+  const std::string out = path("refused");
+  const auto refused = [&](const std::vector<std::string>& more, const std::string& says) {
+    auto words = quantize({"--out", out});
+    words.insert(words.end(), more.begin(), more.end());
+    expect_refused(words, {says});
+    EXPECT_FALSE(fs::exists(out)) << says;
+  };
+  refused({"--method", "qta"}, "--method");
+  refused({"--ranges", "max"}, "--ranges");
+  refused({"--percentile", "99"}, "--ranges percentile");
+  refused({"--method", "weights", "--zero-points"}, "--zero-points");
+  refused({"--keep-fp32", "conv_stam"}, "'conv_stam'");
+  refused({"--equalize", "--bias-correction", "norms"}, "equalisation");
+  expect_refused(with({"quantize"}, {"--weights", path("run/weights.safetensors")}), {"--out"});
+  auto other = quantize({"--out", out});
+  *std::find(other.begin(), other.end(), "16") = "24";
+  expect_refused(other, {"another network"});
+
+  // Weights so large that a value overflows: no range.
+  TensorFile file = read_safetensors(path("run/weights.safetensors"));
+  for (auto& [name, tensor] : file.tensors) {
+    if (name == "bn1.weight" || name.ends_with("bn.weight")) tensor = tensor * 1e30f;
+  }
+  write_safetensors(path("large.safetensors"), file);
+  expect_refused(with({"quantize"}, {"--weights", path("large.safetensors"), "--out", out}),
+                 {"NaN or infin"});
+  EXPECT_FALSE(fs::exists(out));
+}
+
+}  // namespace
+}  // namespace ridgewalk
