@@ -174,7 +174,8 @@ void validate(const Architecture& a) {
   size_t blocks = 0;
   for (size_t s = 0; s < a.stages.size(); ++s) {
     for (size_t b = 0; b < a.stages[s].size(); ++b) {
-      check(place(a, s, b), violation(a.stages[s][b]));
+      const std::string wrong = violation(a.stages[s][b]);
+      if (!wrong.empty()) throw Error(place(a, s, b) + ": " + wrong);
     }
     blocks += a.stages[s].size();
   }
