@@ -176,8 +176,9 @@ void validate(const Architecture& a) {
   int width = a.stem.width;
   for (size_t s = 0; s < a.stages.size(); ++s) {
     for (size_t b = 0; b < a.stages[s].size(); ++b) {
-      check(place(a, s, b), violation(a.stages[s][b]));
-      check(place(a, s, b), input_violation(a.stages[s][b], width));
+      std::string wrong = violation(a.stages[s][b]);
+      if (wrong.empty()) wrong = input_violation(a.stages[s][b], width);
+      if (!wrong.empty()) throw Error(place(a, s, b) + ": " + wrong);
       width = output_width(a.stages[s][b], width);
     }
     blocks += a.stages[s].size();
