@@ -129,6 +129,21 @@ std::vector<std::optional<Gaussian>> gaussians(const Graph& graph,
   return values;
 }
 
+// The share of output positions at which each tap of a window lies within the input's `size`:
+// [kernel].
+torch::Tensor share_inside(const Op& op, int64_t outputs, int64_t size) {
+  std::vector<double> shares;
+  for (int64_t tap = 0; tap < op.kernel; ++tap) {
+    int64_t inside = 0;
+    for (int64_t o = 0; o < outputs; ++o) {
+      const int64_t place = o * op.stride - (op.kernel - 1) / 2 + tap;
+      inside += place >= 0 && place < size;
+    }
+    shares.push_back(double(inside) / double(outputs));
+  }
+  return torch::tensor(shares, torch::kDouble);
+}
+
 // What the rounded weights of an op add to the mean of its output: [C].
 torch::Tensor weight_shift(const QuantizedNetwork& network, const Network& folded, int index,
                            const Gaussian& input) {
@@ -139,8 +154,13 @@ torch::Tensor weight_shift(const QuantizedNetwork& network, const Network& folde
           .to(torch::kDouble);
   const torch::Tensor rounded = real_weight(network.tensors.at(op.name + ".weight"),
                                             *network.quantized.weights[size_t(index)]);
-  const torch::Tensor error =
-      (rounded - weight).reshape({weight.size(0), weight.size(1), -1}).sum(2);  // [out, in]
+  torch::Tensor error = rounded - weight;
+  if (op.kind != OpKind::kLinear) {  // taps on the padding add nothing
+    const Shape& from = network.quantized.graph.ops[size_t(op.inputs[0])].output;
+    error = error * share_inside(op, op.output.height, from.height).view({-1, 1}) *
+            share_inside(op, op.output.width, from.width);
+  }
+  error = error.reshape({weight.size(0), weight.size(1), -1}).sum(2);  // [out, in]
   return op.kind == OpKind::kDepthwise ? error.flatten() * input.mean : error.mv(input.mean);
 }
 
