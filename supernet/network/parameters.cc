@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "space/error.h"
+#include "supernet/kernels/row_kernel.h"
 
 namespace ridgewalk {
 namespace {
@@ -27,10 +28,7 @@ int region(ParameterRole role) {
 // of which an operation of LibTorch takes microseconds.
 void add_to_slice(const float* from, at::IntArrayRef sizes, at::IntArrayRef strides, float* to) {
   const int64_t count = c10::multiply_integers(sizes);
-  if (sizes.empty() || strides[0] * sizes[0] == count) {
-    for (int64_t i = 0; i < count; ++i) to[i] += from[i];
-    return;
-  }
+  if (sizes.empty() || strides[0] * sizes[0] == count) return add_row(from, count, to);
   const int64_t part = count / sizes[0];
   for (int64_t i = 0; i < sizes[0]; ++i) {
     add_to_slice(from + i * part, sizes.slice(1), strides.slice(1), to + i * strides[0]);
