@@ -2,11 +2,11 @@
 // are compared with, and accuracy over data sets.
 #pragma once
 
-#include <array>
 #include <vector>
 
 #include <torch/types.h>
 
+#include "supernet/quantization/integer_arithmetic.h"
 #include "supernet/quantization/quantized_network.h"
 
 namespace ridgewalk {
@@ -25,6 +25,7 @@ enum class Products {
 //     by sqrt(key_dim), of a pool by the pixels. What stays fp32 is the converted sum times the
 //     product scale in fp32.
 //   - a function of one integer is a table: value_table().
+//   - an add of integers: each, times its sum_factor(), added, rounded.
 //   - all other ops: fp32 on scale * (integer - zero_point), divided by the value's scale, rounded.
 class QuantizedExecutor {
  public:
@@ -73,14 +74,5 @@ class QuantizedExecutor {
   std::vector<Weights> weights_;
   std::vector<torch::Tensor> tables_;  // of functions of one integer: fp32 [256]
 };
-
-// The integer that an activation or gate gives for each integer of its input, from -128 (s8) or 0
-// (u8) upwards; computed in fp64.
-std::array<int, 256> value_table(const Op& op, const ValueScale& input, const ValueScale& output);
-
-// From an exact sum to an integer.
-inline float multiplier(double product_scale, const ValueScale& value) {
-  return float(product_scale / double(value.scale));
-}
 
 }  // namespace ridgewalk
