@@ -19,7 +19,7 @@ may(supernet/kernels ${below})
 may(supernet/network ${below} supernet/kernels)
 may(supernet/formats ${below} supernet/network)
 may(supernet/quantization ${below} supernet/data supernet/network supernet/formats)
-may(supernet/inference ${below} supernet/network supernet/formats supernet/quantization)
+may(supernet/inference ${below} supernet/kernels supernet/network supernet/formats supernet/quantization)
 may(supernet/training ${below} supernet/data supernet/kernels supernet/network supernet/formats
   supernet/quantization)
 may(supernet ${below} supernet/data supernet/network supernet/formats supernet/training)

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "experiments/commands/command_line.h"
+#include "experiments/commands/zoo.h"
 #include "experiments/machine/field_kit.h"
 #include "experiments/machine/resources.h"
 #include "roofline/latency_model.h"
@@ -9,6 +10,8 @@
 #include "space/lowering.h"
 #include "supernet/formats/weights.h"
 #include "supernet/inference/timing.h"
+#include "supernet/quantization/quantized_files.h"
+#include "supernet/quantization/random_ranges.h"
 
 namespace ridgewalk {
 namespace {
@@ -74,6 +77,7 @@ Json record(const Measured& measured, int batch, DataType precision) {
                              {"kind", kinds_text(measured.graph, ops)},
                              {"ops", names},
                              {"kernel", entry.step.kernel},
+                             {"type", to_string(entry.step.type)},
                              {"macs", static_cast<int64_t>(batch * macs_of(costs, ops))},
                              {"latency_ms", 1e3 * entry.seconds}});
     if (measured.predicted.empty()) continue;
@@ -90,8 +94,8 @@ void print_steps(const Measured& measured, int batch) {
   OpLatency predicted_total;
   for (const StepTiming& entry : measured.timing.steps) total += entry.seconds;
   const bool has_laws = !measured.predicted.empty();
-  fmt::print("{:<32} {:<26} {:>12} {:>10}{} {:>7} {:>8}  {}\n", "op", "kind", "output", "us",
-             has_laws ? "  predicted" : "", "share", "GMACs/s", "kernel");
+  fmt::print("{:<32} {:<26} {:<4} {:>12} {:>10}{} {:>7} {:>8}  {}\n", "op", "kind", "type",
+             "output", "us", has_laws ? "  predicted" : "", "share", "GMACs/s", "kernel");
   for (const auto& [step, seconds] : measured.timing.steps) {
     std::string output, rate;
     if (!step.ops.empty()) {
@@ -103,24 +107,27 @@ void print_steps(const Measured& measured, int batch) {
     const OpLatency by_law = has_laws ? predicted(measured, step.ops) : OpLatency{};
     predicted_total.seconds += by_law.seconds;
     predicted_total.is_lower_bound |= by_law.is_lower_bound;
-    fmt::print("{:<32} {:<26} {:>12} {:>10.1f}{} {:>5.1f} % {:>8}  {}\n", step.name,
-               kinds_text(measured.graph, step.ops), output, 1e6 * seconds,
+    fmt::print("{:<32} {:<26} {:<4} {:>12} {:>10.1f}{} {:>5.1f} % {:>8}  {}\n", step.name,
+               kinds_text(measured.graph, step.ops), to_string(step.type), output, 1e6 * seconds,
                has_laws ? predicted_text(by_law) : "", 100 * seconds / total, rate, step.kernel);
   }
-  fmt::print("{:<32} {:<26} {:>12} {:>10.1f}{}\n\n", "sum", "", "", 1e6 * total,
+  fmt::print("{:<32} {:<26} {:<4} {:>12} {:>10.1f}{}\n\n", "sum", "", "", "", 1e6 * total,
              has_laws ? predicted_text(predicted_total) : "");
 }
 
 CommandLine bench_line() {
   namespace po = boost::program_options;
   CommandLine line(
-      "bench ARCH... [--batch N] [--threads N] [--ops] [--script DIR]",
+      "bench ARCH... [--batch N] [--threads N] [--ops] [--zoo] [--script DIR]",
       "Measured latency on this machine's CPU: norms folded, run by oneDNN with packed\n"
       "weights and fused activations. Prints the median of the repeats' medians and\n"
       "their interquartile range. The weights are freshly initialised, for their values\n"
-      "make no difference; --weights gives others (safetensors or ONNX). With --script it\n"
-      "measures nothing, but writes what another device is measured with.",
+      "make no difference; --weights gives others (safetensors, ONNX, or what `quantize`\n"
+      "wrote). In int8, weights that are not quantised yet are, with the ranges of a few\n"
+      "random images. With --script it measures nothing, but writes what another device is\n"
+      "measured with.",
       "arch", -1);
+  line.allow_int8();
   line.add_number<int>("batch", 1, kLargestBatch, "images in a run", 1);
   line.add_number<int>("repeats", 1, 10000, "medians to take the median of", 9);
   line.add_number<double>("seconds", 0, 3600, "of runs in each repeat", 0.2);
@@ -131,6 +138,12 @@ CommandLine bench_line() {
   line.add()("script", po::value<std::string>(),
              "write into this folder an ONNX file per ARCH (without any, of ten that tell devices "
              "apart), a form for their latencies, and a script that fills it in on a device");
+  line.add()(
+      "zoo",
+      "a table in Markdown of fp32 and int8: size, parameters, latency and frames per second of "
+      "1, 2, 4 and 8 threads with frames of their own, as far as there are cores");
+  line.add()("int8-weights", po::value<std::string>(),
+             "with --zoo, of a single ARCH: what `quantize` wrote; --weights is then of fp32");
   line.add()("json", "for machines");
   line.add_input_options();
   line.add_session_options("1", "fp32");
@@ -187,21 +200,47 @@ BenchOptions bench_options(const CommandLine& line) {
   return options;
 }
 
-Measured measured(const Architecture& architecture, const BenchOptions& options) {
+// The network with its norms folded.
+Network network_of(const Architecture& architecture, const BenchOptions& options) {
   const Graph graph = lower(architecture);
+  if (!options.weights) return fresh_network(graph);
+  const Network given = load_network(*options.weights, graph, torch::kCPU);
+  return fold_norms(given.graph, given.parameters);
+}
+
+QuantizedNetwork quantized_network_of(const Architecture& architecture,
+                                      const BenchOptions& options) {
+  if (options.weights && is_quantized(*options.weights)) {
+    require_quantized(*options.weights, architecture);
+    return load_quantized(*options.weights);
+  }
+  Network network = network_of(architecture, options);
+  return quantized_for_timing(network);
+}
+
+Measured measured(const Architecture& architecture, const BenchOptions& options) {
+  const bool is_int8 = options.precision == DataType::kInt8;
+  if (!is_int8 && options.weights && is_quantized(*options.weights)) {
+    throw Error(*options.weights + " is quantised: give --precision int8");
+  }
   require_memory(fmt::format("'{}' on {} image{}", architecture.name, options.batch,
                              options.batch == 1 ? "" : "s"),
-                 compiled_memory(graph, options.batch, options.precision),
+                 compiled_memory(lower(architecture), options.batch, options.precision),
                  "take a smaller --batch or --resolution");
-  Network network = fresh_network(graph);
-  if (options.weights) {
-    const Network given = load_network(*options.weights, graph, torch::kCPU);
-    network = fold_norms(given.graph, given.parameters);
+  Measured result{architecture, {}, {}, {}};
+  if (is_int8) {
+    const QuantizedNetwork network = quantized_network_of(architecture, options);
+    Inference inference(network, options.batch);
+    result.graph = network.quantized.graph;
+    result.timing = measure(inference, options.timing);
+  } else {
+    const Network network = network_of(architecture, options);
+    result.graph = network.graph;
+    result.timing = measure(network, options.batch, options.precision, options.timing);
   }
-  return {architecture, network.graph,
-          measure(network, options.batch, options.precision, options.timing),
-          options.profile ? predict_ops(network.graph, *options.profile, options.batch)
-                          : std::vector<OpLatency>()};
+  if (options.profile)
+    result.predicted = predict_ops(result.graph, *options.profile, options.batch);
+  return result;
 }
 
 void print(const Measured& measured, const BenchOptions& options) {
@@ -219,8 +258,8 @@ void print(const Measured& measured, const BenchOptions& options) {
 
 // For a device that is not this machine.
 int write_script(const CommandLine& line) {
-  for (const char* option : {"repeats", "seconds", "ops", "profile", "weights", "json", "threads",
-                             "device", "precision"}) {
+  for (const char* option : {"repeats", "seconds", "ops", "zoo", "profile", "weights", "json",
+                             "threads", "device", "precision"}) {
     if (line.given(option)) {
       throw Error(fmt::format("--script measures nothing on this machine: leave --{} out", option));
     }
@@ -241,12 +280,35 @@ int write_script(const CommandLine& line) {
   return 0;
 }
 
+int zoo_command(const CommandLine& line) {
+  for (const char* option : {"batch", "repeats", "ops", "profile", "threads", "precision"}) {
+    if (line.given(option)) {
+      throw Error(fmt::format("--zoo measures fp32 and int8, one image: leave --{} out", option));
+    }
+  }
+  const BenchOptions options = bench_options(line);
+  const auto int8_weights = line.find<std::string>("int8-weights");
+  if (int8_weights && options.names.size() > 1) {
+    throw Error("--int8-weights is for a single network");
+  }
+  ZooOptions zoo{.networks = {},
+                 .weights = options.weights,
+                 .int8_weights = int8_weights,
+                 .seconds = options.timing.seconds};
+  for (const std::string& name : options.names) zoo.networks.push_back(line.architecture(name));
+  const Json records = zoo_records(zoo);
+  fmt::print("{}\n", options.json ? records.dump(1) : zoo_table(records));
+  return 0;
+}
+
 }  // namespace
 
 int bench_command(const Arguments& arguments) {
   CommandLine line = bench_line();
   if (!line.parse(arguments)) return 0;
   if (line.has("script")) return write_script(line);
+  if (line.has("zoo")) return zoo_command(line);
+  if (line.has("int8-weights")) throw Error("--int8-weights goes with --zoo");
   const BenchOptions options = bench_options(line);
   Json networks = Json::array();
   for (const std::string& name : options.names) {

@@ -45,6 +45,8 @@ class CommandLine {
   void add_input_options();  // --resolution, --classes, --channels, the arguments of `custom`
   // --threads, --device, --precision; the defaults that are stated are those given to session().
   void add_session_options(const char* threads = "all cores", const char* precision = "auto");
+  // --precision takes int8, too: for commands that run quantised networks. To be called first.
+  void allow_int8() { takes_int8_ = true; }
   // The same for a command that runs independent pieces of work in lanes: --jobs of them, with one
   // thread each unless told otherwise.
   void add_lanes_options(const std::string& pieces);
@@ -121,6 +123,7 @@ class CommandLine {
   std::vector<Number> numbers_;
   std::optional<Launch> launch_;
   std::shared_ptr<ProcessGroup> group_;
+  bool takes_int8_ = false;
 };
 
 // What a command does that may run in several processes: parses, joins its group, catches

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <mutex>
 
 #include <fmt/format.h>
 
@@ -8,6 +9,8 @@
 #include "space/error.h"
 #include "space/lowering.h"
 #include "supernet/formats/weights.h"
+#include "supernet/inference/inference.h"
+#include "supernet/quantization/quantized_files.h"
 #include "supernet/training/provenance_check.h"
 
 namespace ridgewalk {
@@ -18,12 +21,15 @@ CommandLine evaluate_line() {
   CommandLine line(
       "evaluate ARCH --weights W --data D",
       "Accuracy of a network on the data set's test images, and images per second. W is\n"
-      "a safetensors file or what `ridgewalk export --format onnx` wrote of the network:\n"
-      "its weights then run in this program. D is one of\n" +
+      "a safetensors file, what `ridgewalk export --format onnx` wrote of the network: its\n"
+      "weights then run in this program, or a folder that `ridgewalk quantize` wrote: with\n"
+      "--precision int8 its integers are run by oneDNN. D is one of\n" +
           std::string(kDatasets) + ".",
       "arch", 1);
-  line.add()("weights", po::value<std::string>(), "safetensors or ONNX file");
+  line.add()("weights", po::value<std::string>(),
+             "safetensors or ONNX file, or a folder of integers");
   line.add()("data", po::value<std::string>(), "data set");
+  line.allow_int8();
   line.add_number<int>("batch-size", 1, 65536, "images", 500);
   line.add()("json", "for machines");
   line.add_data_options();
@@ -43,6 +49,57 @@ Evaluation evaluate_on_test(Network network, const Dataset& data, const Compute&
   const auto start = std::chrono::steady_clock::now();
   const Accuracy accuracy = evaluate(executor, data, data.test, compute,
                                      {.batch_size = batch_size, .of_all_classes = true});
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  return {accuracy, double(accuracy.images) / seconds.count()};
+}
+
+// Networks compiled for a batch of images: as many as there are lanes that run one at a time.
+class CompiledNetworks {
+ public:
+  CompiledNetworks(const QuantizedNetwork& network, int batch) : network_(network), batch_(batch) {}
+
+  // images [N, C, H, W], N at most the batch.
+  torch::Tensor logits(const torch::Tensor& images) {
+    std::unique_ptr<Inference> inference = take();
+    std::vector<int64_t> shape = images.sizes().vec();
+    const int64_t count = shape[0];
+    torch::Tensor batch = images.to(torch::kFloat).contiguous();
+    if (count < batch_) {
+      shape[0] = batch_ - count;
+      batch = torch::cat({batch, torch::zeros(shape)});
+    }
+    const torch::Tensor result = inference->forward(batch).narrow(0, 0, count).clone();
+    const std::scoped_lock lock(mutex_);
+    idle_.push_back(std::move(inference));
+    return result;
+  }
+
+ private:
+  std::unique_ptr<Inference> take() {
+    {
+      const std::scoped_lock lock(mutex_);
+      if (!idle_.empty()) {
+        std::unique_ptr<Inference> last = std::move(idle_.back());
+        idle_.pop_back();
+        return last;
+      }
+    }
+    return std::make_unique<Inference>(network_, batch_);
+  }
+
+  const QuantizedNetwork& network_;
+  const int batch_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Inference>> idle_;
+};
+
+Evaluation evaluate_integers(const QuantizedNetwork& network, const Dataset& data,
+                             const Compute& compute, int batch_size) {
+  CompiledNetworks compiled(network, int(std::min<int64_t>(batch_size, data.test.size())));
+  const auto start = std::chrono::steady_clock::now();
+  const Accuracy accuracy = evaluate(
+      [&](const torch::Tensor& images) { return compiled.logits(images); }, network.quantized.graph,
+      data, data.test, compute, {.batch_size = batch_size, .of_all_classes = true});
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   return {accuracy, double(accuracy.images) / seconds.count()};
 }
@@ -108,11 +165,19 @@ int evaluate_command(const Arguments& arguments) {
   const int batch_size = line.get<int>("batch-size");
   const Architecture architecture = line.classifier(line.words()[0]);
   const std::string weights = line.required("weights");
+  const bool is_int8 = session.compute.precision == DataType::kInt8;
+  if (is_int8 != is_quantized(weights)) {
+    throw Error(weights + (is_int8 ? " is not quantised: `ridgewalk quantize` makes what is"
+                                   : " is quantised: give --precision int8"));
+  }
+  if (is_int8) require_quantized(weights, architecture);
   const Dataset data = data_to_evaluate(weights, architecture, line, session);
   const Graph graph = lower(architecture);
   require_inference_memory(graph, std::min<int64_t>(batch_size, data.test.size()), session);
-  const Evaluation evaluation = evaluate_on_test(
-      load_network(weights, graph, session.compute.device), data, session.compute, batch_size);
+  const Evaluation evaluation =
+      is_int8 ? evaluate_integers(load_quantized(weights), data, session.compute, batch_size)
+              : evaluate_on_test(load_network(weights, graph, session.compute.device), data,
+                                 session.compute, batch_size);
   say_damaged(data, session);
   require_finite(evaluation.accuracy, weights);
   print(evaluation, architecture.name, data, line.has("json"));

@@ -43,7 +43,9 @@ void require_few_threads(int all, const std::string& option, int of_each) {
 }  // namespace
 
 void CommandLine::add_session_options(const char* threads, const char* precision) {
-  const std::string precision_text = std::string("auto, fp32 or bf16 (default: ") + precision + ")";
+  const std::string precision_text =
+      std::string(takes_int8_ ? "auto, fp32, bf16 or int8" : "auto, fp32 or bf16") +
+      " (default: " + precision + ")";
   add_number<int>("threads", 1, kMostThreads,
                   std::string("CPU threads (default: ") + threads + ")");
   add()("device", po::value<std::string>()->default_value("cpu"), "cpu or cuda");
@@ -126,6 +128,10 @@ int CommandLine::set_threads_and_lanes(int threads) const {
 }
 
 DataType CommandLine::precision(const std::string& name, torch::Device device) const {
+  if (takes_int8_ && name == to_string(DataType::kInt8)) {
+    if (!device.is_cpu()) throw Error("int8 runs on the CPU");
+    return DataType::kInt8;
+  }
   const DataType named = precision_named(name, device);
   if (name != "auto" || named == DataType::kFp32 || !device.is_cpu()) return named;
   if (has("workers")) {

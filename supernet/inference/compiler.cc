@@ -1,22 +1,15 @@
 #include "supernet/inference/compiler.h"
 
-#include <cmath>
+#include <stdexcept>
 
-#include "space/attention_tile.h"
-#include "space/inference_steps.h"
+#include "supernet/inference/op_compiler.h"
 
 namespace ridgewalk {
 
 using dnnl::algorithm;
 using dnnl::memory;
 using Tag = memory::format_tag;
-using Type = memory::data_type;
-using Value = Program::Value;
-constexpr auto kInference = dnnl::prop_kind::forward_inference;
 
-namespace {
-
-// Appends an op that runs inside a primitive, after it.
 void append(dnnl::post_ops& post_ops, const Op& op) {
   const auto eltwise = [&](algorithm kind, float alpha = 0, float beta = 0) {
     onednn::append_eltwise(post_ops, kind, alpha, beta);
@@ -42,386 +35,292 @@ void append(dnnl::post_ops& post_ops, const Op& op) {
   }
 }
 
-// Turns ops into steps, in the order of the graph.
-class Compiler {
- public:
-  Compiler(const Graph& graph, const ParameterOf& parameter, int batch, DataType precision)
-      : graph_(graph),
-        parameter_(parameter),
-        batch_(batch),
-        type_(precision == DataType::kBf16 ? Type::bf16 : Type::f32),
-        is_output_(graph_.ops.size()),
-        values_(graph_.ops.size(), -1) {
-    for (const Output& output : graph_.outputs) is_output_[size_t(output.op)] = true;
-    if (graph_.outputs.empty()) is_output_.back() = true;
+OpCompiler::OpCompiler(const QuantizedGraph& quantized, const ParameterOf& parameter, int batch,
+                       DataType precision, Program& program, std::vector<Inference::Step>& steps)
+    : quantized_(quantized),
+      graph_(quantized.graph),
+      parameter_(parameter),
+      batch_(batch),
+      precision_(precision),
+      type_(precision == DataType::kBf16 ? Type::bf16 : Type::f32),
+      is_output_(graph_.ops.size()),
+      values_(graph_.ops.size(), -1),
+      reals_(graph_.ops.size(), -1),
+      program_(program),
+      steps_(steps) {
+  for (const Output& output : graph_.outputs) is_output_[size_t(output.op)] = true;
+  if (graph_.outputs.empty()) is_output_.back() = true;
+}
+
+void OpCompiler::run() {
+  images();
+  for (const InferenceStep& step : inference_steps(graph_, batch_)) compile(step);
+  std::vector<int> outputs;
+  for (const Output& output : graph_.outputs) outputs.push_back(output.op);
+  if (outputs.empty()) outputs = {int(graph_.ops.size()) - 1};
+  std::vector<Value> values;
+  for (int output : outputs) {
+    const bool is_integer = scale_of(output).has_value();
+    values.push_back(as_real(output));
+    if (is_integer) end_step({}, values.back(), "dequantize", DataType::kFp32);
   }
+  program_.finish(std::move(values));
+}
 
-  void run(Program& program, std::vector<Inference::Step>& steps) {
-    program_ = &program;
-    steps_ = &steps;
-    const Shape& image = graph_.ops[0].output;
-    const Value images = program.input({dims(image), Type::f32, Tag::nchw});
-    values_[0] = copy(images, activations(image));
-    for (const InferenceStep& step : inference_steps(graph_, batch_)) compile(step);
-    std::vector<Value> outputs;
-    for (const Output& output : graph_.outputs) outputs.push_back(values_[size_t(output.op)]);
-    if (outputs.empty()) outputs = {values_.back()};
-    program.finish(std::move(outputs));
+void OpCompiler::images() {
+  const Shape& image = graph_.ops[0].output;
+  const Value given = program_.input({dims(image), Type::f32, Tag::nchw});
+  if (const auto& scale = scale_of(0)) {
+    values_[0] = program_.value(like(0));
+    program_.add(
+        [form = form_of(*scale), images = batch_, channels = int64_t{image.channels},
+         pixels = int64_t{image.height} * image.width](uint8_t* const* operands) {
+          for (int64_t n = 0; n < images; ++n) {
+            const int64_t start = n * channels * pixels;
+            quantize_image(reinterpret_cast<const float*>(operands[0]) + start, channels, pixels,
+                           form, operands[1] + start);
+          }
+        },
+        {given, values_[0]});
+    return end_step({}, values_[0], "quantize", DataType::kFp32);
   }
+  values_[0] = program_.value(activations(image));
+  const dnnl::reorder::primitive_desc description(program_.engine(), layout(given),
+                                                  program_.engine(), layout(values_[0]),
+                                                  Program::attributes());
+  program_.add<dnnl::reorder>(description, {{DNNL_ARG_SRC, given}, {DNNL_ARG_DST, values_[0]}});
+  end_step({}, values_[0], description.impl_info_str(), DataType::kFp32);
+}
 
- private:
-  const Op& op(int index) const { return graph_.ops[size_t(index)]; }
-  Value input(int index, size_t i = 0) const { return values_[size_t(op(index).inputs[i])]; }
-  memory::dims dims(const Shape& s) const { return {batch_, s.channels, s.height, s.width}; }
-  using Desc = memory::desc;
-  Desc layout(Value value) const { return program_->layout(value); }
-  Desc activations(const Shape& shape) const { return {dims(shape), type_, Tag::nhwc}; }
-
-  // Adds a step that computes `ops`; its output is that of the last.
-  template <class Primitive>
-  Value add(const typename Primitive::primitive_desc& description, Program::Bindings bindings,
-            const std::vector<int>& ops, Value output) {
-    bindings.emplace_back(DNNL_ARG_DST, output);
-    program_->add<Primitive>(description, std::move(bindings));
-    end_step(ops, description.impl_info_str());
-    for (int done : ops) values_[size_t(done)] = output;
-    return output;
+bool OpCompiler::has_integer_inputs(int index) const {
+  for (int input : op(index).inputs) {
+    if (!scale_of(input)) return false;
   }
+  return true;
+}
 
-  void end_step(const std::vector<int>& ops, const std::string& kernel) {
-    program_->end_step();
-    steps_->push_back({ops.empty() ? "images" : op(ops[0]).name, ops, kernel});
+OpCompiler::Desc OpCompiler::activations(const Shape& shape, Type type) const {
+  return {dims(shape), type, Tag::nhwc};
+}
+
+OpCompiler::Value OpCompiler::real(int index, size_t i) { return as_real(op(index).inputs[i]); }
+
+OpCompiler::Value OpCompiler::as_real(int index) {
+  const Value stored = values_[size_t(index)];
+  const auto& scale = scale_of(index);
+  if (!scale) return stored;
+  Value& real = reals_[size_t(index)];
+  if (real >= 0) return real;
+  const Dims sizes = onednn::sizes(layout(stored));
+  real = program_.value({sizes, Type::f32, sizes.size() == 3 ? Tag::abc : Tag::nhwc});
+  program_.add(
+      [form = form_of(*scale),
+       count = int64_t(layout(stored).get_size())](uint8_t* const* operands) {
+        dequantize_row(operands[0], count, form, reinterpret_cast<float*>(operands[1]));
+      },
+      {stored, real});
+  return real;
+}
+
+void OpCompiler::store(const std::vector<int>& ops, Value output, std::string kernel) {
+  if (const auto& scale = scale_of(ops.back())) {
+    const Dims sizes = onednn::sizes(layout(output));
+    const Value rounded =
+        program_.value({sizes, stored_type(*scale), sizes.size() == 3 ? Tag::abc : Tag::nhwc});
+    program_.add(
+        [form = form_of(*scale),
+         count = int64_t(layout(rounded).get_size())](uint8_t* const* operands) {
+          quantize_row(reinterpret_cast<const float*>(operands[0]), count, form, operands[1]);
+        },
+        {output, rounded});
+    output = rounded;
+    kernel += " + quantize";
   }
+  end_step(ops, output, kernel, precision_);
+}
 
-  Value copy(Value value, const Desc& wanted) {
-    const Value copied = program_->value(wanted);
-    const dnnl::reorder::primitive_desc description(
-        program_->engine(), layout(value), program_->engine(), wanted, Program::attributes());
-    program_->add<dnnl::reorder>(description, {{DNNL_ARG_SRC, value}, {DNNL_ARG_DST, copied}});
-    end_step({}, description.impl_info_str());
-    return copied;
+void OpCompiler::end_step(const std::vector<int>& ops, Value output, const std::string& kernel,
+                          DataType type) {
+  program_.end_step(output);
+  const std::string name = !ops.empty() ? op(ops[0]).name : steps_.empty() ? "images" : "outputs";
+  steps_.push_back({name, ops, kernel, type});
+  for (int done : ops) values_[size_t(done)] = output;
+}
+
+OpCompiler::Value OpCompiler::constant(const torch::Tensor& tensor, const Desc& wanted) {
+  const bool is_integer = !tensor.is_floating_point();
+  const torch::Tensor plain =
+      (is_integer ? tensor.detach() : tensor.detach().to(torch::kFloat)).contiguous();
+  const Type type = !is_integer                            ? Type::f32
+                    : tensor.scalar_type() == torch::kChar ? Type::s8
+                                                           : Type::s32;
+  const Dims sizes = onednn::sizes(wanted);
+  Dims strides(sizes.size(), 1);
+  for (size_t d = sizes.size() - 1; d > 0; --d) strides[d - 1] = strides[d] * sizes[d];
+  memory given({sizes, type, strides}, program_.engine(), plain.data_ptr());
+  memory packed(wanted, program_.engine());
+  dnnl::stream stream(program_.engine());
+  dnnl::reorder(given, packed).execute(stream, given, packed);
+  stream.wait();
+  return program_.constant(std::move(packed));
+}
+
+// What does not run inside the convolution is computed after it, op by op.
+void OpCompiler::compile(const InferenceStep& step) {
+  const OpKind kind = op(step.ops[0]).kind;
+  if (kind == OpKind::kConv || kind == OpKind::kDepthwise || kind == OpKind::kLinear) {
+    return convolution(step);
   }
-
-  // A parameter, packed once in the layout and type wanted.
-  Value constant(const torch::Tensor& tensor, const Desc& wanted) {
-    const torch::Tensor plain = tensor.detach().to(torch::kFloat).contiguous();
-    const memory::dims sizes = onednn::sizes(wanted);
-    memory::dims strides(sizes.size(), 1);
-    for (size_t d = sizes.size() - 1; d > 0; --d) strides[d - 1] = strides[d] * sizes[d];
-    memory given({sizes, Type::f32, strides}, program_->engine(), plain.data_ptr());
-    memory packed(wanted, program_->engine());
-    dnnl::stream stream(program_->engine());
-    dnnl::reorder(given, packed).execute(stream, given, packed);
-    stream.wait();
-    return program_->constant(std::move(packed));
+  // Scores that are rounded between their ops are computed whole.
+  if (step.in_tiles > 0 && !scale_of(step.ops[0]) && !scale_of(step.ops[1])) {
+    return tiled_attention(step);
   }
-  torch::Tensor parameter(const Op& op, const char* suffix) const {
-    return parameter_(parameter_prefix(op) + suffix);
+  for (int index : step.ops) compile(index);
+}
+
+void OpCompiler::compile(int index) {
+  if (integer_op(index)) return;
+  switch (op(index).kind) {
+    case OpKind::kInput:
+      return;
+    case OpKind::kConv:
+    case OpKind::kDepthwise:
+    case OpKind::kLinear:
+      return convolution({.ops = {index}});
+    case OpKind::kNorm:
+      return norm(index);
+    case OpKind::kLayerScale:
+      return scale(index, parameter(op(index), ".gamma"), {});
+    case OpKind::kActivation:
+    case OpKind::kSigmoid:
+    case OpKind::kHardSigmoid:
+      return elementwise(index);
+    case OpKind::kSoftmax:
+      return softmax(index);
+    case OpKind::kAdd:
+      return binary(index, algorithm::binary_add);
+    case OpKind::kMultiply:
+      return binary(index, algorithm::binary_mul);
+    case OpKind::kMean:
+      return mean(index);
+    case OpKind::kPool:
+      return pool(index);
+    case OpKind::kUpsample:
+      return upsample(index);
+    case OpKind::kAttentionScores:
+      return attention_scores(index);
+    case OpKind::kAttentionMix:
+      return attention_mix(index);
   }
+}
 
-  // What runs inside the primitive of a step's first op.
-  dnnl::post_ops fused(const InferenceStep& step) const {
-    dnnl::post_ops post_ops;
-    for (size_t i = 1; i < step.ops.size(); ++i) {
-      if (op(step.ops[i]).kind == OpKind::kAdd) {
-        post_ops.append_sum();
-      } else {
-        append(post_ops, op(step.ops[i]));
-      }
-    }
-    return post_ops;
+void OpCompiler::norm(int index) {
+  const Op& o = op(index);
+  const torch::Tensor scale =
+      parameter(o, ".weight") / torch::sqrt(parameter(o, ".running_var") + graph_.norm.epsilon);
+  this->scale(index, scale, parameter(o, ".bias") - parameter(o, ".running_mean") * scale);
+}
+
+// x * factor + shift, by channel.
+void OpCompiler::scale(int index, const torch::Tensor& factor, const torch::Tensor& shift) {
+  const Value x = real(index);
+  const Desc source = layout(x);
+  const Desc column({1, onednn::sizes(source)[1], 1, 1}, Type::f32, Tag::nchw);
+  dnnl::post_ops post_ops;
+  Program::Bindings bindings{{DNNL_ARG_SRC_0, x}, {DNNL_ARG_SRC_1, constant(factor, column)}};
+  if (shift.defined()) {
+    post_ops.append_binary(algorithm::binary_add, column);
+    bindings.emplace_back(DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1,
+                          constant(shift, column));
   }
+  const auto chosen =
+      onednn::describe<dnnl::binary>(program_.engine(), Program::attributes(post_ops),
+                                     algorithm::binary_mul, source, column, source);
+  add<dnnl::binary>(chosen, bindings, {index}, program_.value(source));
+}
 
-  void compile(const InferenceStep& step) {
-    const int index = step.ops[0];
-    if (step.in_tiles > 0) return tiled_attention(step);
-    switch (op(index).kind) {
-      case OpKind::kInput:
-        return;
-      case OpKind::kConv:
-      case OpKind::kDepthwise:
-      case OpKind::kLinear:
-        return convolution(step);
-      case OpKind::kNorm:
-        return norm(index);
-      case OpKind::kLayerScale:
-        return scale(index, parameter(op(index), ".gamma"), {});
-      case OpKind::kActivation:
-      case OpKind::kSigmoid:
-      case OpKind::kHardSigmoid:
-        return elementwise(index);
-      case OpKind::kSoftmax:
-        return softmax(index);
-      case OpKind::kAdd:
-        return binary(index, algorithm::binary_add);
-      case OpKind::kMultiply:
-        return binary(index, algorithm::binary_mul);
-      case OpKind::kMean:
-        return mean(index);
-      case OpKind::kPool:
-        return pool(index);
-      case OpKind::kUpsample:
-        return upsample(index);
-      case OpKind::kAttentionScores:
-        return attention_scores(index);
-      case OpKind::kAttentionMix:
-        return attention_mix(index);
-    }
+// After a product with 1: oneDNN 3 has no elementwise primitives that others run inside of.
+void OpCompiler::elementwise(int index) {
+  const Value x = real(index);
+  const Desc source = layout(x);
+  const int64_t channels = onednn::sizes(source)[1];
+  const Desc column({1, channels, 1, 1}, Type::f32, Tag::nchw);
+  dnnl::post_ops post_ops;
+  append(post_ops, op(index));
+  const auto chosen =
+      onednn::describe<dnnl::binary>(program_.engine(), Program::attributes(post_ops),
+                                     algorithm::binary_mul, source, column, source);
+  add<dnnl::binary>(
+      chosen, {{DNNL_ARG_SRC_0, x}, {DNNL_ARG_SRC_1, constant(torch::ones({channels}), column)}},
+      {index}, program_.value(source));
+}
+
+void OpCompiler::softmax(int index) {
+  const Value x = real(index);
+  const Desc source = layout(x);
+  const int last_axis = int(onednn::sizes(source).size()) - 1;
+  const auto chosen =
+      onednn::describe<onednn::Softmax>(program_.engine(), Program::attributes(), kInference,
+                                        algorithm::softmax_accurate, source, source, last_axis);
+  add<onednn::Softmax>(chosen, {{DNNL_ARG_SRC, x}}, {index}, program_.value(source));
+}
+
+void OpCompiler::binary(int index, algorithm kind) {
+  const Value a = real(index), b = real(index, 1);
+  const Desc output = layout(a);
+  const auto chosen = onednn::describe<dnnl::binary>(program_.engine(), Program::attributes(), kind,
+                                                     output, layout(b), output);
+  add<dnnl::binary>(chosen, {{DNNL_ARG_SRC_0, a}, {DNNL_ARG_SRC_1, b}}, {index},
+                    program_.value(output));
+}
+
+void OpCompiler::mean(int index) {
+  const size_t count = op(index).inputs.size();
+  const Desc output = activations(op(index).output);
+  Program::Bindings bindings;
+  for (size_t i = 0; i < count; ++i) {
+    bindings.emplace_back(DNNL_ARG_MULTIPLE_SRC + int(i), real(index, i));
   }
+  const auto chosen = onednn::describe_sum(program_.engine(), Program::attributes(), output,
+                                           std::vector<float>(count, 1.f / float(count)),
+                                           std::vector<Desc>(count, output));
+  add<dnnl::sum>(chosen, bindings, {index}, program_.value(output));
+}
 
-  // A linear layer is a convolution whose kernel is as large as the image.
-  void convolution(const InferenceStep& step) {
-    const int index = step.ops[0];
-    const Op& o = op(index);
-    const bool is_linear = o.kind == OpKind::kLinear;
-    const Shape& image = op(o.inputs[0]).output;
-    const torch::Tensor weight = parameter(o, ".weight");
-    memory::dims shape = weight.sizes().vec();
-    if (is_linear) shape = {o.output.channels, image.channels, image.height, image.width};
-    if (const int64_t groups = groups_of(o); groups > 1) {
-      shape[0] /= groups;
-      shape.insert(shape.begin(), groups);
-    }
-    const Desc source = activations(image);
-    const Desc output(dims(o.output), is_output_[size_t(index)] ? Type::f32 : type_, Tag::nhwc);
-    const Desc bias = o.bias ? Desc({o.output.channels}, Type::f32, Tag::x) : Desc();
-    const memory::dims strides(2, o.stride), padding(2, is_linear ? 0 : (o.kernel - 1) / 2);
-    memory::dims after(2);  // only padding that is read
-    for (size_t d = 0; d < 2; ++d) {
-      const int64_t kernel = shape[shape.size() - 2 + d];
-      const int64_t from = onednn::sizes(source)[d + 2], to = onednn::sizes(output)[d + 2];
-      after[d] = (to - 1) * o.stride + kernel - from - padding[d];
-    }
-    const auto chosen = onednn::describe<dnnl::convolution_forward>(
-        program_->engine(), Program::attributes(fused(step)), kInference,
-        algorithm::convolution_direct, source, Desc(shape, type_, Tag::any), bias, output, strides,
-        padding, after);
-    Program::Bindings bindings{{DNNL_ARG_SRC, input(index)},
-                               {DNNL_ARG_WEIGHTS, constant(weight, chosen.weights_desc())}};
-    if (o.bias) bindings.emplace_back(DNNL_ARG_BIAS, constant(parameter(o, ".bias"), bias));
-    const Value result =
-        step.overwrites < 0 ? program_->value(output) : values_[size_t(step.overwrites)];
-    add<dnnl::convolution_forward>(chosen, std::move(bindings), step.ops, result);
+void OpCompiler::pool(int index) {
+  const Value x = real(index);
+  const Desc source = layout(x);
+  const Desc output = activations(op(index).output);
+  const Dims image = onednn::sizes(source), window{image[2], image[3]}, none(2, 0);
+  const auto chosen = onednn::describe<onednn::Pooling>(
+      program_.engine(), Program::attributes(), kInference, algorithm::pooling_avg_exclude_padding,
+      source, output, window, window, none, none, none);
+  add<onednn::Pooling>(chosen, {{DNNL_ARG_SRC, x}}, {index}, program_.value(output));
+}
+
+// Integers are copied where those of the input stand for the same numbers.
+void OpCompiler::upsample(int index) {
+  const auto& from = input_scale(index);
+  const auto& to = scale_of(index);
+  const bool are_same = from && to && from->type == to->type && from->scale == to->scale &&
+                        from->zero_point == to->zero_point;
+  const Value x = are_same ? input(index) : real(index);
+  const Desc source = layout(x);
+  const Desc output = are_same ? like(index) : activations(op(index).output);
+  const auto chosen = onednn::describe<dnnl::resampling_forward>(
+      program_.engine(), Program::attributes(), kInference, algorithm::resampling_nearest, source,
+      output);
+  const Value result = program_.value(output);
+  if (!are_same) {
+    return add<dnnl::resampling_forward>(chosen, {{DNNL_ARG_SRC, x}}, {index}, result);
   }
+  program_.add<dnnl::resampling_forward>(chosen, {{DNNL_ARG_SRC, x}, {DNNL_ARG_DST, result}});
+  end_integer_step({index}, result, chosen.impl_info_str());
+}
 
-  void norm(int index) {
-    const Op& o = op(index);
-    const torch::Tensor scale =
-        parameter(o, ".weight") / torch::sqrt(parameter(o, ".running_var") + graph_.norm.epsilon);
-    this->scale(index, scale, parameter(o, ".bias") - parameter(o, ".running_mean") * scale);
-  }
-
-  // x * factor + shift, by channel.
-  void scale(int index, const torch::Tensor& factor, const torch::Tensor& shift) {
-    const Desc source = layout(input(index));
-    const Desc column({1, onednn::sizes(source)[1], 1, 1}, Type::f32, Tag::nchw);
-    dnnl::post_ops post_ops;
-    Program::Bindings bindings{{DNNL_ARG_SRC_0, input(index)},
-                               {DNNL_ARG_SRC_1, constant(factor, column)}};
-    if (shift.defined()) {
-      post_ops.append_binary(algorithm::binary_add, column);
-      bindings.emplace_back(DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1,
-                            constant(shift, column));
-    }
-    const auto chosen =
-        onednn::describe<dnnl::binary>(program_->engine(), Program::attributes(post_ops),
-                                       algorithm::binary_mul, source, column, source);
-    add<dnnl::binary>(chosen, bindings, {index}, program_->value(source));
-  }
-
-  // After a product with 1: oneDNN 3 has no elementwise primitives that others run inside of.
-  void elementwise(int index) {
-    const Desc source = layout(input(index));
-    const int64_t channels = onednn::sizes(source)[1];
-    const Desc column({1, channels, 1, 1}, Type::f32, Tag::nchw);
-    dnnl::post_ops post_ops;
-    append(post_ops, op(index));
-    const auto chosen =
-        onednn::describe<dnnl::binary>(program_->engine(), Program::attributes(post_ops),
-                                       algorithm::binary_mul, source, column, source);
-    add<dnnl::binary>(chosen,
-                      {{DNNL_ARG_SRC_0, input(index)},
-                       {DNNL_ARG_SRC_1, constant(torch::ones({channels}), column)}},
-                      {index}, program_->value(source));
-  }
-
-  void softmax(int index) {
-    const Desc source = layout(input(index));
-    const int last_axis = int(onednn::sizes(source).size()) - 1;
-    const auto chosen =
-        onednn::describe<onednn::Softmax>(program_->engine(), Program::attributes(), kInference,
-                                          algorithm::softmax_accurate, source, source, last_axis);
-    add<onednn::Softmax>(chosen, {{DNNL_ARG_SRC, input(index)}}, {index}, program_->value(source));
-  }
-
-  void binary(int index, algorithm kind) {
-    const Desc output = layout(input(index));
-    const auto chosen = onednn::describe<dnnl::binary>(
-        program_->engine(), Program::attributes(), kind, output, layout(input(index, 1)), output);
-    add<dnnl::binary>(chosen, {{DNNL_ARG_SRC_0, input(index)}, {DNNL_ARG_SRC_1, input(index, 1)}},
-                      {index}, program_->value(output));
-  }
-
-  void mean(int index) {
-    const size_t count = op(index).inputs.size();
-    const Desc output = activations(op(index).output);
-    Program::Bindings bindings;
-    for (size_t i = 0; i < count; ++i) {
-      bindings.emplace_back(DNNL_ARG_MULTIPLE_SRC + int(i), input(index, i));
-    }
-    const auto chosen = onednn::describe_sum(program_->engine(), Program::attributes(), output,
-                                             std::vector<float>(count, 1.f / float(count)),
-                                             std::vector<Desc>(count, output));
-    add<dnnl::sum>(chosen, bindings, {index}, program_->value(output));
-  }
-
-  void pool(int index) {
-    const Desc source = layout(input(index));
-    const Desc output = activations(op(index).output);
-    const memory::dims image = onednn::sizes(source), window{image[2], image[3]}, none(2, 0);
-    const auto chosen = onednn::describe<onednn::Pooling>(
-        program_->engine(), Program::attributes(), kInference,
-        algorithm::pooling_avg_exclude_padding, source, output, window, window, none, none, none);
-    add<onednn::Pooling>(chosen, {{DNNL_ARG_SRC, input(index)}}, {index}, program_->value(output));
-  }
-
-  void upsample(int index) {
-    const Desc source = layout(input(index)), output = activations(op(index).output);
-    const auto chosen = onednn::describe<dnnl::resampling_forward>(
-        program_->engine(), Program::attributes(), kInference, algorithm::resampling_nearest,
-        source, output);
-    add<dnnl::resampling_forward>(chosen, {{DNNL_ARG_SRC, input(index)}}, {index},
-                                  program_->value(output));
-  }
-
-  // An image of [C, H, W] as a matrix [H W heads, C / heads]: in channels last it already is one.
-  Value as_matrix(Value value, int heads) {
-    const memory::dims d = onednn::sizes(layout(value));
-    return program_->alias(value, {{d[0], d[2] * d[3] * heads, d[1] / heads}, type_, Tag::abc});
-  }
-  Desc transposed(const Desc& matrix) const {
-    const memory::dims d = onednn::sizes(matrix);
-    return {{d[0], d[2], d[1]}, type_, Tag::acb};
-  }
-
-  static dnnl::post_ops score_scale(int64_t key_dim) {
-    dnnl::post_ops scale;
-    onednn::append_eltwise(scale, algorithm::eltwise_linear, float(1 / std::sqrt(double(key_dim))),
-                           0);
-    return scale;
-  }
-
-  // One key head serves all query heads, so the queries of every position and head form one matrix.
-  void attention_scores(int index) {
-    const Op& o = op(index);
-    const Value query = as_matrix(input(index), o.heads);
-    const Value key = as_matrix(input(index, 1), 1);
-    const Desc right = transposed(layout(key));
-    const memory::dims left = onednn::sizes(layout(query));
-    const Desc output({batch_, left[1], onednn::sizes(right)[2]}, type_, Tag::abc);
-    const dnnl::post_ops scale = score_scale(left[2]);
-    const auto chosen = onednn::describe<dnnl::matmul>(
-        program_->engine(), Program::attributes(scale), layout(query), right, output);
-    add<dnnl::matmul>(chosen,
-                      {{DNNL_ARG_SRC, query}, {DNNL_ARG_WEIGHTS, program_->alias(key, right)}},
-                      {index}, program_->value(output));
-  }
-
-  void attention_mix(int index) {
-    const Op& o = op(index);
-    const Value weights = input(index);
-    const Value value = as_matrix(input(index, 1), 1);
-    const int64_t rows = onednn::sizes(layout(weights))[1];
-    const Desc output({batch_, rows, onednn::sizes(layout(value))[2]}, type_, Tag::abc);
-    const auto chosen = onednn::describe<dnnl::matmul>(program_->engine(), Program::attributes(),
-                                                       layout(weights), layout(value), output);
-    const Value mixed =
-        add<dnnl::matmul>(chosen, {{DNNL_ARG_SRC, weights}, {DNNL_ARG_WEIGHTS, value}}, {index},
-                          program_->value(output));
-    values_[size_t(index)] = program_->alias(mixed, activations(o.output));
-  }
-
-  // Some rows of some of the matrices [N, R, C] that `value` holds.
-  Value part(Value value, int64_t image, int64_t row, int64_t images, int64_t rows) {
-    const memory::dims d = onednn::sizes(layout(value));
-    const size_t bytes = (type_ == Type::bf16 ? 2 : 4) * size_t((image * d[1] + row) * d[2]);
-    const memory::dims strides{d[1] * d[2], d[2], 1};
-    return program_->alias(value, {{images, rows, d[2]}, type_, strides}, bytes);
-  }
-
-  // Scores, softmax and mix of a tile of queries after the other.
-  void tiled_attention(const InferenceStep& step) {
-    const int scores = step.ops[0], softmax = step.ops[1], index = step.ops[2];
-    const Op& o = op(scores);
-    const Value queries = as_matrix(input(scores), o.heads);
-    const Value keys = as_matrix(input(scores, 1), 1), values = as_matrix(input(index, 1), 1);
-    const int64_t rows = onednn::sizes(layout(queries))[1], count = o.output.width;
-    const int64_t value_dim = onednn::sizes(layout(values))[2];
-    const Value mixed = program_->value({{batch_, rows, value_dim}, type_, Tag::abc});
-    const AttentionTile tile = attention_tile(batch_, rows, count);
-    const Desc whole({tile.images, tile.rows, count}, type_, Tag::abc);
-    const Value tile_scores = program_->value(whole), tile_weights = program_->value(whole);
-    std::string kernel;
-    for (int64_t n = 0; n < batch_; n += tile.images) {
-      const int64_t images = std::min(tile.images, batch_ - n);
-      for (int64_t r = 0; r < rows; r += tile.rows) {
-        const int64_t height = std::min(tile.rows, rows - r);
-        const Desc scored({images, height, count}, type_, Tag::abc);
-        kernel = attend_tile({.queries = part(queries, n, r, images, height),
-                              .keys = part(keys, n, 0, images, count),
-                              .values = part(values, n, 0, images, count),
-                              .scores = program_->alias(tile_scores, scored),
-                              .weights = program_->alias(tile_weights, scored),
-                              .mixed = part(mixed, n, r, images, height)});
-      }
-    }
-    end_step(step.ops, kernel);
-    values_[size_t(scores)] = tile_scores;
-    values_[size_t(softmax)] = tile_weights;
-    values_[size_t(index)] = program_->alias(mixed, activations(op(index).output));
-  }
-
-  struct Tile {
-    Value queries, keys, values, scores, weights, mixed;
-  };
-  std::string attend_tile(const Tile& tile) {
-    const memory::dims d = onednn::sizes(layout(tile.keys));
-    const Desc right({d[0], d[2], d[1]}, type_, memory::dims{d[1] * d[2], 1, d[2]});
-    const auto product =
-        onednn::describe<dnnl::matmul>(program_->engine(), Program::attributes(score_scale(d[2])),
-                                       layout(tile.queries), right, layout(tile.scores));
-    program_->add<dnnl::matmul>(product, {{DNNL_ARG_SRC, tile.queries},
-                                          {DNNL_ARG_WEIGHTS, program_->alias(tile.keys, right)},
-                                          {DNNL_ARG_DST, tile.scores}});
-    const Desc scored = layout(tile.scores);
-    const auto softmax =
-        onednn::describe<onednn::Softmax>(program_->engine(), Program::attributes(), kInference,
-                                          algorithm::softmax_accurate, scored, scored, 2);
-    program_->add<onednn::Softmax>(softmax,
-                                   {{DNNL_ARG_SRC, tile.scores}, {DNNL_ARG_DST, tile.weights}});
-    const auto mix = onednn::describe<dnnl::matmul>(
-        program_->engine(), Program::attributes(), scored, layout(tile.values), layout(tile.mixed));
-    program_->add<dnnl::matmul>(mix, {{DNNL_ARG_SRC, tile.weights},
-                                      {DNNL_ARG_WEIGHTS, tile.values},
-                                      {DNNL_ARG_DST, tile.mixed}});
-    return product.impl_info_str();
-  }
-
-  const Graph& graph_;
-  const ParameterOf& parameter_;
-  const int64_t batch_;
-  const Type type_;
-  std::vector<bool> is_output_;  // those are fp32
-  std::vector<Value> values_;    // of each op; -1 while it is not compiled
-  Program* program_ = nullptr;
-  std::vector<Inference::Step>* steps_ = nullptr;
-};
-
-}  // namespace
-
-void compile(const Graph& graph, const ParameterOf& parameter, int batch, DataType precision,
-             Program& program, std::vector<Inference::Step>& steps) {
-  Compiler(graph, parameter, batch, precision).run(program, steps);
+void compile(const QuantizedGraph& quantized, const ParameterOf& parameter, int batch,
+             DataType precision, Program& program, std::vector<Inference::Step>& steps) {
+  OpCompiler(quantized, parameter, batch, precision, program, steps).run();
 }
 
 }  // namespace ridgewalk

@@ -9,8 +9,9 @@
 namespace ridgewalk {
 
 // Turns the ops of a network whose norms are folded into steps, in the order of the graph;
-// `program` must be empty. Throws dnnl::error for what oneDNN cannot run on this machine.
-void compile(const Graph& graph, const ParameterOf& parameter, int batch, DataType precision,
-             Program& program, std::vector<Inference::Step>& steps);
+// `program` must be empty. What has no scales is computed in `precision`. Throws dnnl::error for
+// what oneDNN cannot run on this machine.
+void compile(const QuantizedGraph& quantized, const ParameterOf& parameter, int batch,
+             DataType precision, Program& program, std::vector<Inference::Step>& steps);
 
 }  // namespace ridgewalk

@@ -9,12 +9,12 @@ namespace {
 
 using dnnl::memory;
 
-std::unique_ptr<CompiledNetwork> compiled(const Graph& graph, const ParameterOf& parameter,
-                                          int batch, DataType precision,
-                                          std::vector<Inference::Step>& steps) {
+std::unique_ptr<CompiledNetwork> compiled(const QuantizedGraph& quantized,
+                                          const ParameterOf& parameter, int batch,
+                                          DataType precision, std::vector<Inference::Step>& steps) {
   auto program = std::make_unique<Program>();
   try {
-    compile(graph, parameter, batch, precision, *program, steps);
+    compile(quantized, parameter, batch, precision, *program, steps);
   } catch (const dnnl::error& error) {
     throw std::runtime_error(error.what());
   }

@@ -12,32 +12,76 @@
 namespace ridgewalk {
 
 struct Inference::Compiled {
+  struct StoredValue {
+    torch::ScalarType type;
+    std::vector<int64_t> shape;  // as it lies in memory
+  };
+  static StoredValue stored_value(const QuantizedGraph& quantized, size_t index, int64_t batch);
+
   std::unique_ptr<CompiledNetwork> program;
   std::vector<Step> steps;
   std::vector<int64_t> images;
-  std::vector<Shape> outputs;  // empty for logits
+  std::vector<Shape> outputs;       // empty for logits
+  std::vector<StoredValue> values;  // of the ops
   int64_t logits = 0;
   int threads = at::get_num_threads();
 };
 
+Inference::Compiled::StoredValue Inference::Compiled::stored_value(const QuantizedGraph& quantized,
+                                                                   size_t index, int64_t batch) {
+  const Op& op = quantized.graph.ops[index];
+  const Shape& s = op.output;
+  const auto& scale = quantized.values[index];
+  StoredValue value{torch::kFloat, {batch, s.height, s.width, s.channels}};
+  if (scale) value.type = scale->type == IntegerType::kU8 ? torch::kByte : torch::kChar;
+  if (op.kind == OpKind::kAttentionScores || op.kind == OpKind::kSoftmax) {
+    value.shape = {batch, int64_t{s.channels} * s.height, s.width};
+  }
+  return value;
+}
+
+namespace {
+
+QuantizedGraph without_integers(const Graph& graph) {
+  QuantizedGraph result{.graph = graph, .values = {}, .weights = {}};
+  result.values.resize(graph.ops.size());
+  result.weights.resize(graph.ops.size());
+  return result;
+}
+
+}  // namespace
+
 Inference::Inference(const Network& folded, int batch, DataType precision)
+    : Inference(without_integers(folded.graph), batch, precision,
+                [&](const std::string& name) { return folded.parameters.full(name); }) {}
+
+Inference::Inference(const QuantizedNetwork& network, int batch)
+    : Inference(network.quantized, batch, DataType::kInt8,
+                [&](const std::string& name) { return network.tensors.at(name); }) {}
+
+// `precision` is what the network is said to run in.
+Inference::Inference(const QuantizedGraph& quantized, int batch, DataType precision,
+                     const ParameterOf& parameter)
     : compiled_(std::make_unique<Compiled>()) {
   at::NoGradGuard no_grad;
-  const Shape& image = folded.graph.ops[0].output;
+  const Graph& graph = quantized.graph;
+  const Shape& image = graph.ops[0].output;
   compiled_->images = {batch, image.channels, image.height, image.width};
-  compiled_->logits = folded.graph.ops.back().output.elements();
-  for (const Output& output : folded.graph.outputs) {
-    compiled_->outputs.push_back(folded.graph.ops[size_t(output.op)].output);
+  compiled_->logits = graph.ops.back().output.elements();
+  for (size_t i = 0; i < graph.ops.size(); ++i) {
+    compiled_->values.push_back(Compiled::stored_value(quantized, i, batch));
+  }
+  for (const Output& output : graph.outputs) {
+    compiled_->outputs.push_back(graph.ops[size_t(output.op)].output);
   }
   const auto refuse = [&](const char* why) {
-    throw Error("oneDNN cannot run '" + folded.graph.name + "' with batch " +
-                std::to_string(batch) + " in " + std::string(to_string(precision)) +
-                " on this machine (" + why + "); try a smaller batch or fp32");
+    throw Error("oneDNN cannot run '" + graph.name + "' with batch " + std::to_string(batch) +
+                " in " + std::string(to_string(precision)) + " on this machine (" + why +
+                "); try a smaller batch or fp32");
   };
+  const DataType of_reals = precision == DataType::kInt8 ? DataType::kFp32 : precision;
   try {
-    compiled_->program = one_dnn().compile(
-        folded.graph, [&](const std::string& name) { return folded.parameters.full(name); }, batch,
-        precision, compiled_->steps);
+    compiled_->program = one_dnn().compile(quantized, parameter, batch, of_reals, compiled_->steps);
   } catch (const std::runtime_error& error) {
     refuse(error.what());
   } catch (const std::bad_alloc&) {
@@ -81,6 +125,14 @@ std::vector<torch::Tensor> Inference::outputs() const {
     outputs.push_back(nhwc.permute({0, 3, 1, 2}));
   }
   return outputs;
+}
+
+torch::Tensor Inference::value_of_step(size_t step) const {
+  const std::vector<int>& ops = compiled_->steps.at(step).ops;
+  const Compiled::StoredValue& value = compiled_->values[ops.empty() ? 0 : size_t(ops.back())];
+  const void* bytes = compiled_->program->value_of_step(step);
+  const torch::Tensor stored = torch::from_blob(const_cast<void*>(bytes), value.shape, value.type);
+  return value.shape.size() == 3 ? stored : stored.permute({0, 3, 1, 2});
 }
 
 const std::vector<Inference::Step>& Inference::steps() const { return compiled_->steps; }

@@ -10,6 +10,7 @@
 
 #include "supernet/formats/weights.h"
 #include "supernet/network/precision.h"
+#include "supernet/quantization/quantized_network.h"
 
 namespace ridgewalk {
 
@@ -22,6 +23,11 @@ class Inference {
   // activations are bf16, images and logits stay fp32. Throws Error if oneDNN has no such kernels
   // on this CPU or there is not enough memory.
   Inference(const Network& folded, int batch, DataType precision = DataType::kFp32);
+  // A quantised network: integers as quantized_graph.h says, convolutions of them by oneDNN with
+  // factors, ReLU and adds inside, all else a pass over bytes; what stays fp32 is fp32. Integers
+  // are those of QuantizedExecutor, but where a real number that is rounded differs in its last
+  // bit. Throws Error also where the CPU has no products of 8-bit integers that are exact (VNNI).
+  Inference(const QuantizedNetwork& network, int batch);
   ~Inference();
   Inference(Inference&&) noexcept;
   Inference& operator=(Inference&&) noexcept;
@@ -40,14 +46,23 @@ class Inference {
   struct Step {
     std::string name;      // of the first op that it computes
     std::vector<int> ops;  // indices in the folded graph; none for the images' reordering
-    std::string kernel;    // as oneDNN names it
+    std::string kernel;    // as oneDNN names it, or what it does
+    // In which it computes: int8 where it takes integers as they are. Of the images' step, what
+    // they come in.
+    DataType type = DataType::kFp32;
   };
   const std::vector<Step>& steps() const;
+  // What a step gave, to be asked for by `clock` at that step, for others overwrite it: u8, s8 or
+  // fp32 [batch, C, H, W], of attention scores [batch, queries heads, keys]. Not of bf16.
+  torch::Tensor value_of_step(size_t step) const;
   const std::vector<int64_t>& image_shape() const;  // [batch, C, H, W]
   size_t arena_bytes() const;       // of all values, at offsets where none disturbs another
   size_t scratchpad_bytes() const;  // of oneDNN's kernels, one for all steps
 
  private:
+  Inference(const QuantizedGraph& quantized, int batch, DataType precision,
+            const std::function<torch::Tensor(const std::string&)>& parameter);
+
   struct Compiled;
   std::unique_ptr<Compiled> compiled_;
 };

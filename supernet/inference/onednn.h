@@ -2,6 +2,7 @@
 // files of inference: oneDNN stays out of all other headers.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include <oneapi/dnnl/dnnl.hpp>
@@ -35,6 +36,69 @@ inline void append_eltwise(dnnl::post_ops& post_ops, dnnl::algorithm kind, float
 }
 
 inline dnnl::memory::dims sizes(const dnnl::memory::desc& layout) { return layout.get_dims(); }
+inline dnnl::memory::data_type type_of(const dnnl::memory::desc& layout) {
+  return layout.get_data_type();
+}
+
+// The int32 sums of a convolution, plus a bias, times a factor for each channel, in fp32. Version 3
+// scales before it adds a bias, which rounds otherwise: so here both run after the convolution.
+class ScaledSums {
+ public:
+  using Argument = std::pair<int, dnnl::memory::desc>;
+
+  // `after` is what follows.
+  ScaledSums(int64_t channels, bool has_bias, const dnnl::post_ops& after) : has_bias_(has_bias) {
+    using Memory = dnnl::memory;
+    column_ = {{1, channels, 1, 1}, Memory::data_type::f32, Memory::format_tag::nhwc};
+    if (has_bias) post_ops_.append_binary(dnnl::algorithm::binary_add, column_);
+    post_ops_.append_binary(dnnl::algorithm::binary_mul, column_);
+    append(post_ops_, after);
+  }
+  const dnnl::post_ops& post_ops() const { return post_ops_; }
+  void set(dnnl::primitive_attr&, const std::vector<float>&) const {}
+  dnnl::memory::desc bias() const { return {}; }
+  std::vector<Argument> bias_arguments() const {
+    if (!has_bias_) return {};
+    return {{DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, column_}};
+  }
+  std::vector<Argument> factor_arguments() const {
+    return {{DNNL_ARG_ATTR_MULTIPLE_POST_OP(has_bias_ ? 1 : 0) | DNNL_ARG_SRC_1, column_}};
+  }
+
+ private:
+  static void append(dnnl::post_ops& post_ops, const dnnl::post_ops& after) {
+    for (int i = 0; i < after.len(); ++i) {
+      if (after.kind(i) == dnnl::primitive::kind::sum) {
+        float scale = 0;
+        int32_t zero_point = 0;
+        dnnl::memory::data_type type{};
+        after.get_params_sum(i, scale, zero_point, type);
+        post_ops.append_sum(scale, zero_point, type);
+      } else {
+        dnnl::algorithm kind{};
+        float alpha = 0, beta = 0;
+        after.get_params_eltwise(i, kind, alpha, beta);
+        post_ops.append_eltwise(kind, alpha, beta);
+      }
+    }
+  }
+
+  bool has_bias_;
+  dnnl::memory::desc column_;
+  dnnl::post_ops post_ops_;
+};
+
+inline void set_source_zero_point(dnnl::primitive_attr& attributes) {
+  attributes.set_zero_points_mask(DNNL_ARG_SRC, 0);
+}
+
+// Whether this CPU adds products of 8-bit integers without saturating on the way.
+inline bool adds_exactly() {
+  const auto isa = dnnl::get_effective_cpu_isa();
+  const auto vnni = int(dnnl::cpu_isa::avx512_core_vnni);
+  return isa == dnnl::cpu_isa::avx2_vnni || isa == dnnl::cpu_isa::avx2_vnni_2 ||
+         (int(isa) & vnni) == vnni;
+}
 
 #else
 
@@ -62,6 +126,46 @@ inline void append_eltwise(dnnl::post_ops& post_ops, dnnl::algorithm kind, float
 }
 
 inline dnnl::memory::dims sizes(const dnnl::memory::desc& layout) { return layout.dims(); }
+inline dnnl::memory::data_type type_of(const dnnl::memory::desc& layout) {
+  return static_cast<dnnl::memory::data_type>(layout.data.data_type);
+}
+
+// The int32 sums of a convolution, plus a bias, times a factor for each channel, in fp32.
+class ScaledSums {
+ public:
+  using Argument = std::pair<int, dnnl::memory::desc>;
+
+  // `after` is what follows.
+  ScaledSums(int64_t channels, bool has_bias, dnnl::post_ops after) : post_ops_(std::move(after)) {
+    using Memory = dnnl::memory;
+    if (has_bias) bias_ = {{channels}, Memory::data_type::s32, Memory::format_tag::x};
+  }
+  const dnnl::post_ops& post_ops() const { return post_ops_; }
+  void set(dnnl::primitive_attr& attributes, const std::vector<float>& factors) const {
+    attributes.set_output_scales(1 << 1, factors);
+  }
+  const dnnl::memory::desc& bias() const { return bias_; }
+  std::vector<Argument> bias_arguments() const {
+    if (bias_.is_zero()) return {};
+    return {{DNNL_ARG_BIAS, bias_}};
+  }
+  std::vector<Argument> factor_arguments() const { return {}; }
+
+ private:
+  dnnl::post_ops post_ops_;
+  dnnl::memory::desc bias_;
+};
+
+inline void set_source_zero_point(dnnl::primitive_attr& attributes) {
+  attributes.set_zero_points(DNNL_ARG_SRC, 0, {DNNL_RUNTIME_S32_VAL});
+}
+
+// Whether this CPU adds products of 8-bit integers without saturating on the way.
+inline bool adds_exactly() {
+  const auto isa = dnnl::get_effective_cpu_isa();
+  const auto vnni = int(dnnl::cpu_isa::avx512_core_vnni);
+  return isa == dnnl::cpu_isa::avx2_vnni || (int(isa) & vnni) == vnni;
+}
 
 #endif
 

@@ -55,13 +55,23 @@ void Program::append(dnnl::primitive primitive, const dnnl::memory::desc& scratc
     values_.back().is_scratchpad = true;
     scratchpad_bytes_ = std::max(scratchpad_bytes_, scratchpad.get_size());
   }
+  append({.primitive = std::move(primitive), .function = {}, .bindings = std::move(bindings)});
+}
+
+void Program::add(Function function, const std::vector<Value>& operands) {
+  Call call{.primitive = {}, .function = std::move(function), .bindings = {}};
+  for (Value operand : operands) call.bindings.emplace_back(int(call.bindings.size()), operand);
+  append(std::move(call));
+}
+
+void Program::append(Call call) {
   const int index = int(calls_.size());
-  for (const auto& [argument, value] : bindings) {
+  for (const auto& [argument, value] : call.bindings) {
     Slot& root = values_[size_t(values_[size_t(value)].root)];
     if (root.last < 0) root.first = index;
     root.last = index;
   }
-  calls_.push_back({std::move(primitive), std::move(bindings)});
+  calls_.push_back(std::move(call));
 }
 
 size_t Program::place_values() {
@@ -121,13 +131,21 @@ void Program::set_input(const void* bytes) {
 }
 
 void Program::run_step(size_t index) {
-  for (size_t i = index == 0 ? 0 : ends_[index - 1]; i < ends_[index]; ++i) {
-    const Call& call = calls_[i];
-    dnnl::error::wrap_c_api(
-        dnnl_primitive_execute(call.primitive.get(), stream_.get(), int(call.arguments.size()),
-                               call.arguments.data()),
-        "oneDNN could not run a primitive");
+  for (size_t i = index == 0 ? 0 : ends_[index - 1]; i < ends_[index]; ++i) run(calls_[i]);
+}
+
+void Program::run(Call& call) {
+  if (call.function) {
+    call.operands.clear();
+    for (const auto& [argument, value] : call.bindings) {
+      void* bytes = values_[size_t(value)].memory.get_data_handle();
+      call.operands.push_back(static_cast<uint8_t*>(bytes));
+    }
+    return call.function(call.operands.data());
   }
+  dnnl::error::wrap_c_api(dnnl_primitive_execute(call.primitive.get(), stream_.get(),
+                                                 int(call.arguments.size()), call.arguments.data()),
+                          "oneDNN could not run a primitive");
 }
 
 }  // namespace ridgewalk

@@ -1,9 +1,10 @@
-// A list of oneDNN primitives whose values share one arena. Only for the .cc files of inference:
-// oneDNN stays out of all other headers.
+// A list of calls, of oneDNN primitives and of functions, whose values share one arena. Only for
+// the .cc files of inference: oneDNN stays out of all other headers.
 #pragma once
 
 #include <cstdint>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -35,11 +36,17 @@ class Program : public CompiledNetwork {
   void add(const typename Primitive::primitive_desc& description, Bindings bindings) {
     append(Primitive(description), description.scratchpad_desc(), std::move(bindings));
   }
+  // Appends a function, which is given where the operands lie.
+  using Function = std::function<void(uint8_t* const* operands)>;
+  void add(Function function, const std::vector<Value>& operands);
   // Puts scratchpads behind the arena.
   static dnnl::primitive_attr attributes(const dnnl::post_ops& post_ops = {});
 
-  // What was added since the last step is a step.
-  void end_step() { ends_.push_back(calls_.size()); }
+  // What was added since the last step is a step that computes `value`.
+  void end_step(Value value) {
+    ends_.push_back(calls_.size());
+    step_values_.push_back(value);
+  }
 
   // Lays the values out in the arena; `outputs` outlive the last step. To be called once, after the
   // last step.
@@ -48,6 +55,9 @@ class Program : public CompiledNetwork {
   size_t size() const override { return ends_.size(); }
   void run_step(size_t step) override;
   void set_input(const void* bytes) override;
+  const void* value_of_step(size_t step) const override {
+    return values_[size_t(step_values_[step])].memory.get_data_handle();
+  }
   const void* output(size_t index) const override {
     return values_[size_t(outputs_[index])].memory.get_data_handle();
   }
@@ -66,11 +76,15 @@ class Program : public CompiledNetwork {
   };
   struct Call {
     dnnl::primitive primitive;
+    Function function;  // in its place
     Bindings bindings;
     std::vector<dnnl_exec_arg_t> arguments = {};
+    std::vector<uint8_t*> operands = {};
   };
 
   void append(dnnl::primitive primitive, const dnnl::memory::desc& scratchpad, Bindings bindings);
+  void append(Call call);
+  void run(Call& call);
   size_t place_values();
   bool is_constant(const Slot& slot) const {
     return !slot.in_arena && &slot != &values_[size_t(input_)];
@@ -81,6 +95,7 @@ class Program : public CompiledNetwork {
   std::vector<Slot> values_;
   std::vector<Call> calls_;
   std::vector<size_t> ends_;  // of steps: the call after the last
+  std::vector<Value> step_values_;
   // The arena, the scratchpad, then the constants: together, so that huge pages hold all.
   struct Free {
     void operator()(uint8_t* bytes) const { std::free(bytes); }

@@ -42,9 +42,10 @@ ValueRange percentile_range(const Histogram& histogram, const ValueForm& form, d
 // centre.
 ValueRange mse_range(const Histogram& histogram, const ValueForm& form);
 // The part of the range whose distribution differs least from its rounded one in the sense of
-// Kullback and Leibler (S. Migacz, "8-bit inference with TensorRT", 2017): what is cut off counts in
-// the outermost bins, and each integer's share is spread evenly over its bins that are not empty.
-// The bin of 0, where ReLU leaves zeros that every range rounds exactly, counts as the next one.
+// Kullback and Leibler (S. Migacz, "8-bit inference with TensorRT", 2017): what is cut off counts
+// in the outermost bins, and each integer's share is spread evenly over its bins that are not
+// empty. The bin of 0, where ReLU leaves zeros that every range rounds exactly, counts as the next
+// one.
 ValueRange entropy_range(const Histogram& histogram, const ValueForm& form);
 
 // Batches of the network's input, [N, C, H, W], made anew when they are asked for.

@@ -25,24 +25,6 @@ bool is_elementwise(OpKind kind) {
   return kind == OpKind::kActivation || kind == OpKind::kSigmoid || kind == OpKind::kHardSigmoid;
 }
 
-double activated_number(Activation activation, double x) {
-  switch (activation) {
-    case Activation::kNone:
-      return x;
-    case Activation::kRelu:
-      return std::max(x, 0.0);
-    case Activation::kRelu6:
-      return std::clamp(x, 0.0, 6.0);
-    case Activation::kHardSwish:
-      return x * std::clamp(x + 3, 0.0, 6.0) / 6;
-    case Activation::kSilu:
-      return x / (1 + std::exp(-x));
-    case Activation::kGelu:
-      return x * 0.5 * (1 + std::erf(x / std::sqrt(2.0)));
-  }
-  return x;
-}
-
 // How a convolution or linear layer, seen as a 1x1 convolution, moves over its input.
 struct Window {
   int64_t stride = 1, padding = 0, groups = 1;
@@ -111,30 +93,17 @@ torch::Tensor fp32_factors(const std::vector<double>& factors, int64_t dimension
   return torch::tensor(fp32).view(shape);
 }
 
-}  // namespace
-
-double elementwise(const Op& op, double x) {
-  if (op.kind == OpKind::kSigmoid) return 1 / (1 + std::exp(-x));
-  if (op.kind == OpKind::kHardSigmoid) return std::clamp(x + 3, 0.0, 6.0) / 6;
-  return activated_number(op.activation, x);
+// Of whole numbers without a zero point.
+torch::Tensor saturated(const torch::Tensor& centred, const ValueScale& scale) {
+  return (centred + scale.zero_point).clamp_(lowest(scale.type), highest(scale.type));
 }
+
+}  // namespace
 
 torch::Tensor real_weight(const torch::Tensor& integers, const WeightScale& scale) {
   std::vector<int64_t> shape(size_t(integers.dim()), 1);
   shape[0] = int64_t(scale.scales.size());
   return integers.to(torch::kDouble) * torch::tensor(scale.scales).to(torch::kDouble).view(shape);
-}
-
-std::array<int, 256> value_table(const Op& op, const ValueScale& input, const ValueScale& output) {
-  std::array<int, 256> table{};
-  for (size_t i = 0; i < table.size(); ++i) {
-    const int integer = int(i) + lowest(input.type);
-    const double x = double(input.scale) * (integer - input.zero_point);
-    const double y = elementwise(op, x) / double(output.scale) + 0.0;
-    table[i] = int(std::clamp(std::nearbyint(y) + output.zero_point, double(lowest(output.type)),
-                              double(highest(output.type))));
-  }
-  return table;
 }
 
 QuantizedExecutor::QuantizedExecutor(QuantizedNetwork network, Products products,
@@ -284,6 +253,7 @@ QuantizedExecutor::Value QuantizedExecutor::computed(int index,
     sum.is_at_most_6 = op.activation == Activation::kRelu6;
     return sum;
   }
+  const auto& own = quantized.values[size_t(index)];
   const bool all_integers = std::all_of(inputs.begin(), inputs.end(), [](const Value& input) {
     return input.kind == Value::Kind::kInteger;
   });
@@ -306,6 +276,15 @@ QuantizedExecutor::Value QuantizedExecutor::computed(int index,
         const auto sum = centred(x, op.inputs[0]).sum({2, 3}, true, torch::kDouble);
         const double pixels = double(x.numbers.size(2) * x.numbers.size(3));
         return {Value::Kind::kSum, sum.to(torch::kFloat), {scale_of(0) / pixels}};
+      }
+      case OpKind::kAdd: {
+        if (!own) break;
+        torch::Tensor sum = torch::zeros_like(x.numbers);
+        for (size_t i = 0; i < inputs.size(); ++i) {
+          sum += centred(inputs[i], op.inputs[i]) *
+                 sum_factor(*quantized.values[size_t(op.inputs[i])], *own);
+        }
+        return {Value::Kind::kInteger, saturated(sum.round_(), *own)};
       }
       case OpKind::kMultiply:
         return {Value::Kind::kSum,

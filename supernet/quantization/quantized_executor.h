@@ -2,12 +2,12 @@
 // are compared with, and accuracy over data sets.
 #pragma once
 
-#include <array>
 #include <functional>
 #include <vector>
 
 #include <torch/types.h>
 
+#include "supernet/quantization/integer_arithmetic.h"
 #include "supernet/quantization/quantized_network.h"
 
 namespace ridgewalk {
@@ -32,6 +32,7 @@ enum class FloatInputs {
 //     by sqrt(key_dim), of a pool by the pixels. What stays fp32 is the converted sum times the
 //     product scale in fp32.
 //   - a function of one integer is a table: value_table().
+//   - an add of integers: each, times its sum_factor(), added, rounded.
 //   - all other ops: fp32 on scale * (integer - zero_point), divided by the value's scale, rounded.
 class QuantizedExecutor {
  public:
@@ -94,17 +95,5 @@ class QuantizedExecutor {
 
 // What integer weights stand for, fp64.
 torch::Tensor real_weight(const torch::Tensor& integers, const WeightScale& scale);
-
-// An activation or gate of one number.
-double elementwise(const Op& op, double x);
-
-// The integer that an activation or gate gives for each integer of its input, from -128 (s8) or 0
-// (u8) upwards; computed in fp64.
-std::array<int, 256> value_table(const Op& op, const ValueScale& input, const ValueScale& output);
-
-// From an exact sum to an integer.
-inline float multiplier(double product_scale, const ValueScale& value) {
-  return float(product_scale / double(value.scale));
-}
 
 }  // namespace ridgewalk

@@ -65,6 +65,7 @@ function reduced(command) {
   for (const [option, value] of Object.entries(smallOptions[name] ?? {})) {
     if (name === 'rank' && text.includes('--trained')) continue;  // which brings its networks
     if (name === 'bench' && text.includes('--script')) continue;  // which measures nothing
+    if (text.includes('--zoo') && option === '--repeats') continue;  // which it does not repeat
     const given = new RegExp(`${option} \\S+`);
     text = given.test(text) ? text.replace(given, `${option} ${value}`) : `${text} ${option} ${value}`;
   }

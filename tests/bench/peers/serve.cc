@@ -1,7 +1,7 @@
 // ridgewalk as one of the peers that tests/bench/peers/run lets take turns.
 //
 //   ridgewalk_peers_bench sample SPACE SEED                 a random member of a space, as YAML
-//   ridgewalk_peers_bench train|infer ARCH RESOLUTION BATCH PRECISION THREADS
+//   ridgewalk_peers_bench train|infer ARCH RESOLUTION BATCH PRECISION THREADS    int8 only infers
 // The latter says "ready" and then answers every line on standard input with the median of the
 // milliseconds that a training step (or a run) took in half a second of them.
 #include <chrono>
@@ -16,6 +16,7 @@
 #include "space/lowering.h"
 #include "supernet/inference/timing.h"
 #include "supernet/network/memory.h"
+#include "supernet/quantization/random_ranges.h"
 #include "supernet/training/train.h"
 
 namespace ridgewalk {
@@ -70,7 +71,10 @@ void train(const Task& task) {
 }
 
 void infer(const Task& task) {
-  Inference network(fresh_network(lower(task.architecture)), task.batch, task.precision);
+  Network folded = fresh_network(lower(task.architecture));
+  Inference network = task.precision == DataType::kInt8
+                          ? Inference(quantized_for_timing(folded), task.batch)
+                          : Inference(folded, task.batch, task.precision);
   const torch::Tensor images = torch::randn(network.image_shape());
   answer([&] { network.forward(images); });
 }
@@ -83,8 +87,7 @@ int run(const std::vector<std::string>& words) {
     return 0;
   }
   if (words.size() != 6) return 2;
-  Task task{find_architecture(words[1]), std::stoi(words[3]),
-            words[4] == "bf16" ? DataType::kBf16 : DataType::kFp32};
+  Task task{find_architecture(words[1]), std::stoi(words[3]), value_named<DataType>(words[4])};
   task.architecture.resolution = std::stoi(words[2]);
   at::set_num_threads(std::stoi(words[5]));
   if (words[0] == "train") train(task);

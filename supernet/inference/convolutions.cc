@@ -1,0 +1,240 @@
+// Convolutions, of real numbers and of integers; linear layers are convolutions whose kernel is as
+// large as the image.
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "supernet/inference/op_compiler.h"
+#include "supernet/quantization/integer_arithmetic.h"
+
+namespace ridgewalk {
+
+using dnnl::algorithm;
+using dnnl::memory;
+using Tag = memory::format_tag;
+
+namespace {
+
+int least_integer(const ValueScale& scale) { return scale.type == IntegerType::kU8 ? 0 : -128; }
+
+bool is_fused_relu(const Op& op) {
+  return op.kind == OpKind::kActivation &&
+         (op.activation == Activation::kRelu || op.activation == Activation::kRelu6);
+}
+
+memory int32_memory(const dnnl::engine& engine, int32_t value) {
+  memory holder({{1}, memory::data_type::s32, Tag::x}, engine);
+  *static_cast<int32_t*>(holder.get_data_handle()) = value;
+  return holder;
+}
+
+}  // namespace
+
+struct OpCompiler::Filters {
+  torch::Tensor weight, bias;  // as stored: integers or fp32; the bias may be undefined
+  std::vector<double> scales;  // one per output channel, of integer weights
+};
+
+struct OpCompiler::Convolution {
+  Desc source, weights, output;
+  Dims strides, padding, after;
+};
+
+bool OpCompiler::multiplies_integers(int index) const {
+  return quantized_.weights[size_t(index)] && input_scale(index);
+}
+
+OpCompiler::Filters OpCompiler::filters(int index) const {
+  const Op& o = op(index);
+  Filters filters{parameter(o, ".weight"), o.bias ? parameter(o, ".bias") : torch::Tensor(), {}};
+  const auto& scale = quantized_.weights[size_t(index)];
+  if (!scale) return filters;
+  filters.scales.assign(scale->scales.begin(), scale->scales.end());
+  filters.scales.resize(size_t(o.output.channels), filters.scales[0]);
+  if (multiplies_integers(index)) return filters;
+  Dims shape(size_t(filters.weight.dim()), 1);
+  shape[0] = o.output.channels;
+  filters.weight =
+      filters.weight.to(torch::kDouble) * torch::tensor(filters.scales, torch::kDouble).view(shape);
+  return filters;
+}
+
+OpCompiler::Convolution OpCompiler::geometry(int index, const torch::Tensor& weight, Type source,
+                                             Type weights, Type output) const {
+  const Op& o = op(index);
+  const bool is_linear = o.kind == OpKind::kLinear;
+  const Shape& image = op(o.inputs[0]).output;
+  Dims shape = weight.sizes().vec();  // [out, in / groups, k, k]
+  if (is_linear) shape = {o.output.channels, image.channels, image.height, image.width};
+  if (const int64_t groups = image.channels / shape[1]; groups > 1) {
+    shape[0] /= groups;
+    shape.insert(shape.begin(), groups);
+  }
+  Convolution result{.source = activations(image, source),
+                     .weights = Desc(shape, weights, Tag::any),
+                     .output = activations(o.output, output),
+                     .strides = Dims(2, o.stride),
+                     .padding = Dims(2, is_linear ? 0 : (o.kernel - 1) / 2),
+                     .after = Dims(2)};
+  for (size_t d = 0; d < 2; ++d) {  // only padding that is read
+    const int64_t kernel = shape[shape.size() - 2 + d];
+    const int64_t from = onednn::sizes(result.source)[d + 2];
+    const int64_t to = onednn::sizes(result.output)[d + 2];
+    result.after[d] = (to - 1) * o.stride + kernel - from - result.padding[d];
+  }
+  return result;
+}
+
+// How many ops of a step run inside its convolution. Before the last of them nothing is rounded,
+// but an integer convolution before the add of an integer.
+size_t OpCompiler::fused_count(const InferenceStep& step) const {
+  const std::vector<int>& ops = step.ops;
+  const auto is_add = [&](size_t i) { return op(ops[i]).kind == OpKind::kAdd; };
+  size_t count = 1;
+  if (!multiplies_integers(ops[0])) {
+    while (count < ops.size() && !scale_of(ops[count - 1]) &&
+           !(is_add(count) && scale_of(step.overwrites))) {
+      ++count;
+    }
+    return count;
+  }
+  if (!scale_of(ops[0])) {
+    if (ops.size() == 1 || !is_fused_relu(op(ops[1]))) return 1;
+    count = 2;
+  }
+  if (count < ops.size() && scale_of(ops[count - 1]) && is_add(count) &&
+      scale_of(step.overwrites) && scale_of(ops[count])) {
+    ++count;
+  }
+  return count;
+}
+
+void OpCompiler::convolution(const InferenceStep& step) {
+  const size_t count = fused_count(step);
+  InferenceStep fused{.ops = {step.ops.begin(), step.ops.begin() + std::ptrdiff_t(count)}};
+  const bool has_add = std::any_of(fused.ops.begin(), fused.ops.end(),
+                                   [&](int i) { return op(i).kind == OpKind::kAdd; });
+  if (has_add) fused.overwrites = step.overwrites;
+  if (multiplies_integers(step.ops[0])) {
+    integer_convolution(fused);
+  } else {
+    real_convolution(fused);
+  }
+  for (size_t i = count; i < step.ops.size(); ++i) compile(step.ops[i]);
+}
+
+void OpCompiler::real_convolution(const InferenceStep& step) {
+  const int index = step.ops[0];
+  const Op& o = op(index);
+  const Filters filters = this->filters(index);
+  const Convolution c =
+      geometry(index, filters.weight, type_, type_, is_output_[size_t(index)] ? Type::f32 : type_);
+  const Desc bias = o.bias ? Desc({o.output.channels}, Type::f32, Tag::x) : Desc();
+  dnnl::post_ops post_ops;
+  for (size_t i = 1; i < step.ops.size(); ++i) {
+    if (op(step.ops[i]).kind == OpKind::kAdd) {
+      post_ops.append_sum();
+    } else {
+      append(post_ops, op(step.ops[i]));
+    }
+  }
+  const auto chosen = onednn::describe<dnnl::convolution_forward>(
+      program_.engine(), Program::attributes(post_ops), kInference, algorithm::convolution_direct,
+      c.source, c.weights, bias, c.output, c.strides, c.padding, c.after);
+  Program::Bindings bindings{{DNNL_ARG_SRC, real(index)},
+                             {DNNL_ARG_WEIGHTS, constant(filters.weight, chosen.weights_desc())}};
+  if (o.bias) bindings.emplace_back(DNNL_ARG_BIAS, constant(filters.bias, bias));
+  const Value result =
+      step.overwrites < 0 ? program_.value(c.output) : values_[size_t(step.overwrites)];
+  add<dnnl::convolution_forward>(chosen, std::move(bindings), step.ops, result);
+}
+
+// What follows the scaled sum of an integer convolution: ReLU, and the rounding before an add. The
+// rounding and saturation of what is stored are the primitive's own.
+dnnl::post_ops OpCompiler::rounding(const InferenceStep& step,
+                                    const std::optional<ValueScale>& sum) const {
+  const auto eltwise = [](dnnl::post_ops& post_ops, algorithm kind, float alpha = 0,
+                          float beta = 0) { onednn::append_eltwise(post_ops, kind, alpha, beta); };
+  dnnl::post_ops post_ops;
+  const bool is_stored = step.overwrites < 0;
+  if (step.ops.size() > 1 && is_fused_relu(op(step.ops[1]))) {
+    const bool saturates = is_stored && sum && least_integer(*sum) == 0 && sum->zero_point == 0;
+    const bool is_relu6 = op(step.ops[1]).activation == Activation::kRelu6;
+    const float most = sum ? float(std::nearbyint(6 / double(sum->scale))) : 6;
+    if (is_relu6 && !(saturates && most >= 255)) {
+      eltwise(post_ops, algorithm::eltwise_clip, 0, most);
+    } else if (!saturates) {
+      eltwise(post_ops, algorithm::eltwise_relu);
+    }
+  }
+  const std::optional<ValueScale>& last = scale_of(step.ops.back());
+  if (!is_stored) {
+    const ValueScale& skip = *scale_of(step.overwrites);
+    const int least = least_integer(*sum) - sum->zero_point;
+    eltwise(post_ops, algorithm::eltwise_round);
+    eltwise(post_ops, algorithm::eltwise_clip, float(least), float(least + 255));
+    eltwise(post_ops, algorithm::eltwise_linear, sum_factor(*sum, *last));
+    post_ops.append_sum(sum_factor(skip, *last), skip.zero_point, stored_type(skip));
+  }
+  if (last && last->zero_point != 0) {
+    eltwise(post_ops, algorithm::eltwise_round);
+    eltwise(post_ops, algorithm::eltwise_linear, 1, float(last->zero_point));
+  }
+  return post_ops;
+}
+
+// By output channel, from the integer sum to what it is rounded to; without rounding, to reals.
+std::vector<float> OpCompiler::sum_factors(int index, const std::vector<double>& weight_scales,
+                                           const std::optional<ValueScale>& sum) const {
+  std::vector<float> factors;
+  for (double weight_scale : weight_scales) {
+    const double product_scale = double(input_scale(index)->scale) * weight_scale;
+    factors.push_back(sum ? multiplier(product_scale, *sum) : float(product_scale));
+  }
+  return factors;
+}
+
+void OpCompiler::integer_convolution(const InferenceStep& step) {
+  if (!onednn::adds_exactly()) {
+    throw std::runtime_error("without VNNI this CPU saturates sums of 8-bit products");
+  }
+  const int index = step.ops[0];
+  const Op& o = op(index);
+  const bool has_relu = step.ops.size() > 1 && is_fused_relu(op(step.ops[1]));
+  const std::optional<ValueScale>& sum = scale_of(step.ops[has_relu ? 1 : 0]);
+  const std::optional<ValueScale>& last = scale_of(step.ops.back());
+  const ValueScale& x = *input_scale(index);
+  const Filters filters = this->filters(index);
+  const Convolution c = geometry(index, filters.weight, stored_type(x), Type::s8,
+                                 last ? stored_type(*last) : Type::f32);
+
+  onednn::ScaledSums scaled(o.output.channels, filters.bias.defined(), rounding(step, sum));
+  dnnl::primitive_attr attributes = Program::attributes(scaled.post_ops());
+  const std::vector<float> factors = sum_factors(index, filters.scales, sum);
+  scaled.set(attributes, factors);
+  if (x.zero_point != 0) onednn::set_source_zero_point(attributes);
+  const auto chosen = onednn::describe<dnnl::convolution_forward>(
+      program_.engine(), attributes, kInference, algorithm::convolution_direct, c.source, c.weights,
+      scaled.bias(), c.output, c.strides, c.padding, c.after);
+
+  Program::Bindings bindings{{DNNL_ARG_SRC, input(index)},
+                             {DNNL_ARG_WEIGHTS, constant(filters.weight, chosen.weights_desc())}};
+  for (const auto& [argument, desc] : scaled.bias_arguments()) {
+    bindings.emplace_back(argument, constant(filters.bias, desc));
+  }
+  for (const auto& [argument, desc] : scaled.factor_arguments()) {
+    bindings.emplace_back(argument, constant(torch::tensor(factors), desc));
+  }
+  if (x.zero_point != 0) {
+    bindings.emplace_back(DNNL_ARG_ATTR_ZERO_POINTS | DNNL_ARG_SRC,
+                          program_.constant(int32_memory(program_.engine(), x.zero_point)));
+  }
+  const Value result = step.overwrites < 0
+                           ? program_.value(c.output)
+                           : program_.alias(values_[size_t(step.overwrites)], c.output);
+  bindings.emplace_back(DNNL_ARG_DST, result);
+  program_.add<dnnl::convolution_forward>(chosen, std::move(bindings));
+  end_integer_step(step.ops, result, chosen.impl_info_str());
+}
+
+}  // namespace ridgewalk

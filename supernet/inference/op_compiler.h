@@ -1,0 +1,151 @@
+// How each op becomes calls. Only for the .cc files of inference, as program.h is.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "space/inference_steps.h"
+#include "supernet/inference/module.h"
+#include "supernet/inference/program.h"
+#include "supernet/kernels/integer_kernel.h"
+
+namespace ridgewalk {
+
+inline constexpr auto kInference = dnnl::prop_kind::forward_inference;
+
+// Turns ops into steps, in the order of the graph. A value lies in memory as `values` of the
+// quantised graph say: as integers, or in the type that the network computes in.
+class OpCompiler {
+ public:
+  OpCompiler(const QuantizedGraph& quantized, const ParameterOf& parameter, int batch,
+             DataType precision, Program& program, std::vector<Inference::Step>& steps);
+  void run();
+
+ private:
+  using Value = Program::Value;
+  using Desc = dnnl::memory::desc;
+  using Dims = dnnl::memory::dims;
+  using Type = dnnl::memory::data_type;
+
+  const Op& op(int index) const { return graph_.ops[size_t(index)]; }
+  Value input(int index, size_t i = 0) const { return values_[size_t(op(index).inputs[i])]; }
+  const std::optional<ValueScale>& scale_of(int index) const {
+    return quantized_.values[size_t(index)];
+  }
+  const std::optional<ValueScale>& input_scale(int index, size_t i = 0) const {
+    return scale_of(op(index).inputs[i]);
+  }
+  bool has_integer_inputs(int index) const;
+  Dims dims(const Shape& s) const { return {batch_, s.channels, s.height, s.width}; }
+  Desc layout(Value value) const { return program_.layout(value); }
+  Desc activations(const Shape& shape, Type type) const;
+  Desc activations(const Shape& shape) const { return activations(shape, type_); }
+
+  // An input as numbers to compute with: integers are turned into fp32 before the step.
+  Value real(int index, size_t i = 0);
+  Value as_real(int op);
+
+  // Appends what computes `ops` in the type of the network, and ends the step.
+  template <class Primitive>
+  void add(const typename Primitive::primitive_desc& description, Program::Bindings bindings,
+           const std::vector<int>& ops, Value output) {
+    bindings.emplace_back(DNNL_ARG_DST, output);
+    program_.add<Primitive>(description, std::move(bindings));
+    store(ops, output, description.impl_info_str());
+  }
+  // The value of the last of `ops` is `output`, once it is rounded where that op says so.
+  void store(const std::vector<int>& ops, Value output, std::string kernel);
+  // Ends a step whose value is what is to be kept.
+  void end_step(const std::vector<int>& ops, Value output, const std::string& kernel,
+                DataType type);
+  void end_integer_step(const std::vector<int>& ops, Value output, const std::string& kernel) {
+    end_step(ops, output, kernel, DataType::kInt8);
+  }
+
+  // A parameter, packed once in the layout and type wanted.
+  Value constant(const torch::Tensor& tensor, const Desc& wanted);
+  torch::Tensor parameter(const Op& op, const char* suffix) const {
+    return parameter_(parameter_prefix(op) + suffix);
+  }
+
+  void images();
+  void compile(const InferenceStep& step);
+  void compile(int index);
+
+  // convolutions.cc
+  struct Convolution;
+  struct Filters;
+  Filters filters(int index) const;
+  Convolution geometry(int index, const torch::Tensor& weight, Type source, Type weights,
+                       Type output) const;
+  size_t fused_count(const InferenceStep& step) const;
+  bool multiplies_integers(int index) const;
+  void convolution(const InferenceStep& step);
+  void real_convolution(const InferenceStep& step);
+  void integer_convolution(const InferenceStep& step);
+  dnnl::post_ops rounding(const InferenceStep& step, const std::optional<ValueScale>& sum) const;
+  std::vector<float> sum_factors(int index, const std::vector<double>& weight_scales,
+                                 const std::optional<ValueScale>& sum) const;
+
+  // integer_ops.cc
+  bool integer_op(int index);
+  void table(int index);
+  void integer_add(int index);
+  void integer_multiply(int index);
+  void integer_pool(int index);
+  Value integers_of(int index) { return program_.value(like(index)); }
+  Desc like(int index) const;
+
+  // attention_ops.cc
+  struct Tile;
+  Value as_matrix(Value value, int heads);
+  struct Product {
+    Value value;
+    std::string kernel;
+    bool is_integer, is_rounded;
+  };
+  bool multiplies_integer_matrices(int index) const;
+  double product_scale(int index) const;
+  Product matrix_product(int index, Value left, Value right, double factor);
+  void end_product(int index, const Product& product, Value value);
+  void attention_scores(int index);
+  void attention_mix(int index);
+  Value part(Value value, int64_t image, int64_t row, int64_t images, int64_t rows);
+  void tiled_attention(const InferenceStep& step);
+  std::string attend_tile(const Tile& tile);
+
+  void norm(int index);
+  void scale(int index, const torch::Tensor& factor, const torch::Tensor& shift);
+  void elementwise(int index);
+  void softmax(int index);
+  void binary(int index, dnnl::algorithm kind);
+  void mean(int index);
+  void pool(int index);
+  void upsample(int index);
+
+  const QuantizedGraph& quantized_;
+  const Graph& graph_;
+  const ParameterOf& parameter_;
+  const int64_t batch_;
+  const DataType precision_;  // of what is not integers
+  const Type type_;
+  std::vector<bool> is_output_;  // those are fp32
+  std::vector<Value> values_;    // of each op; -1 while it is not compiled
+  std::vector<Value> reals_;     // of each op: its integers in fp32; -1 until they are asked for
+  Program& program_;
+  std::vector<Inference::Step>& steps_;
+};
+
+// Appends an op that runs inside a primitive, after it.
+void append(dnnl::post_ops& post_ops, const Op& op);
+
+inline dnnl::memory::data_type stored_type(const ValueScale& scale) {
+  return scale.type == IntegerType::kU8 ? dnnl::memory::data_type::u8 : dnnl::memory::data_type::s8;
+}
+inline IntegerForm form_of(const ValueScale& scale) {
+  return {scale.type == IntegerType::kS8, scale.scale, scale.zero_point};
+}
+
+}  // namespace ridgewalk

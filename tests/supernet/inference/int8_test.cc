@@ -1,0 +1,199 @@
+// The integers that oneDNN and the passes over bytes give are those of plain loops.
+#include <algorithm>
+#include <map>
+
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+
+#include "space/catalog.h"
+#include "space/error.h"
+#include "space/lowering.h"
+#include "supernet/inference/inference.h"
+#include "supernet/network/memory.h"
+#include "supernet/quantization/quantized_executor.h"
+#include "supernet/quantization/rewrite.h"
+#include "tests/formula_weights.h"
+#include "tests/supernet/quantization/small_quantized.h"
+
+namespace ridgewalk {
+namespace {
+
+Graph resized(const std::string& name, int resolution) {
+  Architecture architecture = find_architecture(name);
+  architecture.resolution = resolution;
+  return lower(architecture);
+}
+
+torch::Tensor normal_images(const Graph& graph, int batch) {
+  const Shape& image = graph.ops[0].output;
+  return torch::randn({batch, image.channels, image.height, image.width});
+}
+
+QuantizedNetwork quantized(const Graph& graph, const RewriteOptions& options = {}) {
+  torch::manual_seed(1);
+  ParameterStore store(graph);
+  fill(store);
+  Network folded = fold_norms(graph, store);
+  return quantize(folded, ranges_of(folded, normal_images(graph, 2)), options);
+}
+
+struct Difference {
+  int64_t integers = 0, unequal = 0, largest = 0;
+  double of_reals = 0;  // relative to the largest
+};
+
+void compare(const torch::Tensor& given, const torch::Tensor& expected, Difference& difference) {
+  ASSERT_EQ(given.scalar_type(), expected.scalar_type());
+  ASSERT_EQ(given.numel(), expected.numel());
+  const torch::Tensor error =
+      (given.reshape_as(expected).to(torch::kDouble) - expected.to(torch::kDouble)).abs();
+  if (given.scalar_type() == torch::kFloat) {
+    const double largest = std::max(1e-9, expected.abs().max().item<double>());
+    difference.of_reals = std::max(difference.of_reals, error.max().item<double>() / largest);
+    return;
+  }
+  difference.integers += error.numel();
+  difference.unequal += (error > 0).sum().item<int64_t>();
+  difference.largest = std::max(difference.largest, error.max().item<int64_t>());
+}
+
+// Each step from what the steps before it gave: a difference shows where it arises.
+std::map<std::string, Difference> differences(const QuantizedNetwork& network, int batch) {
+  at::NoGradGuard no_grad;
+  Inference inference(network, batch);
+  const QuantizedExecutor executor(network, Products::kPlain);
+  const torch::Tensor images = normal_images(network.quantized.graph, batch);
+  const std::vector<torch::Tensor> expected = executor.values(images);
+  std::map<std::string, Difference> result;
+  for (int run = 0; run < 2; ++run) {
+    inference.forward(images, [&](size_t step, double) {
+      const std::vector<int>& ops = inference.steps()[step].ops;
+      if (ops.empty() && step > 0) return;
+      const int last = ops.empty() ? 0 : ops.back();
+      const Op& op = network.quantized.graph.ops[size_t(last)];
+      compare(inference.value_of_step(step), expected[size_t(last)],
+              result[std::string(to_string(op.kind)) + " " + inference.steps()[step].kernel]);
+    });
+  }
+  const torch::Tensor logits = inference.outputs()[0];
+  compare(logits.contiguous(), expected.back(), result["logits"]);
+  return result;
+}
+
+void expect_equal(const QuantizedNetwork& network, int batch) {
+  int64_t integers = 0;
+  for (const auto& [what, difference] : differences(network, batch)) {
+    integers += difference.integers;
+    EXPECT_EQ(difference.unequal, 0)
+        << what << ": of " << difference.integers << ", by at most " << difference.largest;
+    EXPECT_LT(difference.of_reals, 1e-5) << what;
+  }
+  EXPECT_GT(integers, 1000);
+}
+
+// Whether this CPU adds products of integers exactly; others are refused by name.
+bool multiplies_integers() {
+  try {
+    const Inference inference(quantized(resized("compact-nano", 28)), 1);
+    return true;
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("without VNNI this CPU saturates"), std::string::npos)
+        << error.what();
+    return false;
+  }
+}
+
+class Int8 : public testing::Test {
+ protected:
+  void SetUp() override {
+    at::set_num_threads(1);
+    if (!multiplies_integers()) GTEST_SKIP() << "this CPU has no VNNI";
+  }
+};
+
+class Int8Of : public Int8, public testing::WithParamInterface<std::string> {};
+
+TEST_P(Int8Of, GivesThePlainIntegers) {
+  expect_equal(quantized(resized(GetParam(), 64)), 1);
+  expect_equal(quantized(resized(GetParam(), 40)), 2);
+}
+
+INSTANTIATE_TEST_SUITE_P(Networks, Int8Of,
+                         testing::Values("mnv4-conv-small", "mnv4-hybrid-medium", "mobilenet-v1",
+                                         "mobilenet-v2", "mobilenet-v3-large"),
+                         [](const auto& test) {
+                           std::string name = test.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+// u8 with zero points, which the padding of a convolution stands for, too.
+TEST_F(Int8, TakesZeroPoints) {
+  for (const char* name : {"mnv4-conv-small", "mobilenet-v3-large"}) {
+    const QuantizedNetwork network = quantized(resized(name, 40), {.zero_points = true});
+    const auto& values = network.quantized.values;
+    EXPECT_TRUE(std::any_of(values.begin(), values.end(),
+                            [](const auto& value) { return value && value->zero_point != 0; }));
+    expect_equal(network, 2);
+  }
+}
+
+TEST_F(Int8, TakesOneScaleForAllChannels) {
+  expect_equal(quantized(resized("mnv4-conv-small", 40), {.per_channel = false}), 1);
+}
+
+TEST_F(Int8, RunsOnTwoThreads) {
+  at::set_num_threads(2);
+  expect_equal(quantized(resized("mobilenet-v3-large", 96)), 3);
+  at::set_num_threads(1);
+}
+
+int steps_in(const Inference& inference, DataType type) {
+  return int(std::count_if(inference.steps().begin(), inference.steps().end(),
+                           [&](const Inference::Step& step) { return step.type == type; }));
+}
+
+// Nothing of a convolutional network is fp32 but the images; of a hybrid, the softmax of each
+// attention. What is kept in fp32 by name shows up.
+TEST_F(Int8, SaysWhatIsFp32) {
+  const Graph graph = resized("mnv4-conv-medium", 64);
+  const Inference all(quantized(graph), 1);
+  EXPECT_EQ(steps_in(all, DataType::kFp32), 1);
+  EXPECT_EQ(all.steps()[0].type, DataType::kFp32);
+  EXPECT_EQ(all.steps()[0].name, "images");
+  const Graph hybrid_graph = resized("mnv4-hybrid-medium", 64);
+  const Inference hybrid(quantized(hybrid_graph), 1);
+  const int64_t attentions =
+      std::count_if(hybrid_graph.ops.begin(), hybrid_graph.ops.end(),
+                    [](const Op& op) { return op.kind == OpKind::kSoftmax; });
+  EXPECT_GT(attentions, 0);
+  EXPECT_EQ(steps_in(hybrid, DataType::kFp32), 1 + attentions);
+  const QuantizedNetwork mixed =
+      quantized(graph, {.fp32_ops = {"blocks.2.0.pw_exp.conv", "classifier"}});
+  EXPECT_EQ(steps_in(Inference(mixed, 1), DataType::kFp32), 3);
+  expect_equal(mixed, 1);
+}
+
+// Weights alone are integers: the network runs in fp32, on what they stand for.
+TEST_F(Int8, RunsIntegerWeightsAlone) {
+  const QuantizedNetwork network =
+      quantized(resized("mnv4-conv-small", 64), {.rounds_values = false});
+  at::NoGradGuard no_grad;
+  Inference inference(network, 2);
+  EXPECT_EQ(steps_in(inference, DataType::kInt8), 0);
+  const torch::Tensor images = normal_images(network.quantized.graph, 2);
+  const torch::Tensor expected = QuantizedExecutor(network).forward(images);
+  const torch::Tensor error = (inference.forward(images) - expected).abs().max();
+  EXPECT_LT(error.item<double>(), 1e-4 * expected.abs().max().item<double>());
+}
+
+// A quarter of fp32's, as compiled_memory() has it; fp32 logits and pool sums come on top.
+TEST_F(Int8, HasAQuarterOfTheArena) {
+  const Graph graph = resized("mnv4-conv-medium", 256);
+  const Inference inference(quantized(graph), 1);
+  const double expected = compiled_memory(graph, 1, 1).activations;
+  EXPECT_NEAR(double(inference.arena_bytes()), expected, 0.02 * expected);
+}
+
+}  // namespace
+}  // namespace ridgewalk
