@@ -38,9 +38,11 @@ class QdqGraph : public OnnxGraph {
   std::string stored(int op, const std::string& value) override {
     const std::optional<ValueScale>& scale = network_.quantized.values[size_t(op)];
     if (!scale) return value;
-    const auto type = scale->type == IntegerType::kU8 ? torch::kByte : torch::kChar;
+    // As u8, whose zero point is moved: ONNX Runtime multiplies and adds integers of one type
+    // alone.
+    const int moved = scale->zero_point + (scale->type == IntegerType::kS8 ? 128 : 0);
     const auto factor = initializer(value + ".scale", torch::full({}, scale->scale));
-    const auto zero = initializer(value + ".zero_point", torch::full({}, scale->zero_point, type));
+    const auto zero = initializer(value + ".zero_point", torch::full({}, moved, torch::kByte));
     const auto integers = node("QuantizeLinear", value + ".quantized", {value, factor, zero});
     return node("DequantizeLinear", value + ".dequantized", {integers, factor, zero});
   }

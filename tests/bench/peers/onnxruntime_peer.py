@@ -1,28 +1,38 @@
 """ONNX Runtime as a peer: onnxruntime_peer.py infer NETWORK.onnx BATCH THREADS
 
-Says "ready", then answers every line on standard input with the median of the milliseconds that a run took in half a
-second of them.
+or onnxruntime_peer.py classify NETWORK.onnx IMAGES CLASSES, which writes the likeliest class of each image.
 """
-import statistics
 import sys
-import time
 
 import numpy
 import onnxruntime
 
-_, path, batch, threads = sys.argv[1:]
-options = onnxruntime.SessionOptions()
-options.intra_op_num_threads = int(threads)
-session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-image = session.get_inputs()[0]
-images = numpy.random.default_rng(0).standard_normal((int(batch), *image.shape[1:])).astype(numpy.float32)
-for _ in range(3):
-    session.run(None, {image.name: images})
-print("ready", flush=True)
-for _ in sys.stdin:
-    milliseconds = []
-    while sum(milliseconds) < 500 or len(milliseconds) < 3:
-        start = time.perf_counter()
-        session.run(None, {image.name: images})
-        milliseconds.append(1e3 * (time.perf_counter() - start))
-    print(statistics.median(milliseconds), flush=True)
+from turns import answer
+
+
+def session_of(path, threads):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def infer(path, batch, threads):
+    session = session_of(path, int(threads))
+    image = session.get_inputs()[0]
+    images = numpy.random.default_rng(0).standard_normal((int(batch), *image.shape[1:])).astype(numpy.float32)
+    answer(lambda: session.run(None, {image.name: images}))
+
+
+def classify(path, images, classes):
+    session = session_of(path, 1)
+    name = session.get_inputs()[0].name
+    logits = [session.run(None, {name: image[None]})[0] for image in numpy.load(images)]
+    numpy.save(classes, numpy.concatenate(logits).argmax(1))
+
+
+def main():
+    what, *arguments = sys.argv[1:]
+    {"infer": infer, "classify": classify}[what](*arguments)
+
+
+main()

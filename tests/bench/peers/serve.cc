@@ -1,8 +1,10 @@
 // ridgewalk as one of the peers that tests/bench/peers/run lets take turns.
 //
 //   ridgewalk_peers_bench sample SPACE SEED                 a random member of a space, as YAML
+//   ridgewalk_peers_bench images FOLDER DATA COUNT PREFIX   of a quantised network, as .npy: test
+//       images as it takes them, their labels, and the classes it finds; training images
 //   ridgewalk_peers_bench train|infer ARCH RESOLUTION BATCH PRECISION THREADS    int8 only infers
-// The latter says "ready" and then answers every line on standard input with the median of the
+// The last says "ready" and then answers every line on standard input with the median of the
 // milliseconds that a training step (or a run) took in half a second of them.
 #include <chrono>
 #include <functional>
@@ -16,7 +18,11 @@
 #include "space/lowering.h"
 #include "supernet/inference/timing.h"
 #include "supernet/network/memory.h"
+#include "supernet/quantization/quantized_executor.h"
+#include "supernet/quantization/quantized_files.h"
 #include "supernet/quantization/random_ranges.h"
+#include "supernet/training/evaluate.h"
+#include "supernet/training/provenance_check.h"
 #include "supernet/training/train.h"
 
 namespace ridgewalk {
@@ -79,11 +85,66 @@ void infer(const Task& task) {
   answer([&] { network.forward(images); });
 }
 
+// NumPy's format, version 1.0.
+void write_npy(const std::string& path, const torch::Tensor& tensor) {
+  const torch::Tensor plain = tensor.contiguous();
+  std::string shape;
+  for (const int64_t size : plain.sizes()) shape += std::to_string(size) + ", ";
+  std::string header = std::string("{'descr': '") +
+                       (plain.scalar_type() == torch::kFloat ? "<f4" : "<i8") +
+                       "', 'fortran_order': False, 'shape': (" + shape + "), }";
+  header.resize((header.size() + 10) / 64 * 64 + 64 - 11, ' ');
+  header += '\n';
+  FileWriter out(path);
+  out.write("\x93NUMPY\x01\x00", 8);
+  const unsigned char length[2] = {uint8_t(header.size() & 255), uint8_t(header.size() >> 8)};
+  out.write(length, 2);
+  out.write(header.data(), header.size());
+  out.write(plain.data_ptr(), plain.nbytes());
+  out.commit();
+}
+
+void write_images(const std::string& folder, const std::string& data_name, int64_t count,
+                  const std::string& prefix) {
+  at::set_num_threads(1);
+  const QuantizedExecutor network(load_quantized(folder));
+  const Graph& graph = network.network().quantized.graph;
+  Dataset data = load_dataset(data_name, 0, 0, {.resolution = graph.ops[0].output.height});
+  if (network.network().provenance) normalize_as(*network.network().provenance, data);
+  const auto pass = [&](const ImageSet& set, const LogitsOf& logits_of) {
+    evaluate(logits_of, graph, data, set, {}, {.batch_size = 100, .most = count});
+  };
+  std::vector<torch::Tensor> images, classes, training;
+  pass(data.test, [&](const torch::Tensor& batch) {
+    images.push_back(batch.contiguous());
+    const torch::Tensor logits = network.forward(batch);
+    classes.push_back(logits.argmax(1));
+    return logits;
+  });
+  pass(data.train, [&](const torch::Tensor& batch) {
+    training.push_back(batch.contiguous());
+    return torch::zeros({batch.size(0), graph.ops.back().output.channels});
+  });
+  std::vector<int64_t> labels;
+  const int64_t size = data.test.size();
+  for (int64_t n = 0; n < std::min(size, count); ++n) {
+    labels.push_back(data.test.labels.data_ptr<int64_t>()[n * size / std::min(size, count)]);
+  }
+  write_npy(prefix + "labels.npy", torch::tensor(labels));
+  write_npy(prefix + "images.npy", torch::cat(images));
+  write_npy(prefix + "classes.npy", torch::cat(classes));
+  write_npy(prefix + "training.npy", torch::cat(training));
+}
+
 int run(const std::vector<std::string>& words) {
   if (words.size() == 3 && words[0] == "sample") {
     std::mt19937_64 random(std::stoull(words[2]));
     const SearchSpace space = load_search_space(words[1]);
     std::cout << to_yaml(decode(space, sample(space, random)));
+    return 0;
+  }
+  if (words.size() == 5 && words[0] == "images") {
+    write_images(words[1], words[2], std::stoll(words[3]), words[4]);
     return 0;
   }
   if (words.size() != 6) return 2;

@@ -1,17 +1,16 @@
 """PyTorch eager as a peer: torch_peer.py train|infer NETWORK.json BATCH PRECISION THREADS
 
-NETWORK.json is what `ridgewalk describe --json` prints. Says "ready", then answers every line on standard input with
-the median of the milliseconds that a step took in half a second of them. As a user would write it: modules, channels
-last, autocast for bf16 in training, a network of bf16 weights in inference.
+NETWORK.json is what `ridgewalk describe --json` prints. As a user would write it: modules, channels last, autocast for
+bf16 in training, a network of bf16 weights in inference.
 """
 import json
-import statistics
 import sys
-import time
 
 import torch
 from torch import nn
 from torch.nn import functional
+
+from turns import answer
 
 
 class Network(nn.Module):
@@ -115,16 +114,8 @@ def main():
     shape = (int(batch), description["channels"], description["resolution"], description["resolution"])
     images = torch.randn(shape).to(memory_format=torch.channels_last)
     once = (training_step if what == "train" else inference)(network, images, precision == "bf16")
-    for _ in range(3):
-        once()
-    print("ready", flush=True)
-    for _ in sys.stdin:
-        milliseconds = []
-        while sum(milliseconds) < 500 or len(milliseconds) < 3:
-            start = time.perf_counter()
-            once()
-            milliseconds.append(1e3 * (time.perf_counter() - start))
-        print(statistics.median(milliseconds), flush=True)
+    answer(once)
 
 
-main()
+if __name__ == "__main__":
+    main()
