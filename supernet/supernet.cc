@@ -8,6 +8,7 @@
 #include "roofline/cost.h"
 #include "space/error.h"
 #include "space/lowering.h"
+#include "supernet/quantization/batch_rounding.h"
 #include "supernet/training/lanes.h"
 #include "supernet/training/provenance_check.h"
 #include "supernet/training/step_exchange.h"
@@ -110,14 +111,19 @@ Executor Supernet::bind(const Decisions& sample, size_t leaves) {
   return Executor(lower(decode_blended(space_, sample)), parameters_, leaves);
 }
 
-const std::vector<Executor>& Supernet::bind_all(std::span<const Decisions> samples) {
-  if (std::equal(samples.begin(), samples.end(), bound_samples_.begin(), bound_samples_.end())) {
-    return bound_;
+const std::vector<Executor>& Supernet::bind_all(std::span<const Decisions> samples,
+                                                bool is_rounded) {
+  if (!std::equal(samples.begin(), samples.end(), bound_samples_.begin(), bound_samples_.end())) {
+    bound_samples_.clear();
+    bound_.clear();
+    for (size_t k = 0; k < samples.size(); ++k) bound_.push_back(bind(samples[k], k));
+    bound_samples_.assign(samples.begin(), samples.end());
   }
-  bound_samples_.clear();
-  bound_.clear();
-  for (size_t k = 0; k < samples.size(); ++k) bound_.push_back(bind(samples[k], k));
-  bound_samples_.assign(samples.begin(), samples.end());
+  if (rounds_judged()) {
+    for (Executor& network : bound_) {
+      network.round(is_rounded ? batch_rounding(network.graph()) : nullptr);
+    }
+  }
   return bound_;
 }
 
@@ -152,7 +158,7 @@ std::vector<int> Supernet::owners(const std::vector<Executor>& networks, bool wi
 double Supernet::train(int step, std::span<const Decisions> samples) {
   const Stopwatch watch(step_seconds_);
   const size_t count = samples.size();
-  const std::vector<Executor>& networks = bind_all(samples);
+  const auto& networks = bind_all(samples, options_.quantized == Quantized::kTrained);
   const std::vector<int> owner = owners(networks, true);
   const auto own = [&](size_t k) { return is_own(owner[k]); };
   std::vector<TrainingBatches::Begun> batches(count);
@@ -206,7 +212,7 @@ std::vector<double> Supernet::accuracy(int step, std::span<const Decisions> samp
     throw Error(data_.name, 0, "has a batch of held-out images of which none can be decoded");
   }
   const auto labels = batch.labels.to(compute_.device);
-  const std::vector<Executor>& networks = bind_all(samples);
+  const auto& networks = bind_all(samples, rounds_judged());
   const auto on_device = batch.images.to(compute_.device);
   std::vector<torch::Tensor> hits(samples.size());  // read after the loop, as the losses of train()
   const std::vector<int> owner = owners(networks, false);
@@ -236,7 +242,9 @@ std::vector<double> Supernet::accuracy(int step, std::span<const Decisions> samp
 }
 
 Accuracy Supernet::validate(const Decisions& sample) {
-  return evaluate(bind(sample), data_, data_.search_validation, compute_,
+  Executor network = bind(sample);
+  if (rounds_judged()) network.round(batch_rounding(network.graph()));
+  return evaluate(network, data_, data_.search_validation, compute_,
                   {.mode = NormMode::kBatch, .batch_size = options_.validation_batch_size});
 }
 

@@ -4,10 +4,20 @@
 #include <span>
 #include <vector>
 
+#include "space/names.h"
 #include "supernet/formats/slices.h"
 #include "supernet/training/train.h"
 
 namespace ridgewalk {
+
+// Which passes of sampled networks are rounded as int8 would round them (batch_rounding.h).
+//   judged: those that accuracy() and validate() count, so that what is quantised well wins.
+//   trained: those that train the shared weights, too, which then learn to be rounded.
+enum class Quantized { kOff, kJudged, kTrained };
+template <>
+inline constexpr auto kNames<Quantized> = name_table<Quantized>(
+    "quantized",
+    {{Quantized::kOff, "off"}, {Quantized::kJudged, "judged"}, {Quantized::kTrained, "trained"}});
 
 struct SupernetOptions {
   int steps = 1000;
@@ -19,6 +29,7 @@ struct SupernetOptions {
   Augmentation augmentation = {};
   Distillation distillation = {};
   uint64_t seed = 0;
+  Quantized quantized = Quantized::kOff;
   std::string start = {};  // safetensors of a network that start_from() takes slices of; or empty
 };
 
@@ -62,10 +73,11 @@ class Supernet {
 
  private:
   Executor bind(const Decisions& sample, size_t leaves = 0);
-  const std::vector<Executor>& bind_all(std::span<const Decisions> samples);
+  const std::vector<Executor>& bind_all(std::span<const Decisions> samples, bool is_rounded);
   Batch validation_batch(int step);
   torch::Tensor add_gradients(const Executor& network, TrainingBatches::Begun begun, double share);
   std::vector<int> owners(const std::vector<Executor>& networks, bool with_batches) const;
+  bool rounds_judged() const { return options_.quantized != Quantized::kOff; }
   bool is_own(int owner) const { return !compute_.group || owner == compute_.group->rank(); }
 
   SearchSpace space_;

@@ -22,7 +22,8 @@ may(supernet/quantization ${below} supernet/data supernet/network supernet/forma
 may(supernet/inference ${below} supernet/kernels supernet/network supernet/formats supernet/quantization)
 may(supernet/training ${below} supernet/data supernet/kernels supernet/network supernet/formats
   supernet/quantization)
-may(supernet ${below} supernet/data supernet/network supernet/formats supernet/training)
+may(supernet ${below} supernet/data supernet/network supernet/formats supernet/quantization
+  supernet/training)
 
 set(below space roofline search supernet supernet/data supernet/network supernet/formats
   supernet/quantization supernet/inference supernet/training)

@@ -158,7 +158,7 @@ Dataset dataset_of(const SearchConfig& config, const CommandLine& line,
 // The data of --data, held against what the weights say they were trained on, with images cut out
 // and normalised as they were then. Throws Error.
 Dataset data_to_evaluate(const std::string& weights, const Architecture& architecture,
-                         const CommandLine& line, const Session& session);
+                         const CommandLine& line, const Session& session, bool holds_out = false);
 
 // The command as a shell takes it, without --resume, --workers and --lease: a report depends
 // neither on interruptions nor on who did the work.

@@ -137,13 +137,15 @@ void print(const Evaluation& evaluation, const std::string& network, const Datas
 }  // namespace
 
 Dataset data_to_evaluate(const std::string& weights, const Architecture& architecture,
-                         const CommandLine& line, const Session& session) {
+                         const CommandLine& line, const Session& session, bool holds_out) {
   const auto provenance = read_provenance(weights);
   FolderOptions folder = line.folder_options(architecture.resolution);
   if (provenance && provenance->crop_fraction > 0 && !line.given("crop-fraction")) {
     folder.crop_fraction = provenance->crop_fraction;
   }
-  Dataset data = load_dataset(line.required("data"), 0, 0, folder);
+  const bool has_split = holds_out && provenance;
+  Dataset data = load_dataset(line.required("data"), has_split ? provenance->held_out : 0,
+                              has_split ? provenance->split_seed : 0, folder);
   require_fits(architecture, data);
   if (!provenance) {
     if (!data.class_names.empty()) {

@@ -4,6 +4,7 @@
 
 #include "experiments/commands/command_line.h"
 #include "experiments/commands/memory_check.h"
+#include "experiments/commands/quantize_training.h"
 #include "experiments/report/quantization_report.h"
 #include "experiments/report/report.h"
 #include "space/error.h"
@@ -17,12 +18,13 @@
 
 namespace ridgewalk {
 namespace {
-enum class QuantizationMethod { kPtq, kDynamic, kWeights };
+enum class QuantizationMethod { kPtq, kQat, kDynamic, kWeights };
 }  // namespace
 
 template <>
 inline constexpr auto kNames<QuantizationMethod> =
     name_table<QuantizationMethod>("method", {{QuantizationMethod::kPtq, "ptq"},
+                                              {QuantizationMethod::kQat, "qat"},
                                               {QuantizationMethod::kDynamic, "dynamic"},
                                               {QuantizationMethod::kWeights, "weights"}});
 
@@ -31,19 +33,21 @@ namespace {
 CommandLine quantize_line() {
   namespace po = boost::program_options;
   CommandLine line(
-      "quantize ARCH --weights W --data D --out DIR [--method ptq|dynamic|weights]",
+      "quantize ARCH --weights W --data D --out DIR [--method ptq|qat|dynamic|weights]",
       "Turns a trained network to int8 and measures both on the test images. W is a\n"
       "safetensors file or an ONNX file of `ridgewalk export`; D is one of\n" +
           std::string(kDatasets) +
           ".\n"
           "  ptq      weights and activations, whose ranges are those over training images\n"
+          "  qat      then trained with its rounding simulated\n"
           "  dynamic  weights; inputs of products are rounded by the range of each batch\n"
           "  weights  weights alone; activations stay fp32",
       "arch", 1);
   line.add()("weights", po::value<std::string>(), "safetensors or ONNX file");
   line.add()("data", po::value<std::string>(), "data set");
   line.add()("out", po::value<std::string>(), "folder of the quantised network and report.json");
-  line.add()("method", po::value<std::string>()->default_value("ptq"), "ptq, dynamic or weights");
+  line.add()("method", po::value<std::string>()->default_value("ptq"),
+             "ptq, qat, dynamic or weights");
   line.add_number<int64_t>("images", 1, 1'000'000, "training images to calibrate on", 1000);
   line.add()("ranges", po::value<std::string>()->default_value("mse"),
              "min-max, percentile, mse or entropy");
@@ -59,6 +63,7 @@ CommandLine quantize_line() {
                            128);
   line.add_seed("of the calibration images", 0);
   line.add_number<int>("batch-size", 1, 65536, "images", 250);
+  add_qat_options(line);
   line.add()("json", "for machines");
   line.add_data_options();
   line.add_input_options();
@@ -100,11 +105,13 @@ QuantizeOptions quantize_options(const CommandLine& line) {
       option_named<BiasCorrection>("--bias-correction", line.get<std::string>("bias-correction"));
   ptq.rewrite.per_channel = !line.has("per-tensor");
   ptq.rewrite.zero_points = line.has("zero-points");
-  ptq.rewrite.rounds_values = options.method == QuantizationMethod::kPtq;
+  ptq.rewrite.rounds_values =
+      options.method == QuantizationMethod::kPtq || options.method == QuantizationMethod::kQat;
   if (line.has("keep-fp32")) ptq.rewrite.fp32_ops = names_in(line.get<std::string>("keep-fp32"));
   if (line.given("percentile") && ptq.calibration.method != RangeMethod::kPercentile) {
     throw Error("--percentile goes with --ranges percentile");
   }
+  if (options.method != QuantizationMethod::kQat) refuse_qat_options(line);
   for (const char* option : {"ranges", "zero-points"}) {
     if (!ptq.rewrite.rounds_values && line.given(option)) {
       throw Error(fmt::format("--{} goes with --method ptq: {} has no ranges of activations",
@@ -201,7 +208,8 @@ int quantize(const CommandLine& line, const std::string& command) {
   }
   refuse_overwriting(out + "/model.safetensors", weights);
   const Architecture architecture = line.classifier(line.words()[0]);
-  const Dataset data = data_to_evaluate(weights, architecture, line, session);
+  const bool trains = options.method == QuantizationMethod::kQat;
+  const Dataset data = data_to_evaluate(weights, architecture, line, session, trains);
   const Graph graph = lower(architecture);
   require_inference_memory(graph, std::min<int64_t>(options.batch_size, data.test.size()), session);
   const Network network = load_network(weights, graph, torch::kCPU);
@@ -209,7 +217,18 @@ int quantize(const CommandLine& line, const std::string& command) {
   const PostTraining quantization(
       network, calibration_batches(data, graph, options.images, options.batch_size, options.seed),
       options.post_training);
-  const QuantizedNetwork quantized = quantization.quantized();
+  QuantizedNetwork quantized = quantization.quantized();
+  std::optional<QatResult> trained;
+  if (trains) {
+    trained = train_quantized(line,
+                              {.architecture = architecture,
+                               .weights = weights,
+                               .quantization = quantization,
+                               .quantized = quantized,
+                               .rewrite = options.post_training.rewrite},
+                              data, session);
+    quantized = trained->network;
+  }
   const Measure measure{.data = data,
                         .session = session,
                         .float_inputs = options.method == QuantizationMethod::kDynamic
@@ -224,7 +243,8 @@ int quantize(const CommandLine& line, const std::string& command) {
                             .int8 = measure(quantized),
                             .graph = quantized.quantized};
   require_finite(result.fp32.accuracy, weights);
-  if (options.sensitivity_images > 0) {
+  if (trained) result.options["qat"] = trained->json;
+  if (options.sensitivity_images > 0 && !trains) {
     result.decibels = signal_to_noise(quantization.folded(), quantized,
                                       calibration_batches(data, graph, options.sensitivity_images,
                                                           options.batch_size, options.seed));
@@ -235,7 +255,8 @@ int quantize(const CommandLine& line, const std::string& command) {
   say_damaged(data, session);
   const Json report = quantization_json(result);
   write_all(out, architecture, quantized, report, command);
-  fmt::print("{}", line.has("json") ? json_text(report) + "\n" : quantization_text(result));
+  fmt::print("{}", line.has("json") ? json_text(report) + "\n"
+                                    : quantization_text(result) + (trained ? trained->text : ""));
   return 0;
 }
 

@@ -44,6 +44,10 @@ SearchRequest search_request(const CommandLine& line, std::optional<int> classes
   ConfigOverrides overrides;
   if (line.has("seed")) overrides.seed = line.seed();
   if (line.has("targets")) overrides.targets = line.get<std::string>("targets");
+  if (line.has("quantized")) {
+    overrides.quantized =
+        option_named<Quantized>("--quantized", line.get<std::string>("quantized"));
+  }
   overrides.resolution = line.find<int>("resolution");
   overrides.classes = line.has("classes") ? line.find<int>("classes") : classes;
   const std::string path = line.required("config");
@@ -186,6 +190,9 @@ CommandLine search_command_line() {
   line.add_seed("instead of the configuration's");
   line.add()("targets", po::value<std::string>(),
              "YAML, instead of the configuration's: {ridge_point: 0, relative_to: compact-nano}");
+  line.add()("quantized", po::value<std::string>(),
+             "sampled networks round to int8 where they are judged (judged), and where the shared "
+             "weights are trained, too (trained); off: nowhere");
   line.add()("measure", "time what was found, the reference and a random network on this machine");
   line.add_number<int>("recalibrate", kFewestRecalibrating, 1000,
                        "networks near the optimum that are timed in the middle of each stage; the\n"

@@ -37,6 +37,7 @@ SearchStageConfig read_stage(const YamlSource& source, const SupernetOptions& we
   bounded(reader, "learning_rate", stage.learning_rate, 0, 100);
   bounded(reader, "latency_factor", stage.latency_factor, 0.01, 100);
   reader.optional("warm_start", stage.warm_start);
+  reader.optional("quantized", stage.quantized);
   reader.finish();
   return stage;
 }
@@ -292,6 +293,11 @@ SearchConfig config_of(const std::string& yaml, const std::string& path,
   if (overrides.threads) source.node["threads"] = *overrides.threads;
   if (overrides.resolution) source.node["resolution"] = *overrides.resolution;
   if (overrides.classes) source.node["classes"] = *overrides.classes;
+  for (SearchStage stage : kValues<SearchStage>) {
+    const std::string name(to_string(stage));
+    if (!overrides.quantized || !source.node[name]) continue;
+    source.node[name]["quantized"] = std::string(to_string(*overrides.quantized));
+  }
   if (overrides.targets) source.node["targets"] = parse_yaml(*overrides.targets, "--targets").node;
   FieldReader reader(source);
   reader.has("base");  // a known key, already removed

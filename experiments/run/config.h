@@ -22,6 +22,7 @@ struct SearchStageConfig {
   double learning_rate = 0;   // of the shared weights at the peak
   double latency_factor = 1;  // on every target: a hybrid stage may spend more, on attention
   bool warm_start = false;  // from the weights of the stage before, where names and prefixes agree
+  Quantized quantized = Quantized::kOff;  // what sampled networks round to int8
 };
 
 struct SearchConfig {
@@ -53,6 +54,7 @@ struct ConfigOverrides {
   std::optional<int> threads;
   std::optional<std::string> targets;  // YAML, in place of the configuration's
   std::optional<int> resolution = {}, classes = {};
+  std::optional<Quantized> quantized = {};  // of every stage
 };
 
 // `base: FILE`, beside the file, gives all keys that the file does not have itself: a section is

@@ -76,6 +76,7 @@ SupernetOptions supernet_options(const SearchConfig& config, SearchStage stage) 
   options.steps = stage_config.tunas.steps;
   options.samples_per_step = stage_config.tunas.samples_per_step;
   options.optimizer.learning_rate = stage_config.learning_rate;
+  options.quantized = stage_config.quantized;
   options.seed = stream_seed(config.seed, SeedStream::kSharedWeights, uint64_t(stage));
   return options;
 }

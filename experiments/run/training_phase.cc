@@ -104,6 +104,14 @@ TrainingResult training_phase(const RunContext& context, const std::string& name
   return result;
 }
 
+QuantizedNetwork quantization_aware_phase(const RunContext& context, const QuantizationAware& aware,
+                                          const TrainOptions& options) {
+  Trainer trainer(aware, context.data, options, context.session.compute);
+  train(context, "qat", trainer, options.batch_size);
+  context.run.checkpoint(Json(trainer.step()), trainer.state());
+  return trainer.quantized();
+}
+
 std::vector<TrainingResult> training_phases(const RunContext& context,
                                             const std::vector<TrainingTask>& tasks) {
   const auto& [run, data, session] = context;

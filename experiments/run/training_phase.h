@@ -15,6 +15,11 @@ namespace ridgewalk {
 TrainingResult training_phase(const RunContext& context, const std::string& name,
                               const Architecture& architecture, const TrainOptions& options);
 
+// Trains a network with its quantisation simulated, and gives what was simulated. It can be stopped
+// at any step and resumes from the run's checkpoint, which it leaves at the last step.
+QuantizedNetwork quantization_aware_phase(const RunContext& context, const QuantizationAware& aware,
+                                          const TrainOptions& options);
+
 // One of several trainings of a run.
 struct TrainingTask {
   std::string name;

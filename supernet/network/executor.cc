@@ -46,6 +46,9 @@ std::vector<torch::Tensor> Executor::learned() const {
       if (known.insert(slice.unsafeGetTensorImpl()).second) learned.push_back(slice);
     }
   }
+  if (rounding_) {
+    for (const torch::Tensor& also : rounding_->learned()) learned.push_back(also);
+  }
   return learned;
 }
 
@@ -59,7 +62,8 @@ std::vector<torch::Tensor> learned(const std::vector<Executor>& networks) {
 
 torch::Tensor Executor::forward(const torch::Tensor& images, NormMode mode,
                                 uint64_t drop_seed) const {
-  if (mode != NormMode::kRunning && !observer_ && can_train(*graph_, parameters_, images)) {
+  const bool is_watched = observer_ || rounding_;
+  if (mode != NormMode::kRunning && !is_watched && can_train(*graph_, parameters_, images)) {
     return run_training_pass(graph_, parameters_, images,
                              {.keeps_statistics = mode == NormMode::kTraining,
                               .drop_seed = mode == NormMode::kTraining ? drop_seed : 0});
@@ -78,9 +82,10 @@ std::vector<torch::Tensor> Executor::outputs(const torch::Tensor& images, NormMo
 std::vector<torch::Tensor> Executor::run_all(const torch::Tensor& images, NormMode mode,
                                              uint64_t drop_seed) const {
   std::vector<torch::Tensor> values(graph_->ops.size());
-  values[0] = images;
+  values[0] = rounding_ ? rounding_->value(0, images) : images;
   for (size_t i = 1; i < values.size(); ++i) {
     values[i] = run(i, values, mode, mode == NormMode::kTraining ? drop_seed : 0);
+    if (rounding_ && values[i].defined()) values[i] = rounding_->value(i, values[i]);
     if (observer_) observer_(graph_->ops[i], values[i]);
     for (int unused : last_used_by_[i]) values[unused].reset();
   }
@@ -91,7 +96,7 @@ torch::Tensor Executor::run(size_t index, const std::vector<torch::Tensor>& valu
                             uint64_t drop_seed) const {
   const Op& op = graph_->ops[index];
   // All of an attention is computed by its last op.
-  if (const int scores = observer_ ? -1 : attention_[index]; scores >= 0) {
+  if (const int scores = observer_ || rounding_ ? -1 : attention_[index]; scores >= 0) {
     if (op.kind != OpKind::kAttentionMix) return {};
     const std::vector<int>& sources = graph_->ops[size_t(scores)].inputs;
     return attention(values[size_t(sources[0])], values[size_t(sources[1])],
@@ -99,7 +104,8 @@ torch::Tensor Executor::run(size_t index, const std::vector<torch::Tensor>& valu
   }
   std::vector<torch::Tensor> inputs;
   for (int input : op.inputs) inputs.push_back(values[size_t(input)]);
-  return run_op(op, parameters_[index], inputs,
+  const std::vector<torch::Tensor>& own = parameters_[index];
+  return run_op(op, rounding_ && !own.empty() ? rounding_->parameters(index, own) : own, inputs,
                 {.constants = graph_->norm,
                  .norm = mode,
                  .drop_seed = drop_seed == 0 ? 0 : drop_seed + index});

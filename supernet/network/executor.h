@@ -14,6 +14,20 @@
 
 namespace ridgewalk {
 
+// What weights and values are rounded to as a network runs, under autograd: where quantisation is
+// simulated. Several threads may ask at once, about passes of executors of their own.
+class Rounding {
+ public:
+  virtual ~Rounding() = default;
+  // In the place of the parameters of ops[op], the convolutions', linear layers' and others'.
+  virtual std::vector<torch::Tensor> parameters(size_t op,
+                                                const std::vector<torch::Tensor>& own) const = 0;
+  // In the place of what ops[op] gives.
+  virtual torch::Tensor value(size_t op, const torch::Tensor& value) const = 0;
+  // What gradients are left in beside the network's own parameters, each once.
+  virtual std::vector<torch::Tensor> learned() const { return {}; }
+};
+
 // A graph bound to slices of a store, so that every parameter is looked up only once.
 class Executor {
  public:
@@ -31,9 +45,12 @@ class Executor {
   // `observer` is called with every op's output during a forward pass.
   using Observer = std::function<void(const Op&, const torch::Tensor&)>;
   void observe(Observer observer) { observer_ = std::move(observer); }
+  // From now on. Observers see what it gives.
+  void round(std::shared_ptr<const Rounding> rounding) { rounding_ = std::move(rounding); }
 
   const Graph& graph() const { return *graph_; }
-  // The slices that gradients are left in, each once, in the order of the graph.
+  // The slices that gradients are left in, each once, in the order of the graph; then what the
+  // rounding has learned.
   std::vector<torch::Tensor> learned() const;
 
  private:
@@ -48,6 +65,7 @@ class Executor {
   std::vector<std::vector<int>> last_used_by_;          // by op: the values that no later op reads
   std::vector<int> attention_;  // by op: the scores of the attention that it is part of, or -1
   Observer observer_;
+  std::shared_ptr<const Rounding> rounding_;
 };
 
 // Those of several networks, one after the other.

@@ -68,13 +68,15 @@ std::vector<Parameter> shared_parameters(const SearchSpace& space) {
   return shared;
 }
 
-ParameterStore::ParameterStore(const Graph& graph, torch::Device device) {
+ParameterStore::ParameterStore(const Graph& graph, torch::Device device,
+                               const std::vector<Parameter>& more) {
   for (size_t i = 0; i < graph.ops.size(); ++i) {
     if (shares_earlier(graph, int(i))) continue;
     for (const Parameter& parameter : ridgewalk::parameters(graph, int(i))) {
       parameters_.push_back(parameter);
     }
   }
+  parameters_.insert(parameters_.end(), more.begin(), more.end());
   note_layer_scales(graph);
   allocate(device);
 }

@@ -40,8 +40,9 @@ std::vector<Parameter> shared_parameters(const SearchSpace& space);
 // is a few tensors. A network reads prefix slices of it: the first channels of the full shape.
 class ParameterStore {
  public:
-  // The parameters of one network, in their exact shapes.
-  explicit ParameterStore(const Graph& graph, torch::Device device = torch::kCPU);
+  // The parameters of one network, in their exact shapes, then `more` that are none of an op.
+  explicit ParameterStore(const Graph& graph, torch::Device device = torch::kCPU,
+                          const std::vector<Parameter>& more = {});
   // shared_parameters().
   explicit ParameterStore(const SearchSpace& space, torch::Device device = torch::kCPU);
 

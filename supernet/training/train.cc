@@ -17,14 +17,7 @@
 namespace ridgewalk {
 namespace {
 
-Graph graph_for(Architecture architecture, const Dataset& data, const TrainOptions& options) {
-  Regularization& regularization = architecture.regularization;
-  if (options.drop_path) {
-    regularization.drop_path = *options.drop_path;
-    regularization.flat_drop_path = false;  // the option is a peak
-  }
-  regularization.dropout = options.dropout.value_or(regularization.dropout);
-  require_fits(architecture, data);
+void require_enough_images(const Dataset& data, const TrainOptions& options) {
   const int64_t images = std::min<int64_t>(options.batch_size, data.train.size());
   if (images < 2) {
     throw Error(data.name, 0, "has only one training image; batch norm needs two");
@@ -33,7 +26,23 @@ Graph graph_for(Architecture architecture, const Dataset& data, const TrainOptio
     throw Error(std::to_string(options.shards) + " shards of a batch of " + std::to_string(images) +
                 " images: batch norm needs two images in each; give fewer shards");
   }
+}
+
+Graph graph_for(Architecture architecture, const Dataset& data, const TrainOptions& options) {
+  Regularization& regularization = architecture.regularization;
+  if (options.drop_path) {
+    regularization.drop_path = *options.drop_path;
+    regularization.flat_drop_path = false;  // the option is a peak
+  }
+  regularization.dropout = options.dropout.value_or(regularization.dropout);
+  require_fits(architecture, data);
+  require_enough_images(data, options);
   return lower(architecture);
+}
+
+Compute in_fp32(Compute compute) {
+  compute.precision = DataType::kFp32;
+  return compute;
 }
 
 void copy_into(torch::Tensor target, const std::string& name, const TensorFile& file,
@@ -66,11 +75,35 @@ void restore(const NamedTensors& state, const TensorFile& file, const std::strin
 
 Trainer::Trainer(const Architecture& architecture, const Dataset& data, const TrainOptions& options,
                  const Compute& compute)
+    : Trainer(graph_for(architecture, data, options), {}, data, options, compute) {
+  parameters_.initialize(mix(options.seed, 2), options.initialization);
+  if (!options.initial_weights.empty()) start_from_weights(architecture);
+  start_average({});
+}
+
+Trainer::Trainer(const QuantizationAware& aware, const Dataset& data, const TrainOptions& options,
+                 const Compute& compute)
+    : Trainer(aware.folded.graph, scale_parameters(aware.simulation), data, options,
+              in_fp32(compute)) {
+  require_enough_images(data, options);
+  parameters_.copy_common(aware.folded.parameters);
+  initialize_scales(aware.simulation, parameters_);
+  if (const auto& learned = aware.folded.provenance) {
+    require_unseen(learned->learned, network_.graph().name, data);
+    before_ = learned->learned;
+  }
+  frozen_from_ = int(aware.frozen_from * steps_);
+  start_average(scale_parameters(aware.simulation));
+  simulate(aware.simulation);
+}
+
+Trainer::Trainer(Graph graph, const std::vector<Parameter>& more, const Dataset& data,
+                 const TrainOptions& options, const Compute& compute)
     : data_(data),
       options_(options),
       compute_(compute),
-      parameters_(graph_for(architecture, data, options), compute.device),
-      network_(graph_for(architecture, data, options), parameters_),
+      parameters_(graph, compute.device, more),
+      network_(std::move(graph), parameters_),
       shards_(shard_networks()),
       optimizer_(parameters_, options.optimizer),
       batches_(data,
@@ -83,14 +116,30 @@ Trainer::Trainer(const Architecture& architecture, const Dataset& data, const Tr
                 .shards = options.shards,
                 .per_step = options.shards},
                compute),
-      steps_(int(batches_.per_epoch()) * options.epochs) {
-  parameters_.initialize(mix(options.seed, 2), options.initialization);
-  if (!options.initial_weights.empty()) start_from_weights(architecture);
-  if (options.ema > 0) {
-    average_.emplace(network_.graph(), compute.device);
-    average_->copy_common(parameters_);
-    averaged_network_.emplace(network_.graph(), *average_);
-  }
+      steps_(int(batches_.per_epoch()) * options.epochs) {}
+
+void Trainer::start_average(const std::vector<Parameter>& more) {
+  if (options_.ema == 0) return;
+  average_.emplace(network_.graph(), compute_.device, more);
+  average_->copy_common(parameters_);
+  averaged_network_.emplace(network_.graph(), *average_);
+}
+
+void Trainer::simulate(const SimulationPlan& plan) {
+  const auto round = [&](Executor& network, ParameterStore& store, size_t leaves) {
+    simulations_.push_back(std::make_shared<Simulation>(plan, store, leaves));
+    network.round(simulations_.back());
+  };
+  round(network_, parameters_, 0);
+  for (size_t s = 0; s < shards_.size(); ++s) round(shards_[s], parameters_, s + 1);
+  if (averaged_network_) round(*averaged_network_, *average_, 0);
+}
+
+QuantizedNetwork Trainer::quantized() const {
+  Network folded{network_.graph(), ParameterStore(network_.graph()), provenance()};
+  folded.parameters.copy_common(result());
+  const Simulation& simulation = average_ ? *simulations_.back() : *simulations_.front();
+  return quantize_with(simulation.quantized(), folded);
 }
 
 void Trainer::start_from_weights(const Architecture& architecture) {
@@ -135,7 +184,8 @@ torch::Tensor Trainer::add_gradients(const Executor& network, const Batch& batch
   {
     const Autocast autocast(compute_.precision, compute_.device);
     const auto images = network_input(batch.images, network.graph(), compute_.device);
-    const auto logits = network.forward(images, NormMode::kTraining, drop_seed);
+    const NormMode mode = is_quantization_aware() ? NormMode::kRunning : NormMode::kTraining;
+    const auto logits = network.forward(images, mode, drop_seed);
     loss = classification_loss(logits, batch, batches_.label_smoothing(), batches_.temperature());
   }
   (share == 1 ? loss : loss * share).backward();
@@ -180,6 +230,9 @@ double Trainer::advance_in_shards() {
 }
 
 double Trainer::advance() {
+  if (step_ >= frozen_from_) {
+    for (const auto& simulation : simulations_) simulation->freeze();
+  }
   // The loss is read after the backward pass: a GPU is waited for only once.
   const double value = !shards_.empty() ? advance_in_shards()
                                         : add_gradients(network_, batches_.batch(step_), 1,

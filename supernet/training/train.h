@@ -1,4 +1,4 @@
-// Training a network from scratch.
+// Training a network, from scratch or from weights.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 #include "supernet/data/loader.h"
 #include "supernet/formats/safetensors.h"
 #include "supernet/formats/weights.h"
+#include "supernet/quantization/simulation.h"
 #include "supernet/training/evaluate.h"
 #include "supernet/training/optimizer.h"
 #include "supernet/training/training_batches.h"
@@ -40,6 +41,14 @@ struct TrainOptions {
   uint64_t seed = 0;
 };
 
+// Training in which quantisation is simulated (QAT). The graph is folded: norms that it still has
+// use their running statistics, nothing is dropped, and all is computed in fp32.
+struct QuantizationAware {
+  const Network& folded;  // where training starts
+  SimulationPlan simulation;
+  double frozen_from = 0.5;  // share of the steps after which observed scales stay as they are
+};
+
 // Tensors that a run needs to be resumed, by name; written to a checkpoint and copied back in
 // place.
 using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
@@ -53,6 +62,10 @@ class Trainer {
   // weights are not the architecture's or were trained on other classes or on images held out here,
   // or the distillation is not of these data.
   Trainer(const Architecture& architecture, const Dataset& data, const TrainOptions& options,
+          const Compute& compute);
+  // Of a network that fits the data. `options` are read but for what says how training starts and
+  // what it drops. Throws Error when the network was trained on images held out here.
+  Trainer(const QuantizationAware& aware, const Dataset& data, const TrainOptions& options,
           const Compute& compute);
 
   int step() const { return step_; }
@@ -74,12 +87,20 @@ class Trainer {
   // Of result().
   Provenance provenance() const;
 
+  // With the present scales, and the weights of result(). Only of a training that simulates it.
+  QuantizedNetwork quantized() const;
+
  private:
+  Trainer(Graph graph, const std::vector<Parameter>& more, const Dataset& data,
+          const TrainOptions& options, const Compute& compute);
   void start_from_weights(const Architecture& architecture);
+  void simulate(const SimulationPlan& plan);
+  void start_average(const std::vector<Parameter>& more);
   std::vector<Executor> shard_networks();
   torch::Tensor add_gradients(const Executor& network, const Batch& batch, double share,
                               uint64_t drop_seed) const;
   double advance_in_shards();
+  bool is_quantization_aware() const { return !simulations_.empty(); }
 
   const Dataset& data_;
   TrainOptions options_;
@@ -89,6 +110,9 @@ class Trainer {
   std::vector<Executor> shards_;  // if there are several, with leaves and statistics of their own
   std::optional<ParameterStore> average_;
   std::optional<Executor> averaged_network_;
+  // Of network_ and shards_, then of averaged_network_, where quantisation is simulated.
+  std::vector<std::shared_ptr<Simulation>> simulations_;
+  int frozen_from_ = 0;  // step
   Optimizer optimizer_;
   TrainingBatches batches_;
   std::vector<LearnedImages> before_;  // by the initial weights

@@ -51,7 +51,10 @@ class LanesOfASupernet : public TinyDataset {
   };
   static constexpr int kSteps = 3;
 
-  void SetUp() override { set_threads(1); }
+  void SetUp() override {
+    set_threads(1);
+    quantized_ = Quantized::kOff;
+  }
 
   static std::vector<Decisions> samples(int step) {
     std::mt19937_64 random{uint64_t(step)};
@@ -83,7 +86,8 @@ class LanesOfASupernet : public TinyDataset {
                                   .validation_batch_size = 30,
                                   .optimizer = {.learning_rate = 0.05, .l2 = 1e-4, .clip_norm = 1},
                                   .augmentation = {.shift = 1, .flip = true},
-                                  .seed = 5};
+                                  .seed = 5,
+                                  .quantized = quantized_};
     Supernet supernet(space(), data_, options, compute);
     restore(supernet.state(), {.metadata = {}, .tensors = state.empty() ? supernet.state() : state},
             "checkpoint");
@@ -98,6 +102,8 @@ class LanesOfASupernet : public TinyDataset {
     }
     return run;
   }
+
+  static inline Quantized quantized_ = Quantized::kOff;
 
   static void expect_same(const Run& a, const Run& b) {
     EXPECT_EQ(a.losses.back(), b.losses.back());
@@ -140,6 +146,21 @@ TEST_F(LanesOfASupernet, MayBeOtherNumbersAfterAResume) {
   const Run whole = run(1, DataType::kFp32);
   const Run stopped = run(3, DataType::kFp32, 0, 1);
   expect_same(run(2, DataType::kFp32, 1, kSteps, stopped.state), whole);
+}
+
+TEST_F(LanesOfASupernet, GiveTheSameBitsAndResumeWhereNetworksAreQuantized) {
+  const Run real = run(1, DataType::kFp32);
+  for (Quantized quantized : {Quantized::kJudged, Quantized::kTrained}) {
+    quantized_ = quantized;
+    const Run whole = run(1, DataType::kFp32);
+    expect_same(run(3, DataType::kFp32), whole);
+    const Run stopped = run(3, DataType::kFp32, 0, 1);
+    expect_same(run(2, DataType::kFp32, 1, kSteps, stopped.state), whole);
+    EXPECT_NE(whole.validated.loss, real.validated.loss);
+    EXPECT_NEAR(whole.validated.loss, real.validated.loss, 0.1 * real.validated.loss);
+    const bool trains_alike = torch::equal(whole.state[0].second, real.state[0].second);
+    EXPECT_EQ(trains_alike, quantized == Quantized::kJudged);
+  }
 }
 
 // A step follows the mean of the gradients that its samples have by themselves.

@@ -112,6 +112,41 @@ TEST_F(Quantize, WeightsAloneAreSmaller) {
   }
 }
 
+TEST_F(Quantize, TrainsWithItsRoundingSimulated) {
+  for (const char* scales : {"lsq", "observed"}) {
+    const std::string name = std::string("qat-") + scales;
+    const auto report =
+        report_of(name, {"--method", "qat", "--scales", scales, "--config", path("train.yaml"),
+                         "--epochs", "1", "--learning-rate", "0.001"});
+    const auto& qat = report["options"]["qat"];
+    EXPECT_EQ(qat["scales"], scales);
+    EXPECT_EQ(qat["epochs"], 1);
+    EXPECT_EQ(qat["split"], "test") << "the weights held no images out";
+    EXPECT_EQ(qat["qat_top1"].get<double>() < qat["ptq_top1"].get<double>(),
+              qat.contains("below_ptq"));
+    EXPECT_LE(report["drop_points"].get<double>(), 5);
+  }
+}
+
+TEST_F(Quantize, TrainingThatIsKilledResumesToTheSameBits) {
+  const auto training = [&](const std::string& name, const std::vector<std::string>& more) {
+    auto words = quantize(
+        {"--method", "qat", "--epochs", "1", "--checkpoint-every", "2", "--out", path(name)});
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  };
+  ASSERT_EQ(run(training("whole", {})).exit_code, 0);
+  const pid_t child = start(training("killed", {}), "killed");
+  while (!fs::exists(path("killed/checkpoint.safetensors"))) usleep(1000);
+  kill(child, SIGKILL);
+  wait_for(child, "killed");
+  expect_refused(training("killed", {"--resume", "--seed", "9"}), {"killed"});
+  ASSERT_EQ(run(training("killed", {"--resume"})).exit_code, 0);
+  for (const char* file : {"quantized.yaml", "model.safetensors"}) {
+    EXPECT_EQ(read(path("whole/") + file), read(path("killed/") + file)) << file;
+  }
+}
+
 TEST_F(Quantize, RefusesInOneLineAndLeavesNothing) {
   const std::string out = path("refused");
   const auto refused = [&](const std::vector<std::string>& more, const std::string& says) {
@@ -124,6 +159,8 @@ TEST_F(Quantize, RefusesInOneLineAndLeavesNothing) {
   refused({"--ranges", "max"}, "--ranges");
   refused({"--percentile", "99"}, "--ranges percentile");
   refused({"--method", "weights", "--zero-points"}, "--zero-points");
+  refused({"--epochs", "2"}, "--method qat");
+  refused({"--method", "qat", "--scales", "learned"}, "--scales");
   refused({"--keep-fp32", "conv_stam"}, "'conv_stam'");
   refused({"--equalize", "--bias-correction", "norms"}, "equalisation");
   expect_refused(with({"quantize"}, {"--weights", path("run/weights.safetensors")}), {"--out"});

@@ -58,6 +58,22 @@ TEST_F(Config, ASectionStandsInForTheWholeOneOfItsBase) {
   EXPECT_EQ(load_search_config(path, {.seed = 9, .threads = {}, .targets = {}}).seed, 9u);
 }
 
+TEST_F(Config, StagesQuantizeWhatTheySayUnlessAllAreTold) {
+  const std::string path =
+      written("quantized.yaml", "base: base.yaml\nsingle: {method: random, quantized: judged}\n");
+  const auto quantized = [&](SearchStage stage, const ConfigOverrides& overrides) {
+    return load_search_config(path, overrides).stages.at(stage).quantized;
+  };
+  EXPECT_EQ(quantized(SearchStage::kSingle, {}), Quantized::kJudged);
+  EXPECT_EQ(quantized(SearchStage::kCoarse, {}), Quantized::kOff);
+  ConfigOverrides told;
+  told.quantized = Quantized::kTrained;
+  EXPECT_EQ(quantized(SearchStage::kSingle, told), Quantized::kTrained);
+  EXPECT_EQ(quantized(SearchStage::kCoarse, told), Quantized::kTrained);
+  // A resumed run and one begun with the option are told apart by it.
+  EXPECT_THAT(load_search_config(path, told).resolved, testing::HasSubstr("quantized: trained"));
+}
+
 TEST_F(Config, ResolutionAndClassesReplaceThoseOfTheSpace) {
   const std::string own =
       "base: base.yaml\nspace: mobile\ntargets: {ridge_point: 0, latency_macs: 2e+8}\n";
