@@ -198,6 +198,11 @@ void OpCompiler::integer_convolution(const InferenceStep& step) {
   if (!onednn::adds_exactly()) {
     throw std::runtime_error("without VNNI this CPU saturates sums of 8-bit products");
   }
+  for (const auto& value : quantized_.values) {
+    if (value && value->zero_point != 0) {
+      throw std::runtime_error("integers with a zero point are not run yet; quantise around 0");
+    }
+  }
   const int index = step.ops[0];
   const Op& o = op(index);
   const bool has_relu = step.ops.size() > 1 && is_fused_relu(op(step.ops[1]));
