@@ -185,7 +185,7 @@ TEST_F(Int8, RunsIntegerWeightsAlone) {
 TEST_F(Int8, HasAQuarterOfTheArena) {
   const Graph graph = resized("mnv4-conv-medium", 256);
   const Inference inference(quantized(graph), 1);
-  const double expected = compiled_memory(graph, 1, 1).activations;
+  const double expected = compiled_memory(graph, 1, DataType::kInt8).activations;
   EXPECT_NEAR(double(inference.arena_bytes()), expected, 0.02 * expected);
 }
 

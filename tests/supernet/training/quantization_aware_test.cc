@@ -121,7 +121,7 @@ TEST_F(QuantizationAwareTraining, DecaysDepthwiseWeights) {
     Trainer trainer(aware(ScaleRule::kLsq), data_, decayed, {});
     trainer.advance();
     for (const Parameter& parameter : trainer.parameters().parameters()) {
-      if (parameter.is_depthwise) return trainer.parameters().full(parameter.name).clone();
+      if (parameter.groups > 1) return trainer.parameters().full(parameter.name).clone();
     }
     return torch::Tensor();
   };
