@@ -160,8 +160,9 @@ torch::Tensor weight_shift(const QuantizedNetwork& network, const Network& folde
     error = error * share_inside(op, op.output.height, from.height).view({-1, 1}) *
             share_inside(op, op.output.width, from.width);
   }
-  error = error.reshape({weight.size(0), weight.size(1), -1}).sum(2);  // [out, in]
-  return op.kind == OpKind::kDepthwise ? error.flatten() * input.mean : error.mv(input.mean);
+  const int64_t groups = groups_of(op), in = weight.size(1);
+  error = error.reshape({groups, weight.size(0) / groups, in, -1}).sum(3);  // of each group
+  return error.matmul(input.mean.view({groups, in, 1})).flatten();
 }
 
 }  // namespace

@@ -46,13 +46,11 @@ double equalize_pair(const Network& network, const Pair& pair) {
   const Op& second = network.graph.ops[size_t(pair.second)];
   torch::Tensor rows = network.parameters.full(first.name + ".weight");
   torch::Tensor columns = network.parameters.full(second.name + ".weight");
-  const bool is_depthwise = second.kind == OpKind::kDepthwise;
+  const int64_t groups = groups_of(second), in = columns.size(1);
+  const torch::Tensor by_group =  // [groups, out, in, k, k] of each group, a view
+      columns.view({groups, columns.size(0) / groups, in, columns.size(2), columns.size(3)});
   const auto largest_row = rows.abs().flatten(1).amax(1).to(torch::kDouble);
-  const auto largest_column = (is_depthwise ? columns : columns.transpose(0, 1))
-                                  .abs()
-                                  .flatten(1)
-                                  .amax(1)
-                                  .to(torch::kDouble);
+  const auto largest_column = by_group.abs().amax({1, 3, 4}).flatten().to(torch::kDouble);
   // Both become the geometric mean. A channel without weights on one side stays.
   auto factor = torch::sqrt(largest_column / largest_row);
   factor =
@@ -60,7 +58,7 @@ double equalize_pair(const Network& network, const Pair& pair) {
   rows.mul_(factor.view({-1, 1, 1, 1}));
   if (first.bias) network.parameters.full(first.name + ".bias").mul_(factor);
   const auto inverse = 1 / factor;
-  columns.mul_(is_depthwise ? inverse.view({-1, 1, 1, 1}) : inverse.view({1, -1, 1, 1}));
+  by_group.mul_(inverse.view({groups, 1, in, 1, 1}));
   return (factor - 1).abs().max().item<double>();
 }
 

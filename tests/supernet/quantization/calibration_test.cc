@@ -2,10 +2,13 @@
 
 #include <limits>
 
+#include "space/lowering.h"
 #include "supernet/quantization/bias_correction.h"
 #include "supernet/quantization/equalization.h"
 #include "supernet/quantization/noise.h"
 #include "supernet/quantization/quantized_executor.h"
+#include "tests/formula_weights.h"
+#include "tests/grouped_network.h"
 #include "tests/helpers.h"
 #include "tests/supernet/formats/small_hybrid.h"
 #include "tests/supernet/quantization/small_quantized.h"
@@ -160,6 +163,21 @@ TEST_F(CalibrationTest, EqualisationKeepsTheFunctionAndLevelsTheWeights) {
   const auto after = folded_.parameters.full("blocks.0.0.dw_mid.conv.weight");
   const auto largest = [](const torch::Tensor& weight) { return weight.abs().flatten(1).amax(1); };
   EXPECT_TRUE(torch::allclose(largest(rows), largest(after), 0.05)) << "both sides alike";
+}
+
+TEST(Equalization, KeepsTheFunctionOfConvolutionsInGroups) {
+  at::NoGradGuard no_grad;
+  const Graph graph = lower(grouped_network());
+  ParameterStore store(graph);
+  fill(store);
+  Network folded = fold_norms(graph, store);
+  const auto images = torch::randn({4, 3, 32, 32});
+  const auto run = [&] {
+    return Executor(folded.graph, folded.parameters).forward(images, NormMode::kRunning);
+  };
+  const torch::Tensor before = run();
+  EXPECT_GT(equalize(folded), 4);
+  EXPECT_LT((run() - before).norm().item<float>(), 1e-5f * before.norm().item<float>());
 }
 
 TEST_F(CalibrationTest, BiasesCorrectedByDataBringTheMeansBack) {
