@@ -1,6 +1,7 @@
 #include "experiments/run/config_files.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "roofline/measurements.h"
 #include "space/catalog.h"
@@ -49,9 +50,10 @@ Profile read_profile(FieldReader& reader, const char* key) {
 std::string read_path(FieldReader& reader, const char* key) {
   YamlSource source = reader.child(key);
   const auto name = reader.required<std::string>(key);
-  const std::string path = network_beside(source.file, name);
-  if (path != name) source.node = path;
-  return path;
+  const std::filesystem::path beside = std::filesystem::path(source.file).replace_filename(name);
+  if (std::filesystem::path(name).is_absolute() || !path_exists(beside.string())) return name;
+  source.node = beside.string();
+  return beside.string();
 }
 
 }  // namespace ridgewalk

@@ -156,7 +156,7 @@ TEST_F(Program, ASearchMeasuresWhatItFound) {
 }
 
 // A run that starts from one whose laws were corrected goes on with these, and so does a ranking of
-// it: by a factor of 1.125, written into the result here.
+// it: by a factor of 0.875, written into the result here.
 TEST_F(Program, CorrectedLawsFollowARun) {
   const std::string coarse = folder_ + "/corrected", fine = folder_ + "/corrected-fine";
   const std::vector<std::string> options{"--config", folder_ + "/config.yaml", "--targets",
@@ -170,7 +170,7 @@ TEST_F(Program, CorrectedLawsFollowARun) {
   std::string result = original;
   const std::string stage = "  coarse:\n";
   ASSERT_THAT(result, HasSubstr(stage));
-  result.insert(result.find(stage) + stage.size(), "    law_factor: 1.125\n");
+  result.insert(result.find(stage) + stage.size(), "    law_factor: 0.875\n");
   std::ofstream(coarse + "/result.yaml") << result;
   const Outcome found = searched({"search", "fine", "--from", coarse, "--out", fine});
   ASSERT_EQ(found.exit_code, 0) << found.err;
@@ -186,9 +186,9 @@ TEST_F(Program, CorrectedLawsFollowARun) {
   };
   FieldReader fine_result(parse_yaml(read(fine + "/result.yaml"), "result.yaml"));
   const YAML::Node of_stage = fine_result.source().node["stages"]["fine"];
-  EXPECT_EQ(of_stage["law_factor"].as<double>(), 1.125);
+  EXPECT_EQ(of_stage["law_factor"].as<double>(), 0.875);
   const double own = laws_ms(fine + "/found.yaml");
-  EXPECT_NEAR(of_stage["best"]["latency"][0]["latency_ms"].as<double>(), 1.125 * own, 1e-6 * own);
+  EXPECT_NEAR(of_stage["best"]["latency"][0]["latency_ms"].as<double>(), 0.875 * own, 1e-6 * own);
 
   const std::string out = folder_ + "/corrected-rank";
   const Outcome ranked = run({"rank", fine, "--networks", "3", "--tolerance", "10", "--out", out});
@@ -205,7 +205,7 @@ TEST_F(Program, CorrectedLawsFollowARun) {
         std::getline(std::getline(std::getline(cells, name, ','), parameters, ','), macs, ','),
         of_target, ',');
     const double ms = laws_ms(out + "/" + name + ".yaml");
-    EXPECT_NEAR(std::stod(of_target), 1.125 * ms / 0.1, 1e-4 * ms);
+    EXPECT_NEAR(std::stod(of_target), 0.875 * ms / 0.1, 1e-4 * ms);
   }
 }
 
