@@ -103,7 +103,10 @@ torch::Tensor Executor::run(size_t index, const std::vector<torch::Tensor>& valu
                      values[size_t(op.inputs[1])], op.output);
   }
   std::vector<torch::Tensor> inputs;
-  for (int input : op.inputs) inputs.push_back(values[size_t(input)]);
+  for (size_t i = 0; i < op.inputs.size(); ++i) {
+    const torch::Tensor& input = values[size_t(op.inputs[i])];
+    inputs.push_back(rounding_ ? rounding_->input(index, i, input) : input);
+  }
   const std::vector<torch::Tensor>& own = parameters_[index];
   return run_op(op, rounding_ && !own.empty() ? rounding_->parameters(index, own) : own, inputs,
                 {.constants = graph_->norm,

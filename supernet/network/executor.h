@@ -22,6 +22,10 @@ class Rounding {
   // In the place of the parameters of ops[op], the convolutions', linear layers' and others'.
   virtual std::vector<torch::Tensor> parameters(size_t op,
                                                 const std::vector<torch::Tensor>& own) const = 0;
+  // In the place of the input number `place` of ops[op].
+  virtual torch::Tensor input(size_t /*op*/, size_t /*place*/, const torch::Tensor& value) const {
+    return value;
+  }
   // In the place of what ops[op] gives.
   virtual torch::Tensor value(size_t op, const torch::Tensor& value) const = 0;
   // What gradients are left in beside the network's own parameters, each once.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "space/error.h"
+#include "supernet/quantization/integer_arithmetic.h"
 
 namespace ridgewalk {
 namespace {
@@ -144,6 +145,17 @@ torch::Tensor Simulation::value_step(size_t op) const {
 torch::Tensor Simulation::weight_step(size_t op) const {
   if (plan_.rule == ScaleRule::kLsq) return step_of(weight_scales_[op], weight_starts_[op]);
   return weight_scales_[op];
+}
+
+// Integers are added with factors of 16 bits: sum_factor().
+torch::Tensor Simulation::input(size_t op, size_t place, const torch::Tensor& value) const {
+  const Op& add = plan_.start.graph.ops[op];
+  if (add.kind != OpKind::kAdd || !forms_[op]) return value;
+  for (int input : add.inputs) {
+    if (!forms_[size_t(input)]) return value;
+  }
+  const ValueScale from = value_scale(size_t(add.inputs[place])), to = value_scale(op);
+  return value * (double(sum_factor(from, to)) * double(to.scale) / double(from.scale));
 }
 
 torch::Tensor Simulation::value(size_t op, const torch::Tensor& value) const {

@@ -48,6 +48,7 @@ class Simulation : public Rounding {
 
   std::vector<torch::Tensor> parameters(size_t op,
                                         const std::vector<torch::Tensor>& own) const override;
+  torch::Tensor input(size_t op, size_t place, const torch::Tensor& value) const override;
   torch::Tensor value(size_t op, const torch::Tensor& value) const override;
   std::vector<torch::Tensor> learned() const override;
 

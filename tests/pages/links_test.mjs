@@ -8,7 +8,7 @@ const all = files();
 const pages = all.filter((file) => file.endsWith('.md'));
 const names = new Set(all.map((file) => basename(file)));
 // Written by a run or by other tools.
-const made = /^(report\.html|(config|environment|result|found|front)\.yaml|found-(conv|hybrid)\.yaml|log\.jsonl|(sweep|measured|compare|rank|profiles)\.(csv|json)|(model|weights|checkpoint)\.safetensors)$/;
+const made = /^(report\.html|(architecture|config|environment|found|front|quantized|result)\.yaml|found-(conv|hybrid)\.yaml|log\.jsonl|(compare|measured|profiles|rank|report|sweep)\.(csv|json)|(model|weights|checkpoint)\.safetensors)$/;
 
 // GitHub's anchor of a heading.
 const anchor = (heading) => heading.toLowerCase().replace(/[^\w\- ]/g, '').replaceAll(' ', '-');
