@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "experiments/run/json.h"
 #include "space/architecture.h"
 #include "space/data_type.h"
-#include "space/json.h"
 
 namespace ridgewalk {
 
