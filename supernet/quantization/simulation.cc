@@ -1,6 +1,7 @@
 #include "supernet/quantization/simulation.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "space/error.h"
 #include "supernet/quantization/integer_arithmetic.h"
@@ -52,15 +53,13 @@ std::vector<Parameter> scale_parameters(const SimulationPlan& plan) {
   std::vector<Parameter> all;
   for (size_t i = 0; i < forms.size(); ++i) {
     if (moves(forms[i])) {
-      const std::vector<int64_t> shape =
-          is_learned ? std::vector<int64_t>{} : std::vector<int64_t>{2};
-      all.push_back({.name = value_name(i), .shape = shape, .role = role});
+      std::vector<int64_t> shape(is_learned ? 0 : 1, 2);
+      all.push_back({.name = value_name(i), .shape = std::move(shape), .role = role});
     }
     if (const auto& weight = plan.start.weights[i]) {
       const auto count = int64_t(weight->scales.size());
-      const std::vector<int64_t> shape =
-          count == 1 ? std::vector<int64_t>{} : std::vector<int64_t>{count};
-      all.push_back({.name = weight_name(i), .shape = shape, .role = role});
+      std::vector<int64_t> shape(count == 1 ? 0 : 1, count);
+      all.push_back({.name = weight_name(i), .shape = std::move(shape), .role = role});
     }
   }
   return all;
