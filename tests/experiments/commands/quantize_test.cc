@@ -117,7 +117,7 @@ TEST_F(Quantize, TrainsWithItsRoundingSimulated) {
     const std::string name = std::string("qat-") + scales;
     const auto report =
         report_of(name, {"--method", "qat", "--scales", scales, "--config", path("train.yaml"),
-                         "--epochs", "1", "--learning-rate", "0.001"});
+                         "--epochs", "1", "--learning-rate", "0.0002"});
     const auto& qat = report["options"]["qat"];
     EXPECT_EQ(qat["scales"], scales);
     EXPECT_EQ(qat["epochs"], 1);
