@@ -42,13 +42,13 @@ Finds mobile vision networks that are fast on every kind of hardware.
 )";
 
 constexpr std::pair<const char*, int (*)(const ridgewalk::Arguments&)> kCommands[] = {
-    {"search", ridgewalk::search_command},       {"rank", ridgewalk::rank_command},
-    {"front", ridgewalk::front_command},         {"compare", ridgewalk::compare_command},
-    {"sweep", ridgewalk::sweep_command},         {"describe", ridgewalk::describe_command},
-    {"train", ridgewalk::train_command},         {"evaluate", ridgewalk::evaluate_command},
-    {"distill", ridgewalk::distill_command},     {"classify", ridgewalk::classify_command},
-    {"quantize", ridgewalk::quantize_command},   {"export", ridgewalk::export_command},
-    {"fit", ridgewalk::fit_command},             {"calibrate", ridgewalk::calibrate_command},
+    {"search", ridgewalk::search_command},     {"rank", ridgewalk::rank_command},
+    {"front", ridgewalk::front_command},       {"compare", ridgewalk::compare_command},
+    {"sweep", ridgewalk::sweep_command},       {"describe", ridgewalk::describe_command},
+    {"train", ridgewalk::train_command},       {"evaluate", ridgewalk::evaluate_command},
+    {"distill", ridgewalk::distill_command},   {"classify", ridgewalk::classify_command},
+    {"quantize", ridgewalk::quantize_command}, {"export", ridgewalk::export_command},
+    {"fit", ridgewalk::fit_command},           {"calibrate", ridgewalk::calibrate_command},
     {"bench", ridgewalk::bench_command},
 };
 

@@ -44,9 +44,9 @@ std::string report_html(const nlohmann::ordered_json& data) {
     return find(embedded_report_parts(), name).value();
   };
   std::string scripts;
-  for (const char* name : {"base", "ridge", "sweep", "front", "operations", "measured", "ranking",
-                           "comparison", "homes", "pareto_sets", "quantization", "tables", "search",
-                           "main"}) {
+  for (const char* name :
+       {"base", "ridge", "sweep", "front", "operations", "measured", "ranking", "comparison",
+        "homes", "pareto_sets", "quantization", "tables", "search", "main"}) {
     scripts.append(part(name)).append("\n");
   }
   std::string page(part("page"));
