@@ -1,21 +1,11 @@
-// What holds on every device that networks run on. The environment names the device, the CPU unless
-// told:
-//   RIDGEWALK_TEST_DEVICE=cuda build/ci/tests/ridgewalk_supernet_tests --gtest_filter='OnDevice.*'
+// What holds on every device that networks run on.
 #include "supernet/network/device.h"
 
-#include <ATen/Parallel.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/cuda.h>
-#include <torch/utils.h>
 
-#include <cstdlib>
 #include <filesystem>
-#include <map>
-#include <numeric>
-#include <random>
 
-#include "space/decisions.h"
-#include "space/lowering.h"
 #include "supernet/formats/onnx.h"
 #include "supernet/formats/safetensors.h"
 #include "supernet/formats/weights.h"
@@ -24,55 +14,10 @@
 #include "supernet/supernet.h"
 #include "supernet/training/provenance_check.h"
 #include "tests/helpers.h"
-#include "tests/tiny_dataset.h"
+#include "tests/supernet/on_device.h"
 
 namespace ridgewalk {
 namespace {
-
-class OnDevice : public TinyDataset {
- protected:
-  OnDevice() {
-    const char* name = std::getenv("RIDGEWALK_TEST_DEVICE");
-    compute_.device = device_named(name != nullptr ? name : "cpu");
-    torch::manual_seed(1);
-    at::set_num_threads(1);
-  }
-
-  // A network of the space without attention, and one with it.
-  static Decisions sample_of(const SearchSpace& space, bool with_attention) {
-    std::mt19937_64 random(1);
-    while (true) {
-      const Decisions decisions = sample(space, random);
-      const Graph graph = lower(decode(space, decisions));
-      if (with_attention == std::any_of(graph.ops.begin(), graph.ops.end(), [](const Op& op) {
-            return op.kind == OpKind::kAttentionScores;
-          })) {
-        return decisions;
-      }
-    }
-  }
-  static Architecture network() {
-    const SearchSpace space = load_search_space("fashion-mnist");
-    Architecture architecture = decode(space, sample_of(space, true));
-    architecture.regularization = {.drop_path = 0.1, .dropout = 0.2};
-    return architecture;
-  }
-  torch::Tensor random_images(const Graph& graph, int64_t batch) const {
-    const Shape& image = graph.ops[0].output;
-    return torch::randn({batch, image.channels, image.height, image.width})
-        .contiguous(torch::MemoryFormat::ChannelsLast)
-        .to(compute_.device);
-  }
-
-  const SearchSpace space_ = load_search_space("fashion-mnist");
-  Compute compute_;
-};
-
-double distance(const torch::Tensor& a, const torch::Tensor& b) {
-  const auto wide_a = a.detach().cpu().to(torch::kDouble);
-  const auto wide_b = b.detach().cpu().to(torch::kDouble);
-  return ((wide_a - wide_b).abs().max() / wide_b.abs().max().clamp_min(1e-3)).item<double>();
-}
 
 using Values = std::vector<torch::Tensor>;
 
@@ -167,101 +112,6 @@ TEST_F(OnDevice, BatchesArrive) {
       EXPECT_EQ(images.device().type(), compute_.device.type());
       EXPECT_TRUE(images.is_contiguous(torch::MemoryFormat::ChannelsLast));
       EXPECT_TRUE(torch::equal(images.cpu(), expected.images));
-    }
-  }
-}
-
-// The ops of a network without attention, each by LibTorch, in training.
-torch::Tensor by_plain_ops(const Graph& graph, std::map<std::string, torch::Tensor>& weights,
-                           const torch::Tensor& images) {
-  Values values{images};
-  for (size_t i = 1; i < graph.ops.size(); ++i) {
-    const Op& op = graph.ops[i];
-    const torch::Tensor& x = values[size_t(op.inputs[0])];
-    const auto own = [&](const char* suffix) { return weights.at(op.name + suffix); };
-    switch (op.kind) {
-      case OpKind::kConv:
-      case OpKind::kDepthwise:
-        values.push_back(torch::conv2d(x, own(".weight"), {}, op.stride, (op.kernel - 1) / 2, 1,
-                                       op.kind == OpKind::kConv ? 1 : op.output.channels));
-        break;
-      case OpKind::kNorm:
-        values.push_back(torch::batch_norm(x, own(".weight"), own(".bias"), {}, {}, true, 0,
-                                           graph.norm.epsilon, false));
-        break;
-      case OpKind::kActivation:
-        values.push_back(torch::relu(x));
-        break;
-      case OpKind::kAdd:
-        values.push_back(x + values[size_t(op.inputs[1])]);
-        break;
-      case OpKind::kLayerScale:
-        values.push_back(x * own(".gamma").view({1, -1, 1, 1}));
-        break;
-      case OpKind::kPool:
-        values.push_back(x.mean({2, 3}, true));
-        break;
-      case OpKind::kLinear:
-        values.push_back(torch::linear(x.flatten(1), own(".weight"), own(".bias")));
-        break;
-      default:
-        throw std::logic_error("no plain op for " + op.name);
-    }
-  }
-  return values.back();
-}
-
-torch::Tensor prefix(torch::Tensor tensor, const std::vector<int64_t>& shape) {
-  for (size_t d = 0; d < shape.size(); ++d) tensor = tensor.narrow(int64_t(d), 0, shape[d]);
-  return tensor;
-}
-
-// One batch holds all images, so that the loss does not depend on their order.
-TEST_F(OnDevice, AStepOfASampledNetworkIsThatOfPlainAutograd) {
-  Dataset few = data_;
-  few.train = {data_.train.images.narrow(0, 0, 32), data_.train.labels.narrow(0, 0, 32)};
-  const SupernetOptions options{.steps = 10,
-                                .batch_size = 32,
-                                .optimizer = {.learning_rate = 0.5, .warmup = 0, .momentum = 0},
-                                .label_smoothing = 0.1};
-  Supernet supernet(space_, few, options, compute_);
-  ParameterStore& store = supernet.parameters();
-  const Decisions decisions = sample_of(space_, false);
-  const Graph graph = lower(decode_blended(space_, decisions));
-  std::map<std::string, torch::Tensor> weights;
-  for (size_t op = 0; op < graph.ops.size(); ++op) {
-    for (const Parameter& parameter : parameters(graph, int(op))) {
-      if (!is_learned(parameter.role)) continue;
-      weights[parameter.name] =
-          prefix(store.full(parameter.name), parameter.shape).detach().clone().requires_grad_();
-    }
-  }
-  const Batch batch = make_evaluation_batch(few, few.train, [] {
-    std::vector<int64_t> all(32);
-    std::iota(all.begin(), all.end(), 0);
-    return all;
-  }());
-  const torch::Tensor logits =
-      by_plain_ops(graph, weights, network_input(batch.images, graph, compute_.device));
-  const torch::Tensor loss = torch::cross_entropy_loss(logits, batch.labels.to(compute_.device), {},
-                                                       at::Reduction::Mean, -100, 0.1);
-  loss.backward();
-
-  ParameterStore expected(space_, compute_.device);
-  expected.copy_common(store);
-  EXPECT_NEAR(supernet.train(0, std::vector<Decisions>{decisions}), loss.item<double>(), 1e-3);
-  at::NoGradGuard no_grad;
-  // A ReLU whose input is 0 but for rounding may fall on either side, which moves the gradients
-  // before it by a percent; those of the classifier have no ReLU behind them.
-  for (const auto& [name, weight] : weights) {
-    const torch::Tensor change = weight.grad() * -0.5;
-    const auto seen = prefix(store.full(name), weight.sizes().vec());
-    const auto before = prefix(expected.full(name), weight.sizes().vec());
-    const double size = change.norm().item<double>();
-    const double error = (seen - before - change).norm().item<double>();
-    EXPECT_LT(error, (name.starts_with("classifier") ? 1e-4 : 0.04) * size + 1e-5) << name;
-    if (name == "classifier.weight") {
-      EXPECT_GT(size, 0.1);
     }
   }
 }
