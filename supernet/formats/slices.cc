@@ -69,6 +69,23 @@ torch::Tensor prefix(torch::Tensor tensor, const std::vector<int64_t>& shape) {
   return tensor;
 }
 
+// Of the networks that may be sliced: shared weights are dense.
+void require_dense(const NamedWeights& network, const std::string& path) {
+  const std::string projection = "pw_proj.conv.weight";
+  for (const auto& [name, tensor] : network.tensors) {
+    const auto parts = block_name(name);
+    if (!parts || parts->rest != projection || tensor.dim() != 4) continue;
+    const auto expansion = network.tensors.find(name.substr(0, name.size() - projection.size()) +
+                                                "pw_exp.conv.weight");
+    if (expansion == network.tensors.end() || expansion->second.dim() != 4) continue;
+    if (tensor.size(1) == expansion->second.size(0)) continue;
+    throw Error(path, 0,
+                "tensor '" + name +
+                    "' is of a convolution in groups, and the space's are dense; give the weights "
+                    "of a network without groups");
+  }
+}
+
 }  // namespace
 
 std::map<std::string, std::string> shared_names(const NamedWeights& network) {
@@ -119,6 +136,7 @@ std::map<std::string, std::string> shared_names(const NamedWeights& network) {
 SlicesTaken take_slices(const NamedWeights& network, const std::string& path, bool with_classifier,
                         ParameterStore& shared) {
   at::NoGradGuard no_grad;
+  require_dense(network, path);
   std::map<std::string, torch::Tensor> given;
   for (const auto& [own, name] : shared_names(network)) given[name] = network.tensors.at(own);
   SlicesTaken taken;

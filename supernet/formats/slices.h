@@ -24,7 +24,8 @@ std::map<std::string, std::string> shared_names(const NamedWeights& network);
 // Copies each tensor of a network in timm's naming to the shared parameter of its name and kernel:
 // the first channels of each, as many as both have. Running statistics, which shared weights do not
 // use, stay, and the classifier unless `with_classifier`. Throws Error naming `path` where nothing
-// fits, or a tensor holds what weights cannot be.
+// fits, a tensor holds what weights cannot be, or is seen to be of a convolution in groups: that of
+// a universal inverted bottleneck, which reads fewer channels than its block has.
 SlicesTaken take_slices(const NamedWeights& network, const std::string& path, bool with_classifier,
                         ParameterStore& shared);
 

@@ -13,6 +13,8 @@
 #include "supernet/network/executor.h"
 #include "tests/folder_test.h"
 #include "tests/formula_weights.h"
+#include "tests/grouped_network.h"
+#include "tests/helpers.h"
 
 namespace ridgewalk {
 namespace {
@@ -125,6 +127,17 @@ TEST_F(SlicesFile, RefusesWhatDoesNotFit) {
   EXPECT_THAT(refusal({.tensors = {{"bn1.weight", torch::ones({4}, torch::kLong)}}}),
               HasSubstr("tensor 'bn1.weight' holds what weights cannot be"));
   EXPECT_EQ(refusal({.tensors = {{"bn1.weight", torch::ones({1})}}}), "");
+}
+
+TEST(Slices, AreNotOfConvolutionsInGroups) {
+  const auto take = [](const Architecture& architecture) {
+    const Graph graph = lower(architecture);
+    ParameterStore shared(load_search_space("mobile"));
+    return take_slices(named(graph, ParameterStore(graph)), "w.safetensors", false, shared);
+  };
+  expect_error([&] { take(grouped_network()); }, "w.safetensors",
+               "'blocks.2.1.pw_proj.conv.weight' is of a convolution in groups", "without groups");
+  EXPECT_GT(take(without_groups(grouped_network())).tensors, 0);
 }
 
 }  // namespace
