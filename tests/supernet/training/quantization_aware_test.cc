@@ -2,9 +2,9 @@
 
 #include "space/lowering.h"
 #include "supernet/quantization/quantized_executor.h"
-#include "supernet/training/train.h"
 #include "tests/helpers.h"
 #include "tests/supernet/quantization/small_quantized.h"
+#include "tests/supernet/training/short_training.h"
 #include "tests/tiny_dataset.h"
 
 namespace ridgewalk {
@@ -29,13 +29,8 @@ class QuantizationAwareTraining : public TinyDataset {
     images_ = make_evaluation_batch(data_, data_.train, some).images;
   }
   static TrainOptions options() {
-    TrainOptions options;
-    options.epochs = 2;
-    options.batch_size = 50;
-    options.optimizer = {.kind = OptimizerKind::kAdamW, .learning_rate = 0.01};
-    options.augmentation = {.shift = 1, .flip = true};
+    TrainOptions options = short_training(0.01);
     options.ema = 0.9;
-    options.seed = 3;
     return options;
   }
   static QuantizationAware aware(ScaleRule rule) {
@@ -103,13 +98,10 @@ TEST_F(QuantizationAwareTraining, EndsWithTheNetworkThatItSimulated) {
     EXPECT_NE(result.quantized.values[2]->scale, start.values[2]->scale) << to_string(rule);
     EXPECT_NE(result.quantized.weights[1]->scales, start.weights[1]->scales) << to_string(rule);
     const QuantizedExecutor runs(result);
-    int64_t hits = 0;
     const Accuracy simulated = trainer.evaluate(data_.test);
-    std::vector<int64_t> all(size_t(data_.test.size()));
-    for (size_t n = 0; n < all.size(); ++n) all[n] = int64_t(n);
-    const Batch batch = make_evaluation_batch(data_, data_.test, all);
-    hits = runs.forward(batch.images).argmax(1).eq(batch.labels).sum().item<int64_t>();
-    EXPECT_NEAR(double(hits) / double(all.size()), simulated.top1, 0.011);
+    const auto logits_of = [&](const torch::Tensor& images) { return runs.forward(images); };
+    const Accuracy ran = evaluate(logits_of, result.quantized.graph, data_, data_.test, {}, {});
+    EXPECT_NEAR(ran.top1, simulated.top1, 0.011);
   }
 }
 

@@ -10,6 +10,7 @@
 #include "supernet/formats/weights.h"
 #include "tests/helpers.h"
 #include "tests/supernet/group_of_threads.h"
+#include "tests/supernet/training/short_training.h"
 #include "tests/tiny_dataset.h"
 
 namespace ridgewalk {
@@ -23,15 +24,7 @@ class Training : public TinyDataset {
     Architecture architecture = decode(space, sample(space, random));
     return architecture;
   }
-  static TrainOptions options() {
-    TrainOptions options;
-    options.epochs = 2;
-    options.batch_size = 50;
-    options.optimizer = {.kind = OptimizerKind::kAdamW, .learning_rate = 0.005};
-    options.augmentation = {.shift = 1, .flip = true};
-    options.seed = 3;
-    return options;
-  }
+  static TrainOptions options() { return short_training(0.005); }
 
   // All that has a state or draws: averages, clipping, dropout.
   static TrainOptions averaged() {
