@@ -15,8 +15,6 @@ using Tag = memory::format_tag;
 
 namespace {
 
-int least_integer(const ValueScale& scale) { return scale.type == IntegerType::kU8 ? 0 : -128; }
-
 bool is_fused_relu(const Op& op) {
   return op.kind == OpKind::kActivation &&
          (op.activation == Activation::kRelu || op.activation == Activation::kRelu6);
@@ -158,7 +156,7 @@ dnnl::post_ops OpCompiler::rounding(const InferenceStep& step,
   dnnl::post_ops post_ops;
   const bool is_stored = step.overwrites < 0;
   if (step.ops.size() > 1 && is_fused_relu(op(step.ops[1]))) {
-    const bool saturates = is_stored && sum && least_integer(*sum) == 0 && sum->zero_point == 0;
+    const bool saturates = is_stored && sum && lowest(sum->type) == 0 && sum->zero_point == 0;
     const bool is_relu6 = op(step.ops[1]).activation == Activation::kRelu6;
     const float most = sum ? float(std::nearbyint(6 / double(sum->scale))) : 6;
     if (is_relu6 && !(saturates && most >= 255)) {
@@ -170,7 +168,7 @@ dnnl::post_ops OpCompiler::rounding(const InferenceStep& step,
   const std::optional<ValueScale>& last = scale_of(step.ops.back());
   if (!is_stored) {
     const ValueScale& skip = *scale_of(step.overwrites);
-    const int least = least_integer(*sum) - sum->zero_point;
+    const int least = lowest(sum->type) - sum->zero_point;
     eltwise(post_ops, algorithm::eltwise_round);
     eltwise(post_ops, algorithm::eltwise_clip, float(least), float(least + 255));
     eltwise(post_ops, algorithm::eltwise_linear, sum_factor(*sum, *last));

@@ -85,7 +85,7 @@ std::vector<torch::Tensor> Executor::run_all(const torch::Tensor& images, NormMo
   values[0] = rounding_ ? rounding_->value(0, images) : images;
   for (size_t i = 1; i < values.size(); ++i) {
     values[i] = run(i, values, mode, mode == NormMode::kTraining ? drop_seed : 0);
-    if (rounding_ && values[i].defined()) values[i] = rounding_->value(i, values[i]);
+    if (rounding_) values[i] = rounding_->value(i, values[i]);
     if (observer_) observer_(graph_->ops[i], values[i]);
     for (int unused : last_used_by_[i]) values[unused].reset();
   }

@@ -42,7 +42,7 @@ class BatchRounding : public Rounding {
     const std::optional<ValueForm>& form = forms_[op];
     if (!form || form->same_as >= 0) return value;
     const bool is_signed = form->type == IntegerType::kS8;
-    const IntegerRange integers = is_signed ? IntegerRange{-128, 127} : IntegerRange{0, 255};
+    const IntegerRange integers{lowest(form->type), highest(form->type)};
     const torch::Tensor real = value.to(torch::kFloat);  // bf16 holds no step
     const torch::Tensor seen = real.detach();
     const torch::Tensor step =

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <optional>
 
 #include "space/error.h"
@@ -27,8 +26,9 @@ void shift_bias(QuantizedNetwork& network, int index, const torch::Tensor& shift
   }
   const WeightScale& scale = *quantized.weights[size_t(index)];
   const torch::Tensor steps = quantized_bias(shift, input->scale, scale);
-  const double most = std::numeric_limits<int32_t>::max() / 2.0;  // as weight_scale() leaves it
-  bias = (bias.to(torch::kDouble) + steps.to(torch::kDouble)).clamp(-most, most).to(torch::kInt);
+  bias = (bias.to(torch::kDouble) + steps.to(torch::kDouble))
+             .clamp(-kLargestBias, kLargestBias)
+             .to(torch::kInt);
 }
 
 // [N, C, H, W] or [N, C] -> [C].

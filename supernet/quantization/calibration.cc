@@ -18,9 +18,7 @@ constexpr size_t kLevels = 256;
 // What a bin that holds only what was cut off counts for in the rounded distribution.
 constexpr double kHardlyAny = 1e-4;
 
-bool is_observed(const std::optional<ValueForm>& form) {
-  return form && !form->fixed_scale && form->same_as < 0;
-}
+bool is_observed(const std::optional<ValueForm>& form) { return form && form->has_range(); }
 
 // The value where the counts, added up from the first bin, reach `share` of all.
 double quantile(const Histogram& histogram, double share) {
@@ -48,13 +46,13 @@ Histogram folded(const Histogram& symmetric) {
 }
 
 double squared_error(const Histogram& histogram, const ValueScale& scale) {
-  const double lowest = scale.type == IntegerType::kU8 ? 0 : -128, step = double(scale.scale);
+  const double step = double(scale.scale);
   double error = 0;
   for (size_t i = 0; i < histogram.counts.size(); ++i) {
     if (histogram.counts[i] == 0) continue;
     const double x = histogram.centre(i);
-    const double integer =
-        std::clamp(std::nearbyint(x / step) + scale.zero_point, lowest, lowest + 255);
+    const double integer = std::clamp<double>(std::nearbyint(x / step) + scale.zero_point,
+                                              lowest(scale.type), highest(scale.type));
     const double difference = x - step * (integer - scale.zero_point);
     error += histogram.counts[i] * difference * difference;
   }
@@ -175,7 +173,7 @@ ValueRange mse_range(const Histogram& histogram, const ValueForm& form) {
   double least = std::numeric_limits<double>::infinity();
   for (int part = kParts; part > 0; --part) {
     const ValueRange range{histogram.low * part / kParts, histogram.high * part / kParts};
-    const double error = squared_error(histogram, value_scale(form, range, ""));
+    const double error = squared_error(histogram, value_scale(form, range));
     if (error < least) {
       least = error;
       best = range;

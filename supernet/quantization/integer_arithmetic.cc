@@ -33,15 +33,13 @@ double elementwise(const Op& op, double x) {
 }
 
 std::array<int, 256> value_table(const Op& op, const ValueScale& input, const ValueScale& output) {
-  const int lowest = input.type == IntegerType::kU8 ? 0 : -128;
-  const int least = output.type == IntegerType::kU8 ? 0 : -128;
   std::array<int, 256> table{};
   for (size_t i = 0; i < table.size(); ++i) {
-    const int integer = int(i) + lowest;
+    const int integer = int(i) + lowest(input.type);
     const double x = double(input.scale) * (integer - input.zero_point);
     const double y = elementwise(op, x) / double(output.scale) + 0.0;
-    table[i] =
-        int(std::clamp(std::nearbyint(y) + output.zero_point, double(least), double(least + 255)));
+    table[i] = int(std::clamp<double>(std::nearbyint(y) + output.zero_point, lowest(output.type),
+                                      highest(output.type)));
   }
   return table;
 }

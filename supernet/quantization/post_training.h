@@ -33,9 +33,9 @@ struct PostTrainingOptions {
 // same ranges.
 class PostTraining {
  public:
-  // `network` is as it was trained, on the CPU; it may be folded already. Calibrates. Throws Error
-  // as calibrate() does, and where biases are to be corrected by norms that are folded or
-  // equalised.
+  // `network` is as it was trained, on the CPU; it may be folded already, and must outlive this.
+  // Calibrates. Throws Error as calibrate() does, and where biases are to be corrected by norms
+  // that are folded or equalised.
   PostTraining(const Network& network, CalibrationBatches batches, PostTrainingOptions options);
 
   // With biases corrected.

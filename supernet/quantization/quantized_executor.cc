@@ -2,19 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <stdexcept>
 
 #include "supernet/network/operation.h"
+#include "supernet/quantization/plain_convolution.h"
 #include "supernet/quantization/rewrite.h"
 
 namespace ridgewalk {
 namespace {
 
 constexpr double kExactInFp32 = double(1 << 24);
-
-int lowest(IntegerType type) { return type == IntegerType::kU8 ? 0 : -128; }
-int highest(IntegerType type) { return type == IntegerType::kU8 ? 255 : 127; }
 
 // The largest magnitude of integer - zero_point.
 double largest_magnitude(const ValueScale& scale) {
@@ -23,62 +20,6 @@ double largest_magnitude(const ValueScale& scale) {
 
 bool is_elementwise(OpKind kind) {
   return kind == OpKind::kActivation || kind == OpKind::kSigmoid || kind == OpKind::kHardSigmoid;
-}
-
-// How a convolution or linear layer, seen as a 1x1 convolution, moves over its input.
-struct Window {
-  int64_t stride = 1, padding = 0, groups = 1;
-};
-Window window_of(const Op& op) {
-  if (op.kind == OpKind::kLinear) return {};
-  return {op.stride, (op.kernel - 1) / 2, groups_of(op)};
-}
-
-// One output of plain_convolution(): `x` and `weight` are [channels, H, W] of its group.
-int64_t plain_sum(const torch::TensorAccessor<int32_t, 3>& x,
-                  const torch::TensorAccessor<int8_t, 3>& weight, int64_t top, int64_t left) {
-  int64_t sum = 0;
-  for (int64_t c = 0; c < weight.size(0); ++c) {
-    for (int64_t i = 0; i < weight.size(1); ++i) {
-      for (int64_t j = 0; j < weight.size(2); ++j) {
-        const int64_t row = top + i, column = left + j;
-        if (row < 0 || row >= x.size(1) || column < 0 || column >= x.size(2)) continue;
-        sum += int64_t{x[c][row][column]} * weight[c][i][j];
-      }
-    }
-  }
-  return sum;
-}
-
-int32_t in_int32(int64_t sum) {
-  if (sum != int64_t{int32_t(sum)}) throw std::overflow_error("an integer sum exceeds int32");
-  return int32_t(sum);
-}
-
-// x int32 [N, C, H, W], weight int8 [O, C / groups, k, k], bias int32 -> int32 [N, O, ...].
-torch::Tensor plain_convolution(const torch::Tensor& x, const torch::Tensor& weight,
-                                const torch::Tensor& bias, const Window& window,
-                                const Shape& output) {
-  const int64_t images = x.size(0), out = weight.size(0), in = weight.size(1);
-  torch::Tensor sums = torch::empty({images, out, output.height, output.width}, torch::kInt);
-  auto to = sums.accessor<int32_t, 4>();
-  const auto filters = weight.accessor<int8_t, 4>();
-  for (int64_t n = 0; n < images; ++n) {
-    for (int64_t o = 0; o < out; ++o) {
-      const int64_t group = o / (out / window.groups);
-      const torch::Tensor group_x = x[n].narrow(0, group * in, in);
-      const auto from = group_x.accessor<int32_t, 3>();
-      const int64_t start = bias.defined() ? bias.data_ptr<int32_t>()[o] : 0;
-      for (int64_t i = 0; i < output.height; ++i) {
-        for (int64_t j = 0; j < output.width; ++j) {
-          const int64_t sum = plain_sum(from, filters[o], i * window.stride - window.padding,
-                                        j * window.stride - window.padding);
-          to[n][o][i][j] = in_int32(sum + start);
-        }
-      }
-    }
-  }
-  return sums;
 }
 
 // [N, C, H, W] -> [N, H W, C].
@@ -99,12 +40,6 @@ torch::Tensor saturated(const torch::Tensor& centred, const ValueScale& scale) {
 }
 
 }  // namespace
-
-torch::Tensor real_weight(const torch::Tensor& integers, const WeightScale& scale) {
-  std::vector<int64_t> shape(size_t(integers.dim()), 1);
-  shape[0] = int64_t(scale.scales.size());
-  return integers.to(torch::kDouble) * torch::tensor(scale.scales).to(torch::kDouble).view(shape);
-}
 
 QuantizedExecutor::QuantizedExecutor(QuantizedNetwork network, Products products,
                                      FloatInputs float_inputs)
@@ -180,11 +115,21 @@ torch::Tensor QuantizedExecutor::forward(const torch::Tensor& images) const {
 
 void QuantizedExecutor::run_each(const torch::Tensor& images, const Visit& visit) const {
   at::NoGradGuard no_grad;
-  run_all(images, visit);
+  run_all(images, [&](int op, const Value& value) { return visit(op, real(value, op)); });
+}
+
+std::vector<torch::Tensor> QuantizedExecutor::values(const torch::Tensor& images) const {
+  at::NoGradGuard no_grad;
+  std::vector<torch::Tensor> values;
+  run_all(images, [&](int op, const Value& value) {
+    values.push_back(stored(value, op));
+    return false;
+  });
+  return values;
 }
 
 QuantizedExecutor::Value QuantizedExecutor::run_all(const torch::Tensor& images,
-                                                    const Visit& visit) const {
+                                                    const VisitValue& visit) const {
   const std::vector<Op>& ops = network_.quantized.graph.ops;
   std::vector<Value> values(ops.size());
   for (size_t i = 0; i < ops.size(); ++i) {
@@ -192,27 +137,12 @@ QuantizedExecutor::Value QuantizedExecutor::run_all(const torch::Tensor& images,
     for (int input : ops[i].inputs) inputs.push_back(values[size_t(input)]);
     if (i == 0) inputs.push_back({.numbers = images});
     values[i] = run(int(i), inputs);
-    if (visit && visit(int(i), real(values[i], int(i)))) values[i] = run(int(i), inputs);
+    if (visit && visit(int(i), values[i])) values[i] = run(int(i), inputs);
     for (int input : ops[i].inputs) {
       if (last_use_[size_t(input)] == int(i)) values[size_t(input)] = {};
     }
   }
   return values.back();
-}
-
-std::vector<torch::Tensor> QuantizedExecutor::values(const torch::Tensor& images) const {
-  at::NoGradGuard no_grad;
-  const std::vector<Op>& ops = network_.quantized.graph.ops;
-  std::vector<Value> values;
-  std::vector<torch::Tensor> result;
-  for (size_t i = 0; i < ops.size(); ++i) {
-    std::vector<Value> inputs;
-    for (int input : ops[i].inputs) inputs.push_back(values[size_t(input)]);
-    if (i == 0) inputs.push_back({.numbers = images});
-    values.push_back(run(int(i), inputs));
-    result.push_back(stored(values.back(), int(i)));
-  }
-  return result;
 }
 
 torch::Tensor QuantizedExecutor::value(int index, const std::vector<torch::Tensor>& inputs) const {
@@ -334,7 +264,7 @@ QuantizedExecutor::Value QuantizedExecutor::product_by_batch(int index,
                                         .is_negative = is_negative,
                                         .fixed_scale = {},
                                         .why = {}},
-                                       {low.item<double>(), high.item<double>()}, "");
+                                       {low.item<double>(), high.item<double>()});
   torch::Tensor integers = rounded({Value::Kind::kReal, x}, scale);
   if (op.kind == OpKind::kLinear) integers = integers.flatten(1).unsqueeze(2).unsqueeze(3);
   const Window window = window_of(op);

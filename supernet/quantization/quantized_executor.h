@@ -71,7 +71,9 @@ class QuantizedExecutor {
   };
 
   Weights weights_of(int op) const;
-  Value run_all(const torch::Tensor& images, const Visit& visit) const;
+  // As Visit; returns what the last op gives.
+  using VisitValue = std::function<bool(int op, const Value& value)>;
+  Value run_all(const torch::Tensor& images, const VisitValue& visit) const;
   Value run(int op, const std::vector<Value>& inputs) const;
   Value computed(int op, const std::vector<Value>& inputs) const;
   Value product(int op, const Value& input) const;
@@ -92,8 +94,5 @@ class QuantizedExecutor {
   std::vector<Weights> weights_;
   std::vector<torch::Tensor> tables_;  // of functions of one integer: fp32 [256]
 };
-
-// What integer weights stand for, fp64.
-torch::Tensor real_weight(const torch::Tensor& integers, const WeightScale& scale);
 
 }  // namespace ridgewalk

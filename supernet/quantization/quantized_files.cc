@@ -11,6 +11,7 @@
 #include "space/lowering.h"
 #include "space/yaml_writer.h"
 #include "supernet/formats/safetensors.h"
+#include "supernet/quantization/rewrite.h"
 
 namespace ridgewalk {
 
@@ -84,8 +85,7 @@ std::string text_of(const QuantizedGraph& quantized) {
 
 void require_type(const YamlSource& source, const StoredOp& op, OpKind kind) {
   if (op.value) {
-    const bool is_signed = op.value->type == IntegerType::kS8;
-    const int low = is_signed ? -128 : 0, high = is_signed ? 127 : 255;
+    const int low = lowest(op.value->type), high = highest(op.value->type);
     if (op.value->zero_point < low || op.value->zero_point > high) {
       source.fail("'zero_point' of " + op.name + " is " + std::to_string(op.value->zero_point) +
                   "; " + std::string(to_string(op.value->type)) + " holds " + std::to_string(low) +
@@ -93,7 +93,7 @@ void require_type(const YamlSource& source, const StoredOp& op, OpKind kind) {
     }
   }
   if (!op.weight) return;
-  if (kind != OpKind::kConv && kind != OpKind::kDepthwise && kind != OpKind::kLinear) {
+  if (!multiplies_weights(kind)) {
     source.fail(op.name + " has no weights: it is " + std::string(to_string(kind)));
   }
   if (op.weight->type != IntegerType::kS8) source.fail("weights of " + op.name + " must be s8");

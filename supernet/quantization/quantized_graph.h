@@ -16,6 +16,8 @@ enum class IntegerType { kU8, kS8 };
 template <>
 inline constexpr auto kNames<IntegerType> =
     name_table<IntegerType>("integer type", {{IntegerType::kU8, "u8"}, {IntegerType::kS8, "s8"}});
+constexpr int lowest(IntegerType type) { return type == IntegerType::kU8 ? 0 : -128; }
+constexpr int highest(IntegerType type) { return lowest(type) + 255; }
 
 // real = scale * (integer - zero_point), integer = saturate(round half to even(real / scale) +
 // zero_point).

@@ -11,8 +11,6 @@ namespace {
 // A range of zeros, or nearly: its integers are 0 whatever the scale, but biases downstream are
 // multiples of it.
 constexpr double kSmallestRange = 1e-5;
-// A bias takes 30 bits at most; the products of 2^15 weights and values take the rest of int32.
-constexpr double kLargestBias = double(1 << 30);
 constexpr double kSmallestWeightScale = 1e-30;  // of channels without weights and bias
 
 bool is_relu(const Op& op) {
@@ -176,29 +174,29 @@ std::vector<std::optional<ValueForm>> value_forms(const Graph& folded,
   return forms;
 }
 
-ValueScale value_scale(const ValueForm& form, const ValueRange& range,
-                       const std::string& range_rule) {
-  if (form.fixed_scale) {
-    return {.type = form.type,
-            .scale = *form.fixed_scale,
-            .zero_point = 0,
-            .rule = form.why + ": u8 from 0 to 1"};
-  }
+ValueScale value_scale(const ValueForm& form, const ValueRange& range) {
+  if (form.fixed_scale) return {.type = form.type, .scale = *form.fixed_scale, .rule = {}};
   const double high = std::max(range.high, 0.0),
                low = form.is_negative ? std::min(range.low, 0.0) : 0;
   if (form.type == IntegerType::kS8) {
     return {.type = form.type,
             .scale = float(std::max({high, -low, kSmallestRange}) / 127),
-            .zero_point = 0,
-            .rule = form.why + ": s8 around 0, " + range_rule};
+            .rule = {}};
   }
   const double scale = std::max(high - low, kSmallestRange) / 255;
-  const int zero_point = int(std::nearbyint(-low / scale));
   return {.type = form.type,
           .scale = float(scale),
-          .zero_point = zero_point,
-          .rule = form.why + (form.is_negative ? ": u8 with a zero point, " : ": u8 from 0, ") +
-                  range_rule};
+          .zero_point = int(std::nearbyint(-low / scale)),
+          .rule = {}};
+}
+
+std::string value_rule(const ValueForm& form, const std::string& range_rule) {
+  if (form.same_as >= 0) return form.why + ": the integers of its input";
+  if (form.fixed_scale) return form.why + ": u8 from 0 to 1";
+  const char* integers = form.type == IntegerType::kS8 ? ": s8 around 0, "
+                         : form.is_negative            ? ": u8 with a zero point, "
+                                                       : ": u8 from 0, ";
+  return form.why + integers + range_rule;
 }
 
 WeightScale weight_scale(const torch::Tensor& weight, const torch::Tensor& bias, float input_scale,
@@ -233,6 +231,10 @@ torch::Tensor quantized_weight(const torch::Tensor& weight, const WeightScale& s
       .contiguous();
 }
 
+torch::Tensor real_weight(const torch::Tensor& integers, const WeightScale& scale) {
+  return integers.to(torch::kDouble) * channel_view(scale.scales, integers);
+}
+
 torch::Tensor quantized_bias(const torch::Tensor& bias, float input_scale,
                              const WeightScale& scale) {
   return torch::round(bias.to(torch::kDouble) /
@@ -246,14 +248,10 @@ QuantizedNetwork quantize(const Network& folded, const std::vector<ValueRange>& 
   std::vector<std::optional<ValueScale>> values(forms.size());
   for (size_t i = 0; i < forms.size(); ++i) {
     if (!forms[i]) continue;
-    if (forms[i]->same_as >= 0) {
-      values[i] = values[size_t(forms[i]->same_as)];
-      values[i]->rule = forms[i]->why + ": the integers of its input";
-      continue;
-    }
-    const ValueRange& range = ranges.at(i);
-    require_finite_range(folded.graph.ops[i], range);
-    values[i] = value_scale(*forms[i], range, options.range_rule);
+    const ValueForm& form = *forms[i];
+    if (form.has_range()) require_finite_range(folded.graph.ops[i], ranges.at(i));
+    values[i] = form.same_as >= 0 ? values[size_t(form.same_as)] : value_scale(form, ranges.at(i));
+    values[i]->rule = value_rule(form, options.range_rule);
   }
   return quantize_at(folded, std::move(values), options);
 }

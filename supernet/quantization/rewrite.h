@@ -37,6 +37,8 @@ struct ValueForm {
   std::optional<float> fixed_scale;  // of softmax and gates, whose values lie in [0, 1]
   int same_as = -1;                  // the integers, and so the scale, of this earlier op
   std::string why;                   // "after ReLU"
+  // Whether its scale is that of a range.
+  bool has_range() const { return !fixed_scale && same_as < 0; }
 };
 // One per op of a folded graph; nothing for what is not rounded: a sum that a ReLU or ReLU6 alone
 // reads, scores of attention, what the network gives. Throws Error for an op in `options` that the
@@ -49,10 +51,14 @@ bool is_step_with_relu(const Graph& graph, const std::vector<int>& uses, int op)
 // Convolutions and linear layers, whose weights can be integers.
 bool multiplies_weights(OpKind kind);
 
-// The scale of a value with this form: of s8 the largest magnitude is 127, of u8 the largest value
-// 255. A range of zeros has the smallest scale that is used.
-ValueScale value_scale(const ValueForm& form, const ValueRange& range,
-                       const std::string& range_rule);
+// The scale of a value with this form, without its rule: of s8 the largest magnitude is 127, of u8
+// the largest value 255. A range of zeros has the smallest scale that is used.
+ValueScale value_scale(const ValueForm& form, const ValueRange& range);
+// "after relu: u8 from 0, RANGE_RULE".
+std::string value_rule(const ValueForm& form, const std::string& range_rule);
+
+// A bias takes 30 bits at most; the products of 2^15 weights and values take the rest of int32.
+inline constexpr int kLargestBias = 1 << 30;
 
 // Scales of weights [out, ...]: the largest magnitude of a channel, or of all, is 127. A scale is
 // never so small that `bias` [out], at the scale of the products, leaves 30 bits: in channels whose
@@ -62,12 +68,14 @@ WeightScale weight_scale(const torch::Tensor& weight, const torch::Tensor& bias,
                          bool per_channel);
 // s8 of the shape of `weight`, within [-127, 127].
 torch::Tensor quantized_weight(const torch::Tensor& weight, const WeightScale& scale);
+// What they stand for, fp64.
+torch::Tensor real_weight(const torch::Tensor& integers, const WeightScale& scale);
 // int32 at input_scale * scale.
 torch::Tensor quantized_bias(const torch::Tensor& bias, float input_scale,
                              const WeightScale& scale);
 
-// `ranges` has one entry per op; only those of values with a form, and neither fixed nor the same
-// as another, are read. Throws Error naming the op whose range or weights are not finite.
+// `ranges` has one entry per op; only those of values whose form has a range are read. Throws Error
+// naming the op whose range or weights are not finite.
 QuantizedNetwork quantize(const Network& folded, const std::vector<ValueRange>& ranges,
                           const RewriteOptions& options = {});
 // The same with given scales of values, such as learned ones: one per op, where it is rounded.

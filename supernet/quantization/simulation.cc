@@ -10,20 +10,15 @@ namespace ridgewalk {
 namespace {
 
 constexpr IntegerRange kWeightRange{-127, 127};
-constexpr IntegerRange kBiasRange{-(1 << 30), 1 << 30};
+constexpr IntegerRange kBiasRange{-kLargestBias, kLargestBias};
 constexpr double kLeastStep = 0.1;  // over that of the start: steps stay above 0
 
 std::string value_name(size_t op) { return "value_scale." + std::to_string(op); }
 std::string weight_name(size_t op) { return "weight_scale." + std::to_string(op); }
 
+// Less the zero point.
 IntegerRange integers_of(const ValueScale& scale) {
-  const int lowest = scale.type == IntegerType::kU8 ? 0 : -128;
-  return {lowest - scale.zero_point, lowest + 255 - scale.zero_point};
-}
-
-// Whether ops[op] has a scale that training moves.
-bool moves(const std::optional<ValueForm>& form) {
-  return form && !form->fixed_scale && form->same_as < 0;
+  return {lowest(scale.type) - scale.zero_point, highest(scale.type) - scale.zero_point};
 }
 
 // start * relative, with 1 / start in the place of start in the gradient.
@@ -52,7 +47,7 @@ std::vector<Parameter> scale_parameters(const SimulationPlan& plan) {
   const ParameterRole role = is_learned ? ParameterRole::kBias : ParameterRole::kRunningMean;
   std::vector<Parameter> all;
   for (size_t i = 0; i < forms.size(); ++i) {
-    if (moves(forms[i])) {
+    if (forms[i] && forms[i]->has_range()) {
       std::vector<int64_t> shape(is_learned ? 0 : 1, 2);
       all.push_back({.name = value_name(i), .shape = std::move(shape), .role = role});
     }
@@ -70,7 +65,7 @@ void initialize_scales(const SimulationPlan& plan, ParameterStore& store) {
   const bool is_learned = plan.rule == ScaleRule::kLsq;
   const auto forms = value_forms(plan.start.graph, plan.rewrite);
   for (size_t i = 0; i < forms.size(); ++i) {
-    if (moves(forms[i])) {
+    if (forms[i] && forms[i]->has_range()) {
       const ValueScale& scale = *plan.start.values[i];
       const auto [lowest, highest] = integers_of(scale);
       const torch::Tensor value = store.full(value_name(i));
@@ -120,23 +115,24 @@ bool Simulation::observes() const {
   return plan_.rule == ScaleRule::kObserved && !is_frozen_ && at::GradMode::is_enabled();
 }
 
+// Without its rule.
 ValueScale Simulation::value_scale(size_t op) const {
-  if (forms_[op]->same_as >= 0) return value_scale(size_t(forms_[op]->same_as));
-  ValueScale scale = *plan_.start.values[op];
-  if (!moves(forms_[op])) return scale;
+  const ValueForm& form = *forms_[op];
+  if (form.same_as >= 0) return value_scale(size_t(form.same_as));
   const torch::Tensor& own = value_scales_[op];
-  if (plan_.rule == ScaleRule::kLsq) {
-    scale.scale = step_of(own.detach(), value_starts_[op]).item<float>();
-    scale.rule += ", then learned";
-    return scale;
+  if (form.has_range() && plan_.rule == ScaleRule::kObserved) {
+    return ridgewalk::value_scale(form, {own[0].item<double>(), own[1].item<double>()});
   }
-  return ridgewalk::value_scale(*forms_[op], {own[0].item<double>(), own[1].item<double>()},
-                                "the moving average of training batches");
+  const ValueScale& start = *plan_.start.values[op];
+  const float scale =
+      form.has_range() ? step_of(own.detach(), value_starts_[op]).item<float>() : start.scale;
+  return {.type = start.type, .scale = scale, .zero_point = start.zero_point, .rule = {}};
 }
 
 torch::Tensor Simulation::value_step(size_t op) const {
-  if (forms_[op]->same_as >= 0) return value_step(size_t(forms_[op]->same_as));
-  if (!moves(forms_[op])) return value_starts_[op];
+  const ValueForm& form = *forms_[op];
+  if (form.same_as >= 0) return value_step(size_t(form.same_as));
+  if (!form.has_range()) return value_starts_[op];
   if (plan_.rule == ScaleRule::kLsq) return step_of(value_scales_[op], value_starts_[op]);
   return torch::tensor(value_scale(op).scale).to(value_starts_[op].device());
 }
@@ -159,7 +155,7 @@ torch::Tensor Simulation::input(size_t op, size_t place, const torch::Tensor& va
 
 torch::Tensor Simulation::value(size_t op, const torch::Tensor& value) const {
   if (!forms_[op] || forms_[op]->same_as >= 0) return value;
-  if (moves(forms_[op]) && observes()) {
+  if (forms_[op]->has_range() && observes()) {
     const torch::Tensor seen = value.detach();
     torch::Tensor range = value_scales_[op];
     range.lerp_(torch::stack({seen.min(), seen.max()}), plan_.observer_momentum);
@@ -205,13 +201,23 @@ std::vector<torch::Tensor> Simulation::learned() const {
 
 QuantizedGraph Simulation::quantized() const {
   at::NoGradGuard no_grad;
+  const bool is_learned = plan_.rule == ScaleRule::kLsq;
+  const auto rule_of = [&](size_t op) {
+    const std::string& start = plan_.start.values[op]->rule;
+    if (!forms_[op]->has_range()) return start;
+    return is_learned ? start + ", then learned"
+                      : value_rule(*forms_[op], "the moving average of training batches");
+  };
   QuantizedGraph result = plan_.start;
   for (size_t i = 0; i < forms_.size(); ++i) {
-    if (forms_[i]) result.values[i] = value_scale(i);
+    if (forms_[i]) {
+      result.values[i] = value_scale(i);
+      result.values[i]->rule = rule_of(i);
+    }
     if (!result.weights[i]) continue;
     const torch::Tensor step = weight_step(i).cpu().reshape({-1}).contiguous();
     result.weights[i]->scales.assign(step.data_ptr<float>(), step.data_ptr<float>() + step.numel());
-    result.weights[i]->rule += plan_.rule == ScaleRule::kLsq ? ", then learned" : "";
+    result.weights[i]->rule += is_learned ? ", then learned" : "";
   }
   return result;
 }

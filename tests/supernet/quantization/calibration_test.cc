@@ -2,13 +2,10 @@
 
 #include <limits>
 
-#include "space/lowering.h"
 #include "supernet/quantization/bias_correction.h"
 #include "supernet/quantization/equalization.h"
 #include "supernet/quantization/noise.h"
 #include "supernet/quantization/quantized_executor.h"
-#include "tests/formula_weights.h"
-#include "tests/grouped_network.h"
 #include "tests/helpers.h"
 #include "tests/supernet/formats/small_hybrid.h"
 #include "tests/supernet/quantization/small_quantized.h"
@@ -90,9 +87,7 @@ class CalibrationTest : public SmallHybrid {
   }
 
   double error(const QuantizedNetwork& network, const torch::Tensor& images) {
-    at::NoGradGuard no_grad;
-    const torch::Tensor expected =
-        Executor(folded_.graph, folded_.parameters).forward(images, NormMode::kRunning);
+    const torch::Tensor expected = fp32_logits(folded_, images);
     return (QuantizedExecutor(network).forward(images) - expected).norm().item<double>();
   }
 
@@ -151,14 +146,12 @@ TEST_F(CalibrationTest, RefusesNoImagesAndValuesThatAreNotNumbers) {
 TEST_F(CalibrationTest, EqualisationKeepsTheFunctionAndLevelsTheWeights) {
   const auto images = uniform(77, {8, 1, 16, 16});
   at::NoGradGuard no_grad;
-  const auto run = [&] {
-    return Executor(folded_.graph, folded_.parameters).forward(images, NormMode::kRunning);
-  };
   // One channel far smaller than its neighbours, made up for by what reads it.
   folded_.parameters.full("blocks.0.0.pw_exp.conv.weight")[0].mul_(1e-3);
-  const torch::Tensor before = run();
+  const torch::Tensor before = fp32_logits(folded_, images);
   EXPECT_GT(equalize(folded_), 2);
-  EXPECT_LT((run() - before).norm().item<float>(), 1e-5f * before.norm().item<float>());
+  EXPECT_LT((fp32_logits(folded_, images) - before).norm().item<float>(),
+            1e-5f * before.norm().item<float>());
   const auto rows = folded_.parameters.full("blocks.0.0.pw_exp.conv.weight");
   const auto after = folded_.parameters.full("blocks.0.0.dw_mid.conv.weight");
   const auto largest = [](const torch::Tensor& weight) { return weight.abs().flatten(1).amax(1); };
@@ -166,18 +159,12 @@ TEST_F(CalibrationTest, EqualisationKeepsTheFunctionAndLevelsTheWeights) {
 }
 
 TEST(Equalization, KeepsTheFunctionOfConvolutionsInGroups) {
-  at::NoGradGuard no_grad;
-  const Graph graph = lower(grouped_network());
-  ParameterStore store(graph);
-  fill(store);
-  Network folded = fold_norms(graph, store);
-  const auto images = torch::randn({4, 3, 32, 32});
-  const auto run = [&] {
-    return Executor(folded.graph, folded.parameters).forward(images, NormMode::kRunning);
-  };
-  const torch::Tensor before = run();
+  Network folded = folded_groups();
+  const torch::Tensor images = uniform(1, {4, 3, 32, 32});
+  const torch::Tensor before = fp32_logits(folded, images);
   EXPECT_GT(equalize(folded), 4);
-  EXPECT_LT((run() - before).norm().item<float>(), 1e-5f * before.norm().item<float>());
+  EXPECT_LT((fp32_logits(folded, images) - before).norm().item<float>(),
+            1e-5f * before.norm().item<float>());
 }
 
 TEST_F(CalibrationTest, BiasesCorrectedByDataBringTheMeansBack) {
@@ -190,8 +177,7 @@ TEST_F(CalibrationTest, BiasesCorrectedByDataBringTheMeansBack) {
     for (int64_t b = 0; b < 3; ++b) {
       const auto images = batches().batch(b);
       const torch::Tensor difference =
-          QuantizedExecutor(of).forward(images) -
-          Executor(folded_.graph, folded_.parameters).forward(images, NormMode::kRunning);
+          QuantizedExecutor(of).forward(images) - fp32_logits(folded_, images);
       sum = sum.defined() ? sum + difference.sum(0) : difference.sum(0);
     }
     return (sum / 24).norm().item<double>();

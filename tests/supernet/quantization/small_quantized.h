@@ -3,8 +3,11 @@
 
 #include <vector>
 
+#include "space/lowering.h"
 #include "supernet/network/executor.h"
 #include "supernet/quantization/rewrite.h"
+#include "tests/formula_weights.h"
+#include "tests/grouped_network.h"
 
 namespace ridgewalk {
 
@@ -46,6 +49,19 @@ inline Network two_layers() {
   set("linear.weight", {1, -1, 0.5, 0.3f});
   set("linear.bias", {0, 0.01f});
   return {graph, std::move(store)};
+}
+
+// grouped_network(), folded.
+inline Network folded_groups() {
+  const Graph graph = lower(grouped_network());
+  ParameterStore store(graph);
+  fill(store);
+  return fold_norms(graph, store);
+}
+
+inline torch::Tensor fp32_logits(Network& folded, const torch::Tensor& images) {
+  at::NoGradGuard no_grad;
+  return Executor(folded.graph, folded.parameters).forward(images, NormMode::kRunning);
 }
 
 }  // namespace ridgewalk
