@@ -5,6 +5,7 @@
 #include "experiments/commands/zoo.h"
 #include "experiments/machine/field_kit.h"
 #include "experiments/machine/resources.h"
+#include "experiments/run/counted.h"
 #include "roofline/latency_model.h"
 #include "space/error.h"
 #include "space/lowering.h"
@@ -223,8 +224,7 @@ Measured measured(const Architecture& architecture, const BenchOptions& options)
   if (!is_int8 && options.weights && is_quantized(*options.weights)) {
     throw Error(*options.weights + " is quantised: give --precision int8");
   }
-  require_memory(fmt::format("'{}' on {} image{}", architecture.name, options.batch,
-                             options.batch == 1 ? "" : "s"),
+  require_memory(fmt::format("'{}' on {}", architecture.name, counted(options.batch, "image")),
                  compiled_memory(lower(architecture), options.batch, options.precision),
                  "take a smaller --batch or --resolution");
   Measured result{architecture, {}, {}, {}};
@@ -247,19 +247,18 @@ void print(const Measured& measured, const BenchOptions& options) {
   if (options.timing.per_step) print_steps(measured, options.batch);
   const Timing& timing = measured.timing;
   fmt::print(
-      "{} at {} pixels, batch {}, {}, {} thread{}: {:.3f} ms, spread {:.1f} %, fastest {:.3f} ms "
+      "{} at {} pixels, batch {}, {}, {}: {:.3f} ms, spread {:.1f} %, fastest {:.3f} ms "
       "({} x {} runs)\n",
       measured.architecture.name, measured.architecture.resolution, options.batch,
-      to_string(options.precision), timing.threads, timing.threads == 1 ? "" : "s",
-      1e3 * timing.median_seconds, 100 * timing.spread, 1e3 * timing.fastest_seconds,
-      timing.repeats, timing.runs);
+      to_string(options.precision), counted(timing.threads, "thread"), 1e3 * timing.median_seconds,
+      100 * timing.spread, 1e3 * timing.fastest_seconds, timing.repeats, timing.runs);
   std::fflush(stdout);  // the next one takes a while
 }
 
 // For a device that is not this machine.
 int write_script(const CommandLine& line) {
-  for (const char* option : {"repeats", "seconds", "ops", "zoo", "profile", "weights", "json",
-                             "threads", "device", "precision"}) {
+  for (const char* option : {"repeats", "seconds", "ops", "zoo", "int8-weights", "profile",
+                             "weights", "json", "threads", "device", "precision"}) {
     if (line.given(option)) {
       throw Error(fmt::format("--script measures nothing on this machine: leave --{} out", option));
     }
@@ -272,11 +271,11 @@ int write_script(const CommandLine& line) {
   write_field_kit(folder, networks, line.get<int>("batch"));
   if (line.has("quiet")) return 0;
   fmt::print(
-      "{0}: {1} networks as ONNX, the form measured.csv, and measure.sh, which fills it in on a\n"
+      "{0}: {1} as ONNX, the form measured.csv, and measure.sh, which fills it in on a\n"
       "device with a shell; `sh {0}/measure.sh` says how. Then, in the data type that was "
       "measured:\n"
       "ridgewalk fit {0}/measured.csv --dtype fp32 --out device.yaml\n",
-      folder, networks.size());
+      folder, counted(int64_t(networks.size()), "network"));
   return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "experiments/machine/measurement.h"
 #include "experiments/machine/resources.h"
 #include "experiments/report/report.h"
+#include "experiments/run/counted.h"
 #include "experiments/run/progress.h"
 #include "space/error.h"
 #include "space/file.h"
@@ -155,8 +156,8 @@ CalibrateOptions calibrate_options(const CommandLine& line) {
 Profile empty_profile(const CalibrateOptions& options) {
   const int threads = options.timing.threads;
   return {.name = std::filesystem::path(options.out).stem().string(),
-          .description = fmt::format("{}, {} thread{}, {}", cpu_name(), threads,
-                                     threads == 1 ? "" : "s", to_string(options.precision)),
+          .description = fmt::format("{}, {}, {}", cpu_name(), counted(threads, "thread"),
+                                     to_string(options.precision)),
           .data_type = options.precision,
           .machine = cpu_name(),
           .threads = threads};

@@ -5,6 +5,7 @@
 
 #include "experiments/commands/command_line.h"
 #include "experiments/evidence/fit_answer.h"
+#include "experiments/run/counted.h"
 #include "space/error.h"
 #include "space/file.h"
 #include "space/suggestion.h"
@@ -126,12 +127,13 @@ int fit_command(const Arguments& arguments) {
   if (line.has("json")) {
     fmt::print("{}\n", result.dump(1));
   } else {
-    print_answer(result, found.judgements);
+    print_answer(result, found);
   }
   if (const auto out = line.find<std::string>("out")) {
     const std::string source =
-        fmt::format("fitted by ridgewalk to {} networks of {} {}", count_networks(found.table.rows),
-                    question.table, question.reading.column);
+        fmt::format("fitted by ridgewalk to {} of {} {}",
+                    counted(int64_t(count_networks(found.table.rows)), "network"), question.table,
+                    question.reading.column);
     write_file(*out, to_yaml(profile_of(found.choice(), question.reading.counting, *out, source)));
   }
   return 0;

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "experiments/machine/resources.h"
+#include "experiments/run/counted.h"
 
 namespace ridgewalk {
 namespace {
@@ -14,7 +15,7 @@ int activation_bytes(const Session& session) {
 }
 
 std::string on_images(const Graph& graph, int64_t batch) {
-  return fmt::format("'{}' on {} image{}", graph.name, batch, batch == 1 ? "" : "s");
+  return fmt::format("'{}' on {}", graph.name, counted(batch, "image"));
 }
 
 std::string or_fewer_loaders(const Session& session) {

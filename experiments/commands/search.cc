@@ -7,6 +7,7 @@
 #include "experiments/machine/measurement.h"
 #include "experiments/report/report.h"
 #include "experiments/report/search_report.h"
+#include "experiments/run/counted.h"
 #include "experiments/run/fingerprint.h"
 #include "experiments/run/group_run.h"
 #include "experiments/run/interrupt.h"
@@ -73,8 +74,9 @@ void add_measurements(SearchRequest& request, const Session& session) {
   const Target* target = calibrated_target(request.config.reward.targets);
   if (target == nullptr) {
     throw Error(option +
-                " holds measurements against a target's measured laws; give a target of a "
-                "profile that `ridgewalk calibrate --out FILE` has made of this machine");
+                " holds measurements of single images against a target's measured laws; give a "
+                "target without `batch` of a profile that `ridgewalk calibrate --out FILE` has "
+                "made of this machine");
   }
   if (session.compute.group && session.compute.group->size() > 1) {
     throw Error(option + " measures in a process that has the machine to itself; start one");
@@ -126,11 +128,6 @@ RunFolder open_run(const SearchRequest& request, const StartingPoint& start, con
                    .compute = session.compute,
                    .more = more});
   return open_run(request.out, request.resume, inputs, session.compute.group.get());
-}
-
-// "1 job", "2 jobs".
-std::string counted(int number, const char* what) {
-  return fmt::format("{} {}{}", number, what, number == 1 ? "" : "s");
 }
 
 void print_stage(const StageOutcome& stage, const std::vector<Target>& targets) {

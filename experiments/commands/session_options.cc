@@ -9,6 +9,7 @@
 #include "experiments/commands/command_line.h"
 #include "experiments/machine/precision.h"
 #include "experiments/machine/resources.h"
+#include "experiments/run/counted.h"
 #include "experiments/run/fingerprint.h"
 #include "experiments/run/group_run.h"
 #include "experiments/run/interrupt.h"
@@ -27,9 +28,7 @@ constexpr int kMostThreads = 1024;
 // More threads than this that are also more than eight per core are taken for a mistake.
 constexpr int kAlwaysAllowedThreads = 64;
 
-std::string available_cores(int cores) {
-  return fmt::format("this process may use {} core{}", cores, cores == 1 ? "" : "s");
-}
+std::string available_cores(int cores) { return "this process may use " + counted(cores, "core"); }
 
 // For an option whose unit is `of_each` threads, when it asks for `all`.
 void require_few_threads(int all, const std::string& option, int of_each) {

@@ -7,6 +7,7 @@
 #include "experiments/commands/command_line.h"
 #include "experiments/commands/memory_check.h"
 #include "experiments/machine/resources.h"
+#include "experiments/run/counted.h"
 #include "experiments/run/fingerprint.h"
 #include "experiments/run/group_run.h"
 #include "experiments/run/interrupt.h"
@@ -90,9 +91,9 @@ int choose_threads(const CommandLine& line, Trainer& probe, const Session& sessi
     all = std::min(all, step_seconds(probe, cores));
   }
   const int threads = one > kClearly * all ? cores : 1;
-  say(session, fmt::format("train: {} thread{}: a step takes {:.4g} ms on 1 and {:.4g} on {}; "
+  say(session, fmt::format("train: {}: a step takes {:.4g} ms on 1 and {:.4g} on {}; "
                            "--threads overrides this",
-                           threads, threads == 1 ? "" : "s", 1e3 * one, 1e3 * all, cores));
+                           counted(threads, "thread"), 1e3 * one, 1e3 * all, cores));
   return threads;
 }
 

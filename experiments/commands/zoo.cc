@@ -6,6 +6,7 @@
 
 #include "experiments/machine/frames.h"
 #include "experiments/machine/resources.h"
+#include "experiments/run/counted.h"
 #include "space/lowering.h"
 #include "supernet/formats/weights.h"
 #include "supernet/quantization/quantized_files.h"
@@ -84,7 +85,7 @@ std::string zoo_table(const Json& records) {
   std::string rule = "|---|---|---|---|---|";
   for (const Json& rate : records[0]["threads"]) {
     const int threads = rate["threads"].get<int>();
-    head += fmt::format(" ms, {0} thread{1} | frames/s, {0} |", threads, threads == 1 ? "" : "s");
+    head += fmt::format(" ms, {} | frames/s, {} |", counted(threads, "thread"), threads);
     rule += "---|---|";
   }
   std::string rows;

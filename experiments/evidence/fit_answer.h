@@ -58,6 +58,6 @@ struct FitAnswer {
 FitAnswer answer(const FitQuestion& question);
 
 Json answer_json(const FitQuestion& question, const FitAnswer& answer);
-void print_answer(const Json& answer, const std::vector<Judgement>& judgements);
+void print_answer(const Json& json, const FitAnswer& answer);
 
 }  // namespace ridgewalk

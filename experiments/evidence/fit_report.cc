@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "experiments/evidence/fit_answer.h"
+#include "experiments/run/counted.h"
 
 namespace ridgewalk {
 namespace {
@@ -148,15 +149,13 @@ void add_note_on_terms(const FitAnswer& answer, Json& result) {
 }
 
 void add_notes_on_rows(const FitAnswer& answer, Json& result) {
-  const auto note = [&](int count, const char* text) {
-    if (count > 0) result["warnings"].push_back(fmt::format(fmt::runtime(text), count));
+  const auto note = [&](int count, const char* of, const char* text) {
+    if (count > 0) result["warnings"].push_back(counted(count, of) + " " + text);
   };
-  note(answer.table.repeats,
-       "{} rows measure a network again: each network counts once, with the median of its "
-       "latencies");
-  note(answer.tested_before,
-       "{} networks of the test table were left out, as the fit has seen them");
-  note(answer.table.not_measured, "{} rows have no measurement of this column");
+  note(answer.table.repeats, "row",
+       "of a network measured before: each network counts once, with the median of its latencies");
+  note(answer.tested_before, "network", "of the test table left out: seen by the fit");
+  note(answer.table.not_measured, "row", "without a measurement of this column");
 }
 
 void print_networks(const Json& networks) {
@@ -237,6 +236,7 @@ void print_next(const Json& next) {
 
 Json answer_json(const FitQuestion& question, const FitAnswer& answer) {
   Json result = {{"table", question.table},
+                 {"test", question.test ? Json(*question.test) : Json()},
                  {"latency", question.reading.column},
                  {"data_type", to_string(question.reading.counting.type)},
                  {"data_type_is_assumed", !question.is_type_given},
@@ -265,15 +265,18 @@ Json answer_json(const FitQuestion& question, const FitAnswer& answer) {
   return result;
 }
 
-void print_answer(const Json& result, const std::vector<Judgement>& judgements) {
-  fmt::print("{} networks of {} in {}{}, bytes by {}\n\n", result["networks"].size(),
-             result["table"].get<std::string>(), result["data_type"].get<std::string>(),
+void print_answer(const Json& result, const FitAnswer& answer) {
+  fmt::print("{} of {} in {}{}, bytes by {}\n\n",
+             counted(int64_t(count_networks(answer.tested)), "network"),
+             (result["test"].is_null() ? result["table"] : result["test"]).get<std::string>(),
+             result["data_type"].get<std::string>(),
              result["data_type_is_assumed"].get<bool>()
                  ? " (assumed; it sets the ridge point's scale: give --dtype)"
                  : "",
              result["bytes"].get<std::string>());
   print_networks(result["networks"]);
-  fmt::print("\n{}\n{}", result["protocol"].get<std::string>(), judgements_table(judgements));
+  fmt::print("\n{}\n{}", result["protocol"].get<std::string>(),
+             judgements_table(answer.judgements));
   print_alternatives(result);
   print_fit(result);
   print_next(result["measure_next"]);

@@ -10,6 +10,7 @@
 
 #include "experiments/evidence/decision_regression.h"
 #include "experiments/evidence/perfect_judge.h"
+#include "experiments/run/counted.h"
 #include "roofline/cost.h"
 #include "space/lowering.h"
 
@@ -286,13 +287,13 @@ std::string ranking_text(const Ranking& ranking) {
   }
   const auto& test = ranking.test_top1;
   text += fmt::format(
-      "\n{} networks{}, {} training{} each. Test top-1 from scratch {:.2f} to {:.2f} %,\n"
+      "\n{}{}, {} each. Test top-1 from scratch {:.2f} to {:.2f} %,\n"
       "mean {:.2f} %, deviation {:.2f}. The network with the best shared accuracy is {} points\n"
       "below the best; a random pick is {:.2f} below on average.\n"
       "Brackets: 95 % intervals: {}.\n",
-      ranking.networks,
+      counted(int64_t(ranking.networks), "network"),
       ranking.draws == ranking.networks ? "" : fmt::format(", {} different ones", ranking.draws),
-      ranking.trainings, ranking.trainings == 1 ? "" : "s", 100 * test.lowest, 100 * test.highest,
+      counted(int64_t(ranking.trainings), "training"), 100 * test.lowest, 100 * test.highest,
       100 * test.mean, 100 * test.deviation, figure_text(ranking.regret, 100, 2),
       100 * ranking.regret_of_a_random_pick, interval_methods(ranking));
   if (!ranking.proxy_seconds.empty()) {

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "experiments/machine/calibration.h"
+#include "experiments/run/counted.h"
 #include "experiments/run/csv.h"
 #include "experiments/run/progress.h"
 #include "roofline/latency_model.h"
@@ -71,7 +72,7 @@ const char* title_of(const std::string& prediction) {
 std::string agreement_table(const MeasuredNetworks& measured) {
   std::string text =
       fmt::format("{:<37} {:>22} {:>10} {:>12} {:>12} {:>12} {:>12}\n",
-                  fmt::format("{} networks", measured.networks.size()), "Spearman", "mean error",
+                  counted(int64_t(measured.networks.size()), "network"), "Spearman", "mean error",
                   "within 5 %", "within 10 %", "within 20 %", "median error");
   std::set<std::string_view> methods;
   for (const auto& [name, a] : agreements(measured)) {

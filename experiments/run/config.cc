@@ -304,7 +304,7 @@ SearchConfig config_of(const std::string& yaml, const std::string& path,
   SearchConfig config;
   config.space = read_space(reader, "space");
   config.classes_given = read_input(reader, config.space);
-  config.data = reader.required<std::string>("data");
+  config.data = read_dataset(reader, "data");
   bounded(reader, "search_validation", config.search_validation, 16, 1e9);
   bounded(reader, "crop_fraction", config.crop_fraction, 0.01, 1);
   bounded(reader, "seed", config.seed, 0, 1e18);

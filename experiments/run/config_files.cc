@@ -28,6 +28,17 @@ auto read_named(FieldReader& reader, const char* key, Find find, Parse parse,
   return value;
 }
 
+// A value that begins with `kind`, a path behind it.
+std::string read_behind(const std::string& kind, FieldReader& reader, const char* key) {
+  YamlSource source = reader.child(key);
+  const auto value = reader.required<std::string>(key);
+  const std::filesystem::path path = value.substr(kind.size());
+  const std::filesystem::path beside = std::filesystem::path(source.file).replace_filename(path);
+  if (path.empty() || path.is_absolute() || !path_exists(beside.string())) return value;
+  source.node = kind + beside.string();
+  return kind + beside.string();
+}
+
 }  // namespace
 
 Architecture read_architecture(FieldReader& reader, const char* key) {
@@ -47,13 +58,12 @@ Profile read_profile(FieldReader& reader, const char* key) {
                     [](const std::string& name) { return is_one_of(name, built_in_profiles()); });
 }
 
-std::string read_path(FieldReader& reader, const char* key) {
-  YamlSource source = reader.child(key);
-  const auto name = reader.required<std::string>(key);
-  const std::filesystem::path beside = std::filesystem::path(source.file).replace_filename(name);
-  if (std::filesystem::path(name).is_absolute() || !path_exists(beside.string())) return name;
-  source.node = beside.string();
-  return beside.string();
+std::string read_path(FieldReader& reader, const char* key) { return read_behind("", reader, key); }
+
+std::string read_dataset(FieldReader& reader, const char* key) {
+  const auto spec = reader.required<std::string>(key);
+  const size_t colon = spec.find(':');
+  return colon == std::string::npos ? spec : read_behind(spec.substr(0, colon + 1), reader, key);
 }
 
 }  // namespace ridgewalk

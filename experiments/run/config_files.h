@@ -18,5 +18,7 @@ Profile read_profile(FieldReader& reader, const char* key);
 // The path of a file of weights or labels, found in the same places; it takes the place of its name
 // in the YAML, which another folder may hold then.
 std::string read_path(FieldReader& reader, const char* key);
+// The same of the folder of a data set, DIR of "idx:DIR" (load_dataset()).
+std::string read_dataset(FieldReader& reader, const char* key);
 
 }  // namespace ridgewalk

@@ -134,6 +134,9 @@ TEST_F(FieldKit, RefusesWhatItCannotDo) {
   EXPECT_EQ(measure("tflite"), 1);  // no such program here
   EXPECT_TRUE(latencies().empty());
   expect_refused({"bench", "compact-nano", "--ops", "--script", folder_ + "/other"}, {"--ops"});
+  expect_refused(
+      {"bench", "compact-nano", "--int8-weights", folder_, "--script", folder_ + "/other"},
+      {"--int8-weights"});
   EXPECT_FALSE(fs::exists(folder_ + "/other"));
   expect_refused({"bench", "compact-nan", "--script", folder_ + "/other"}, {"compact-nan"});
   EXPECT_FALSE(fs::exists(folder_ + "/other"));

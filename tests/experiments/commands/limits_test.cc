@@ -203,11 +203,11 @@ TEST_F(Program, WhatIsReadIsNotReplaced) {
     expect_refused(words, {"'" + out + "' would replace what it is made from"});
     EXPECT_TRUE(read(file) == before) << file;
   };
+  const std::string back = folder_ + "/../" + fs::path(folder_).filename().string() + "/";
   for (const std::string& file : {table, test, weights}) {
     fs::remove(link);
     fs::create_symlink(file, link);
-    for (const std::string& out :
-         {file, link, folder_ + "/../work/" + fs::path(file).filename().string()}) {
+    for (const std::string& out : {file, link, back + fs::path(file).filename().string()}) {
       if (file == weights) {
         for (const char* format : {"safetensors", "onnx"}) {
           refuse({"export", "compact-nano", "--weights", weights, "--format", format}, file, out);

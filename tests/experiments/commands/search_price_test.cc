@@ -221,6 +221,8 @@ TEST_F(Program, ASearchRefusesToMeasureWhatHasNoLaws) {
   refuse("{profile: pixel6-cpu, relative_to: compact-nano}", "--measure",
          {"--measure holds", "ridgewalk calibrate"});
   refuse("{ridge_point: 3, relative_to: compact-nano}", "--recalibrate", {"--recalibrate holds"});
+  refuse("{profile: epyc-zen5-1-thread, latency_ms: 1, batch: 8}", "--measure",
+         {"--measure holds measurements of single images", "without `batch`"});
   EXPECT_FALSE(fs::exists(folder_ + "/refused"));
 }
 

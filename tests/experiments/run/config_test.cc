@@ -165,11 +165,13 @@ TEST_F(Config, FilesAreLookedForBesideTheConfiguration) {
   Architecture network = find_architecture("compact-nano");
   network.name = "own-network";
   std::filesystem::create_directories(folder_ + "/parts");
+  std::filesystem::create_directories(folder_ + "/images");
   written("parts/space.yaml", to_yaml(space));
   written("network.yaml", to_yaml(network));
   written("start.safetensors", "");
   const std::string text = R"(base: base.yaml
 space: parts/space.yaml
+data: "idx:images"
 reference: network.yaml
 targets: {ridge_point: 5, relative_to: network.yaml}
 weights: {start: start.safetensors}
@@ -178,14 +180,19 @@ weights: {start: start.safetensors}
   EXPECT_EQ(config.space, space);
   EXPECT_EQ(config.reference, network);
   EXPECT_EQ(config.weights.start, folder_ + "/start.safetensors");
+  EXPECT_EQ(config.data, "idx:" + folder_ + "/images");
   // Where the program runs comes second; a configuration in another folder can still be resumed.
   std::filesystem::create_directories(folder_ + "/run");
   const SearchConfig again = load_search_config(written("run/config.yaml", config.resolved), {});
   EXPECT_EQ(again.resolved, config.resolved);
   EXPECT_EQ(again.weights.start, config.weights.start);
+  EXPECT_EQ(again.data, config.data);
   const std::string from_here =
-      "base: base.yaml\nspace: experiments/configs/spaces/nas-bench-macro.yaml\n";
-  EXPECT_EQ(load_search_config(written("here.yaml", from_here), {}).space.name, "nas-bench-macro");
+      "base: base.yaml\nspace: experiments/configs/spaces/nas-bench-macro.yaml\n"
+      "data: imagefolder:tests/data\n";
+  const SearchConfig here = load_search_config(written("here.yaml", from_here), {});
+  EXPECT_EQ(here.space.name, "nas-bench-macro");
+  EXPECT_EQ(here.data, "imagefolder:tests/data");
 }
 
 // Runs of earlier versions are resumed only where this text is theirs.

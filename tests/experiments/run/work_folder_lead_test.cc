@@ -8,14 +8,23 @@ namespace {
 
 using Leader = WorkFolder::Leader;
 
-TEST_F(Work, OneLeadsUntilItIsKilled) {
-  const pid_t child = process([&] {
-    const auto own = worker(kSafe);
-    if (own->leader() != Leader::kThis) return 1;
-    std::ofstream(path("leads")) << "yes";
-    for (;;) pause();
-  });
-  soon([&] { return fs::exists(path("leads")); });
+class Lead : public Work {
+ protected:
+  // A process that leads until it is killed; it does already.
+  pid_t leading_process(double lease) const {
+    const pid_t child = process([&] {
+      const auto own = worker(lease);
+      if (own->leader() != Leader::kThis) return 1;
+      std::ofstream(path("leads")) << "yes";
+      for (;;) pause();
+    });
+    soon([&] { return fs::exists(path("leads")); });
+    return child;
+  }
+};
+
+TEST_F(Lead, OneLeadsUntilItIsKilled) {
+  const pid_t child = leading_process(kSafe);
   const auto second = worker(kSafe);
   // The one that leads is seen at work.
   soon([&] { return second->leader() == Leader::kAnother; });
@@ -26,7 +35,7 @@ TEST_F(Work, OneLeadsUntilItIsKilled) {
   EXPECT_NE(worker(kShort)->leader(), Leader::kThis);
 }
 
-TEST_F(Work, WhoWasThereWhenAllWasFinishedDoesNotLead) {
+TEST_F(Lead, WhoWasThereWhenAllWasFinishedDoesNotLead) {
   auto first = worker();
   const auto second = worker();
   EXPECT_EQ(first->leader(), Leader::kThis);
@@ -38,7 +47,7 @@ TEST_F(Work, WhoWasThereWhenAllWasFinishedDoesNotLead) {
   EXPECT_EQ(worker()->leader(), Leader::kThis);
 }
 
-TEST_F(Work, ALeaderThatIsRobbedLeadsNoMore) {
+TEST_F(Lead, ALeaderThatIsRobbedLeadsNoMore) {
   const auto first = worker();
   ASSERT_EQ(first->leader(), Leader::kThis);
   fs::rename(only("leader.", ".taken"), inside("leader.9-0123456789abcdef.taken"));
@@ -48,14 +57,8 @@ TEST_F(Work, ALeaderThatIsRobbedLeadsNoMore) {
 }
 
 // One that looks before and after a long trial has not seen that the leader died in between.
-TEST_F(Work, ALeaderThatDiedWhileNobodyLookedIsNotTakenForAlive) {
-  const pid_t child = process([&] {
-    const auto own = worker(kShort);
-    if (own->leader() != Leader::kThis) return 1;
-    std::ofstream(path("leads")) << "yes";
-    for (;;) pause();
-  });
-  soon([&] { return fs::exists(path("leads")); });
+TEST_F(Lead, ALeaderThatDiedWhileNobodyLookedIsNotTakenForAlive) {
+  const pid_t child = leading_process(kShort);
   const auto second = worker(kShort);
   second->leader();
   std::this_thread::sleep_for(std::chrono::duration<double>(3 * kShort));
