@@ -16,7 +16,7 @@ namespace ridgewalk {
 enum class Quantized { kOff, kJudged, kTrained };
 template <>
 inline constexpr auto kNames<Quantized> = name_table<Quantized>(
-    "quantized",
+    "way of quantising",
     {{Quantized::kOff, "off"}, {Quantized::kJudged, "judged"}, {Quantized::kTrained, "trained"}});
 
 struct SupernetOptions {

@@ -1,5 +1,7 @@
 #include "experiments/commands/command_line.h"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <iostream>
 #include <limits>
@@ -219,6 +221,30 @@ Dataset dataset_of(const SearchConfig& config, const CommandLine& line,
   return data;
 }
 
+Dataset data_to_evaluate(const std::string& weights, const Architecture& architecture,
+                         const CommandLine& line, const Session& session, bool holds_out) {
+  const auto provenance = read_provenance(weights);
+  FolderOptions folder = line.folder_options(architecture.resolution);
+  if (provenance && provenance->crop_fraction > 0 && !line.given("crop-fraction")) {
+    folder.crop_fraction = provenance->crop_fraction;
+  }
+  const bool has_split = holds_out && provenance;
+  Dataset data = load_dataset(line.required("data"), has_split ? provenance->held_out : 0,
+                              has_split ? provenance->split_seed : 0, folder);
+  require_fits(architecture, data);
+  if (!provenance) {
+    if (!data.class_names.empty()) {
+      say(session, fmt::format("{}: does not name its classes; they are taken to be those of {}",
+                               weights, data.name));
+    }
+    return data;
+  }
+  require_same_classes(*provenance, weights, data);
+  normalize_as(*provenance, data);
+  say_other_images(*provenance, weights, data, architecture.resolution, session);
+  return data;
+}
+
 std::string command_text(const std::string& command, const Arguments& arguments) {
   const std::string plain =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=.,:/@%";
@@ -270,9 +296,26 @@ std::vector<MacsPerByte> parse_ridge_points(const std::string& text, int count,
 }
 
 void refuse_overwriting(const std::string& out, const std::string& input) {
-  std::error_code ignored;
-  if (!std::filesystem::equivalent(out, input, ignored)) return;
-  throw Error("--out: '" + out + "' would replace what it is made from; give another file");
+  // The latter are what is read of a folder.
+  for (const char* file : {"", "/model.safetensors", "/quantized.yaml", "/architecture.yaml"}) {
+    std::error_code ignored;
+    if (!std::filesystem::equivalent(out, input + file, ignored)) continue;
+    throw Error("--out: '" + out + "' would replace what it is made from; give another file");
+  }
+}
+
+void require_possible_folder(const std::string& out) {
+  std::filesystem::path first = std::filesystem::absolute(out);  // that is there
+  while (!path_exists(first.string())) first = first.parent_path();
+  if (!is_folder(first.string())) {
+    throw Error(out, 0,
+                "cannot be made: " + first.string() + " is no folder; choose another --out");
+  }
+  if (access(first.c_str(), W_OK | X_OK) != 0) {
+    throw Error(out, 0,
+                "cannot be made: " + first.string() +
+                    " is a folder that you may not write to; choose another --out");
+  }
 }
 
 }  // namespace ridgewalk

@@ -169,7 +169,12 @@ std::string command_text(const std::string& command, const Arguments& arguments)
 std::vector<MacsPerByte> parse_ridge_points(const std::string& text, int count,
                                             const std::string& option = "--ridge");
 
-// Throws Error where `out` is the file `input`, under whatever path: what is read is not replaced.
+// Throws Error where `out` is the file `input`, or one that is read of the folder `input`, under
+// whatever path: what is read is not replaced.
 void refuse_overwriting(const std::string& out, const std::string& input);
+
+// Throws Error where no folder `out` can be made or written to, before the work whose results it
+// shall hold. Makes nothing.
+void require_possible_folder(const std::string& out);
 
 }  // namespace ridgewalk

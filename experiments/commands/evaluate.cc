@@ -11,7 +11,6 @@
 #include "supernet/formats/weights.h"
 #include "supernet/inference/inference.h"
 #include "supernet/quantization/quantized_files.h"
-#include "supernet/training/provenance_check.h"
 
 namespace ridgewalk {
 namespace {
@@ -135,30 +134,6 @@ void print(const Evaluation& evaluation, const std::string& network, const Datas
 }
 
 }  // namespace
-
-Dataset data_to_evaluate(const std::string& weights, const Architecture& architecture,
-                         const CommandLine& line, const Session& session, bool holds_out) {
-  const auto provenance = read_provenance(weights);
-  FolderOptions folder = line.folder_options(architecture.resolution);
-  if (provenance && provenance->crop_fraction > 0 && !line.given("crop-fraction")) {
-    folder.crop_fraction = provenance->crop_fraction;
-  }
-  const bool has_split = holds_out && provenance;
-  Dataset data = load_dataset(line.required("data"), has_split ? provenance->held_out : 0,
-                              has_split ? provenance->split_seed : 0, folder);
-  require_fits(architecture, data);
-  if (!provenance) {
-    if (!data.class_names.empty()) {
-      say(session, fmt::format("{}: does not name its classes; they are taken to be those of {}",
-                               weights, data.name));
-    }
-    return data;
-  }
-  require_same_classes(*provenance, weights, data);
-  normalize_as(*provenance, data);
-  say_other_images(*provenance, weights, data, architecture.resolution, session);
-  return data;
-}
 
 int evaluate_command(const Arguments& arguments) {
   CommandLine line = evaluate_line();

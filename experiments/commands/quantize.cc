@@ -111,10 +111,16 @@ QuantizeOptions quantize_options(const CommandLine& line) {
   if (line.given("percentile") && ptq.calibration.method != RangeMethod::kPercentile) {
     throw Error("--percentile goes with --ranges percentile");
   }
-  if (options.method != QuantizationMethod::kQat) refuse_qat_options(line);
+  if (options.method != QuantizationMethod::kQat) {
+    refuse_qat_options(line);
+  } else if (ptq.bias_correction != BiasCorrection::kNone) {
+    throw Error("--bias-correction goes with the other methods: qat trains the biases");
+  } else if (line.given("sensitivity") && options.sensitivity_images > 0) {
+    throw Error("--sensitivity goes with the other methods: qat changes what it would compare");
+  }
   for (const char* option : {"ranges", "zero-points"}) {
     if (!ptq.rewrite.rounds_values && line.given(option)) {
-      throw Error(fmt::format("--{} goes with --method ptq: {} has no ranges of activations",
+      throw Error(fmt::format("--{} goes with --method ptq or qat: {} has no ranges of activations",
                               option, line.get<std::string>("method")));
     }
   }
@@ -134,17 +140,6 @@ Json options_json(const QuantizeOptions& options, const PostTraining& quantizati
     json["zero_points"] = ptq.rewrite.zero_points;
   }
   return json;
-}
-
-int64_t stored_bytes(const QuantizedNetwork& network) {
-  int64_t bytes = 0;
-  for (const auto& [name, tensor] : network.tensors) {
-    bytes += tensor.numel() * int64_t(tensor.element_size());
-  }
-  for (const auto& weight : network.quantized.weights) {
-    if (weight) bytes += int64_t(weight->scales.size() * sizeof(float));
-  }
-  return bytes;
 }
 
 // Measures networks on the test images.
@@ -179,12 +174,8 @@ void measure_sensitivity(const PostTraining& quantization, const QuantizeOptions
   for (size_t count : {1, 2, 4, 8}) {
     if (count > result.sensitivities.size()) break;
     KeptInFp32 kept{.ops = {}, .measured = {}};
-    std::set<std::string> ops = options.post_training.rewrite.fp32_ops;
-    for (size_t i = 0; i < count; ++i) {
-      kept.ops.push_back(result.sensitivities[i].op);
-      ops.insert(kept.ops.back());
-    }
-    kept.measured = measure(quantization.quantized(ops));
+    for (size_t i = 0; i < count; ++i) kept.ops.push_back(result.sensitivities[i].op);
+    kept.measured = measure(quantization.quantized({kept.ops.begin(), kept.ops.end()}));
     result.kept_in_fp32.push_back(std::move(kept));
   }
 }
@@ -207,6 +198,7 @@ int quantize(const CommandLine& line, const std::string& command) {
     throw Error("quantize computes on the CPU, and in fp32 what is not int8");
   }
   refuse_overwriting(out + "/model.safetensors", weights);
+  require_possible_folder(out);
   const Architecture architecture = line.classifier(line.words()[0]);
   const bool trains = options.method == QuantizationMethod::kQat;
   const Dataset data = data_to_evaluate(weights, architecture, line, session, trains);

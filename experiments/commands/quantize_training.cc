@@ -1,6 +1,7 @@
 #include "experiments/commands/quantize_training.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "experiments/commands/memory_check.h"
 #include "experiments/run/fingerprint.h"
@@ -40,6 +41,9 @@ RunFolder open_qat(const CommandLine& line, const QatStart& start, const std::st
   std::string scales;
   for (const auto& value : start.quantized.quantized.values) {
     if (value) scales += fmt::format(" {}", value->scale);
+  }
+  for (const auto& weight : start.quantized.quantized.weights) {
+    if (weight) scales += fmt::format(" [{}]", fmt::join(weight->scales, " "));
   }
   const std::string inputs = fingerprint(
       {.texts = {to_yaml(start.architecture), config},

@@ -17,16 +17,6 @@ namespace {
 
 constexpr int kThreadCounts[] = {1, 2, 4, 8};
 
-// Of the weights as they are stored.
-double stored_megabytes(const QuantizedNetwork& network) {
-  double bytes = 0;
-  for (const auto& [name, tensor] : network.tensors) bytes += double(tensor.nbytes());
-  for (const auto& scale : network.quantized.weights) {
-    if (scale) bytes += 4.0 * double(scale->scales.size());
-  }
-  return bytes / 1e6;
-}
-
 Json zoo_record(const Architecture& architecture, const Graph& graph, DataType type,
                 double megabytes, const std::vector<FrameRate>& rates) {
   Json result = {{"name", architecture.name},
@@ -74,7 +64,7 @@ Json zoo_records(const ZooOptions& options) {
         architecture, graph, DataType::kFp32, fp32_megabytes,
         frame_rates([&] { return std::make_unique<Inference>(network, 1); }, options.seconds)));
     records.push_back(zoo_record(
-        architecture, graph, DataType::kInt8, stored_megabytes(quantized),
+        architecture, graph, DataType::kInt8, 1e-6 * double(stored_bytes(quantized)),
         frame_rates([&] { return std::make_unique<Inference>(quantized, 1); }, options.seconds)));
   }
   return records;

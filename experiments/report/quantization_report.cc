@@ -34,10 +34,19 @@ Json ops_json(const QuantizationResult& result) {
   return ops;
 }
 
-std::string measured_text(const std::string& label, const MeasuredWeights& measured) {
-  return fmt::format("  {:<24} top-1 {:.2f} %, top-5 {:.2f} %, loss {:.4f}, {:.1f} KiB\n", label,
-                     100 * measured.accuracy.top1, 100 * measured.accuracy.top5,
-                     measured.accuracy.loss, double(measured.bytes) / 1024);
+// One line each, in columns.
+std::string measured_text(
+    const std::vector<std::pair<std::string, const MeasuredWeights*>>& labelled) {
+  size_t width = 0;
+  for (const auto& [label, measured] : labelled) width = std::max(width, label.size());
+  std::string text;
+  for (const auto& [label, measured] : labelled) {
+    const Accuracy& accuracy = measured->accuracy;
+    text += fmt::format("  {:<{}}  top-1 {:.2f} %, top-5 {:.2f} %, loss {:.4f}, {:.1f} KiB\n",
+                        label, width, 100 * accuracy.top1, 100 * accuracy.top5, accuracy.loss,
+                        double(measured->bytes) / 1024);
+  }
+  return text;
 }
 
 // The least signal to noise first.
@@ -104,15 +113,14 @@ Json quantization_json(const QuantizationResult& result) {
 std::string quantization_text(const QuantizationResult& result) {
   std::string text = fmt::format("{} on the {} test images of {}:\n", result.network,
                                  result.fp32.accuracy.images, result.data);
-  text += measured_text("fp32", result.fp32);
-  text += measured_text("int8 (" + result.method + ")", result.int8);
+  std::vector<std::pair<std::string, const MeasuredWeights*>> labelled = {
+      {"fp32", &result.fp32}, {"int8 (" + result.method + ")", &result.int8}};
   for (const KeptInFp32& some : result.kept_in_fp32) {
-    text += measured_text(
-        fmt::format("{} in fp32",
-                    some.ops.size() == 1 ? some.ops[0] : fmt::format("{} ops", some.ops.size())),
-        some.measured);
+    const std::string which =
+        some.ops.size() == 1 ? some.ops[0] : fmt::format("{} ops", some.ops.size());
+    labelled.emplace_back(which + " in fp32", &some.measured);
   }
-  return text + noisiest_text(result);
+  return text + measured_text(labelled) + noisiest_text(result);
 }
 
 }  // namespace ridgewalk

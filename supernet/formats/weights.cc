@@ -123,7 +123,11 @@ void copy_all(const TensorFile& file, const std::string& path, ParameterStore& p
     const torch::Tensor& tensor = *found->second;
     torch::Tensor own = parameters.full(parameter.name);
     if (!tensor.is_floating_point()) {
-      throw Error(path, 0, "tensor '" + parameter.name + "' is not a floating-point tensor");
+      throw Error(path, 0,
+                  "tensor '" + parameter.name + "' is not a floating-point tensor" +
+                      (tensor.scalar_type() == torch::kChar
+                           ? "; give the weights that were quantised, not the result"
+                           : ""));
     }
     if (tensor.sizes() == own.sizes()) {
       if (is_head(parameter.name) && has_other_classes) continue;

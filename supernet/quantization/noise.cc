@@ -88,12 +88,12 @@ std::vector<Sensitivity> sensitivities(const PostTraining& quantization,
   for (int64_t b = 0; b < batches.count; ++b) {
     logits.push_back(exact.forward(batches.batch(b), NormMode::kRunning));
   }
-  const double all_rounded = logits_decibels(quantization.rounded({}), batches, logits);
+  const double before = logits_decibels(quantization.rounded(), batches, logits);
   std::vector<Sensitivity> result;
   for (const Op& op : graph.ops) {
-    if (!multiplies_weights(op.kind)) continue;
+    if (!multiplies_weights(op.kind) || quantization.fp32_ops().contains(op.name)) continue;
     const double decibels = logits_decibels(quantization.rounded({op.name}), batches, logits);
-    result.push_back({op.name, decibels - all_rounded});
+    result.push_back({op.name, decibels - before});
   }
   std::stable_sort(result.begin(), result.end(), [](const Sensitivity& a, const Sensitivity& b) {
     return a.gain_db > b.gain_db;

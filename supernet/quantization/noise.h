@@ -15,13 +15,12 @@ namespace ridgewalk {
 std::vector<std::optional<double>> signal_to_noise(Network& folded, const QuantizedNetwork& network,
                                                    const CalibrationBatches& batches);
 
-// What the logits gain when one op is kept in fp32, in dB of signal to noise over that of `rounded`
-// with no op in fp32.
+// What the logits gain when one more op is kept in fp32, in dB of signal to noise.
 struct Sensitivity {
   std::string op;
   double gain_db = 0;
 };
-// Of all convolutions and linear layers, the largest gain first.
+// Of all convolutions and linear layers that are not kept in fp32 yet, the largest gain first.
 std::vector<Sensitivity> sensitivities(const PostTraining& quantization,
                                        const CalibrationBatches& batches);
 

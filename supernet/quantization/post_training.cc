@@ -44,14 +44,14 @@ PostTraining::PostTraining(const Network& network, CalibrationBatches batches,
   options_.rewrite.range_rule = calibration_.rule;
 }
 
-QuantizedNetwork PostTraining::rounded(const std::set<std::string>& fp32_ops) const {
+QuantizedNetwork PostTraining::rounded(const std::set<std::string>& more) const {
   RewriteOptions rewrite = options_.rewrite;
-  rewrite.fp32_ops = fp32_ops;
+  rewrite.fp32_ops.insert(more.begin(), more.end());
   return quantize(*folded_, calibration_.ranges, rewrite);
 }
 
-QuantizedNetwork PostTraining::quantized(const std::set<std::string>& fp32_ops) const {
-  QuantizedNetwork network = rounded(fp32_ops);
+QuantizedNetwork PostTraining::quantized(const std::set<std::string>& more) const {
+  QuantizedNetwork network = rounded(more);
   if (options_.bias_correction == BiasCorrection::kData) {
     correct_biases(network, *folded_, batches_);
   } else if (options_.bias_correction == BiasCorrection::kNorms) {

@@ -38,13 +38,13 @@ class PostTraining {
   // that are folded or equalised.
   PostTraining(const Network& network, CalibrationBatches batches, PostTrainingOptions options);
 
-  // With biases corrected.
-  QuantizedNetwork quantized() const { return quantized(options_.rewrite.fp32_ops); }
-  QuantizedNetwork quantized(const std::set<std::string>& fp32_ops) const;
+  // With biases corrected. `more` ops are kept in fp32 beside those that the options name.
+  QuantizedNetwork quantized(const std::set<std::string>& more = {}) const;
   // Without.
-  QuantizedNetwork rounded(const std::set<std::string>& fp32_ops) const;
+  QuantizedNetwork rounded(const std::set<std::string>& more = {}) const;
 
   Network& folded() const { return *folded_; }  // and equalised
+  const std::set<std::string>& fp32_ops() const { return options_.rewrite.fp32_ops; }
   const Calibration& calibration() const { return calibration_; }
   int equalized_pairs() const { return equalized_pairs_; }
 

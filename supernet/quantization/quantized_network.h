@@ -21,4 +21,14 @@ struct QuantizedNetwork {
   std::optional<Provenance> provenance = {};
 };
 
+// Of weights, biases and scales.
+inline int64_t stored_bytes(const QuantizedNetwork& network) {
+  int64_t bytes = 0;
+  for (const auto& [name, tensor] : network.tensors) bytes += int64_t(tensor.nbytes());
+  for (const auto& weight : network.quantized.weights) {
+    if (weight) bytes += int64_t(weight->scales.size() * sizeof(float));
+  }
+  return bytes;
+}
+
 }  // namespace ridgewalk

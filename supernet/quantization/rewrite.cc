@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "space/error.h"
+#include "space/suggestion.h"
 
 namespace ridgewalk {
 namespace {
@@ -76,13 +77,14 @@ std::string why(const Op& op) {
 }
 
 void require_known(const Graph& graph, const RewriteOptions& options) {
+  std::vector<std::string> known;
+  for (const Op& op : graph.ops) {
+    if (multiplies_weights(op.kind)) known.push_back(op.name);
+  }
   for (const std::string& name : options.fp32_ops) {
-    const auto is_named = [&](const Op& op) {
-      return op.name == name && multiplies_weights(op.kind);
-    };
-    if (!std::any_of(graph.ops.begin(), graph.ops.end(), is_named)) {
-      throw Error("'" + name + "' is no convolution or linear layer of " + graph.name);
-    }
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    throw Error("'" + name + "' is no convolution or linear layer of " + graph.name + "; " +
+                suggestion(name, known));
   }
 }
 

@@ -66,6 +66,7 @@ function reduced(command) {
     if (name === 'rank' && text.includes('--trained')) continue;  // which brings its networks
     if (name === 'bench' && text.includes('--script')) continue;  // which measures nothing
     if (text.includes('--zoo') && option === '--repeats') continue;  // which it does not repeat
+    if (text.includes('--method qat') && option === '--sensitivity') continue;  // which it does not measure
     const given = new RegExp(`${option} \\S+`);
     text = given.test(text) ? text.replace(given, `${option} ${value}`) : `${text} ${option} ${value}`;
   }

@@ -1,4 +1,4 @@
-// The reports of rank, compare and front in a browser, and a report of many networks.
+// The reports of rank, compare, front and quantize in a browser, and a report of many networks.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -53,7 +53,11 @@ report_ridge_points: [0, 31.2, 500]
 range: {ridge: [0, 500], relative_to: compact-nano, reduce: worst}
 `);
   run('homes', 'compare', '--config', join(folder, 'config.yaml'), '--homes', join(folder, 'homes.yaml'), '--relative-to', 'compact-nano', '--ways', 'one-stage', '--seeds', '1,2');
-  for (const name of ['ways', 'ranking', 'front', 'homes']) {
+  const weights = join(folder, 'weights.safetensors');
+  const network = ['compact-nano', '--resolution', '28', '--channels', '1', '--classes', '10'];
+  assert.equal(spawnSync(process.env.RIDGEWALK_PROGRAM, ['export', ...network, '--format', 'safetensors', '--out', weights]).status, 0);
+  run('quantized', 'quantize', ...network, '--weights', weights, '--data', `idx:${folder}`, '--images', '50', '--sensitivity', '50', '--threads', '1', '--quiet');
+  for (const name of ['ways', 'ranking', 'front', 'homes', 'quantized']) {
     pages[name] = await open(`file://${folder}/${name}/report.html`);
     await pages[name].settle();
   }
@@ -156,6 +160,25 @@ test('fronts of the supernet: the set is chosen by keyboard, latencies follow th
   }
 });
 
+test('a network in fp32 and in int8', async () => {
+  const page = pages.quantized;
+  const { fp32, int8, kept_in_fp32: kept, ops, sensitivities, fp32_results: floats } = data.quantized.quantization;
+  const signed = (value) => (value > 0 ? '+' : '') + two(value);
+  const row = (label, one) => [label, (100 * one.top1).toFixed(2), signed(100 * (one.top1 - fp32.top1)), (100 * one.top5).toFixed(2), one.loss.toFixed(4), `${+(one.bytes / 1024).toPrecision(3)}\u00a0KiB`];
+  assert.deepEqual(kept.map((some) => some.ops.length), [1, 2, 4, 8]);
+  assert.deepEqual(await cells(page, 'quantization'), [row('fp32', fp32), row('int8 (ptq)', int8),
+    ...kept.map((some) => row(`int8, ${some.ops.length} operation${some.ops.length === 1 ? '' : 's'} in fp32`, some))]);
+  assert.deepEqual(await cells(page, 'sensitivities'), sensitivities.slice(0, 12).map((one) => [one.name, signed(one.gain_db)]));
+
+  const noisy = ops.filter((op) => typeof op.signal_to_noise_db === 'number');
+  assert.ok(noisy.length > 10);
+  const drawn = await page.evaluate(`charts.map(({ chart: { data } }) => ({ labels: data.labels, values: data.datasets[0].data }))`);
+  assert.deepEqual(drawn, [{ labels: noisy.map((op) => op.name), values: noisy.map((op) => op.signal_to_noise_db) }]);
+  assert.ok(floats.includes('classifier'));
+  assert.ok((await page.evaluate(`document.querySelector('main').textContent`)).includes(`In fp32: ${floats.join(', ')}.`));
+  assert.deepEqual(await cells(page, 'rules'), ops.map((op) => [op.name, op.kind, op.value_rule ?? op.value, op.weight_rule ?? '–']));
+});
+
 test('a report of 48 networks names those on the front, and draws the curves chosen', async () => {
   const many = structuredClone(data.ways);
   const own = many.networks.length;
@@ -232,7 +255,7 @@ const hostile = `(async (key, section) => {
   return { tried, failures: failures.slice(0, 5) };
 })`;
 
-for (const [name, key, section] of [['ranking', 'ranking', 'rankingSection'], ['ways', 'comparison', 'comparisonSection'], ['front', 'fronts', 'frontsSection'], ['homes', 'homes', 'homesSection']]) {
+for (const [name, key, section] of [['ranking', 'ranking', 'rankingSection'], ['ways', 'comparison', 'comparisonSection'], ['front', 'fronts', 'frontsSection'], ['homes', 'homes', 'homesSection'], ['quantized', 'quantization', 'quantizationSection']]) {
   test(`hostile and partial data: ${name}`, async () => {
     const page = await open(`file://${folder}/${name}/report.html`);
     const { tried, failures } = await page.evaluate(`${hostile}('${key}', ${section})`);
@@ -246,7 +269,7 @@ for (const [name, key, section] of [['ranking', 'ranking', 'rankingSection'], ['
   test(`a page with nothing but its data: ${name}`, async () => {
     const page = await open(rewritten(name, `bare-${name}`, { [key]: data[name][key] }));
     await page.settle();
-    assert.equal(await page.evaluate(`document.querySelectorAll('h2').length`), 2);  // the other one: the glossary
+    assert.equal(await page.evaluate(`document.querySelectorAll('h2').length`), key === 'quantization' ? 1 : 2);  // the other one: the glossary
     assert.deepEqual(page.events, []);
     await page.close();
   });

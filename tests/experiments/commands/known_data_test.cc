@@ -216,10 +216,9 @@ TEST_F(KnownData, EvaluateRepeatsTheAccuracyOfARun) {
   const std::string data = "idx:" + images_;
   std::ofstream(path("held-out.yaml")) << "{epochs: 1, batch_size: 50}\n";
   const auto on_them = [&](std::vector<std::string> words, std::vector<std::string> more) {
-    words.insert(words.end(), {"custom", "--base",     "8",  "--expanded",   "16", "--n3",
-                               "0",      "--hidden",   "16", "--resolution", "28", "--classes",
-                               "10",     "--channels", "1",  "--threads",    "1",  "--precision",
-                               "fp32",   "--data",     data});
+    const std::vector<std::string> network = small_network(28);
+    words.insert(words.end(), network.begin(), network.end());
+    words.insert(words.end(), {"--data", data});
     words.insert(words.end(), more.begin(), more.end());
     return words;
   };

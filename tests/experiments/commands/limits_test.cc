@@ -145,36 +145,10 @@ TEST_F(Program, AHangupWritesACheckpointAndExits130) {
   std::ofstream(folder_ + "/hangup.yaml")
       << "{epochs: 1000, batch_size: 50, optimizer: adamw, learning_rate: 0.005}\n";
   const std::string out = folder_ + "/hangup";
-  const std::vector<std::string> words{"train",
-                                       "custom",
-                                       "--base",
-                                       "8",
-                                       "--expanded",
-                                       "16",
-                                       "--n3",
-                                       "0",
-                                       "--n4",
-                                       "0",
-                                       "--hidden",
-                                       "16",
-                                       "--resolution",
-                                       "28",
-                                       "--channels",
-                                       "1",
-                                       "--classes",
-                                       "10",
-                                       "--data",
-                                       "idx:" + images_,
-                                       "--checkpoint-every",
-                                       "100000",
-                                       "--config",
-                                       folder_ + "/hangup.yaml",
-                                       "--threads",
-                                       "1",
-                                       "--precision",
-                                       "fp32",
-                                       "--out",
-                                       out};
+  std::vector<std::string> words = small_network(28);
+  words.insert(words.begin(), "train");
+  words.insert(words.end(), {"--n4", "0", "--data", "idx:" + images_, "--checkpoint-every",
+                             "100000", "--config", folder_ + "/hangup.yaml", "--out", out});
   const pid_t child = start(words, "hangup");
   while (!fs::exists(out + "/checkpoint.safetensors")) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));

@@ -92,6 +92,29 @@ checkpoint_every: 2
     return wait_for(start(arguments, "command"), "command");
   }
 
+  // A network of few weights for images as those of images_, in fp32 on one thread.
+  static std::vector<std::string> small_network(int resolution) {
+    return {"custom",
+            "--base",
+            "8",
+            "--expanded",
+            "16",
+            "--n3",
+            "0",
+            "--hidden",
+            "16",
+            "--resolution",
+            std::to_string(resolution),
+            "--channels",
+            "1",
+            "--classes",
+            "10",
+            "--threads",
+            "1",
+            "--precision",
+            "fp32"};
+  }
+
   static std::string read(const std::string& path) {
     std::ifstream stream(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(stream), {}};

@@ -23,34 +23,17 @@ class Quantize : public Program {
   static std::string path(const std::string& name) { return folder_ + "/" + name; }
   static std::vector<std::string> with(std::vector<std::string> words,
                                        const std::vector<std::string>& more) {
-    words.insert(words.end(), {"custom",
-                               "--base",
-                               "8",
-                               "--expanded",
-                               "16",
-                               "--n3",
-                               "0",
-                               "--hidden",
-                               "16",
-                               "--resolution",
-                               "32",
-                               "--classes",
-                               "10",
-                               "--channels",
-                               "1",
-                               "--data",
-                               "idx:" + images_,
-                               "--threads",
-                               "1",
-                               "--precision",
-                               "fp32",
-                               "--quiet"});
+    const std::vector<std::string> network = small_network(32);
+    words.insert(words.end(), network.begin(), network.end());
+    words.insert(words.end(), {"--data", "idx:" + images_, "--quiet"});
     words.insert(words.end(), more.begin(), more.end());
     return words;
   }
   static std::vector<std::string> quantize(const std::vector<std::string>& more) {
-    auto words = with({"quantize"}, {"--images", "100", "--batch-size", "50", "--sensitivity", "50",
-                                     "--weights", path("run/weights.safetensors")});
+    const bool trains = std::find(more.begin(), more.end(), "qat") != more.end();
+    auto words =
+        with({"quantize"}, {"--images", "100", "--batch-size", "50", "--sensitivity",
+                            trains ? "0" : "50", "--weights", path("run/weights.safetensors")});
     words.insert(words.end(), more.begin(), more.end());
     return words;
   }
@@ -100,6 +83,9 @@ TEST_F(Quantize, EveryRescueRuns) {
   for (size_t i = 0; i < rescues.size(); ++i) {
     const auto report = report_of("rescue" + std::to_string(i), rescues[i]);
     EXPECT_LE(report["drop_points"].get<double>(), 5);
+    for (const auto& kept : report["options"]["keep_fp32"]) {
+      for (const auto& one : report["sensitivities"]) EXPECT_NE(one["name"], kept);
+    }
   }
 }
 
@@ -141,6 +127,7 @@ TEST_F(Quantize, TrainingThatIsKilledResumesToTheSameBits) {
   kill(child, SIGKILL);
   wait_for(child, "killed");
   expect_refused(training("killed", {"--resume", "--seed", "9"}), {"killed"});
+  expect_refused(training("killed", {"--resume", "--per-tensor"}), {"killed"});
   ASSERT_EQ(run(training("killed", {"--resume"})).exit_code, 0);
   for (const char* file : {"quantized.yaml", "model.safetensors"}) {
     EXPECT_EQ(read(path("whole/") + file), read(path("killed/") + file)) << file;
@@ -161,9 +148,14 @@ TEST_F(Quantize, RefusesInOneLineAndLeavesNothing) {
   refused({"--method", "weights", "--zero-points"}, "--zero-points");
   refused({"--epochs", "2"}, "--method qat");
   refused({"--method", "qat", "--scales", "learned"}, "--scales");
-  refused({"--keep-fp32", "conv_stam"}, "'conv_stam'");
+  refused({"--method", "qat", "--bias-correction", "data"}, "--bias-correction");
+  refused({"--keep-fp32", "conv_stam"}, "did you mean conv_stem?");
   refused({"--equalize", "--bias-correction", "norms"}, "equalisation");
   expect_refused(with({"quantize"}, {"--weights", path("run/weights.safetensors")}), {"--out"});
+  expect_refused(quantize({"--out", path("train.yaml/refused")}), {"train.yaml is no folder"});
+  auto noise = quantize({"--method", "ptq", "--out", out});
+  *std::find(noise.begin(), noise.end(), "ptq") = "qat";
+  expect_refused(noise, {"--sensitivity"});
   auto other = quantize({"--out", out});
   *std::find(other.begin(), other.end(), "16") = "24";
   expect_refused(other, {"another network"});

@@ -47,6 +47,13 @@ TEST_F(QuantizedExport, SaysWhatIsInt8) {
   expect_refused(also({"--opset", "12"}), {"no scales per channel in opset 12"});
   expect_refused(also({"--no-fold"}), {"--no-fold", "folded already"});
   expect_refused(also({"--resolution", "56"}), {"int8", "quantised at", "architecture.yaml"});
+  for (const char* file : {"/model.safetensors", "/quantized.yaml", "/architecture.yaml"}) {
+    std::vector<std::string> words = command;
+    words.back() = path("int8") + file;
+    expect_refused(words, {"would replace what it is made from"});
+  }
+  expect_refused({"bench", network, "--weights", path("int8"), "--zoo"},
+                 {"give the weights that were quantised"});
   fs::resize_file(path("int8") + "/model.safetensors", 1000);
   expect_refused(command, {"model.safetensors"});
   EXPECT_EQ(read(path("q.onnx")), model);  // what was there stays

@@ -251,5 +251,22 @@ TEST_F(CalibrationTest, TheOpWithTheCoarsestWeightsGainsMostFromFp32) {
   EXPECT_GT(list[0].gain_db, list[1].gain_db);
 }
 
+// Where some are kept in fp32 already, the gain is that of one more.
+TEST_F(CalibrationTest, SensitivityIsOverWhatIsKeptInFp32) {
+  const PostTraining quantization(folded_, batches(), {.rewrite = {.fp32_ops = {"classifier"}}});
+  const auto logits_db = [&](const QuantizedNetwork& network) {
+    return signal_to_noise(quantization.folded(), network, batches()).back().value();
+  };
+  const double before = logits_db(quantization.rounded());
+  EXPECT_GT(before, 20);
+  const auto list = sensitivities(quantization, batches());
+  EXPECT_THAT(
+      list,
+      testing::Not(testing::Contains(testing::Field(&Sensitivity::op, std::string("classifier")))));
+  for (const Sensitivity& one : {list.front(), list.back()}) {
+    EXPECT_NEAR(one.gain_db, logits_db(quantization.rounded({one.op})) - before, 1e-4) << one.op;
+  }
+}
+
 }  // namespace
 }  // namespace ridgewalk
