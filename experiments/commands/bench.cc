@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include "experiments/commands/command_line.h"
+#include "experiments/commands/compiled_accuracy.h"
+#include "experiments/commands/memory_check.h"
 #include "experiments/commands/zoo.h"
 #include "experiments/machine/field_kit.h"
 #include "experiments/machine/resources.h"
@@ -145,7 +147,10 @@ CommandLine bench_line() {
       "1, 2, 4 and 8 threads with frames of their own, as far as there are cores");
   line.add()("int8-weights", po::value<std::string>(),
              "with --zoo, of a single ARCH: what `quantize` wrote; --weights is then of fp32");
+  line.add()("data", po::value<std::string>(),
+             "with --zoo and both weights: also their top-1 on its test images");
   line.add()("json", "for machines");
+  line.add_data_options();
   line.add_input_options();
   line.add_session_options("1", "fp32");
   return line;
@@ -209,11 +214,15 @@ Network network_of(const Architecture& architecture, const BenchOptions& options
   return fold_norms(given.graph, given.parameters);
 }
 
+QuantizedNetwork quantized_in(const std::string& folder, const Architecture& architecture) {
+  require_quantized(folder, architecture);
+  return load_quantized(folder);
+}
+
 QuantizedNetwork quantized_network_of(const Architecture& architecture,
                                       const BenchOptions& options) {
   if (options.weights && is_quantized(*options.weights)) {
-    require_quantized(*options.weights, architecture);
-    return load_quantized(*options.weights);
+    return quantized_in(*options.weights, architecture);
   }
   Network network = network_of(architecture, options);
   return quantized_for_timing(network);
@@ -257,8 +266,8 @@ void print(const Measured& measured, const BenchOptions& options) {
 
 // For a device that is not this machine.
 int write_script(const CommandLine& line) {
-  for (const char* option : {"repeats", "seconds", "ops", "zoo", "int8-weights", "profile",
-                             "weights", "json", "threads", "device", "precision"}) {
+  for (const char* option : {"repeats", "seconds", "ops", "zoo", "profile", "weights",
+                             "int8-weights", "data", "json", "threads", "device", "precision"}) {
     if (line.given(option)) {
       throw Error(fmt::format("--script measures nothing on this machine: leave --{} out", option));
     }
@@ -279,6 +288,26 @@ int write_script(const CommandLine& line) {
   return 0;
 }
 
+// Top-1 of both on the test images of --data, run as they are timed.
+void add_accuracies(const CommandLine& line, const std::string& fp32_weights,
+                    const std::string& int8_weights, ZooNetwork& network) {
+  constexpr int kImages = 100;  // at a time
+  Session session = line.session(1, "fp32");
+  session.compute.lanes = usable_cores();
+  require_inference_memory(lower(network.architecture), kImages, session);
+  const auto top1 = [&](const std::string& weights, const auto& compiled) {
+    const Dataset data = data_to_evaluate(weights, network.architecture, line, session);
+    const auto compile = [&](int batch) { return std::make_unique<Inference>(compiled, batch); };
+    const Accuracy accuracy =
+        compiled_accuracy(compile, network.fp32.graph, data, session.compute, kImages);
+    say_damaged(data, session);
+    require_finite(accuracy, weights);
+    return accuracy.top1;
+  };
+  network.fp32_top1 = top1(fp32_weights, network.fp32);
+  network.int8_top1 = top1(int8_weights, network.int8);
+}
+
 int zoo_command(const CommandLine& line) {
   for (const char* option : {"batch", "repeats", "ops", "profile", "threads", "precision"}) {
     if (line.given(option)) {
@@ -286,16 +315,27 @@ int zoo_command(const CommandLine& line) {
     }
   }
   const BenchOptions options = bench_options(line);
+  if (options.weights && is_quantized(*options.weights)) {
+    throw Error(*options.weights + " is quantised: give it as --int8-weights");
+  }
   const auto int8_weights = line.find<std::string>("int8-weights");
   if (int8_weights && options.names.size() > 1) {
     throw Error("--int8-weights is for a single network");
   }
-  ZooOptions zoo{.networks = {},
-                 .weights = options.weights,
-                 .int8_weights = int8_weights,
-                 .seconds = options.timing.seconds};
-  for (const std::string& name : options.names) zoo.networks.push_back(line.architecture(name));
-  const Json records = zoo_records(zoo);
+  const bool has_data = line.has("data");
+  if (has_data && !(options.weights && int8_weights)) {
+    throw Error("--data needs --weights and --int8-weights, what `quantize` wrote of them");
+  }
+  Json records = Json::array();
+  for (const std::string& name : options.names) {
+    const Architecture architecture = has_data ? line.classifier(name) : line.architecture(name);
+    Network fp32 = network_of(architecture, options);
+    QuantizedNetwork int8 =
+        int8_weights ? quantized_in(*int8_weights, architecture) : quantized_for_timing(fp32);
+    ZooNetwork network{architecture, std::move(fp32), std::move(int8)};
+    if (has_data) add_accuracies(line, *options.weights, *int8_weights, network);
+    add_zoo_records(network, options.timing.seconds, records);
+  }
   fmt::print("{}\n", options.json ? records.dump(1) : zoo_table(records));
   return 0;
 }
@@ -307,7 +347,9 @@ int bench_command(const Arguments& arguments) {
   if (!line.parse(arguments)) return 0;
   if (line.has("script")) return write_script(line);
   if (line.has("zoo")) return zoo_command(line);
-  if (line.has("int8-weights")) throw Error("--int8-weights goes with --zoo");
+  for (const char* option : {"int8-weights", "data", "strict", "crop-fraction"}) {
+    if (line.given(option)) throw Error(fmt::format("--{} goes with --zoo", option));
+  }
   const BenchOptions options = bench_options(line);
   Json networks = Json::array();
   for (const std::string& name : options.names) {

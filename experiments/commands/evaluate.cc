@@ -1,15 +1,15 @@
 #include <algorithm>
 #include <chrono>
-#include <mutex>
+#include <functional>
 
 #include <fmt/format.h>
 
 #include "experiments/commands/command_line.h"
+#include "experiments/commands/compiled_accuracy.h"
 #include "experiments/commands/memory_check.h"
 #include "space/error.h"
 #include "space/lowering.h"
 #include "supernet/formats/weights.h"
-#include "supernet/inference/inference.h"
 #include "supernet/quantization/quantized_files.h"
 
 namespace ridgewalk {
@@ -42,65 +42,28 @@ struct Evaluation {
   double images_per_second = 0;
 };
 
-Evaluation evaluate_on_test(Network network, const Dataset& data, const Compute& compute,
-                            int batch_size) {
-  const Executor executor(network.graph, network.parameters);
+Evaluation timed_evaluation(const std::function<Accuracy()>& evaluate) {
   const auto start = std::chrono::steady_clock::now();
-  const Accuracy accuracy = evaluate(executor, data, data.test, compute,
-                                     {.batch_size = batch_size, .of_all_classes = true});
+  const Accuracy accuracy = evaluate();
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   return {accuracy, double(accuracy.images) / seconds.count()};
 }
 
-// Networks compiled for a batch of images: as many as there are lanes that run one at a time.
-class CompiledNetworks {
- public:
-  CompiledNetworks(const QuantizedNetwork& network, int batch) : network_(network), batch_(batch) {}
-
-  // images [N, C, H, W], N at most the batch.
-  torch::Tensor logits(const torch::Tensor& images) {
-    std::unique_ptr<Inference> inference = take();
-    std::vector<int64_t> shape = images.sizes().vec();
-    const int64_t count = shape[0];
-    torch::Tensor batch = images.to(torch::kFloat).contiguous();
-    if (count < batch_) {
-      shape[0] = batch_ - count;
-      batch = torch::cat({batch, torch::zeros(shape)});
-    }
-    const torch::Tensor result = inference->forward(batch).narrow(0, 0, count).clone();
-    const std::scoped_lock lock(mutex_);
-    idle_.push_back(std::move(inference));
-    return result;
-  }
-
- private:
-  std::unique_ptr<Inference> take() {
-    {
-      const std::scoped_lock lock(mutex_);
-      if (!idle_.empty()) {
-        std::unique_ptr<Inference> last = std::move(idle_.back());
-        idle_.pop_back();
-        return last;
-      }
-    }
-    return std::make_unique<Inference>(network_, batch_);
-  }
-
-  const QuantizedNetwork& network_;
-  const int batch_;
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<Inference>> idle_;
-};
+Evaluation evaluate_on_test(Network network, const Dataset& data, const Compute& compute,
+                            int batch_size) {
+  const Executor executor(network.graph, network.parameters);
+  return timed_evaluation([&] {
+    return evaluate(executor, data, data.test, compute,
+                    {.batch_size = batch_size, .of_all_classes = true});
+  });
+}
 
 Evaluation evaluate_integers(const QuantizedNetwork& network, const Dataset& data,
                              const Compute& compute, int batch_size) {
-  CompiledNetworks compiled(network, int(std::min<int64_t>(batch_size, data.test.size())));
-  const auto start = std::chrono::steady_clock::now();
-  const Accuracy accuracy = evaluate(
-      [&](const torch::Tensor& images) { return compiled.logits(images); }, network.quantized.graph,
-      data, data.test, compute, {.batch_size = batch_size, .of_all_classes = true});
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  return {accuracy, double(accuracy.images) / seconds.count()};
+  const auto compile = [&](int batch) { return std::make_unique<Inference>(network, batch); };
+  return timed_evaluation([&] {
+    return compiled_accuracy(compile, network.quantized.graph, data, compute, batch_size);
+  });
 }
 
 void print(const Evaluation& evaluation, const std::string& network, const Dataset& data,

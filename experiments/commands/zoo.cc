@@ -8,23 +8,21 @@
 #include "experiments/machine/resources.h"
 #include "experiments/run/counted.h"
 #include "space/lowering.h"
-#include "supernet/formats/weights.h"
-#include "supernet/quantization/quantized_files.h"
-#include "supernet/quantization/random_ranges.h"
 
 namespace ridgewalk {
 namespace {
 
 constexpr int kThreadCounts[] = {1, 2, 4, 8};
 
-Json zoo_record(const Architecture& architecture, const Graph& graph, DataType type,
-                double megabytes, const std::vector<FrameRate>& rates) {
+Json zoo_record(const Architecture& architecture, DataType type, double megabytes,
+                const std::optional<double>& top1, const std::vector<FrameRate>& rates) {
   Json result = {{"name", architecture.name},
                  {"resolution", architecture.resolution},
                  {"precision", to_string(type)},
                  {"megabytes", megabytes},
-                 {"parameters", parameter_count(graph)},
-                 {"threads", Json::array()}};
+                 {"parameters", parameter_count(lower(architecture))}};
+  if (top1) result["top1"] = *top1;
+  result["threads"] = Json::array();
   for (const FrameRate& rate : rates) {
     result["threads"].push_back({{"threads", rate.threads},
                                  {"latency_ms", 1e3 * rate.latency_seconds},
@@ -43,36 +41,24 @@ std::vector<FrameRate> frame_rates(const std::function<std::unique_ptr<Inference
   return rates;
 }
 
-Network folded_network(const ZooOptions& options, const Graph& graph) {
-  if (!options.weights) return fresh_network(graph);
-  const Network given = load_network(*options.weights, graph, torch::kCPU);
-  return fold_norms(given.graph, given.parameters);
-}
-
 }  // namespace
 
-Json zoo_records(const ZooOptions& options) {
-  Json records = Json::array();
-  for (const Architecture& architecture : options.networks) {
-    const Graph graph = lower(architecture);
-    Network network = folded_network(options, graph);
-    if (options.int8_weights) require_quantized(*options.int8_weights, architecture);
-    const QuantizedNetwork quantized = options.int8_weights ? load_quantized(*options.int8_weights)
-                                                            : quantized_for_timing(network);
-    const double fp32_megabytes = 4e-6 * double(parameter_count(network.graph));
-    records.push_back(zoo_record(
-        architecture, graph, DataType::kFp32, fp32_megabytes,
-        frame_rates([&] { return std::make_unique<Inference>(network, 1); }, options.seconds)));
-    records.push_back(zoo_record(
-        architecture, graph, DataType::kInt8, 1e-6 * double(stored_bytes(quantized)),
-        frame_rates([&] { return std::make_unique<Inference>(quantized, 1); }, options.seconds)));
-  }
-  return records;
+void add_zoo_records(const ZooNetwork& network, double seconds, Json& records) {
+  const double fp32_megabytes = 4e-6 * double(parameter_count(network.fp32.graph));
+  records.push_back(zoo_record(
+      network.architecture, DataType::kFp32, fp32_megabytes, network.fp32_top1,
+      frame_rates([&] { return std::make_unique<Inference>(network.fp32, 1); }, seconds)));
+  records.push_back(zoo_record(
+      network.architecture, DataType::kInt8, 1e-6 * double(stored_bytes(network.int8)),
+      network.int8_top1,
+      frame_rates([&] { return std::make_unique<Inference>(network.int8, 1); }, seconds)));
 }
 
 std::string zoo_table(const Json& records) {
   std::string head = "| network | pixels | type | MB | parameters (M) |";
   std::string rule = "|---|---|---|---|---|";
+  const bool has_top1 = records[0].contains("top1");
+  if (has_top1) head += " top-1 |", rule += "---|";
   for (const Json& rate : records[0]["threads"]) {
     const int threads = rate["threads"].get<int>();
     head += fmt::format(" ms, {} | frames/s, {} |", counted(threads, "thread"), threads);
@@ -84,6 +70,7 @@ std::string zoo_table(const Json& records) {
         fmt::format("| {} | {} | {} | {:.2f} | {:.2f} |", record["name"].get<std::string>(),
                     record["resolution"].get<int>(), record["precision"].get<std::string>(),
                     record["megabytes"].get<double>(), 1e-6 * record["parameters"].get<double>());
+    if (has_top1) rows += fmt::format(" {:.2f} % |", 100 * record["top1"].get<double>());
     for (const Json& rate : record["threads"]) {
       rows += fmt::format(" {:.3f} | {:.1f} |", rate["latency_ms"].get<double>(),
                           rate["frames_per_second"].get<double>());

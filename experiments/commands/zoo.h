@@ -3,23 +3,26 @@
 
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "experiments/run/json.h"
 #include "space/architecture.h"
-#include "space/data_type.h"
+#include "supernet/formats/weights.h"
+#include "supernet/quantization/quantized_network.h"
 
 namespace ridgewalk {
 
-struct ZooOptions {
-  std::vector<Architecture> networks;
-  std::optional<std::string> weights, int8_weights;  // of a single network; else fresh ones
-  double seconds = 0.2;                              // of frames in each measurement
+struct ZooNetwork {
+  Architecture architecture;
+  Network fp32;  // folded
+  QuantizedNetwork int8;
+  std::optional<double> fp32_top1 = {}, int8_top1 = {};  // in [0, 1], where there are images
 };
 
-// One record per network and data type, in JSON and as a Markdown table. Runs 1, 2, 4 and 8 threads
-// as far as there are cores, each with frames of its own.
-Json zoo_records(const ZooOptions& options);
+// Appends a record of each data type. Runs 1, 2, 4 and 8 threads as far as there are cores, each
+// with frames of its own for so many seconds.
+void add_zoo_records(const ZooNetwork& network, double seconds, Json& records);
+
+// As Markdown.
 std::string zoo_table(const Json& records);
 
 }  // namespace ridgewalk

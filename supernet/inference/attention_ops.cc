@@ -42,24 +42,14 @@ OpCompiler::Value OpCompiler::as_matrix(Value value, int heads) {
       value, {{d[0], d[2] * d[3] * heads, d[1] / heads}, onednn::type_of(layout(value)), Tag::abc});
 }
 
-// oneDNN's matrix products of integers are of those around 0.
-bool OpCompiler::multiplies_integer_matrices(int index) const {
-  return has_integer_inputs(index) && input_scale(index)->zero_point == 0 &&
-         input_scale(index, 1)->zero_point == 0;
-}
-
 // Left times right, times `factor`; integers are those of the op's inputs.
 OpCompiler::Product OpCompiler::matrix_product(int index, Value left, Value right, double factor) {
   const std::optional<ValueScale>& sum = scale_of(index);
-  const bool is_integer = multiplies_integer_matrices(index);
+  const bool is_integer = has_integer_inputs(index);
   const bool is_rounded = is_integer && sum;
   dnnl::post_ops post_ops;
   if (is_integer || factor != 1) {
     post_ops = scaled(is_rounded ? multiplier(factor, *sum) : float(factor));
-  }
-  if (is_rounded && sum->zero_point != 0) {
-    onednn::append_eltwise(post_ops, algorithm::eltwise_round, 0, 0);
-    onednn::append_eltwise(post_ops, algorithm::eltwise_linear, 1, float(sum->zero_point));
   }
   const Desc output({batch_, onednn::sizes(layout(left))[1], onednn::sizes(layout(right))[2]},
                     is_rounded ? stored_type(*sum) : type_, Tag::abc);
@@ -80,12 +70,12 @@ void OpCompiler::end_product(int index, const Product& product, Value value) {
 
 // What the integers of both inputs stand for, multiplied; 1 where they are real numbers.
 double OpCompiler::product_scale(int index) const {
-  if (!multiplies_integer_matrices(index)) return 1;
+  if (!has_integer_inputs(index)) return 1;
   return double(input_scale(index)->scale) * double(input_scale(index, 1)->scale);
 }
 
 void OpCompiler::attention_scores(int index) {
-  const bool is_integer = multiplies_integer_matrices(index);
+  const bool is_integer = has_integer_inputs(index);
   const Value query = as_matrix(is_integer ? input(index) : real(index), op(index).heads);
   const Value key = as_matrix(is_integer ? input(index, 1) : real(index, 1), 1);
   const double key_dim = double(onednn::sizes(layout(query))[2]);
@@ -95,7 +85,7 @@ void OpCompiler::attention_scores(int index) {
 }
 
 void OpCompiler::attention_mix(int index) {
-  const bool is_integer = multiplies_integer_matrices(index);
+  const bool is_integer = has_integer_inputs(index);
   const Value weights = is_integer ? input(index) : real(index);
   const Value value = as_matrix(is_integer ? input(index, 1) : real(index, 1), 1);
   const Product product = matrix_product(index, weights, value, product_scale(index));

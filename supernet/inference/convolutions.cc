@@ -10,20 +10,13 @@
 namespace ridgewalk {
 
 using dnnl::algorithm;
-using dnnl::memory;
-using Tag = memory::format_tag;
+using Tag = dnnl::memory::format_tag;
 
 namespace {
 
 bool is_fused_relu(const Op& op) {
   return op.kind == OpKind::kActivation &&
          (op.activation == Activation::kRelu || op.activation == Activation::kRelu6);
-}
-
-memory int32_memory(const dnnl::engine& engine, int32_t value) {
-  memory holder({{1}, memory::data_type::s32, Tag::x}, engine);
-  *static_cast<int32_t*>(holder.get_data_handle()) = value;
-  return holder;
 }
 
 }  // namespace
@@ -156,7 +149,7 @@ dnnl::post_ops OpCompiler::rounding(const InferenceStep& step,
   dnnl::post_ops post_ops;
   const bool is_stored = step.overwrites < 0;
   if (step.ops.size() > 1 && is_fused_relu(op(step.ops[1]))) {
-    const bool saturates = is_stored && sum && lowest(sum->type) == 0 && sum->zero_point == 0;
+    const bool saturates = is_stored && sum && lowest(sum->type) == 0;
     const bool is_relu6 = op(step.ops[1]).activation == Activation::kRelu6;
     const float most = sum ? float(std::nearbyint(6 / double(sum->scale))) : 6;
     if (is_relu6 && !(saturates && most >= 255)) {
@@ -165,18 +158,13 @@ dnnl::post_ops OpCompiler::rounding(const InferenceStep& step,
       eltwise(post_ops, algorithm::eltwise_relu);
     }
   }
-  const std::optional<ValueScale>& last = scale_of(step.ops.back());
   if (!is_stored) {
-    const ValueScale& skip = *scale_of(step.overwrites);
-    const int least = lowest(sum->type) - sum->zero_point;
+    const ValueScale &skip = *scale_of(step.overwrites), &last = *scale_of(step.ops.back());
+    const int least = lowest(sum->type);
     eltwise(post_ops, algorithm::eltwise_round);
     eltwise(post_ops, algorithm::eltwise_clip, float(least), float(least + 255));
-    eltwise(post_ops, algorithm::eltwise_linear, sum_factor(*sum, *last));
-    post_ops.append_sum(sum_factor(skip, *last), skip.zero_point, stored_type(skip));
-  }
-  if (last && last->zero_point != 0) {
-    eltwise(post_ops, algorithm::eltwise_round);
-    eltwise(post_ops, algorithm::eltwise_linear, 1, float(last->zero_point));
+    eltwise(post_ops, algorithm::eltwise_linear, sum_factor(*sum, last));
+    post_ops.append_sum(sum_factor(skip, last), 0, stored_type(skip));
   }
   return post_ops;
 }
@@ -196,26 +184,19 @@ void OpCompiler::integer_convolution(const InferenceStep& step) {
   if (!onednn::adds_exactly()) {
     throw std::runtime_error("without VNNI this CPU saturates sums of 8-bit products");
   }
-  for (const auto& value : quantized_.values) {
-    if (value && value->zero_point != 0) {
-      throw std::runtime_error("integers with a zero point are not run yet; quantise around 0");
-    }
-  }
   const int index = step.ops[0];
   const Op& o = op(index);
   const bool has_relu = step.ops.size() > 1 && is_fused_relu(op(step.ops[1]));
   const std::optional<ValueScale>& sum = scale_of(step.ops[has_relu ? 1 : 0]);
   const std::optional<ValueScale>& last = scale_of(step.ops.back());
-  const ValueScale& x = *input_scale(index);
   const Filters filters = this->filters(index);
-  const Convolution c = geometry(index, filters.weight, stored_type(x), Type::s8,
+  const Convolution c = geometry(index, filters.weight, stored_type(*input_scale(index)), Type::s8,
                                  last ? stored_type(*last) : Type::f32);
 
   onednn::ScaledSums scaled(o.output.channels, filters.bias.defined(), rounding(step, sum));
   dnnl::primitive_attr attributes = Program::attributes(scaled.post_ops());
   const std::vector<float> factors = sum_factors(index, filters.scales, sum);
   scaled.set(attributes, factors);
-  if (x.zero_point != 0) onednn::set_source_zero_point(attributes);
   const auto chosen = onednn::describe<dnnl::convolution_forward>(
       program_.engine(), attributes, kInference, algorithm::convolution_direct, c.source, c.weights,
       scaled.bias(), c.output, c.strides, c.padding, c.after);
@@ -227,10 +208,6 @@ void OpCompiler::integer_convolution(const InferenceStep& step) {
   }
   for (const auto& [argument, desc] : scaled.factor_arguments()) {
     bindings.emplace_back(argument, constant(torch::tensor(factors), desc));
-  }
-  if (x.zero_point != 0) {
-    bindings.emplace_back(DNNL_ARG_ATTR_ZERO_POINTS | DNNL_ARG_SRC,
-                          program_.constant(int32_memory(program_.engine(), x.zero_point)));
   }
   const Value result = step.overwrites < 0
                            ? program_.value(c.output)

@@ -42,6 +42,23 @@ Inference::Compiled::StoredValue Inference::Compiled::stored_value(const Quantiz
 
 namespace {
 
+// What is computed here is computed with integers around 0.
+void require_no_zero_points(const QuantizedGraph& quantized) {
+  for (size_t i = 0; i < quantized.values.size(); ++i) {
+    if (!quantized.values[i] || quantized.values[i]->zero_point == 0) continue;
+    throw Error("'" + quantized.graph.name + "' has values with zero points ('" +
+                quantized.graph.ops[i].name +
+                "'), which are exported but not run as integers; quantize it without "
+                "--zero-points");
+  }
+}
+
+// What nobody has quantised must not run in fp32 under another name.
+DataType of_reals(DataType precision) {
+  if (precision == DataType::kFp32 || precision == DataType::kBf16) return precision;
+  throw std::invalid_argument("a network runs in fp32 or bf16, in int8 once it is quantised");
+}
+
 QuantizedGraph without_integers(const Graph& graph) {
   QuantizedGraph result{.graph = graph, .values = {}, .weights = {}};
   result.values.resize(graph.ops.size());
@@ -52,7 +69,7 @@ QuantizedGraph without_integers(const Graph& graph) {
 }  // namespace
 
 Inference::Inference(const Network& folded, int batch, DataType precision)
-    : Inference(without_integers(folded.graph), batch, precision,
+    : Inference(without_integers(folded.graph), batch, of_reals(precision),
                 [&](const std::string& name) { return folded.parameters.full(name); }) {}
 
 Inference::Inference(const QuantizedNetwork& network, int batch)
@@ -64,6 +81,7 @@ Inference::Inference(const QuantizedGraph& quantized, int batch, DataType precis
                      const ParameterOf& parameter)
     : compiled_(std::make_unique<Compiled>()) {
   at::NoGradGuard no_grad;
+  require_no_zero_points(quantized);
   const Graph& graph = quantized.graph;
   const Shape& image = graph.ops[0].output;
   compiled_->images = {batch, image.channels, image.height, image.width};
@@ -79,9 +97,9 @@ Inference::Inference(const QuantizedGraph& quantized, int batch, DataType precis
                 " in " + std::string(to_string(precision)) + " on this machine (" + why +
                 "); try a smaller batch or fp32");
   };
-  const DataType of_reals = precision == DataType::kInt8 ? DataType::kFp32 : precision;
+  const DataType reals = precision == DataType::kInt8 ? DataType::kFp32 : precision;
   try {
-    compiled_->program = one_dnn().compile(quantized, parameter, batch, of_reals, compiled_->steps);
+    compiled_->program = one_dnn().compile(quantized, parameter, batch, reals, compiled_->steps);
   } catch (const std::runtime_error& error) {
     refuse(error.what());
   } catch (const std::bad_alloc&) {

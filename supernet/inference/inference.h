@@ -21,12 +21,13 @@ class Inference {
   // `folded` is a result of fold_norms() on the CPU; any norm left in it uses running statistics.
   // Compiles for at::get_num_threads() threads, which runs must use too. With kBf16, weights and
   // activations are bf16, images and logits stay fp32. Throws Error if oneDNN has no such kernels
-  // on this CPU or there is not enough memory.
+  // on this CPU or there is not enough memory, std::invalid_argument for other types.
   Inference(const Network& folded, int batch, DataType precision = DataType::kFp32);
   // A quantised network: integers as quantized_graph.h says, convolutions of them by oneDNN with
   // factors, ReLU and adds inside, all else a pass over bytes; what stays fp32 is fp32. Integers
   // are those of QuantizedExecutor, but where a real number that is rounded differs in its last
-  // bit. Throws Error also where the CPU has no products of 8-bit integers that are exact (VNNI).
+  // bit. Throws Error also for values with zero points, and where the CPU has no products of 8-bit
+  // integers that are exact (VNNI).
   Inference(const QuantizedNetwork& network, int batch);
   ~Inference();
   Inference(Inference&&) noexcept;

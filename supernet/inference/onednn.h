@@ -88,10 +88,6 @@ class ScaledSums {
   dnnl::post_ops post_ops_;
 };
 
-inline void set_source_zero_point(dnnl::primitive_attr& attributes) {
-  attributes.set_zero_points_mask(DNNL_ARG_SRC, 0);
-}
-
 // Whether this CPU adds products of 8-bit integers without saturating on the way.
 inline bool adds_exactly() {
   const auto isa = dnnl::get_effective_cpu_isa();
@@ -155,10 +151,6 @@ class ScaledSums {
   dnnl::post_ops post_ops_;
   dnnl::memory::desc bias_;
 };
-
-inline void set_source_zero_point(dnnl::primitive_attr& attributes) {
-  attributes.set_zero_points(DNNL_ARG_SRC, 0, {DNNL_RUNTIME_S32_VAL});
-}
 
 // Whether this CPU adds products of 8-bit integers without saturating on the way.
 inline bool adds_exactly() {

@@ -1,4 +1,5 @@
-// How each op becomes calls. Only for the .cc files of inference, as program.h is.
+// How each op becomes calls. Integers are around 0: a network with other zero points is refused
+// before. Only for the .cc files of inference, as program.h is.
 #pragma once
 
 #include <optional>
@@ -106,7 +107,6 @@ class OpCompiler {
     std::string kernel;
     bool is_integer, is_rounded;
   };
-  bool multiplies_integer_matrices(int index) const;
   double product_scale(int index) const;
   Product matrix_product(int index, Value left, Value right, double factor);
   void end_product(int index, const Product& product, Value value);
@@ -145,7 +145,7 @@ inline dnnl::memory::data_type stored_type(const ValueScale& scale) {
   return scale.type == IntegerType::kU8 ? dnnl::memory::data_type::u8 : dnnl::memory::data_type::s8;
 }
 inline IntegerForm form_of(const ValueScale& scale) {
-  return {scale.type == IntegerType::kS8, scale.scale, scale.zero_point};
+  return {scale.type == IntegerType::kS8, scale.scale};
 }
 
 }  // namespace ridgewalk

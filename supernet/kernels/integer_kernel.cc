@@ -16,15 +16,15 @@ namespace {
 struct Bytes {
   explicit Bytes(const IntegerForm& form)
       : flip(form.is_signed ? 0x80 : 0),
-        zero(form.zero_point + (form.is_signed ? 128 : 0)),
+        zero(form.is_signed ? 128 : 0),
         least(float(-zero)),
         most(float(255 - zero)) {}
   uint8_t flip;
   int zero;
-  float least, most;  // of an integer minus its zero point
+  float least, most;  // integers
 };
 
-RIDGEWALK_INLINE int centred(uint8_t byte, const Bytes& form) {
+RIDGEWALK_INLINE int integer(uint8_t byte, const Bytes& form) {
   return int(uint8_t(byte ^ form.flip)) - form.zero;
 }
 
@@ -89,7 +89,7 @@ RIDGEWALK_EACH_CPU void dequantize_row(const uint8_t* __restrict x, int64_t coun
                                        const IntegerForm& form, float* __restrict y) {
   const Bytes bytes(form);
   const float scale = form.scale;
-  for (int64_t i = 0; i < count; ++i) y[i] = float(centred(x[i], bytes)) * scale;
+  for (int64_t i = 0; i < count; ++i) y[i] = float(integer(x[i], bytes)) * scale;
 }
 
 RIDGEWALK_EACH_CPU void add_row(const uint8_t* __restrict a, const uint8_t* __restrict b,
@@ -97,7 +97,7 @@ RIDGEWALK_EACH_CPU void add_row(const uint8_t* __restrict a, const uint8_t* __re
   const Bytes of_a(form.a), of_b(form.b), of_y(form.y);
   const float a_factor = form.a_factor, b_factor = form.b_factor;
   for (int64_t i = 0; i < count; ++i) {
-    y[i] = rounded(float(centred(a[i], of_a)) * a_factor + float(centred(b[i], of_b)) * b_factor,
+    y[i] = rounded(float(integer(a[i], of_a)) * a_factor + float(integer(b[i], of_b)) * b_factor,
                    of_y);
   }
 }
@@ -108,7 +108,7 @@ RIDGEWALK_EACH_CPU void multiply_row(const uint8_t* __restrict x, const uint8_t*
   const Bytes of_x(form.x), of_gate(form.gate), of_y(form.y);
   const float factor = form.factor;
   for (int64_t i = 0; i < count; ++i) {
-    y[i] = rounded(float(centred(x[i], of_x) * centred(gate[i], of_gate)) * factor, of_y);
+    y[i] = rounded(float(integer(x[i], of_x) * integer(gate[i], of_gate)) * factor, of_y);
   }
 }
 

@@ -6,29 +6,28 @@
 
 namespace ridgewalk {
 
-// real = scale * (integer - zero_point). Bytes are s8 or u8.
+// real = scale * integer. Bytes are s8 or u8.
 struct IntegerForm {
   bool is_signed = false;
   float scale = 1;
-  int zero_point = 0;
 };
 
-// round half to even(x / scale) + zero_point, saturated.
+// round half to even(x / scale), saturated.
 void quantize_row(const float* x, int64_t count, const IntegerForm& form, uint8_t* y);
 // The same of an image [channels, pixels], written as [pixels, channels].
 void quantize_image(const float* planes, int64_t channels, int64_t pixels, const IntegerForm& form,
                     uint8_t* y);
 void dequantize_row(const uint8_t* x, int64_t count, const IntegerForm& form, float* y);
 
-// Rounds (a - its zero point) * a_factor + (b - its zero point) * b_factor. The result does not
-// depend on how the CPU adds where the factors have at most 16 significant bits.
+// Rounds a * a_factor + b * b_factor. The result does not depend on how the CPU adds where the
+// factors have at most 16 significant bits.
 struct SumForm {
   IntegerForm a, b, y;
   float a_factor = 1, b_factor = 1;
 };
 void add_row(const uint8_t* a, const uint8_t* b, int64_t count, const SumForm& form, uint8_t* y);
 
-// Rounds (x - its zero point) * (gate - its zero point) * factor.
+// Rounds x * gate * factor.
 struct ProductForm {
   IntegerForm x, gate, y;
   float factor = 1;
@@ -40,7 +39,7 @@ void multiply_row(const uint8_t* x, const uint8_t* gate, int64_t count, const Pr
 using ByteTable = std::array<uint8_t, 256>;
 void look_up_row(const uint8_t* x, int64_t count, const ByteTable& table, uint8_t* y);
 
-// Sums of x [pixels, channels] over the pixels, minus the zero point of each: [channels].
+// Sums of x [pixels, channels] over the pixels: [channels].
 void sum_pixels(const uint8_t* x, int64_t pixels, int64_t channels, const IntegerForm& form,
                 int32_t* sums);
 // Rounds sum * factor.

@@ -1,6 +1,5 @@
 // Quantised networks exported and run by ONNX Runtime, compared with the quantised executor: every
 // layer from the runtime's own input, and the likeliest classes of 2,000 images.
-#include <algorithm>
 #include <cstdio>
 #include <map>
 
@@ -13,6 +12,7 @@
 #include "tests/onnx/exported.h"
 #include "tests/supernet/formats/small_hybrid.h"
 #include "tests/supernet/quantization/small_quantized.h"
+#include "tests/test_name.h"
 #include "tests/tiny_images.h"
 
 namespace ridgewalk {
@@ -134,10 +134,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"mnv4-conv-small", {.zero_points = true}}, Case{"mobilenet-v2-050"},
                     Case{"mobilenet-v3-large"}, Case{"mnv4-hybrid-medium-075"}),
     [](const auto& test) {
-      std::string name = test.param.name + (test.param.options.per_channel ? "" : "-per-tensor") +
-                         (test.param.options.zero_points ? "-zero-points" : "");
-      std::replace(name.begin(), name.end(), '-', '_');
-      return name;
+      const RewriteOptions& options = test.param.options;
+      return test_name(test.param.name + (options.per_channel ? "" : "-per-tensor") +
+                       (options.zero_points ? "-zero-points" : ""));
     });
 
 // Of random weights the logits are noise, and so would be which of them is the largest.

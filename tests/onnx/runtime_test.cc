@@ -1,6 +1,5 @@
 // Networks exported and run by ONNX Runtime, compared with the executor: every one of the
 // catalogue.
-#include <algorithm>
 #include <cstdio>
 
 #include <gtest/gtest.h>
@@ -14,9 +13,19 @@
 #include "tests/formula_weights.h"
 #include "tests/grouped_network.h"
 #include "tests/onnx/exported.h"
+#include "tests/test_name.h"
 
 namespace ridgewalk {
 namespace {
+
+torch::Tensor channels_last(const torch::Tensor& images) {
+  return images.contiguous(torch::MemoryFormat::ChannelsLast);
+}
+
+torch::Tensor executors_logits(const Graph& graph, ParameterStore& store,
+                               const torch::Tensor& images) {
+  return Executor(graph, store).forward(channels_last(images), NormMode::kRunning);
+}
 
 TEST_F(Exported, ConvolutionsInGroupsGiveTheExecutorsLogits) {
   at::NoGradGuard no_grad;
@@ -24,9 +33,7 @@ TEST_F(Exported, ConvolutionsInGroupsGiveTheExecutorsLogits) {
   ParameterStore store(graph);
   fill(store);
   const auto images = torch::randn({2, 3, 32, 32});
-  const auto expected =
-      Executor(graph, store)
-          .forward(images.contiguous(torch::MemoryFormat::ChannelsLast), NormMode::kRunning);
+  const auto expected = executors_logits(graph, store, images);
   const Network folded = fold_norms(graph, store);
   write_onnx(model(), folded.graph, folded.parameters);
   EXPECT_LT((run(images, expected) - expected).abs().max().item<double>(),
@@ -43,9 +50,7 @@ TEST_P(Runtime, GivesTheExecutorsLogits) {
   fill(store);
   const int64_t side = architecture.resolution;
   const auto images = torch::randn({2, architecture.channels, side, side});
-  const auto expected =
-      Executor(graph, store)
-          .forward(images.contiguous(torch::MemoryFormat::ChannelsLast), NormMode::kRunning);
+  const auto expected = executors_logits(graph, store, images);
   const double scale = expected.abs().max().item<double>();
   ASSERT_GT(scale, 0);
   for (bool folded : {true, false}) {
@@ -84,7 +89,7 @@ TEST_F(Exported, FeatureMapsAreTheExecutors) {
       if (graph.ops[size_t(map.op)].name == op.name) maps.push_back(output.contiguous().flatten());
     }
   });
-  executor.forward(images.contiguous(torch::MemoryFormat::ChannelsLast), NormMode::kRunning);
+  executor.forward(channels_last(images), NormMode::kRunning);
   ASSERT_EQ(maps.size(), 4u);
   const torch::Tensor expected = torch::cat(maps);
   EXPECT_EQ(expected.numel(), 2 * (40 * 32 * 32 + 64 * 16 * 16 + 120 * 8 * 8 + 720 * 4 * 4));
@@ -102,9 +107,9 @@ TEST_F(Exported, MapsOfADetectorAreTheExecutors) {
   ParameterStore store(graph);
   fill(store);
   const auto images = torch::randn({2, 3, 128, 128});
-  const auto channels_last = images.contiguous(torch::MemoryFormat::ChannelsLast);
   std::vector<torch::Tensor> maps;
-  for (const auto& map : Executor(graph, store).outputs(channels_last, NormMode::kRunning)) {
+  Executor executor(graph, store);
+  for (const auto& map : executor.outputs(channels_last(images), NormMode::kRunning)) {
     maps.push_back(map.contiguous().flatten());
   }
   const torch::Tensor expected = torch::cat(maps);
@@ -133,9 +138,7 @@ TEST_F(Exported, OlderOperatorsGiveTheSameLogits) {
     ParameterStore store(graph);
     fill(store);
     const auto images = torch::randn({1, 3, 96, 96});
-    const auto expected =
-        Executor(graph, store)
-            .forward(images.contiguous(torch::MemoryFormat::ChannelsLast), NormMode::kRunning);
+    const auto expected = executors_logits(graph, store, images);
     for (int opset = kOldestOpset; opset <= kNewestOpset; ++opset) {
       write_onnx(model(), graph, store, {}, {.opset = opset, .batch = 1});
       const double difference = (run(images, expected) - expected).abs().max().item<double>();
@@ -145,11 +148,7 @@ TEST_F(Exported, OlderOperatorsGiveTheSameLogits) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Catalogue, Runtime, testing::ValuesIn(catalog_names()),
-                         [](const auto& test) {
-                           std::string name = test.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+                         [](const auto& test) { return test_name(test.param); });
 
 }  // namespace
 }  // namespace ridgewalk

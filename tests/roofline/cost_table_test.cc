@@ -5,6 +5,7 @@
 #include "space/derived_spaces.h"
 #include "tests/helpers.h"
 #include "tests/roofline/enumeration.h"
+#include "tests/test_name.h"
 
 namespace ridgewalk {
 namespace {
@@ -74,11 +75,7 @@ TEST_P(BuiltInSpace, HasATableForItsDerivedSpaces) {
 INSTANTIATE_TEST_SUITE_P(Spaces, BuiltInSpace,
                          testing::Values("mobile", "fashion-mnist", "fashion-mnist-kinds",
                                          "fashion-mnist-wide", "fashion-mnist-small"),
-                         [](const auto& test) {
-                           std::string name = test.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+                         [](const auto& test) { return test_name(test.param); });
 
 TEST(CostTable, KnowsThePublishedNetworks) {
   const SearchSpace space = load_search_space("mobile");

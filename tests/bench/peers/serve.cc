@@ -3,7 +3,7 @@
 //   ridgewalk_peers_bench sample SPACE SEED                 a random member of a space, as YAML
 //   ridgewalk_peers_bench images FOLDER DATA COUNT PREFIX   of a quantised network, as .npy: test
 //       images as it takes them, their labels, and the classes it finds; training images
-//   ridgewalk_peers_bench train|infer ARCH RESOLUTION BATCH PRECISION THREADS    int8 only infers
+//   ridgewalk_peers_bench train|infer ARCH RESOLUTION BATCH PRECISION THREADS
 // The last says "ready" and then answers every line on standard input with the median of the
 // milliseconds that a training step (or a run) took in half a second of them.
 #include <chrono>
@@ -20,7 +20,6 @@
 #include "supernet/network/memory.h"
 #include "supernet/quantization/quantized_executor.h"
 #include "supernet/quantization/quantized_files.h"
-#include "supernet/quantization/random_ranges.h"
 #include "supernet/training/evaluate.h"
 #include "supernet/training/provenance_check.h"
 #include "supernet/training/train.h"
@@ -77,10 +76,7 @@ void train(const Task& task) {
 }
 
 void infer(const Task& task) {
-  Network folded = fresh_network(lower(task.architecture));
-  Inference network = task.precision == DataType::kInt8
-                          ? Inference(quantized_for_timing(folded), task.batch)
-                          : Inference(folded, task.batch, task.precision);
+  Inference network(fresh_network(lower(task.architecture)), task.batch, task.precision);
   const torch::Tensor images = torch::randn(network.image_shape());
   answer([&] { network.forward(images); });
 }

@@ -66,6 +66,33 @@ TEST_F(Quantize, LosesLittleOfATrainedNetwork) {
   EXPECT_TRUE(network.provenance);
 }
 
+// bench has the accuracies that quantize measured with the executors, of what oneDNN runs: an image
+// between two classes may change sides.
+TEST_F(Quantize, GivesWhatTheZooShows) {
+  const auto report = report_of("shown");
+  const std::string network = path("shown/architecture.yaml"),
+                    weights = path("run/weights.safetensors");
+  const std::vector<std::string> zoo = {"bench",   network,  "--zoo",     "--seconds", "0",
+                                        "--quiet", "--json", "--weights", weights};
+  const auto with_data = [&](std::vector<std::string> words) {
+    words.insert(words.end(), {"--data", "idx:" + images_});
+    return words;
+  };
+  expect_refused(with_data(zoo), {"--int8-weights", "quantize"});
+  expect_refused({"bench", network, "--zoo", "--weights", path("shown")}, {"--int8-weights"});
+  std::vector<std::string> both = zoo;
+  both.insert(both.end(), {"--int8-weights", path("shown")});
+  const Outcome outcome = run(with_data(both));
+  if (outcome.err.find("VNNI") != std::string::npos) GTEST_SKIP() << outcome.err;
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const auto records = nlohmann::json::parse(outcome.out);
+  ASSERT_EQ(records.size(), 2u);
+  EXPECT_EQ(records[0]["precision"], "fp32");
+  EXPECT_NEAR(records[0]["top1"].get<double>(), report["fp32"]["top1"].get<double>(), 0.006);
+  EXPECT_EQ(records[1]["precision"], "int8");
+  EXPECT_NEAR(records[1]["top1"].get<double>(), report["int8"]["top1"].get<double>(), 0.006);
+}
+
 TEST_F(Quantize, RepeatsToTheByte) {
   for (const char* name : {"once", "again"}) report_of(name, {"--ranges", "entropy"});
   for (const char* file : {"quantized.yaml", "model.safetensors", "report.json"}) {

@@ -13,6 +13,7 @@
 #include "supernet/network/memory.h"
 #include "tests/formula_weights.h"
 #include "tests/grouped_network.h"
+#include "tests/test_name.h"
 
 namespace ridgewalk {
 namespace {
@@ -56,11 +57,7 @@ TEST_P(InferenceOf, GivesTheExecutorsLogits) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Catalogue, InferenceOf, testing::ValuesIn(catalog_names()),
-                         [](const auto& test) {
-                           std::string name = test.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+                         [](const auto& test) { return test_name(test.param); });
 
 TEST(Inference, HoldsAtTheResolutionsThatAreMeasured) {
   at::set_num_threads(2);
@@ -76,6 +73,13 @@ TEST(Inference, Bf16IsNear) {
   }
   EXPECT_LT(difference(graph_of("mnv4-hybrid-medium", 96), 1, DataType::kBf16), 0.05);
   EXPECT_LT(difference(graph_of("mobilenet-v3-large", 96), 2, DataType::kBf16), 0.05);
+}
+
+// Int8 takes a quantised network.
+TEST(Inference, RunsNothingInAnotherType) {
+  const Network network = fresh_network(graph_of("compact-nano"));
+  EXPECT_THROW(Inference(network, 1, DataType::kInt8), std::invalid_argument);
+  EXPECT_THROW(Inference(network, 1, DataType::kFp16), std::invalid_argument);
 }
 
 TEST(Inference, RunsConvolutionsInGroups) {

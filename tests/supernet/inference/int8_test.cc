@@ -14,6 +14,7 @@
 #include "supernet/quantization/rewrite.h"
 #include "tests/formula_weights.h"
 #include "tests/supernet/quantization/small_quantized.h"
+#include "tests/test_name.h"
 
 namespace ridgewalk {
 namespace {
@@ -121,15 +122,17 @@ TEST_P(Int8Of, GivesThePlainIntegers) {
 INSTANTIATE_TEST_SUITE_P(Networks, Int8Of,
                          testing::Values("mnv4-conv-small", "mnv4-hybrid-medium", "mobilenet-v1",
                                          "mobilenet-v2", "mobilenet-v3-large"),
-                         [](const auto& test) {
-                           std::string name = test.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+                         [](const auto& test) { return test_name(test.param); });
 
 TEST_F(Int8, RefusesZeroPoints) {
   const QuantizedNetwork network = quantized(resized("compact-nano", 28), {.zero_points = true});
-  EXPECT_THROW(Inference(network, 1), Error);
+  try {
+    Inference(network, 1);
+    FAIL() << "must be refused";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("without --zero-points"), std::string::npos)
+        << error.what();
+  }
 }
 
 TEST_F(Int8, TakesOneScaleForAllChannels) {
@@ -181,12 +184,21 @@ TEST_F(Int8, RunsIntegerWeightsAlone) {
   EXPECT_LT(error.item<double>(), 1e-4 * expected.abs().max().item<double>());
 }
 
-// A quarter of fp32's, as compiled_memory() has it; fp32 logits and pool sums come on top.
-TEST_F(Int8, HasAQuarterOfTheArena) {
-  const Graph graph = resized("mnv4-conv-medium", 256);
-  const Inference inference(quantized(graph), 1);
-  const double expected = compiled_memory(graph, 1, DataType::kInt8).activations;
-  EXPECT_NEAR(double(inference.arena_bytes()), expected, 0.02 * expected);
+// As compiled_memory() has it; pool sums and logits, which are fp32, come on top.
+TEST_F(Int8, HasTheArenaThatIsPredicted) {
+  for (const auto& [name, resolution, batch] : {std::tuple("mnv4-conv-medium", 256, 1),
+                                                {"mobilenet-v2", 224, 1},
+                                                {"mobilenet-v3-large", 224, 2},
+                                                {"mnv4-hybrid-medium", 256, 1},
+                                                {"mnv4-hybrid-medium", 384, 1},
+                                                {"compact-hybrid-large", 64, 1},
+                                                {"mnv4-conv-small", 224, 3}}) {
+    const Graph graph = resized(name, resolution);
+    const Inference inference(quantized(graph), batch);
+    const double expected = compiled_memory(graph, batch, DataType::kInt8).activations;
+    EXPECT_NEAR(double(inference.arena_bytes()), expected, 0.02 * expected)
+        << name << " " << resolution << " " << batch;
+  }
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "space/lowering.h"
 #include "supernet/network/executor.h"
 #include "tests/formula_weights.h"
+#include "tests/test_name.h"
 
 namespace ridgewalk {
 namespace {
@@ -85,11 +86,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Case{"mobilenetv4_conv_small@224", "mnv4-conv-small", 224},
                     Case{"mobilenetv4_hybrid_medium@224", "mnv4-hybrid-medium", 224},
                     Case{"mobilenetv4_hybrid_medium@256", "mnv4-hybrid-medium", 256}),
-    [](const auto& test) {
-      std::string name = test.param.key;
-      std::replace(name.begin(), name.end(), '@', '_');
-      return name;
-    });
+    [](const auto& test) { return test_name(test.param.key); });
 
 }  // namespace
 }  // namespace ridgewalk
