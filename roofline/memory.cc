@@ -16,10 +16,22 @@ bool is_output(const Graph& graph, int op) {
                      [&](const Output& output) { return output.op == op; });
 }
 
+// Scores of attention are fp32 beside int8 values.
+bool is_wide_score(const Op& op, DataType type) {
+  return type == DataType::kInt8 && op.kind == OpKind::kAttentionScores;
+}
+
+// Half are of scores, half of their softmax.
+double tile_bytes(const InferenceStep& step, DataType type) {
+  const int score = type == DataType::kInt8 ? kWide : bytes_per_element(type);
+  return double(step.in_tiles) / 2 * (score + bytes_per_element(type));
+}
+
 double value_bytes(const Graph& folded, const InferenceStep& step, DataType type) {
-  const bool is_wide = is_output(folded, step.ops[0]) && type != DataType::kInt8;
-  return double(folded.ops[size_t(step.ops.back())].output.elements()) *
-         (is_wide ? kWide : bytes_per_element(type));
+  const Op& op = folded.ops[size_t(step.ops.back())];
+  const bool is_wide =
+      (is_output(folded, step.ops[0]) && type != DataType::kInt8) || is_wide_score(op, type);
+  return double(op.output.elements()) * (is_wide ? kWide : bytes_per_element(type));
 }
 
 // One per step.
@@ -28,7 +40,7 @@ std::vector<Bytes> live_bytes(const Graph& folded, const std::vector<InferenceSt
   const std::vector<Lifetime> lives = lifetimes(folded, steps);
   std::vector<Bytes> live(steps.size());
   for (size_t s = 0; s < steps.size(); ++s) {
-    live[s] += {double(steps[s].in_tiles) * bytes_per_element(type)};
+    live[s] += {tile_bytes(steps[s], type)};
     const Bytes size{batch * value_bytes(folded, steps[s], type)};
     const int last = std::min(lives[s].last, int(steps.size()) - 1);
     for (int during = lives[s].first; during <= last; ++during) live[size_t(during)] += size;

@@ -13,7 +13,7 @@ namespace ridgewalk {
 // inputs, outputs and what is kept for later, adds in place, attention of many scores in tiles
 // (space/inference_steps.h). Ops that run as one have the same. The largest is what an arena for
 // all of them takes; the library's scratchpads come on top. Elements are as wide as the data type;
-// logits of floating-point networks are fp32.
+// logits of floating-point networks and scores of attention in int8 ones are fp32.
 std::vector<Bytes> activation_memory(const Graph& graph, DataType type, int batch = 1);
 // The largest of them, over the ops [begin, end) of the graph.
 Bytes peak_memory(const Graph& graph, DataType type, int batch = 1);

@@ -127,16 +127,20 @@ void OpCompiler::store(const std::vector<int>& ops, Value output, std::string ke
     const Dims sizes = onednn::sizes(layout(output));
     const Value rounded =
         program_.value({sizes, stored_type(*scale), sizes.size() == 3 ? Tag::abc : Tag::nhwc});
-    program_.add(
-        [form = form_of(*scale),
-         count = int64_t(layout(rounded).get_size())](uint8_t* const* operands) {
-          quantize_row(reinterpret_cast<const float*>(operands[0]), count, form, operands[1]);
-        },
-        {output, rounded});
+    kernel += round(output, rounded, *scale);
     output = rounded;
-    kernel += " + quantize";
   }
   end_step(ops, output, kernel, precision_);
+}
+
+std::string OpCompiler::round(Value reals, Value integers, const ValueScale& scale) {
+  program_.add(
+      [form = form_of(scale),
+       count = int64_t(layout(integers).get_size())](uint8_t* const* operands) {
+        quantize_row(reinterpret_cast<const float*>(operands[0]), count, form, operands[1]);
+      },
+      {reals, integers});
+  return " + quantize";
 }
 
 void OpCompiler::end_step(const std::vector<int>& ops, Value output, const std::string& kernel,
@@ -171,15 +175,16 @@ void OpCompiler::compile(const InferenceStep& step) {
   if (kind == OpKind::kConv || kind == OpKind::kDepthwise || kind == OpKind::kLinear) {
     return convolution(step);
   }
-  // Scores that are rounded between their ops are computed whole.
-  if (step.in_tiles > 0 && !scale_of(step.ops[0]) && !scale_of(step.ops[1])) {
+  // Scores that are rounded, or whose weights are for real values, are computed whole.
+  if (step.in_tiles > 0 && !scale_of(step.ops[0]) &&
+      (multiplies_integers(step) || !scale_of(step.ops[1]))) {
     return tiled_attention(step);
   }
   for (int index : step.ops) compile(index);
 }
 
-void OpCompiler::compile(int index) {
-  if (integer_op(index)) return;
+void OpCompiler::compile(int index, bool is_last_reader) {
+  if (integer_op(index, is_last_reader)) return;
   switch (op(index).kind) {
     case OpKind::kInput:
       return;
@@ -256,13 +261,26 @@ void OpCompiler::elementwise(int index) {
 }
 
 void OpCompiler::softmax(int index) {
-  const Value x = real(index);
-  const Desc source = layout(x);
+  const Value scores = real(index);
+  const std::optional<ValueScale>& scale = scale_of(index);
+  const Desc source = layout(scores);
+  const Type type = scale ? stored_type(*scale) : onednn::type_of(source);
+  const Value weights = program_.value({onednn::sizes(source), type, Tag::abc});
+  end_step({index}, weights, softmax(scores, weights, scale), precision_);
+}
+
+// Over the last axis. Weights that are rounded leave the scores undefined: nothing else reads them.
+std::string OpCompiler::softmax(Value scores, Value weights,
+                                const std::optional<ValueScale>& scale) {
+  const Desc source = layout(scores);
   const int last_axis = int(onednn::sizes(source).size()) - 1;
   const auto chosen =
       onednn::describe<onednn::Softmax>(program_.engine(), Program::attributes(), kInference,
                                         algorithm::softmax_accurate, source, source, last_axis);
-  add<onednn::Softmax>(chosen, {{DNNL_ARG_SRC, x}}, {index}, program_.value(source));
+  const Value exact = scale ? scores : weights;
+  program_.add<onednn::Softmax>(chosen, {{DNNL_ARG_SRC, scores}, {DNNL_ARG_DST, exact}});
+  if (!scale) return chosen.impl_info_str();
+  return chosen.impl_info_str() + round(exact, weights, *scale);
 }
 
 void OpCompiler::binary(int index, algorithm kind) {

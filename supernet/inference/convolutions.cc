@@ -111,7 +111,7 @@ void OpCompiler::convolution(const InferenceStep& step) {
   } else {
     real_convolution(fused);
   }
-  for (size_t i = count; i < step.ops.size(); ++i) compile(step.ops[i]);
+  for (size_t i = count; i < step.ops.size(); ++i) compile(step.ops[i], true);
 }
 
 void OpCompiler::real_convolution(const InferenceStep& step) {

@@ -22,14 +22,13 @@ OpCompiler::Desc OpCompiler::like(int index) const {
   return activations(op(index).output, stored_type(*scale_of(index)));
 }
 
-// Whether it was one.
-bool OpCompiler::integer_op(int index) {
+bool OpCompiler::integer_op(int index, bool is_last_reader) {
   if (op(index).inputs.empty() || !scale_of(index) || !has_integer_inputs(index)) return false;
   switch (op(index).kind) {
     case OpKind::kActivation:
     case OpKind::kSigmoid:
     case OpKind::kHardSigmoid:
-      table(index);
+      table(index, is_last_reader);
       return true;
     case OpKind::kAdd:
       integer_add(index);
@@ -45,7 +44,7 @@ bool OpCompiler::integer_op(int index) {
   }
 }
 
-void OpCompiler::table(int index) {
+void OpCompiler::table(int index, bool in_place) {
   const ValueScale &from = *input_scale(index), &to = *scale_of(index);
   const std::array<int, 256> integers = value_table(op(index), from, to);
   ByteTable bytes{};
@@ -53,7 +52,7 @@ void OpCompiler::table(int index) {
     bytes[size_t(from.type == IntegerType::kU8 ? i : (i + 128) % 256)] =
         uint8_t(integers[size_t(i)]);
   }
-  const Value result = integers_of(index);
+  const Value result = in_place ? program_.alias(input(index), like(index)) : integers_of(index);
   program_.add(
       [bytes, count = int64_t(layout(result).get_size())](uint8_t* const* operands) {
         in_parallel(count, 1, [&](int64_t begin, int64_t end) {

@@ -58,6 +58,8 @@ class OpCompiler {
   }
   // The value of the last of `ops` is `output`, once it is rounded where that op says so.
   void store(const std::vector<int>& ops, Value output, std::string kernel);
+  // Appends to a step; the end of its kernel's name.
+  std::string round(Value reals, Value integers, const ValueScale& scale);
   // Ends a step whose value is what is to be kept.
   void end_step(const std::vector<int>& ops, Value output, const std::string& kernel,
                 DataType type);
@@ -73,7 +75,7 @@ class OpCompiler {
 
   void images();
   void compile(const InferenceStep& step);
-  void compile(int index);
+  void compile(int index, bool is_last_reader = false);
 
   // convolutions.cc
   struct Convolution;
@@ -91,8 +93,9 @@ class OpCompiler {
                                  const std::optional<ValueScale>& sum) const;
 
   // integer_ops.cc
-  bool integer_op(int index);
-  void table(int index);
+  // Whether the op is one; nothing else reads the input of a last reader.
+  bool integer_op(int index, bool is_last_reader);
+  void table(int index, bool in_place);
   void integer_add(int index);
   void integer_multiply(int index);
   void integer_pool(int index);
@@ -102,24 +105,22 @@ class OpCompiler {
   // attention_ops.cc
   struct Tile;
   Value as_matrix(Value value, int heads);
-  struct Product {
-    Value value;
-    std::string kernel;
-    bool is_integer, is_rounded;
-  };
-  double product_scale(int index) const;
-  Product matrix_product(int index, Value left, Value right, double factor);
-  void end_product(int index, const Product& product, Value value);
+  Desc transposed(Value matrix) const;
+  Type product_type(int index) const;
+  std::string matrix_product(int index, Value left, Value right, double factor, Value product);
+  void end_product(int index, Value value, const std::string& kernel);
   void attention_scores(int index);
   void attention_mix(int index);
+  bool multiplies_integers(const InferenceStep& attention) const;
   Value part(Value value, int64_t image, int64_t row, int64_t images, int64_t rows);
   void tiled_attention(const InferenceStep& step);
-  std::string attend_tile(const Tile& tile);
+  std::string attend_tile(const InferenceStep& step, const Tile& tile);
 
   void norm(int index);
   void scale(int index, const torch::Tensor& factor, const torch::Tensor& shift);
   void elementwise(int index);
   void softmax(int index);
+  std::string softmax(Value scores, Value weights, const std::optional<ValueScale>& scale);
   void binary(int index, dnnl::algorithm kind);
   void mean(int index);
   void pool(int index);

@@ -69,15 +69,15 @@ TEST(ActivationMemory, OfABatchIsThatOfItsImages) {
 }
 
 // By hand, in bytes of int8: 64 x 64 positions and 8 heads have 2^27 scores, of which 2^24 are held
-// at once, and as many of their softmax; beside them the query, the key, the value, the sum of the
-// weighted values, and the skip.
+// at once, in fp32, and as many bytes of their softmax; beside them the query, the key, the value,
+// the sum of the weighted values, and the skip.
 TEST(ActivationMemory, OfAttentionIsThatOfItsTiles) {
   Architecture architecture{.name = "tiled", .resolution = 64, .classes = 10};
   architecture.stem = {.stride = 1, .width = 16};
   architecture.stages = {{MobileMqa{.heads = 8, .key_dim = 16, .value_dim = 16}}};
   constexpr double kPositions = 64 * 64;
   EXPECT_EQ(peak_memory(lower(architecture), DataType::kInt8).value,
-            2 * 0x1p24 + kPositions * (8 * 16 + 16 + 16 + 8 * 16 + 16));
+            (4 + 1) * 0x1p24 + kPositions * (8 * 16 + 16 + 16 + 8 * 16 + 16));
 }
 
 // By hand: every output is held until the end, of five levels 9 anchors with 91 scores and 4

@@ -164,9 +164,9 @@ TEST_F(Quantize, TrainingThatIsKilledResumesToTheSameBits) {
 TEST_F(Quantize, RefusesInOneLineAndLeavesNothing) {
   const std::string out = path("refused");
   const auto refused = [&](const std::vector<std::string>& more, const std::string& says) {
-    auto words = quantize({"--out", out});
-    words.insert(words.end(), more.begin(), more.end());
-    expect_refused(words, {says});
+    std::vector<std::string> options = more;
+    options.insert(options.end(), {"--out", out});
+    expect_refused(quantize(options), {says});
     EXPECT_FALSE(fs::exists(out)) << says;
   };
   refused({"--method", "qta"}, "--method");
@@ -176,7 +176,7 @@ TEST_F(Quantize, RefusesInOneLineAndLeavesNothing) {
   refused({"--epochs", "2"}, "--method qat");
   refused({"--method", "qat", "--scales", "learned"}, "--scales");
   refused({"--method", "qat", "--bias-correction", "data"}, "--bias-correction");
-  refused({"--keep-fp32", "conv_stam"}, "did you mean conv_stem?");
+  refused({"--keep-fp32", "conv_stam"}, "did you mean conv_stem");
   refused({"--equalize", "--bias-correction", "norms"}, "equalisation");
   expect_refused(with({"quantize"}, {"--weights", path("run/weights.safetensors")}), {"--out"});
   expect_refused(quantize({"--out", path("train.yaml/refused")}), {"train.yaml is no folder"});

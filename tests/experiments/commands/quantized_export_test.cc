@@ -53,7 +53,7 @@ TEST_F(QuantizedExport, SaysWhatIsInt8) {
     expect_refused(words, {"would replace what it is made from"});
   }
   expect_refused({"bench", network, "--weights", path("int8"), "--zoo"},
-                 {"give the weights that were quantised"});
+                 {"is quantised", "--int8-weights"});
   fs::resize_file(path("int8") + "/model.safetensors", 1000);
   expect_refused(command, {"model.safetensors"});
   EXPECT_EQ(read(path("q.onnx")), model);  // what was there stays

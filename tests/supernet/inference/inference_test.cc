@@ -13,6 +13,7 @@
 #include "supernet/network/memory.h"
 #include "tests/formula_weights.h"
 #include "tests/grouped_network.h"
+#include "tests/supernet/inference/attention_graph.h"
 #include "tests/test_name.h"
 
 namespace ridgewalk {
@@ -97,38 +98,6 @@ TEST(Inference, RunsABlend) {
   }
   deactivate_unused(space, choice_layout(space), decisions);
   EXPECT_LT(difference(lower(decode_blended(space, decisions)), 2), 1e-4);
-}
-
-// A convolution for queries, one for keys and one for values, and their attention.
-Graph attention_graph(int side, int heads) {
-  const int dim = 8;
-  const auto conv = [&](const char* name, int x, int width) {
-    return Op{.kind = OpKind::kConv, .name = name, .inputs = {x}, .output = {width, side, side}};
-  };
-  const Shape scores{heads, side * side, side * side};
-  return {
-      .name = "attention",
-      .ops = {{.kind = OpKind::kInput, .name = "input", .output = {3, side, side}},
-              conv("query", 0, heads * dim),
-              conv("key", 0, dim),
-              conv("value", 0, dim),
-              {.kind = OpKind::kAttentionScores,
-               .name = "scores",
-               .inputs = {1, 2},
-               .output = scores,
-               .heads = heads},
-              {.kind = OpKind::kSoftmax, .name = "softmax", .inputs = {4}, .output = scores},
-              {.kind = OpKind::kAttentionMix,
-               .name = "mix",
-               .inputs = {5, 3},
-               .output = {heads * dim, side, side},
-               .heads = heads},
-              {.kind = OpKind::kPool, .name = "pool", .inputs = {6}, .output = {heads * dim, 1, 1}},
-              {.kind = OpKind::kLinear,
-               .name = "classifier",
-               .inputs = {7},
-               .output = {10, 1, 1},
-               .bias = true}}};
 }
 
 // More scores than a tile holds: rows of an image with a rest, and several images with a rest.

@@ -13,6 +13,7 @@
 #include "supernet/quantization/quantized_executor.h"
 #include "supernet/quantization/rewrite.h"
 #include "tests/formula_weights.h"
+#include "tests/supernet/inference/attention_graph.h"
 #include "tests/supernet/quantization/small_quantized.h"
 #include "tests/test_name.h"
 
@@ -169,6 +170,17 @@ TEST_F(Int8, SaysWhatIsFp32) {
       quantized(graph, {.fp32_ops = {"blocks.2.0.pw_exp.conv", "classifier"}});
   EXPECT_EQ(steps_in(Inference(mixed, 1), DataType::kFp32), 3);
   expect_equal(mixed, 1);
+}
+
+// Rows of scores with a rest; the weights of an image's 2116 keys are integers near 0.
+TEST_F(Int8, ComputesLargeAttentionInTiles) {
+  const Graph graph = attention_graph(46, 4);
+  const QuantizedNetwork network = quantized(graph);
+  const Inference inference(network, 1);
+  EXPECT_EQ(inference.steps().at(4).ops, (std::vector<int>{4, 5, 6}));
+  const double expected = compiled_memory(graph, 1, DataType::kInt8).activations;
+  EXPECT_NEAR(double(inference.arena_bytes()), expected, 0.02 * expected);
+  expect_equal(network, 1);
 }
 
 // Weights alone are integers: the network runs in fp32, on what they stand for.
