@@ -2,6 +2,7 @@
 
 #include "supernet/kernels/row_kernel.h"
 #include "supernet/network/product_operands.h"
+#include "supernet/network/shared_loop.h"
 
 namespace ridgewalk {
 
@@ -91,8 +92,8 @@ int64_t block_of(int64_t width, int64_t rows) {
 
 template <class Run>
 void for_images(int64_t images, Run run) {
-  at::parallel_for(0, images, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t image = begin; image < end; ++image) run(image);
+  for_pieces(images, 1, [&](int64_t begin, int64_t end, const Turn& turn) {
+    for (int64_t image = begin; image < end; ++image) run(image, turn);
   });
 }
 
@@ -113,7 +114,7 @@ void dense(const OpRows<T>& in, const torch::Tensor& weight, int64_t stride, con
       scratch<typename UnitOf<T>::Unit>(Scratch::kWeights, packed_units<T>(depth, columns));
   pack<T>(ordered.data_ptr<float>(), 1, depth, depth, columns, packed);
   const int64_t block = block_of<T>(width, out.per_image());
-  for_images(in.images, [&](int64_t image) {
+  for_images(in.images, [&](int64_t image, const Turn& turn) {
     const T* x = image_as_read(in, image);
     T* y = out.x + image * out.per_image() * columns;
     for_blocks(out.per_image(), block, [&](int64_t first, int64_t last) {
@@ -122,7 +123,11 @@ void dense(const OpRows<T>& in, const torch::Tensor& weight, int64_t stride, con
       Product<T> product = left_rows<T>(rows, last - first, width, Scratch::kInputPairs);
       set_packed_right(product, packed, columns);
       multiply(product, y + first * columns, columns);
-      if (out.norm != nullptr) out.norm->add(y + first * columns, last - first);
+    });
+    if (out.norm == nullptr) return;
+    turn.wait();
+    for_blocks(out.per_image(), block, [&](int64_t first, int64_t last) {
+      out.norm->add(y + first * columns, last - first);
     });
   });
 }
@@ -142,7 +147,7 @@ torch::Tensor dense_backward(const OpRows<T>& in, const torch::Tensor& weight, i
   const int64_t block = block_of<T>(depth, out.per_image());
   const int64_t numbers = in.per_image() * in.channels;
   ThreadSums sums(columns * depth);
-  for_images(in.images, [&](int64_t image) {
+  for_images(in.images, [&](int64_t image, const Turn& turn) {
     const T* x = image_as_read(in, image);
     float* of_image = nullptr;
     if (contribution.wanted) {
@@ -154,13 +159,15 @@ torch::Tensor dense_backward(const OpRows<T>& in, const torch::Tensor& weight, i
       T* unfolded = scratch<T>(Scratch::kInput, block * depth);
       unfold(windows, x, first, last, depth, unfolded);
       const T* of_y = gradient_rows(out, image * out.per_image() + first, rows);
+      if (contribution.wanted) {
+        float* of_windows = scratch<float>(Scratch::kOtherWeights, block * depth);
+        Product<T> product = left_rows<T>(of_y, rows, columns, Scratch::kOutputPairs);
+        set_packed_right(product, packed, depth);
+        multiply(product, of_windows, depth);
+        fold(windows, of_windows, first, last, of_image);
+      }
+      turn.wait();
       add_weight_gradient(of_y, columns, unfolded, depth, rows, sums.own());
-      if (!contribution.wanted) return;
-      float* of_windows = scratch<float>(Scratch::kOtherWeights, block * depth);
-      Product<T> product = left_rows<T>(of_y, rows, columns, Scratch::kOutputPairs);
-      set_packed_right(product, packed, depth);
-      multiply(product, of_windows, depth);
-      fold(windows, of_windows, first, last, of_image);
     });
     if (!contribution.wanted) return;
     T* of_x = in.gradient + image * numbers;

@@ -2,10 +2,9 @@
 
 #include <algorithm>
 
-#include <ATen/Parallel.h>
-
 #include "supernet/kernels/depthwise_kernel.h"
 #include "supernet/network/product_operands.h"
+#include "supernet/network/shared_loop.h"
 
 namespace ridgewalk {
 
@@ -50,14 +49,14 @@ int64_t tiles_of(int64_t channels) {
   return (channels + kDepthwiseChannels - 1) / kDepthwiseChannels;
 }
 
-// Calls run(first image, last image) for images that together have enough rows.
+// Calls run(first image, last image, turn) for images that together have enough rows.
 template <class T, class Run>
 void for_groups(const OpRows<T>& smaller, Run run) {
   const int64_t group = (kRowsTogether + smaller.per_image() - 1) / smaller.per_image();
   const int64_t groups = (smaller.images + group - 1) / group;
-  at::parallel_for(0, groups, 1, [&](int64_t begin, int64_t end) {
+  for_pieces(groups, 1, [&](int64_t begin, int64_t end, const Turn& turn) {
     for (int64_t g = begin; g < end; ++g) {
-      run(g * group, std::min((g + 1) * group, smaller.images));
+      run(g * group, std::min((g + 1) * group, smaller.images), turn);
     }
   });
 }
@@ -116,7 +115,7 @@ void depthwise(const OpRows<T>& in, const torch::Tensor& weight, int64_t stride,
   auto* weights = scratch<float>(Scratch::kWeights, tiles_of(in.channels) * taps);
   tile_weights(weight, false, weights);
   const Padded padded = padded_input(in, out, kernel, stride);
-  for_groups(out, [&](int64_t begin, int64_t end) {
+  for_groups(out, [&](int64_t begin, int64_t end, const Turn& turn) {
     float* x = zeros(Scratch::kInput, padded.numbers());
     float* y = scratch<float>(Scratch::kOutput, out.per_image() * kDepthwiseChannels);
     for (int64_t image = begin; image < end; ++image) {
@@ -128,10 +127,10 @@ void depthwise(const OpRows<T>& in, const torch::Tensor& weight, int64_t stride,
                      out.x + image * out.per_image() * out.channels + first);
       }
     }
+    if (out.norm == nullptr) return;
     const int64_t per_image = out.per_image();
-    if (out.norm != nullptr) {
-      out.norm->add(out.x + begin * per_image * out.channels, (end - begin) * per_image);
-    }
+    turn.wait();
+    out.norm->add(out.x + begin * per_image * out.channels, (end - begin) * per_image);
   });
 }
 
@@ -147,19 +146,21 @@ torch::Tensor depthwise_backward(const OpRows<T>& in, const torch::Tensor& weigh
   const Padded padded = padded_input(in, out, kernel, stride);
   const Padded spread{in.height + kernel - 1, in.width + kernel - 1, kernel - 1 - padded.border};
   ThreadSums sums(tiles * taps);
-  for_groups(out, [&](int64_t begin, int64_t end) {
+  for_groups(out, [&](int64_t begin, int64_t end, const Turn& turn) {
     float* x = zeros(Scratch::kInput, padded.numbers());
     float* g = zeros(Scratch::kOutput, spread.numbers());
     float* of_x = scratch<float>(Scratch::kGradient, in.per_image() * kDepthwiseChannels);
-    float* of_weights = sums.own();
     const int64_t numbers = in.per_image() * in.channels;
     for (int64_t image = begin; image < end; ++image) {
-      for (int64_t first = 0; first < in.channels; first += kDepthwiseChannels) {
-        const int64_t place = first / kDepthwiseChannels * taps;
+      for (int64_t tile = 0; tile < tiles; ++tile) {
+        const int64_t first = tile * kDepthwiseChannels, place = tile * taps;
         read_tile(in, image, first, padded, x);
         read_gradient_tile(out, image, first, stride, spread, g);
+        // A tile's weights have their own turns, so that others meanwhile compute other tiles'.
+        if (image == begin) turn.wait(int(tile));
         add_tap_gradients(x, padded.width, g + spread.start(), stride * spread.width, stride,
-                          kernel, stride, out.height, out.width, of_weights + place);
+                          kernel, stride, out.height, out.width, sums.own() + place);
+        if (image + 1 == end) turn.pass(int(tile));
         if (!contribution.wanted) continue;
         correlate(g, spread.width, turned + place, kernel, 1, in.height, in.width, of_x);
         write_pixels(of_x, layout_of(in, first, in.width, 1), contribution.adds,
@@ -167,6 +168,7 @@ torch::Tensor depthwise_backward(const OpRows<T>& in, const torch::Tensor& weigh
       }
     }
     if (contribution.wanted && contribution.completes && in.norm != nullptr) {
+      turn.wait();
       in.norm->add_gradient(in.gradient + begin * numbers, in.x + begin * numbers,
                             (end - begin) * in.per_image());
     }

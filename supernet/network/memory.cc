@@ -192,8 +192,7 @@ void keep_freed_memory() {
 #ifdef __GLIBC__
   constexpr int kNever = -1;
   constexpr int kGrowth = 64 << 20;
-  mallopt(M_MMAP_MAX, 0);   // all from the heap
-  mallopt(M_ARENA_MAX, 1);  // which only the main arena has without a limit
+  mallopt(M_MMAP_MAX, 0);  // all from heaps
   mallopt(M_TRIM_THRESHOLD, kNever);
   mallopt(M_TOP_PAD, kGrowth);
 #endif

@@ -37,7 +37,8 @@ MemoryNeed supernet_memory(const SearchSpace& space, int64_t batch, int64_t vali
 
 // Keeps what is freed for what is allocated next, from now on and for the whole process. glibc
 // would map every tensor beyond 32 MiB anew, and the kernel clears each page of it: half of the
-// time of a step with such tensors. Does nothing with another libc.
+// time of a step with such tensors. In other threads than the first one, whose heaps have a limit,
+// it still maps what is larger than 64 MiB. Does nothing with another libc.
 void keep_freed_memory();
 
 // Of `lanes` passes over the same weights at once.

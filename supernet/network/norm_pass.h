@@ -17,7 +17,8 @@ namespace ridgewalk {
 // gradients are rows of channels in fp32 or bf16. First all rows are added, then finish()
 // determines the mean and deviation, then rows can be read; likewise for the gradients. Pieces may
 // be added by all threads of at::parallel_for() at once: each has sums of its own, which are added
-// in the order of the threads.
+// in the order of the threads. In lanes there is one sum, which pieces are added to in turns
+// (shared_loop.h).
 class NormPass {
  public:
   NormPass(int64_t rows, int64_t channels, bool relu);

@@ -105,7 +105,7 @@ inline void add_weight_gradient(const Bf16* of_y, int64_t columns, const Bf16* x
 }
 
 // A sum over rows that all threads of at::parallel_for() add to: each has one of its own, and they
-// are added in the order of the threads.
+// are added in the order of the threads. In lanes there is one, which pieces are added to in turns.
 class ThreadSums {
  public:
   explicit ThreadSums(int64_t count) : count_(count), parts_(size_t(at::get_num_threads())) {}

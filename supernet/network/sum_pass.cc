@@ -3,10 +3,9 @@
 #include <algorithm>
 #include <cstring>
 
-#include <ATen/Parallel.h>
-
 #include "supernet/kernels/activation_kernel.h"
 #include "supernet/kernels/row_kernel.h"
+#include "supernet/network/shared_loop.h"
 
 namespace ridgewalk {
 namespace {
@@ -14,14 +13,15 @@ namespace {
 constexpr int64_t kRowsAtOnce = 64;        // rows
 constexpr int64_t kThreadNumbers = 32768;  // numbers that are worth a thread
 
-// Calls run(first row, number of rows) for blocks of rows.
+// Calls run(first row, number of rows, turn) for blocks of rows.
 template <class T, class Run>
 void in_row_blocks(const OpRows<T>& of, Run run) {
   const int64_t blocks = (of.rows() + kRowsAtOnce - 1) / kRowsAtOnce;
   const int64_t grain = 1 + kThreadNumbers / (kRowsAtOnce * of.channels);
-  at::parallel_for(0, blocks, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b)
-      run(b * kRowsAtOnce, std::min(kRowsAtOnce, of.rows() - b * kRowsAtOnce));
+  for_pieces(blocks, grain, [&](int64_t begin, int64_t end, const Turn& turn) {
+    for (int64_t b = begin; b < end; ++b) {
+      run(b * kRowsAtOnce, std::min(kRowsAtOnce, of.rows() - b * kRowsAtOnce), turn);
+    }
   });
 }
 
@@ -36,22 +36,24 @@ void read(const OpRows<T>& in, int64_t first, int64_t rows, T* to) {
 
 template <class T>
 void read_all(const OpRows<T>& in, T* to) {
-  in_row_blocks(
-      in, [&](int64_t first, int64_t rows) { read(in, first, rows, to + first * in.channels); });
+  in_row_blocks(in, [&](int64_t first, int64_t rows, const Turn&) {
+    read(in, first, rows, to + first * in.channels);
+  });
 }
 
 template <class T>
 void complete(const OpRows<T>& in) {
   if (in.norm == nullptr) return;
-  in_row_blocks(in, [&](int64_t first, int64_t rows) {
+  in_row_blocks(in, [&](int64_t first, int64_t rows, const Turn& turn) {
     const int64_t at = first * in.channels;
+    turn.wait();
     in.norm->add_gradient(in.gradient + at, in.x + at, rows);
   });
 }
 
 template <class T>
 void sum(const OpRows<T>& a, const OpRows<T>& b, const OpRows<T>& out) {
-  in_row_blocks(out, [&](int64_t first, int64_t rows) {
+  in_row_blocks(out, [&](int64_t first, int64_t rows, const Turn&) {
     const int64_t numbers = rows * out.channels;
     T* to = out.x + first * out.channels;
     T* other = scratch<T>(Scratch::kInput, numbers);
@@ -64,7 +66,7 @@ void sum(const OpRows<T>& a, const OpRows<T>& b, const OpRows<T>& out) {
 template <class T>
 void sum_backward(const OpRows<T>& in, const OpRows<T>& out, const Contribution& contribution) {
   if (!contribution.wanted) return;
-  in_row_blocks(in, [&](int64_t first, int64_t rows) {
+  in_row_blocks(in, [&](int64_t first, int64_t rows, const Turn& turn) {
     const int64_t at = first * in.channels, numbers = rows * in.channels;
     if (contribution.adds) {
       add_row(out.gradient + at, numbers, in.gradient + at);
@@ -72,6 +74,7 @@ void sum_backward(const OpRows<T>& in, const OpRows<T>& out, const Contribution&
       std::memcpy(in.gradient + at, out.gradient + at, size_t(numbers) * sizeof(T));
     }
     if (contribution.completes && in.norm != nullptr) {
+      turn.wait();
       in.norm->add_gradient(in.gradient + at, in.x + at, rows);
     }
   });
@@ -80,7 +83,7 @@ void sum_backward(const OpRows<T>& in, const OpRows<T>& out, const Contribution&
 template <class T>
 void pool(const OpRows<T>& in, const OpRows<T>& out) {
   const int64_t channels = in.channels, pixels = in.per_image();
-  at::parallel_for(0, in.images, 1, [&](int64_t begin, int64_t end) {
+  for_pieces(in.images, 1, [&](int64_t begin, int64_t end, const Turn&) {
     T* x = scratch<T>(Scratch::kInput, pixels * channels);
     float* mean = scratch<float>(Scratch::kOutput, channels);
     for (int64_t image = begin; image < end; ++image) {
@@ -97,7 +100,7 @@ template <class T>
 void pool_backward(const OpRows<T>& in, const OpRows<T>& out, const Contribution& contribution) {
   if (!contribution.wanted) return;
   const int64_t channels = in.channels, pixels = in.per_image();
-  at::parallel_for(0, in.images, 1, [&](int64_t begin, int64_t end) {
+  for_pieces(in.images, 1, [&](int64_t begin, int64_t end, const Turn& turn) {
     float* share = scratch<float>(Scratch::kOutput, channels);
     for (int64_t image = begin; image < end; ++image) {
       for (int64_t c = 0; c < channels; ++c) {
@@ -109,6 +112,7 @@ void pool_backward(const OpRows<T>& in, const OpRows<T>& out, const Contribution
         contribution.adds ? add_row(share, channels, to) : set_row(share, channels, to);
       }
       if (contribution.completes && in.norm != nullptr) {
+        turn.wait();
         in.norm->add_gradient(in.gradient + at, in.x + at, pixels);
       }
     }
@@ -117,7 +121,7 @@ void pool_backward(const OpRows<T>& in, const OpRows<T>& out, const Contribution
 
 template <class T>
 void activate(const OpRows<T>& in, Activation activation, const OpRows<T>& out) {
-  in_row_blocks(in, [&](int64_t first, int64_t rows) {
+  in_row_blocks(in, [&](int64_t first, int64_t rows, const Turn&) {
     const int64_t numbers = rows * in.channels;
     T* x = scratch<T>(Scratch::kInput, numbers);
     read(in, first, rows, x);
@@ -129,7 +133,7 @@ template <class T>
 void activate_backward(const OpRows<T>& in, Activation activation, const OpRows<T>& out,
                        const Contribution& contribution) {
   if (!contribution.wanted) return;
-  in_row_blocks(in, [&](int64_t first, int64_t rows) {
+  in_row_blocks(in, [&](int64_t first, int64_t rows, const Turn& turn) {
     const int64_t at = first * in.channels, numbers = rows * in.channels;
     T* x = scratch<T>(Scratch::kInput, numbers);
     read(in, first, rows, x);
@@ -141,7 +145,10 @@ void activate_backward(const OpRows<T>& in, Activation activation, const OpRows<
     } else {
       activation_gradient_row(activation, out.gradient + at, x, numbers, to);
     }
-    if (contribution.completes && in.norm != nullptr) in.norm->add_gradient(to, in.x + at, rows);
+    if (contribution.completes && in.norm != nullptr) {
+      turn.wait();
+      in.norm->add_gradient(to, in.x + at, rows);
+    }
   });
 }
 

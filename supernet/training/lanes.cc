@@ -11,17 +11,17 @@
 
 #include <ATen/Parallel.h>
 
+#include "supernet/network/shared_loop.h"
+
 namespace ridgewalk {
 
 void in_lanes(int lanes, int64_t count, const std::function<void(int64_t)>& work,
               std::stop_source stop) {
-  std::atomic<int64_t> next = 0;
+  std::atomic<int64_t> next = 0, busy = std::max<int64_t>(1, lanes);
   std::exception_ptr error;
   std::once_flag first;
   const auto lane = [&] {
-    while (!stop.stop_requested()) {
-      const int64_t piece = next++;
-      if (piece >= count) return;
+    for (int64_t piece = next++; piece < count && !stop.stop_requested(); piece = next++) {
       try {
         work(piece);
       } catch (...) {
@@ -29,10 +29,12 @@ void in_lanes(int lanes, int64_t count, const std::function<void(int64_t)>& work
         stop.request_stop();
       }
     }
+    if (--busy == 0) wake_helpers();
+    help_with_loops([&] { return busy == 0; });
   };
   {
     std::vector<std::jthread> others;  // joined at the end of this block
-    for (int64_t i = 1; i < std::min<int64_t>(lanes, count); ++i) others.emplace_back(lane);
+    for (int64_t i = busy; i > 1; --i) others.emplace_back(lane);
     lane();
   }
   if (error) std::rethrow_exception(error);

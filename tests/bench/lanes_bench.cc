@@ -6,6 +6,7 @@
 //
 //   build/dev/tests/ridgewalk_lanes_bench [ROUNDS]
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -52,18 +53,22 @@ struct Search {
   TunasSearch tunas;
 };
 
-// Processes that do nothing but keep a core each busy.
+// Processes that do nothing but keep a core each busy, or rest. They start before this process has
+// computed anything: a fork leaves its parent's pages to be copied one by one when it next writes
+// them, which would count as their doing.
 class Neighbours {
  public:
   explicit Neighbours(int count) {
     for (int i = 0; i < count; ++i) {
       const pid_t child = fork();
       if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         for (volatile bool busy = true; busy;) {
         }
       }
       children_.push_back(child);
     }
+    set_busy(0);
   }
   ~Neighbours() {
     for (const pid_t child : children_) {
@@ -73,6 +78,13 @@ class Neighbours {
   }
   Neighbours(const Neighbours&) = delete;
   Neighbours& operator=(const Neighbours&) = delete;
+
+  // So many of them, from now on.
+  void set_busy(int count) {
+    for (size_t i = 0; i < children_.size(); ++i) {
+      kill(children_[i], i < size_t(count) ? SIGCONT : SIGSTOP);
+    }
+  }
 
  private:
   std::vector<pid_t> children_;
@@ -156,6 +168,7 @@ Turn turn_of_two(Search& search, Partner& partner) {
 }
 
 void run(int rounds) {
+  Neighbours neighbours(2);
   set_threads(1);
   const SearchSpace space = load_search_space("fashion-mnist");
   const Dataset data = random_images();
@@ -181,7 +194,7 @@ void run(int rounds) {
   }
   for (int round = 0; round < rounds; ++round) {
     for (Case& one : cases) {
-      const Neighbours neighbours(one.neighbours);
+      neighbours.set_busy(one.neighbours);
       const Turn measured = one.has_partner ? turn_of_two(*one.search, partner) : turn(*one.search);
       one.seconds.push_back(measured.seconds);
       one.cpu_seconds.push_back(measured.cpu_seconds);

@@ -183,6 +183,29 @@ TEST(TrainingPass, HasLibTorchsGradientsOfConvolutionsInGroups) {
   expect_same(smooth(lower(grouped_network())), 6, {.mode = NormMode::kTraining});
 }
 
+// What is added up over rows is added in their order, whichever thread has computed them.
+TEST(TrainingPass, HasTheSameBitsWhereOtherLanesTakePart) {
+  start();
+  std::mt19937_64 random(9);
+  for (const char* name : {"fashion-mnist", "fashion-mnist-kinds"}) {
+    const Graph graph = sampled(load_search_space(name), random);
+    ParameterStore store(graph);
+    store.initialize(1);
+    const auto images = images_for(graph, 48);
+    for (DataType precision : {DataType::kFp32, DataType::kBf16}) {
+      Step alone;
+      for (int lanes : {1, 2, 4}) {
+        Step step;
+        in_lanes(lanes, 1,
+                 [&](int64_t) { step = step_of(graph, store, images, {.precision = precision}); });
+        if (lanes == 1) alone = step;
+        EXPECT_TRUE(torch::equal(step.logits, alone.logits)) << name;
+        EXPECT_TRUE(torch::equal(step.grads, alone.grads)) << name;
+      }
+    }
+  }
+}
+
 // What the kernels are compiled to for CPUs that have less than this one.
 TEST(TrainingPass, IsTheSameOnOlderCpus) {
   start();
