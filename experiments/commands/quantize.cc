@@ -55,6 +55,8 @@ CommandLine quantize_line() {
   line.add()("per-tensor", "one scale for all output channels of a weight");
   line.add()("zero-points", "u8 with a zero point where activations may be negative, not s8");
   line.add()("equalize", "equalise channels across layers before");
+  line.add()("rounding", po::value<std::string>()->default_value("nearest"),
+             "of weights: nearest, or adaround for the least error of each layer's sums");
   line.add()("bias-correction", po::value<std::string>()->default_value("none"),
              "none, data or norms");
   line.add()("keep-fp32", po::value<std::string>(), "ops to keep in fp32, with commas between");
@@ -101,6 +103,7 @@ QuantizeOptions quantize_options(const CommandLine& line) {
   ptq.calibration.method = option_named<RangeMethod>("--ranges", line.get<std::string>("ranges"));
   ptq.calibration.percentile = line.get<double>("percentile");
   ptq.equalizes = line.has("equalize");
+  ptq.rounding = option_named<WeightRounding>("--rounding", line.get<std::string>("rounding"));
   ptq.bias_correction =
       option_named<BiasCorrection>("--bias-correction", line.get<std::string>("bias-correction"));
   ptq.rewrite.per_channel = !line.has("per-tensor");
@@ -115,6 +118,8 @@ QuantizeOptions quantize_options(const CommandLine& line) {
     refuse_qat_options(line);
   } else if (ptq.bias_correction != BiasCorrection::kNone) {
     throw Error("--bias-correction goes with the other methods: qat trains the biases");
+  } else if (ptq.rounding != WeightRounding::kNearest) {
+    throw Error("--rounding goes with the other methods: qat trains what it rounds");
   } else if (line.given("sensitivity") && options.sensitivity_images > 0) {
     throw Error("--sensitivity goes with the other methods: qat changes what it would compare");
   }
@@ -131,6 +136,7 @@ Json options_json(const QuantizeOptions& options, const PostTraining& quantizati
   const PostTrainingOptions& ptq = options.post_training;
   Json json = {{"weights", ptq.rewrite.per_channel ? "per channel" : "per tensor"},
                {"equalized_pairs", quantization.equalized_pairs()},
+               {"rounding", to_string(ptq.rounding)},
                {"bias_correction", to_string(ptq.bias_correction)},
                {"keep_fp32", ptq.rewrite.fp32_ops},
                {"seed", options.seed}};

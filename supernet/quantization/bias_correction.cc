@@ -12,8 +12,6 @@
 namespace ridgewalk {
 namespace {
 
-constexpr int64_t kMostElements = int64_t{1} << 28;  // of a value
-
 // Adds `shift` [C], in real units, to the bias of an op.
 void shift_bias(QuantizedNetwork& network, int index, const torch::Tensor& shift) {
   const QuantizedGraph& quantized = network.quantized;
@@ -35,21 +33,6 @@ void shift_bias(QuantizedNetwork& network, int index, const torch::Tensor& shift
 torch::Tensor channel_means(const torch::Tensor& value) {
   const torch::Tensor rows = value.dim() == 4 ? value.permute({1, 0, 2, 3}) : value.t();
   return rows.flatten(1).mean(1, false, torch::kDouble);
-}
-
-torch::Tensor first_images(const CalibrationBatches& batches, const Graph& graph) {
-  int64_t largest = 1;
-  for (const Op& op : graph.ops) largest = std::max(largest, op.output.elements());
-  const int64_t most = std::max<int64_t>(1, kMostElements / largest);
-  std::vector<torch::Tensor> images;
-  int64_t count = 0;
-  for (int64_t b = 0; b < batches.count && count < most; ++b) {
-    const torch::Tensor batch = batches.batch(b);
-    images.push_back(batch.narrow(0, 0, std::min(batch.size(0), most - count)));
-    count += images.back().size(0);
-  }
-  if (count == 0) throw Error("no image to correct biases with can be decoded");
-  return torch::cat(images);
 }
 
 // The distribution of each channel of a value: [C] both.
@@ -184,7 +167,7 @@ void correct_biases(QuantizedNetwork& network, Network& folded, const Calibratio
   executor.run_each(images, [&](int i, const torch::Tensor& value) {
     if (!network.quantized.weights[size_t(i)] || !ops[size_t(i)].bias) return false;
     shift_bias(network, i, expected[size_t(i)] - channel_means(value));
-    executor.set_bias(i, network.tensors.at(ops[size_t(i)].name + ".bias"));
+    executor.set_tensor(i, ".bias", network.tensors.at(ops[size_t(i)].name + ".bias"));
     return true;
   });
 }

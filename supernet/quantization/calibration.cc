@@ -13,7 +13,8 @@ namespace ridgewalk {
 namespace {
 
 constexpr int kBins = 2048;
-constexpr int kParts = 100;  // of the range, that mse_range() tries
+constexpr int64_t kMostElements = int64_t{1} << 28;  // of a value, in first_images()
+constexpr int kParts = 100;                          // of the range, that mse_range() tries
 constexpr size_t kLevels = 256;
 // What a bin that holds only what was cut off counts for in the rounded distribution.
 constexpr double kHardlyAny = 1e-4;
@@ -247,6 +248,21 @@ Calibration calibrate(Network& folded, const std::vector<std::optional<ValueForm
     }
   }
   return result;
+}
+
+torch::Tensor first_images(const CalibrationBatches& batches, const Graph& graph) {
+  int64_t largest = 1;
+  for (const Op& op : graph.ops) largest = std::max(largest, op.output.elements());
+  const int64_t most = std::max<int64_t>(1, kMostElements / largest);
+  std::vector<torch::Tensor> images;
+  int64_t count = 0;
+  for (int64_t b = 0; b < batches.count && count < most; ++b) {
+    const torch::Tensor batch = batches.batch(b);
+    images.push_back(batch.narrow(0, 0, std::min(batch.size(0), most - count)));
+    count += images.back().size(0);
+  }
+  if (count == 0) throw Error("no image to quantise by can be decoded");
+  return torch::cat(images);
 }
 
 }  // namespace ridgewalk

@@ -54,6 +54,10 @@ struct CalibrationBatches {
   std::function<torch::Tensor(int64_t)> batch;
 };
 
+// As many of the first ones as no value of the graph exceeds 1 GiB for, [N, C, H, W]. Throws Error
+// when there are none.
+torch::Tensor first_images(const CalibrationBatches& batches, const Graph& graph);
+
 struct CalibrationOptions {
   RangeMethod method = RangeMethod::kMse;
   double percentile = 99.99;

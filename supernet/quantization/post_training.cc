@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "space/error.h"
+#include "supernet/quantization/adaptive_rounding.h"
 #include "supernet/quantization/bias_correction.h"
 #include "supernet/quantization/equalization.h"
 
@@ -52,6 +53,7 @@ QuantizedNetwork PostTraining::rounded(const std::set<std::string>& more) const 
 
 QuantizedNetwork PostTraining::quantized(const std::set<std::string>& more) const {
   QuantizedNetwork network = rounded(more);
+  if (options_.rounding == WeightRounding::kAdaptive) round_adaptively(network, *folded_, batches_);
   if (options_.bias_correction == BiasCorrection::kData) {
     correct_biases(network, *folded_, batches_);
   } else if (options_.bias_correction == BiasCorrection::kNorms) {

@@ -22,11 +22,21 @@ inline constexpr auto kNames<BiasCorrection> =
                                                    {BiasCorrection::kData, "data"},
                                                    {BiasCorrection::kNorms, "norms"}});
 
+// To which integers weights are rounded.
+enum class WeightRounding {
+  kNearest,
+  kAdaptive,  // those with which a layer's sums over the calibration images are nearest (AdaRound)
+};
+template <>
+inline constexpr auto kNames<WeightRounding> = name_table<WeightRounding>(
+    "rounding", {{WeightRounding::kNearest, "nearest"}, {WeightRounding::kAdaptive, "adaround"}});
+
 struct PostTrainingOptions {
   RewriteOptions rewrite = {};  // its range_rule is that of the calibration
   CalibrationOptions calibration = {};
   bool equalizes = false;  // equalize(), before calibration
-  BiasCorrection bias_correction = BiasCorrection::kNone;
+  WeightRounding rounding = WeightRounding::kNearest;
+  BiasCorrection bias_correction = BiasCorrection::kNone;  // after rounding
 };
 
 // A network and what its quantisation needs, so that it can be quantised with other options at the
@@ -38,9 +48,10 @@ class PostTraining {
   // that are folded or equalised.
   PostTraining(const Network& network, CalibrationBatches batches, PostTrainingOptions options);
 
-  // With biases corrected. `more` ops are kept in fp32 beside those that the options name.
+  // With weights rounded and biases corrected as the options say. `more` ops are kept in fp32
+  // beside those that the options name.
   QuantizedNetwork quantized(const std::set<std::string>& more = {}) const;
-  // Without.
+  // To the nearest, without correction.
   QuantizedNetwork rounded(const std::set<std::string>& more = {}) const;
 
   Network& folded() const { return *folded_; }  // and equalised

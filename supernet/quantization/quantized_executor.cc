@@ -103,8 +103,8 @@ QuantizedExecutor::Weights QuantizedExecutor::weights_of(int index) const {
   return weights;
 }
 
-void QuantizedExecutor::set_bias(int op, const torch::Tensor& bias) {
-  network_.tensors.at(network_.quantized.graph.ops[size_t(op)].name + ".bias") = bias;
+void QuantizedExecutor::set_tensor(int op, const std::string& suffix, const torch::Tensor& tensor) {
+  network_.tensors.at(network_.quantized.graph.ops[size_t(op)].name + suffix) = tensor;
   weights_[size_t(op)] = weights_of(op);
 }
 

@@ -51,8 +51,8 @@ class QuantizedExecutor {
   // is computed again: its bias has changed.
   using Visit = std::function<bool(int op, const torch::Tensor& real)>;
   void run_each(const torch::Tensor& images, const Visit& visit) const;
-  // Of an op with integer weights; not while others run.
-  void set_bias(int op, const torch::Tensor& bias);
+  // The ".weight" or ".bias" of an op with integer weights; not while others run.
+  void set_tensor(int op, const std::string& suffix, const torch::Tensor& tensor);
 
   const QuantizedNetwork& network() const { return network_; }
 

@@ -106,6 +106,7 @@ TEST_F(Quantize, EveryRescueRuns) {
       {"--bias-correction", "norms"},
       {"--ranges", "percentile", "--percentile", "99.9"},
       {"--zero-points", "--ranges", "min-max"},
+      {"--rounding", "adaround", "--bias-correction", "data"},
       {"--per-tensor", "--keep-fp32", "conv_stem,classifier"}};
   for (size_t i = 0; i < rescues.size(); ++i) {
     const auto report = report_of("rescue" + std::to_string(i), rescues[i]);
@@ -176,6 +177,8 @@ TEST_F(Quantize, RefusesInOneLineAndLeavesNothing) {
   refused({"--epochs", "2"}, "--method qat");
   refused({"--method", "qat", "--scales", "learned"}, "--scales");
   refused({"--method", "qat", "--bias-correction", "data"}, "--bias-correction");
+  refused({"--method", "qat", "--rounding", "adaround"}, "--rounding");
+  refused({"--rounding", "up"}, "--rounding");
   refused({"--keep-fp32", "conv_stam"}, "did you mean conv_stem");
   refused({"--equalize", "--bias-correction", "norms"}, "equalisation");
   expect_refused(with({"quantize"}, {"--weights", path("run/weights.safetensors")}), {"--out"});
