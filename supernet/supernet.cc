@@ -171,21 +171,16 @@ double Supernet::train(int step, std::span<const Decisions> samples) {
     const size_t k = order[size_t(i)];
     losses[k] = add_gradients(networks[k], std::move(batches[k]), 1.0 / double(count));
   });
-  std::vector<StepPiece> pieces;
   if (compute_.group) {
-    pieces = pieces_of(networks, owner, losses);
-    exchange_values(*compute_.group, pieces);
+    sum_gradients(*compute_.group, pieces_of(networks, owner, losses), parameters_);
+  } else {
+    parameters_.collect_gradients(learned(networks));
   }
   double sum = 0;
   for (const torch::Tensor& loss : losses) sum += loss.item<double>();
   if (!std::isfinite(sum)) {
-    for (torch::Tensor& leaf : learned(networks)) leaf.mutable_grad().reset();
+    parameters_.grads().zero_();
     return sum;
-  }
-  if (compute_.group) {
-    sum_gradients(*compute_.group, pieces, parameters_);
-  } else {
-    parameters_.collect_gradients(learned(networks));
   }
   optimizer_.step(step, options_.steps);
   return sum / double(count);

@@ -9,11 +9,37 @@
 #include <thread>
 #include <vector>
 
+#ifdef __linux__
+#include <sched.h>
+#endif
+
 #include <ATen/Parallel.h>
 
 #include "supernet/network/shared_loop.h"
 
 namespace ridgewalk {
+namespace {
+
+#ifdef __linux__
+int current_core() { return sched_getcpu(); }
+
+// Moves this thread to any other core that it may use; from there it may move on. While other
+// programs keep all cores busy, Linux starts a thread on the core of its creator and sees no reason
+// to move it: one core would have two lanes, and the other one none.
+void leave_core(int core) {
+  cpu_set_t allowed;
+  if (core < 0 || sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+  cpu_set_t others = allowed;
+  CPU_CLR(core, &others);
+  if (CPU_COUNT(&others) == 0 || sched_setaffinity(0, sizeof others, &others) != 0) return;
+  sched_setaffinity(0, sizeof allowed, &allowed);
+}
+#else
+int current_core() { return -1; }
+void leave_core(int) {}
+#endif
+
+}  // namespace
 
 void in_lanes(int lanes, int64_t count, const std::function<void(int64_t)>& work,
               std::stop_source stop) {
@@ -34,7 +60,12 @@ void in_lanes(int lanes, int64_t count, const std::function<void(int64_t)>& work
   };
   {
     std::vector<std::jthread> others;  // joined at the end of this block
-    for (int64_t i = busy; i > 1; --i) others.emplace_back(lane);
+    for (int64_t i = busy; i > 1; --i) {
+      others.emplace_back([&lane, core = current_core()] {
+        leave_core(core);
+        lane();
+      });
+    }
     lane();
   }
   if (error) std::rethrow_exception(error);

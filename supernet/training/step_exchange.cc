@@ -38,14 +38,21 @@ torch::Tensor zero_like(const torch::Tensor& leaf) {
   return torch::zeros({}, leaf.options().requires_grad(false)).expand(leaf.sizes());
 }
 
-// Gives each process the gradients of its part from the pieces of others. In another's part those
-// slices have zeros here: they are used all the same.
-void deal_out_gradients(ProcessGroup& group, std::span<const StepPiece> pieces,
-                        const std::vector<int64_t>& bounds) {
+// Gives each process the values of all pieces, and the gradients of its part from the pieces of
+// others. In another's part those slices have zeros here: they are used all the same.
+void deal_out(ProcessGroup& group, std::span<const StepPiece> pieces,
+              const std::vector<int64_t>& bounds) {
   const auto rank = size_t(group.rank());
   std::vector<std::vector<torch::Tensor>> to(static_cast<size_t>(group.size()));
   std::vector<int64_t> sizes(to.size());
   for (const StepPiece& piece : pieces) {
+    for (const torch::Tensor& value : piece.values) {
+      sizes[size_t(piece.owner)] += value.numel();
+      if (piece.owner != group.rank()) continue;
+      for (size_t r = 0; r < to.size(); ++r) {
+        if (r != rank) to[r].push_back(value);
+      }
+    }
     for (torch::Tensor leaf : piece.leaves) {
       const size_t part = part_of(leaf, bounds);
       if (piece.owner != group.rank()) {
@@ -62,9 +69,10 @@ void deal_out_gradients(ProcessGroup& group, std::span<const StepPiece> pieces,
   for (torch::Tensor& flat : group.dealt_out(own, sizes)) from.emplace_back(std::move(flat));
   for (const StepPiece& piece : pieces) {
     if (piece.owner == group.rank()) continue;
+    Unpacker& theirs = from[size_t(piece.owner)];
+    for (torch::Tensor value : piece.values) value.copy_(theirs.next(value));
     for (torch::Tensor leaf : piece.leaves) {
-      leaf.mutable_grad() =
-          part_of(leaf, bounds) == rank ? from[size_t(piece.owner)].next(leaf) : zero_like(leaf);
+      leaf.mutable_grad() = part_of(leaf, bounds) == rank ? theirs.next(leaf) : zero_like(leaf);
     }
   }
 }
@@ -96,7 +104,7 @@ void exchange_values(ProcessGroup& group, std::span<const StepPiece> pieces) {
 void sum_gradients(ProcessGroup& group, std::span<const StepPiece> pieces, ParameterStore& store) {
   at::NoGradGuard no_grad;
   const std::vector<int64_t> bounds = part_bounds(store, group.size());
-  deal_out_gradients(group, pieces, bounds);
+  deal_out(group, pieces, bounds);
   const auto rank = size_t(group.rank());
   std::vector<torch::Tensor> leaves;
   for (const StepPiece& piece : pieces) {

@@ -24,7 +24,8 @@ struct StepPiece {
 void exchange_values(ProcessGroup& group, std::span<const StepPiece> pieces);
 
 // store.collect_gradients() of all pieces: store.grads() is what it would be in every process if
-// each had computed all of them itself. Each process adds a part of the store, in
+// each had computed all of them itself; and exchange_values() of theirs, in fp32, which travel with
+// the gradients. Each process adds a part of the store, in
 // the order of the pieces, as it would alone: the sum is the same, bit for bit, for any number of
 // processes. Each sends the slices of its pieces once, whatever the number of processes, and its
 // part of the store to all others: a ring's all-reduce moves as much, where each has one piece, but

@@ -218,7 +218,6 @@ double Trainer::advance_in_shards() {
                         .values = {losses[s], parameters_.statistics(s + 1)},
                         .leaves = shards_[s].learned()});
     }
-    exchange_values(*compute_.group, pieces);
     sum_gradients(*compute_.group, pieces, parameters_);
   } else {
     parameters_.collect_gradients(learned(shards_));
