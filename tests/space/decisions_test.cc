@@ -57,6 +57,17 @@ TEST(Decisions, ThePublishedNetworksAreMembersOfMobile) {
   }
 }
 
+// 4,652,008 parameters (timm 1.0's efficientnet_lite0), and what a dense 3x3 convolution of 32
+// channels has beyond a depthwise one.
+TEST(Decisions, EfficientNetLite0IsAMemberOfItsSpace) {
+  Architecture network = load_architecture("experiments/configs/networks/efficientnet-lite0.yaml");
+  EXPECT_EQ(parameter_count(lower(network)), 4652008 + 32 * 31 * 9);
+  const SearchSpace space = load_search_space("experiments/configs/spaces/efficientnet-lite0.yaml");
+  network.resolution = space.resolution[0];
+  network.classes = space.classes;
+  EXPECT_EQ(decode(space, encode(space, network)).stages, network.stages);
+}
+
 TEST(Decisions, AreAsManyAsTheSpaceIsLarge) {
   const SearchSpace space = tiny_space();
   std::set<Decisions> decisions;
