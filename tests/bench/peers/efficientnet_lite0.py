@@ -75,7 +75,8 @@ def compare(path, size):
     images = torch.from_numpy(numpy.random.default_rng(1).standard_normal((8, 3, size, size), numpy.float32))
     with torch.no_grad():
         expected = published(size)(images).numpy()
-    logits = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, {"images": images.numpy()})[0]
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    logits = session.run(None, {"images": images.numpy()})[0]
     agree = (logits.argmax(1) == expected.argmax(1)).sum()
     print(f"{len(images)} images of {size} pixels: logits from {expected.min():.3f} to {expected.max():.3f}, "
           f"largest difference {abs(logits - expected).max():.2g}, same class {agree}")
