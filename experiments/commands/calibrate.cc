@@ -113,12 +113,13 @@ void print(const Profile& profile) {
 CommandLine calibrate_line() {
   namespace po = boost::program_options;
   CommandLine line(
-      "calibrate --out PROFILE.yaml [--threads N] [--precision fp32|bf16]",
+      "calibrate --out PROFILE.yaml [--threads N] [--precision fp32|bf16|int8]",
       "Measures this machine's CPU: peaks by data type, bandwidth by working set, and the time\n"
       "of each kind of op, from the ops of random networks. Writes a profile with the spread of\n"
       "each figure, for `describe --profile` and `sweep --measure`. Takes some minutes; leave\n"
-      "the machine alone meanwhile.",
+      "the machine alone meanwhile. In int8 the networks are quantised as for `bench`.",
       nullptr, 0);
+  line.allow_int8();
   line.add_number<int>("networks", 16, 10000, "random networks to measure", 80);
   line.add_number<double>("seconds", 0, 3600, "of runs in each repeat", 0.1);
   line.add_number<int>("repeats", 1, 1000, "in each of three passes", 3);

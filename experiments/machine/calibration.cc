@@ -6,6 +6,8 @@
 #include <map>
 #include <random>
 
+#include <ATen/Parallel.h>
+
 #include "experiments/machine/measurement.h"
 #include "experiments/run/progress.h"
 #include "roofline/fit.h"
@@ -14,6 +16,7 @@
 #include "space/decisions.h"
 #include "space/lowering.h"
 #include "supernet/formats/weights.h"
+#include "supernet/quantization/random_ranges.h"
 
 namespace ridgewalk {
 namespace {
@@ -89,8 +92,14 @@ std::vector<Architecture> calibration_networks(int count, uint64_t seed) {
 TimedNetwork time_network(const Architecture& architecture, DataType precision,
                           const TimingOptions& options) {
   const Graph graph = lower(architecture);
-  const Network network = fresh_network(graph);
-  return {graph, network.graph, measure(network, 1, precision, options)};
+  Network network = fresh_network(graph);
+  if (precision != DataType::kInt8) {
+    return {graph, network.graph, measure(network, 1, precision, options)};
+  }
+  validate(options);
+  at::set_num_threads(options.threads);
+  Inference inference(quantized_for_timing(network), 1);
+  return {graph, network.graph, measure(inference, options)};
 }
 
 double time_probe(DataType precision, const TimingOptions& options) {

@@ -119,11 +119,10 @@ MeasuredNetwork predicted(const Architecture& architecture, const Profile& profi
 }  // namespace
 
 DataType measured_precision(const Profile& profile) {
-  if (profile.data_type == DataType::kFp32 || profile.data_type == DataType::kBf16) {
-    return profile.data_type;
-  }
-  throw Error("profile '" + profile.name + "' is for " + std::string(to_string(profile.data_type)) +
-              "; only fp32 and bf16 are measured: calibrate with --precision fp32 or bf16");
+  if (profile.data_type != DataType::kFp16) return profile.data_type;
+  throw Error(
+      "profile '" + profile.name +
+      "' is for fp16, which is not measured: calibrate with --precision fp32, bf16 or int8");
 }
 
 std::string spearman_text(const NetworkAgreement& agreement) {

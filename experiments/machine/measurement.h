@@ -51,11 +51,11 @@ std::vector<std::pair<std::string, NetworkAgreement>> agreements(const MeasuredN
 
 // Measures each network five times, all networks in turn, with the threads and in the data type of
 // a calibrated profile. Throws Error when the profile has no laws, predicts no time, or is for a
-// data type other than fp32 and bf16, and when two networks differ only in their names.
+// data type fp16, and when two networks differ only in their names.
 MeasuredNetworks measure_networks(const std::vector<Architecture>& networks, const Profile& profile,
                                   bool quiet);
 
-// What it measures in. Throws Error for a profile of a data type other than fp32 and bf16.
+// What it measures in. Throws Error for a profile of fp16, which no code here computes in.
 DataType measured_precision(const Profile& profile);
 
 // The same, where networks may be alike: each is measured once, under all its names. Leaves the

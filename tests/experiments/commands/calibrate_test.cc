@@ -13,14 +13,15 @@ class Calibrated : public Program {
   // Laws are of single images, and scale to as many at once: an op at a time, as they are run, and
   // together.
   static void expect_ops_add_up(const std::string& network, const std::string& batch,
-                                const std::string& profile) {
+                                const std::string& profile, const std::string& precision) {
     const Outcome described =
         run({"describe", network, "--profile", profile, "--batch", batch, "--json"});
     ASSERT_EQ(described.exit_code, 0) << described.err;
     const nlohmann::json latency = nlohmann::json::parse(described.out)["latency"];
     EXPECT_GT(latency["laws_ms"].get<double>(), 0);
-    const Outcome benched = run({"bench", network, "--ops", "--json", "--profile", profile,
-                                 "--batch", batch, "--repeats", "1", "--seconds", "0"});
+    const Outcome benched =
+        run({"bench", network, "--ops", "--json", "--profile", profile, "--precision", precision,
+             "--batch", batch, "--repeats", "1", "--seconds", "0"});
     ASSERT_EQ(benched.exit_code, 0) << benched.err;
     const nlohmann::json record = nlohmann::json::parse(benched.out);
     double sum = 0;
@@ -29,7 +30,8 @@ class Calibrated : public Program {
   }
 
   // Networks and members of a space beside their predictions, and a fit of the table.
-  static void expect_measured(const std::string& profile, const std::string& out) {
+  static void expect_measured(const std::string& profile, const std::string& out,
+                              const std::string& precision) {
     const Outcome outcome = run({"sweep", "mnv4-conv-small", "--members", "fashion-mnist:3",
                                  "--seed", "9", "--measure", "--profile", profile, "--out", out});
     ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
@@ -55,7 +57,7 @@ class Calibrated : public Program {
         HasSubstr("network,macs,predicted_ms,lower_bound,roofline_ms,measured_ms,pass_1_ms"));
     // `fit` finds its networks, the members among them, beside it.
     const Outcome fitted = run(
-        {"fit", out + "/measured.csv", "--latency", "measured_ms", "--dtype", "fp32", "--json"});
+        {"fit", out + "/measured.csv", "--latency", "measured_ms", "--dtype", precision, "--json"});
     ASSERT_EQ(fitted.exit_code, 0) << fitted.err;
     EXPECT_EQ(nlohmann::json::parse(fitted.out)["networks"].size(), 4u);
   }
@@ -91,9 +93,9 @@ TEST_F(Calibrated, CalibratesAndPredicts) {
     EXPECT_THAT(yaml, HasSubstr(key));
   }
   const std::string out = folder_ + "/measured";
-  expect_ops_add_up("mnv4-conv-small", "1", profile);
-  expect_ops_add_up("compact-nano", "8", profile);
-  expect_measured(profile, out);
+  expect_ops_add_up("mnv4-conv-small", "1", profile, "fp32");
+  expect_ops_add_up("compact-nano", "8", profile, "fp32");
+  expect_measured(profile, out, "fp32");
   expect_others_refused(profile, out);
   // The members are left to be described, trained or swept again.
   const Outcome member =
@@ -103,6 +105,22 @@ TEST_F(Calibrated, CalibratesAndPredicts) {
               nlohmann::json::parse(read(out + "/measured.json"))["networks"][3]["predicted_ms"]
                   .get<double>(),
               1e-9);
+}
+
+// The same of networks that are quantised: with attention, whose softmax stays fp32, and gates.
+TEST_F(Calibrated, CalibratesAndPredictsInt8) {
+  const std::string profile = folder_ + "/int8.yaml";
+  const Outcome calibrated = run({"calibrate", "--precision", "int8", "--networks", "16",
+                                  "--seconds", "0", "--repeats", "1", "--out", profile});
+  if (calibrated.err.find("without VNNI") != std::string::npos) GTEST_SKIP() << calibrated.err;
+  ASSERT_EQ(calibrated.exit_code, 0) << calibrated.err;
+  EXPECT_THAT(calibrated.out, HasSubstr("conv 1x1"));
+  EXPECT_THAT(read(profile), HasSubstr("data_type: int8"));
+  expect_ops_add_up("mnv4-conv-small", "1", profile, "int8");
+  expect_ops_add_up("compact-hybrid-large", "1", profile, "int8");
+  expect_ops_add_up("mobilenet-v3-large", "1", profile, "int8");
+  expect_measured(profile, folder_ + "/measured", "int8");
+  expect_refused({"bench", "compact-nano", "--ops", "--profile", profile}, {"for int8, not fp32"});
 }
 
 TEST_F(Program, RefusesToPredictWithoutLaws) {

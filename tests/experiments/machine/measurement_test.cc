@@ -122,13 +122,13 @@ TEST(MeasuredTable, SaysWhatAReaderHasToKnow) {
 
 TEST(MeasureNetworks, RefusesAProfileThatIsNotMeasuredHere) {
   Profile profile;
-  profile.name = "quantised";
-  profile.data_type = DataType::kInt8;
+  profile.name = "half";
+  profile.data_type = DataType::kFp16;
   try {
     measure_networks({}, profile, true);
     FAIL();
   } catch (const std::exception& error) {
-    EXPECT_THAT(error.what(), HasSubstr("'quantised' is for int8"));
+    EXPECT_THAT(error.what(), HasSubstr("'half' is for fp16"));
   }
 }
 
