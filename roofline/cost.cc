@@ -70,6 +70,7 @@ std::string block_of(const Op& op) {
 void count_blocks(const Graph& graph, std::vector<OpCost>& costs) {
   for (size_t begin = 1, end = 1; begin < graph.ops.size(); begin = end) {
     const std::string block = block_of(graph.ops[begin]);
+    if (block.empty()) throw std::logic_error("blocks are told apart by the names of their ops");
     size_t first = 0, last = 0;
     while (end < graph.ops.size() && block_of(graph.ops[end]) == block) {
       if (costs[end].macs.value > 0) {
@@ -122,11 +123,11 @@ std::vector<OpCost> op_costs(const Graph& graph, ByteConvention convention) {
     if (!shares_earlier(graph, int(i))) cost.parameters = elements.learned;
     cost.macs = {macs_per_output(graph, op) * double(op.output.elements())};
     const bool has_macs = cost.macs.value > 0;
+    if (convention == ByteConvention::kMnv4 && !has_macs) continue;
     const int64_t inputs = input_elements(graph, op);
     const int64_t output = op.output.elements();
     switch (convention) {
       case ByteConvention::kMnv4:
-        if (!has_macs) break;
         cost.weight_elements = elements.learned;
         cost.activation_elements = inputs + output;
         break;

@@ -20,9 +20,9 @@ struct LoweredPart {
   int begin, end;
 };
 
-LoweredPart stem_part(Architecture a) {
+LoweredPart stem_part(Architecture a, Naming naming) {
   a.stages.clear();
-  Graph graph = lower(a);
+  Graph graph = lower(a, naming);
   const int end = graph.part_begins[0];
   return {std::move(graph), 0, end};
 }
@@ -38,19 +38,19 @@ void shorten(const SearchSpace& space, size_t count, Architecture& a) {
 
 // Only `blocks`, after the first `before` stages.
 LoweredPart blocks_part(const SearchSpace& space, Architecture a, size_t before,
-                        std::vector<Block> blocks) {
+                        std::vector<Block> blocks, Naming naming) {
   shorten(space, before, a);
   a.stages.resize(before);
   a.stages.push_back(std::move(blocks));
-  Graph graph = lower(a);
+  Graph graph = lower(a, naming);
   const int begin = graph.part_begins[before];
   const int end = graph.part_begins[before + 1];
   return {std::move(graph), begin, end};
 }
 
-LoweredPart head_part(const SearchSpace& space, Architecture a) {
+LoweredPart head_part(const SearchSpace& space, Architecture a, Naming naming) {
   shorten(space, space.stages.size(), a);
-  Graph graph = lower(a);
+  Graph graph = lower(a, naming);
   const int begin = graph.part_begins.back();
   const int end = static_cast<int>(graph.ops.size());
   return {std::move(graph), begin, end};
@@ -85,15 +85,17 @@ class CostTable::Builder {
       counts_layer_scales_ |=
           model.resource == Resource::kParameters ||
           (model.resource == Resource::kLatency && prices_as_run(model) && model.laws.empty());
+      if (model.convention == ByteConvention::kBlockFused) naming_ = Naming::kTimm;
     }
   }
 
   void run() {
     decisions_.assign(table_.options_.size(), 0);
-    table_.stem_ = tabulate({layout_.stem_width, layout_.activation}, stem_part);
+    table_.stem_ = tabulate({layout_.stem_width, layout_.activation},
+                            [&](const Architecture& a) { return stem_part(a, naming_); });
     for (size_t s = 0; s < space_.stages.size(); ++s) table_.stages_.push_back(stage(s));
     table_.head_ = tabulate({layout_.stages.back().width, layout_.activation},
-                            [&](const Architecture& a) { return head_part(space_, a); });
+                            [&](const Architecture& a) { return head_part(space_, a, naming_); });
     if (!without_law_.empty()) refuse_ops_without_law();
   }
 
@@ -128,7 +130,8 @@ class CostTable::Builder {
     return tabulate({at.kind, input_width(s), at.width, at.blocks[0].expansion, layout_.activation},
                     [&](const Architecture& a) {
                       const bool uibs = std::holds_alternative<Uib>(a.stages[s][0]);
-                      return blocks_part(space_, a, s, uibs ? std::vector<Block>{} : a.stages[s]);
+                      return blocks_part(space_, a, s, uibs ? std::vector<Block>{} : a.stages[s],
+                                         naming_);
                     });
   }
 
@@ -139,7 +142,7 @@ class CostTable::Builder {
       return [=, this](const Architecture& a) {
         // Only the first UIB reads the input of the stage; all others read its output width.
         const size_t before = b == 0 && !attention ? s : s + 1;
-        return blocks_part(space_, a, before, one_block(a.stages[s], b, attention));
+        return blocks_part(space_, a, before, one_block(a.stages[s], b, attention), naming_);
       };
     };
     std::vector<int> of_uib = {at.width, choice.expansion, choice.kernel1, choice.kernel2,
@@ -245,6 +248,7 @@ class CostTable::Builder {
   const SearchSpace& space_;
   const ChoiceLayout& layout_;
   bool counts_layer_scales_ = false;  // of UIBs: folded, they cost nothing else
+  Naming naming_ = Naming::kNone;     // names tell blocks apart, where a convention asks for them
   Decisions decisions_;
   std::set<std::string> without_law_;  // kinds of op
 };

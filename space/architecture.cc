@@ -52,10 +52,6 @@ namespace {
 
 constexpr size_t kMostBlocks = 10000;
 
-void check(const std::string& where, const std::string& wrong) {
-  if (!wrong.empty()) throw Error(where + ": " + wrong);
-}
-
 std::string place(const Architecture& a, size_t stage, size_t block) {
   return "architecture '" + a.name + "', stage " + std::to_string(stage) + ", block " +
          std::to_string(block);
@@ -132,10 +128,11 @@ void fields(auto& v, Of<Architecture> auto& a) {
 }
 
 void validate(const Architecture& a) {
-  const std::string name = "architecture '" + a.name + "'";
+  // Put together only for an error: each network that is priced is validated.
+  const auto name = [&] { return "architecture '" + a.name + "'"; };
   const auto within = [&](const char* field, int value, int low, int high) {
     if (value < low || value > high) {
-      throw Error(name + ": " + field + " is " + std::to_string(value) + "; it must be from " +
+      throw Error(name() + ": " + field + " is " + std::to_string(value) + "; it must be from " +
                   std::to_string(low) + " to " + std::to_string(high));
     }
   };
@@ -152,16 +149,16 @@ void validate(const Architecture& a) {
     within("detector.head_depth", a.detector->head_depth, 0, 64);
     within("detector.anchors", a.detector->anchors, 1, 1000);
     if (int64_t{a.classes} * a.detector->anchors > 1000000) {
-      throw Error(name + ": classes times detector.anchors must be at most 1000000");
+      throw Error(name() + ": classes times detector.anchors must be at most 1000000");
     }
     if (a.resolution % kDetectorStride != 0) {
-      throw Error(name + ": resolution is " + std::to_string(a.resolution) +
+      throw Error(name() + ": resolution is " + std::to_string(a.resolution) +
                   "; that of a detector must be a multiple of 32");
     }
   }
   const auto fraction = [&](const char* field, double value, double high) {
     if (!(value >= 0 && value <= high)) {
-      throw Error(name + ": " + field + " must be from 0 to " + number_text(high));
+      throw Error(name() + ": " + field + " must be from 0 to " + number_text(high));
     }
   };
   fraction("layer_scale", a.layer_scale, 1);
@@ -170,20 +167,21 @@ void validate(const Architecture& a) {
   fraction("regularization.drop_path", a.regularization.drop_path, 0.99);
   fraction("regularization.dropout", a.regularization.dropout, 0.99);
   fraction("fixed_stem_below", a.fixed_stem_below, 64);
-  check(name + ", stem", violation(a.stem));
-  check(name + ", stem", input_violation(a.stem, a.channels));
+  std::string wrong = violation(a.stem);
+  if (wrong.empty()) wrong = input_violation(a.stem, a.channels);
+  if (!wrong.empty()) throw Error(name() + ", stem: " + wrong);
   size_t blocks = 0;
   int width = a.stem.width;
   for (size_t s = 0; s < a.stages.size(); ++s) {
     for (size_t b = 0; b < a.stages[s].size(); ++b) {
-      std::string wrong = violation(a.stages[s][b]);
+      wrong = violation(a.stages[s][b]);
       if (wrong.empty()) wrong = input_violation(a.stages[s][b], width);
       if (!wrong.empty()) throw Error(place(a, s, b) + ": " + wrong);
       width = output_width(a.stages[s][b], width);
     }
     blocks += a.stages[s].size();
   }
-  if (blocks > kMostBlocks) throw Error(name + ": more than 10000 blocks");
+  if (blocks > kMostBlocks) throw Error(name() + ": more than 10000 blocks");
 }
 
 void require_classifier(const Architecture& a) {

@@ -9,13 +9,13 @@ namespace {
 constexpr int kLargestWidth = 65536;
 
 std::string range_violation(std::string_view field, int value, int low, int high) {
-  if (value >= low && value <= high) return "";
+  if (value >= low && value <= high) return {};
   return std::string(field) + " is " + std::to_string(value) + "; it must be from " +
          std::to_string(low) + " to " + std::to_string(high);
 }
 
 std::string kernel_violation(std::string_view field, int value, bool may_be_absent) {
-  if ((value == 0 && may_be_absent) || (value > 0 && value % 2 == 1 && value <= 31)) return "";
+  if ((value == 0 && may_be_absent) || (value > 0 && value % 2 == 1 && value <= 31)) return {};
   return std::string(field) + " is " + std::to_string(value) + "; it must be odd, at most 31" +
          (may_be_absent ? ", or 0 for none" : "");
 }
@@ -29,13 +29,13 @@ std::string width_violation(std::string_view field, int width) {
 // Whether the groups divide the channels of a convolution.
 std::string groups_violation(int groups, std::string_view field, int width) {
   if (groups < 1) return range_violation("groups", groups, 1, kLargestWidth);
-  if (width % groups == 0) return "";
+  if (width % groups == 0) return {};
   return "groups is " + std::to_string(groups) + "; it must divide " + std::string(field) + ", " +
          std::to_string(width);
 }
 
 std::string gate_violation(const std::optional<SqueezeExcite>& gate) {
-  if (!gate) return "";
+  if (!gate) return {};
   if (!(gate->ratio > 0 && gate->ratio <= 16)) return "ratio must be above 0 and at most 16";
   return range_violation("divisor", gate->divisor, 1, kLargestWidth);
 }
@@ -115,7 +115,7 @@ std::string input_violation(const Block& block, int input_width) {
         if constexpr (requires { b.groups; }) {
           return groups_violation(b.groups, "the channels of its input", input_width);
         } else {
-          return "";
+          return {};
         }
       },
       block);

@@ -92,6 +92,8 @@ class Decoder {
     if (blended(at.depth)) blend.depths = stage.depth;
     const int depth = blended(at.depth) ? deepest(stage) : chosen(stage.depth, at.depth);
     std::vector<Block> blocks;
+    blocks.reserve(2 * size_t(depth));  // with attention
+    blend.blocks.reserve(size_t(depth));
     for (int b = 0; b < depth; ++b) {
       const BlockSpace& options = stage.blocks[b];
       const BlockChoices& choice = at.blocks[b];

@@ -31,7 +31,7 @@ class DetectorLowering {
     graph_.ops.push_back(std::move(op));
     return int(graph_.ops.size()) - 1;
   }
-  int same_shape(OpKind kind, const std::string& name, std::vector<int> inputs) {
+  int same_shape(OpKind kind, const std::string& name, Inputs inputs) {
     const Shape output = shape(inputs[0]);
     return add({.kind = kind, .name = name, .inputs = std::move(inputs), .output = output});
   }

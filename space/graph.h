@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "space/block.h"
+#include "space/inputs.h"
 #include "space/names.h"
 
 namespace ridgewalk {
@@ -64,7 +65,7 @@ struct Op {
   std::string name;  // of the module in timm's naming; a parameter's name starts with it
   // Where several ops have the same parameters: what their names start with instead.
   std::string shared_name = {};
-  std::vector<int> inputs = {};  // indices of earlier ops
+  Inputs inputs = {};  // earlier ops
   Shape output;
   int kernel = 1;
   int stride = 1;

@@ -14,7 +14,8 @@ namespace ridgewalk {
 // size
 //         has its own tensor and norm, and attention after UIB U is blocks.S.U.mqa: by these names
 //         all architectures of a space share their weights.
-enum class Naming { kTimm, kShared };
+// none:   what is priced needs no names, and they take half of the time.
+enum class Naming { kTimm, kShared, kNone };
 
 // Options of a choice that run side by side and are averaged (operation warm-up of TuNAS). An empty
 // list leaves the choice as it is in the architecture.

@@ -313,6 +313,7 @@ ChoiceLayout choice_layout(const SearchSpace& space) {
     at.kind = next++;
     at.width = next++;
     at.depth = next++;
+    at.blocks.reserve(stage.blocks.size());
     for (size_t b = 0; b < stage.blocks.size(); ++b) {
       at.blocks.push_back({next, next + 1, next + 2, next + 3});
       next += 4;

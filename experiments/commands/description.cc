@@ -118,7 +118,7 @@ Json network_description(const Graph& graph, const Architecture& architecture,
     const OpCost& cost = costs[i];
     result["ops"].push_back({{"name", op.name},
                              {"kind", to_string(op.kind)},
-                             {"inputs", op.inputs},
+                             {"inputs", std::vector<int>(op.inputs.begin(), op.inputs.end())},
                              {"input", shape_json(graph.ops[op.inputs[0]].output)},
                              {"output", shape_json(op.output)},
                              {"kernel", op.kernel},

@@ -98,7 +98,7 @@ torch::Tensor Executor::run(size_t index, const std::vector<torch::Tensor>& valu
   // All of an attention is computed by its last op.
   if (const int scores = observer_ || rounding_ ? -1 : attention_[index]; scores >= 0) {
     if (op.kind != OpKind::kAttentionMix) return {};
-    const std::vector<int>& sources = graph_->ops[size_t(scores)].inputs;
+    const Inputs& sources = graph_->ops[size_t(scores)].inputs;
     return attention(values[size_t(sources[0])], values[size_t(sources[1])],
                      values[size_t(op.inputs[1])], op.output);
   }

@@ -73,7 +73,7 @@ void extend_to_mix(const Graph& graph, int64_t batch, std::vector<size_t>& last_
     const AttentionOps parts = attention_ops(graph, int(mix), uses);
     if (parts.scores < 0) continue;
     const Op& scores = graph.ops[size_t(parts.scores)];
-    std::vector<int> read = scores.inputs;
+    Inputs read = scores.inputs;
     if (is_tiled(scores, batch)) read.push_back(parts.scores);
     for (int op : read) last_use[size_t(op)] = std::max(last_use[size_t(op)], mix);
   }

@@ -3,6 +3,7 @@
 
 #include "roofline/cost_table.h"
 #include "roofline/latency.h"
+#include "space/lowering.h"
 
 namespace ridgewalk {
 namespace {
@@ -64,7 +65,7 @@ void price_by_lowering(benchmark::State& state, const char* name) {
   const std::vector<Decisions> list = samples(space, 256);
   size_t next = 0;
   for (auto _ : state) {
-    const Graph graph = lower(decode(space, list[next++ % list.size()]));
+    const Graph graph = lower(decode(space, list[next++ % list.size()]), Naming::kNone);
     for (MacsPerByte point : points) benchmark::DoNotOptimize(latency(graph, point));
   }
   state.SetItemsProcessed(state.iterations());

@@ -53,7 +53,7 @@ class FromRuntime {
 
   torch::Tensor computed(int op) {
     const std::vector<Op>& ops = executor_.network().quantized.graph.ops;
-    std::vector<int> inputs = ops[size_t(op)].inputs;
+    Inputs inputs = ops[size_t(op)].inputs;
     const bool is_relu = ops[size_t(op)].kind == OpKind::kActivation;
     // One step with the op before it.
     if (is_relu && !executor_.network().quantized.values[size_t(inputs[0])]) {

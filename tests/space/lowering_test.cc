@@ -235,6 +235,50 @@ TEST(BlendedLowering, OfNothingBlendedIsTheSharedLowering) {
   }
 }
 
+// Two are kept in place, more elsewhere.
+TEST(Inputs, AreThoseGivenAfterACopy) {
+  for (size_t count = 0; count < 6; ++count) {
+    std::vector<int> given;
+    for (size_t i = 0; i < count; ++i) given.push_back(int(7 * i));
+    Inputs inputs;
+    {
+      const Inputs original(given);
+      inputs = original;
+    }
+    EXPECT_EQ(std::vector<int>(inputs.begin(), inputs.end()), given);
+    EXPECT_EQ(inputs.empty(), count == 0);
+    if (count == 0) continue;
+    inputs[count - 1] = -1;
+    EXPECT_FALSE(inputs == Inputs(given));
+    EXPECT_EQ(inputs[count - 1], -1);
+  }
+}
+
+TEST(UnnamedLowering, IsTheNamedOneWithoutNames) {
+  std::vector<Architecture> networks;
+  for (const std::string& name : catalog_names()) networks.push_back(find_architecture(name));
+  std::mt19937_64 random(5);
+  const SearchSpace space = load_search_space("mobile");
+  for (int i = 0; i < 20; ++i) networks.push_back(decode(space, sample(space, random)));
+  for (const Architecture& network : networks) {
+    const Graph named = lower(network), unnamed = lower(network, Naming::kNone);
+    ASSERT_EQ(unnamed.ops.size(), named.ops.size());
+    EXPECT_EQ(unnamed.part_begins, named.part_begins);
+    for (size_t i = 0; i < named.ops.size(); ++i) {
+      const Op &op = unnamed.ops[i], &other = named.ops[i];
+      EXPECT_TRUE(op.name.empty() || i == 0 || network.detector) << other.name;
+      EXPECT_EQ(op.kind, other.kind) << other.name;
+      EXPECT_EQ(op.inputs, other.inputs) << other.name;
+      EXPECT_EQ(op.output, other.output) << other.name;
+      EXPECT_EQ(std::tuple(op.kernel, op.stride, op.heads, op.bias, op.activation),
+                std::tuple(other.kernel, other.stride, other.heads, other.bias, other.activation))
+          << other.name;
+      EXPECT_EQ(std::tuple(op.layer_scale, op.drop), std::tuple(other.layer_scale, other.drop))
+          << other.name;
+    }
+  }
+}
+
 // Pricing counts them without naming them.
 TEST(ParameterElements, AreThoseOfTheNamedParameters) {
   std::vector<std::string> names = catalog_names();

@@ -181,7 +181,7 @@ TEST_F(HybridQuantizeTest, AnOpByItselfGivesWhatItGivesInTheNetwork) {
   const std::vector<Op>& ops = network.quantized.graph.ops;
   const std::vector<int> uses = use_counts(network.quantized.graph);
   for (size_t i = 1; i < ops.size(); ++i) {
-    std::vector<int> sources = ops[i].inputs;
+    Inputs sources = ops[i].inputs;
     if (is_step_with_relu(network.quantized.graph, uses, sources[0])) {
       sources = ops[size_t(sources[0])].inputs;
     }
