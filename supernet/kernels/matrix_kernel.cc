@@ -12,14 +12,14 @@ constexpr int kRows = 8;     // of a tile, whose sums stay in registers
 constexpr int kVectors = 2;  // columns of a tile, in registers
 
 // Adds a * b, number by number.
-template <class V, bool kPairs>
+template <class V>
 RIDGEWALK_INLINE void add_product(float a, const typename V::Float& b, typename V::Float& sum) {
   sum += a * b;
 }
-template <class V, bool kPairs>
+template <class V>
 RIDGEWALK_INLINE void add_product(uint32_t a, const typename V::Word& b, typename V::Float& sum) {
 #ifdef RIDGEWALK_X86
-  if constexpr (kPairs) {
+  if constexpr (kHasBf16<V>) {
     const typename V::Word left = a - typename V::Word{};
     typename V::Float total = sum;
     asm("vdpbf16ps %2, %1, %0" : "+v"(total) : "v"(left), "v"(b));
@@ -63,8 +63,7 @@ RIDGEWALK_INLINE void put(const typename V::Float& sum, Result* to) {
 }
 
 // One tile: kTile rows by kWide registers, of which `columns` numbers count.
-template <class V, bool kPairs, bool kAdds, int kTile, int kWide, bool kAcross, class T,
-          class Result>
+template <class V, bool kAdds, int kTile, int kWide, bool kAcross, class T, class Result>
 RIDGEWALK_INLINE void tile(const Product<T>& p, const typename UnitOf<T>::Unit* left,
                            const typename UnitOf<T>::Unit* right, int64_t columns, Result* result,
                            int64_t row) {
@@ -84,7 +83,7 @@ RIDGEWALK_INLINE void tile(const Product<T>& p, const typename UnitOf<T>::Unit* 
     for (int r = 0; r < kTile; ++r) {
       const auto a = left[r * left_row];
 #pragma GCC unroll 4
-      for (int v = 0; v < kWide; ++v) add_product<V, kPairs>(a, b[v], sums[r][v]);
+      for (int v = 0; v < kWide; ++v) add_product<V>(a, b[v], sums[r][v]);
     }
     left += step;
     right += right_step;
@@ -112,57 +111,57 @@ RIDGEWALK_INLINE void tile(const Product<T>& p, const typename UnitOf<T>::Unit* 
 }
 
 // A panel: all rows by up to kVectors registers.
-template <class V, bool kPairs, bool kAdds, int kWide, bool kAcross, class T, class Result>
+template <class V, bool kAdds, int kWide, bool kAcross, class T, class Result>
 RIDGEWALK_INLINE void panel(const Product<T>& p, const typename UnitOf<T>::Unit* right,
                             int64_t columns, Result* result, int64_t row) {
   const int64_t left_row = kAcross ? 1 : p.row;
   int64_t r = 0;
   for (; r + kRows <= p.rows; r += kRows) {
-    tile<V, kPairs, kAdds, kRows, kWide, kAcross>(p, p.left + r * left_row, right, columns,
-                                                  result + r * row, row);
+    tile<V, kAdds, kRows, kWide, kAcross>(p, p.left + r * left_row, right, columns,
+                                          result + r * row, row);
   }
   for (; r < p.rows; ++r) {
-    tile<V, kPairs, kAdds, 1, kWide, kAcross>(p, p.left + r * left_row, right, columns,
-                                              result + r * row, row);
+    tile<V, kAdds, 1, kWide, kAcross>(p, p.left + r * left_row, right, columns, result + r * row,
+                                      row);
   }
 }
 
-template <class V, bool kPairs, bool kAdds, bool kAcross, class T, class Result>
+template <class V, bool kAdds, bool kAcross, class T, class Result>
 RIDGEWALK_INLINE void all_panels(const Product<T>& p, Result* result, int64_t row) {
   constexpr int64_t kColumns = kVectors * V::kLanes;
   for (int64_t first = 0; first < p.columns; first += kColumns) {
     const auto* right = p.right + first / kColumns * p.panel;
     const int64_t columns = std::min(kColumns, p.columns - first);
     if (columns > V::kLanes) {
-      panel<V, kPairs, kAdds, 2, kAcross>(p, right, columns, result + first, row);
+      panel<V, kAdds, 2, kAcross>(p, right, columns, result + first, row);
     } else {
-      panel<V, kPairs, kAdds, 1, kAcross>(p, right, columns, result + first, row);
+      panel<V, kAdds, 1, kAcross>(p, right, columns, result + first, row);
     }
   }
 }
 
-template <class V, bool kPairs, bool kAdds, class T, class Result>
+template <class V, bool kAdds, class T, class Result>
 RIDGEWALK_INLINE void product_of(const Product<T>& p, Result* result, int64_t row) {
-  if (p.step == 1) return all_panels<V, kPairs, kAdds, false>(p, result, row);
-  all_panels<V, kPairs, kAdds, true>(p, result, row);
+  if (p.step == 1) return all_panels<V, kAdds, false>(p, result, row);
+  all_panels<V, kAdds, true>(p, result, row);
 }
 
 template <bool kAdds, class T, class Result>
 void base(const Product<T>& p, Result* result, int64_t row) {
-  product_of<Vectors<16>, false, kAdds>(p, result, row);
+  product_of<Vectors<16>, kAdds>(p, result, row);
 }
 #ifdef RIDGEWALK_X86
 template <bool kAdds, class T, class Result>
 RIDGEWALK_AVX2 void avx2(const Product<T>& p, Result* result, int64_t row) {
-  product_of<Vectors<32>, false, kAdds>(p, result, row);
+  product_of<Vectors<32>, kAdds>(p, result, row);
 }
 template <bool kAdds, class T, class Result>
 RIDGEWALK_AVX512 void avx512(const Product<T>& p, Result* result, int64_t row) {
-  product_of<Vectors<64>, false, kAdds>(p, result, row);
+  product_of<Vectors<64>, kAdds>(p, result, row);
 }
 template <bool kAdds, class Result>
 RIDGEWALK_AVX512 void avx512_bf16(const Product<Bf16>& p, Result* result, int64_t row) {
-  product_of<Vectors<64>, true, kAdds>(p, result, row);
+  product_of<Bf16Vectors, kAdds>(p, result, row);
 }
 #endif
 

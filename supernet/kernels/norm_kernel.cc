@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "supernet/kernels/each_cpu.h"
+#include "supernet/kernels/vectors.h"
 
 namespace ridgewalk {
 namespace {
@@ -45,14 +45,24 @@ RIDGEWALK_INLINE void moments(const T* __restrict x, const float* __restrict shi
             });
 }
 
-template <bool kRelu, class T>
+template <class V, bool kRelu, class T>
 RIDGEWALK_INLINE void scaled(const T* __restrict x, const float* __restrict scale,
                              const float* __restrict offset, int64_t first, int64_t last,
                              int64_t channels, T* __restrict y) {
   for (int64_t r = first; r < last; ++r) {
     const T* from = x + r * channels;
     T* to = y + r * channels;
-    for (int64_t c = 0; c < channels; ++c) {
+    int64_t c = 0;
+    for (; c + V::kLanes <= channels; c += V::kLanes) {
+      typename V::Float value, factor, term;
+      load<V>(from + c, value);
+      load<V>(scale + c, factor);
+      load<V>(offset + c, term);
+      value = factor * value + term;
+      if constexpr (kRelu) keep_positive<V>(value);
+      store<V>(value, to + c);
+    }
+    for (; c < channels; ++c) {
       const float v = scale[c] * to_float(from[c]) + offset[c];
       store(kRelu && v < 0 ? 0.0F : v, to[c]);
     }
@@ -80,15 +90,29 @@ RIDGEWALK_INLINE void gradient_moments(const T* __restrict g, const T* __restric
             });
 }
 
-template <bool kMasked, class T>
-RIDGEWALK_INLINE void mixed(const T* __restrict g, const T* __restrict x,
-                            const float* __restrict by_g, const float* __restrict by_x,
-                            const float* __restrict constant, const float* __restrict scale,
-                            const float* __restrict offset, int64_t first, int64_t last,
-                            int64_t channels, T* __restrict of_x) {
+template <class V, bool kMasked, class T>
+RIDGEWALK_INLINE void mixed(const T* __restrict g, const T* __restrict x, const Mixture& mixture,
+                            int64_t first, int64_t last, int64_t channels, T* __restrict of_x) {
+  const auto [by_g, by_x, constant, scale, offset] = mixture;
   for (int64_t r = first; r < last; ++r) {
     const int64_t start = r * channels;
-    for (int64_t c = 0; c < channels; ++c) {
+    int64_t c = 0;
+    for (; c + V::kLanes <= channels; c += V::kLanes) {
+      typename V::Float v, from, of_g, of_from, term;
+      load<V>(g + start + c, v);
+      load<V>(x + start + c, from);
+      load<V>(by_g + c, of_g);
+      load<V>(by_x + c, of_from);
+      load<V>(constant + c, term);
+      if constexpr (kMasked) {
+        typename V::Float factor, shift;
+        load<V>(scale + c, factor);
+        load<V>(offset + c, shift);
+        keep_where_positive<V>(factor * from + shift, v);
+      }
+      store<V>(of_g * v + of_from * from + term, of_x + start + c);
+    }
+    for (; c < channels; ++c) {
       float v = to_float(g[start + c]);
       const float from = to_float(x[start + c]);
       if constexpr (kMasked) v = scale[c] * from + offset[c] <= 0 ? 0.0F : v;
@@ -97,6 +121,26 @@ RIDGEWALK_INLINE void mixed(const T* __restrict g, const T* __restrict x,
   }
 }
 
+#define RIDGEWALK_ROWS(ATTRIBUTE, NAME, VECTORS)                                                 \
+  template <class T>                                                                             \
+  ATTRIBUTE void scale_##NAME(const T* x, const float* scale, const float* offset, bool relu,    \
+                              int64_t first, int64_t last, int64_t channels, T* y) {             \
+    relu ? scaled<VECTORS, true>(x, scale, offset, first, last, channels, y)                     \
+         : scaled<VECTORS, false>(x, scale, offset, first, last, channels, y);                   \
+  }                                                                                              \
+  template <class T>                                                                             \
+  ATTRIBUTE void mix_##NAME(const T* g, const T* x, const Mixture& mixture, int64_t first,       \
+                            int64_t last, int64_t channels, T* of_x) {                           \
+    mixture.scale == nullptr ? mixed<VECTORS, false>(g, x, mixture, first, last, channels, of_x) \
+                             : mixed<VECTORS, true>(g, x, mixture, first, last, channels, of_x); \
+  }
+RIDGEWALK_ROWS(, base, Vectors<16>)
+#ifdef RIDGEWALK_X86
+RIDGEWALK_ROWS(RIDGEWALK_AVX2, avx2, Vectors<32>)
+RIDGEWALK_ROWS(RIDGEWALK_AVX512, avx512, Vectors<64>)
+RIDGEWALK_ROWS(RIDGEWALK_AVX512, avx512_bf16, Bf16Vectors)
+#endif
+
 }  // namespace
 
 #define RIDGEWALK_NORM_KERNELS(T)                                                                  \
@@ -104,11 +148,9 @@ RIDGEWALK_INLINE void mixed(const T* __restrict g, const T* __restrict x,
                                       int64_t channels, double* sum, double* square) {             \
     moments(x, shift, first, last, channels, sum, square);                                         \
   }                                                                                                \
-  RIDGEWALK_EACH_CPU void scale_rows(const T* x, const float* scale, const float* offset,          \
-                                     bool relu, int64_t first, int64_t last, int64_t channels,     \
-                                     T* y) {                                                       \
-    relu ? scaled<true>(x, scale, offset, first, last, channels, y)                                \
-         : scaled<false>(x, scale, offset, first, last, channels, y);                              \
+  void scale_rows(const T* x, const float* scale, const float* offset, bool relu, int64_t first,   \
+                  int64_t last, int64_t channels, T* y) {                                          \
+    RIDGEWALK_FOR_THIS_CPU(scale, x, scale, offset, relu, first, last, channels, y);               \
   }                                                                                                \
   RIDGEWALK_EACH_CPU void add_gradient_moments(                                                    \
       const T* g, const T* x, const float* scale, const float* offset, const float* mean,          \
@@ -119,14 +161,9 @@ RIDGEWALK_INLINE void mixed(const T* __restrict g, const T* __restrict x,
       gradient_moments<true>(g, x, scale, offset, mean, first, last, channels, sum, product);      \
     }                                                                                              \
   }                                                                                                \
-  RIDGEWALK_EACH_CPU void mix_rows(const T* g, const T* x, const Mixture& mixture, int64_t first,  \
-                                   int64_t last, int64_t channels, T* of_x) {                      \
-    const auto [by_g, by_x, constant, scale, offset] = mixture;                                    \
-    if (scale == nullptr) {                                                                        \
-      mixed<false>(g, x, by_g, by_x, constant, scale, offset, first, last, channels, of_x);        \
-    } else {                                                                                       \
-      mixed<true>(g, x, by_g, by_x, constant, scale, offset, first, last, channels, of_x);         \
-    }                                                                                              \
+  void mix_rows(const T* g, const T* x, const Mixture& mixture, int64_t first, int64_t last,       \
+                int64_t channels, T* of_x) {                                                       \
+    RIDGEWALK_FOR_THIS_CPU(mix, g, x, mixture, first, last, channels, of_x);                       \
   }
 
 RIDGEWALK_NORM_KERNELS(float)

@@ -13,9 +13,10 @@ RIDGEWALK_INLINE void each(const UpdateFactors& factors, const UpdatePart& part,
   float* __restrict values = part.values;
   float* __restrict grads = part.grads;
   const auto shrink = float(factors.shrink), scale = float(factors.scale);
-  if (const bool* __restrict decays = part.decays) {
+  // Of bytes and products, even with 1, compilers make vectors; of bools and branches they do not.
+  if (const auto* __restrict decays = reinterpret_cast<const uint8_t*>(part.decays)) {
     for (int64_t i = 0; i < part.count; ++i) {
-      const float value = decays[i] ? values[i] * shrink : values[i];
+      const float value = values[i] * (decays[i] != 0 ? shrink : 1.0F);
       values[i] = update(value, grads[i] * scale, i);
       grads[i] = 0;
     }

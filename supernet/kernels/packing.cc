@@ -26,6 +26,26 @@ RIDGEWALK_INLINE void to_units(const float* from, int64_t depth, uint32_t* to) {
   to[depth / 2] = last.bits;
 }
 
+// Whether a register of units is made at once.
+template <class T, class V>
+constexpr bool has_units() {
+  return std::is_same_v<T, float> || kHasBf16<V>;
+}
+template <class T, class V>
+RIDGEWALK_INLINE void to_units(const float* from, typename V::Word& to) {
+  typename V::Float low;
+  load<V>(from, low);
+  if constexpr (std::is_same_v<T, float>) {
+    to = (typename V::Word)low;
+  } else {
+#ifdef RIDGEWALK_X86
+    typename V::Float high;
+    load<V>(from + V::kLanes, high);
+    asm("vcvtne2ps2bf16 %1, %2, %0" : "=v"(to) : "v"(low), "v"(high));
+#endif
+  }
+}
+
 // Columns lie one after the other. `some` of them, at most as many as a register holds, are turned
 // into rows.
 template <class T, class V>
@@ -36,10 +56,8 @@ RIDGEWALK_INLINE void turn(const float* from, int64_t stride, int64_t depth, int
   for (int64_t first = 0; first < depth; first += kLanes * kDepth) {
     const int64_t count = std::min(kLanes * kDepth, depth - first);
     typename V::Word rows[kLanes];
-    if (std::is_same_v<T, float> && some == kLanes && count == kLanes) {
-      for (int64_t c = 0; c < kLanes; ++c) {
-        rows[c] = *reinterpret_cast<const typename V::WordAt*>(from + c * stride + first);
-      }
+    if (has_units<T, V>() && some == kLanes && count == kLanes * kDepth) {
+      for (int64_t c = 0; c < kLanes; ++c) to_units<T, V>(from + c * stride + first, rows[c]);
     } else {
       Unit columns[kLanes][kLanes] = {};
       for (int64_t c = 0; c < some; ++c) to_units(from + c * stride + first, count, columns[c]);
@@ -67,25 +85,42 @@ RIDGEWALK_INLINE void transposed(const float* from, int64_t stride, int64_t dept
   }
 }
 
+// One row of units, from one row or a pair of them; `next` may be null.
+template <class V>
+RIDGEWALK_INLINE void unit_row(const float* row, const float*, int64_t count, float* to) {
+  for (int64_t c = 0; c < count; ++c) to[c] = row[c];
+}
+template <class V>
+RIDGEWALK_INLINE void unit_row(const float* row, const float* next, int64_t count, uint32_t* to) {
+  int64_t c = 0;
+  for (; next != nullptr && c + V::kLanes <= count; c += V::kLanes) {
+    typename V::Float first, second;
+    typename V::Half low, high;
+    load<V>(row + c, first);
+    load<V>(next + c, second);
+    round<V>(first, low);
+    round<V>(second, high);
+    *reinterpret_cast<typename V::WordAt*>(to + c) =
+        __builtin_convertvector(low, typename V::Word) |
+        __builtin_convertvector(high, typename V::Word) << 16;
+  }
+  for (; c < count; ++c) {
+    Bf16 low, high{};
+    store(row[c], low);
+    if (next != nullptr) store(next[c], high);
+    to[c] = pair(low, high);
+  }
+}
+
 // Rows of columns lie one after the other.
-template <class T, class Unit>
+template <class T, class V, class Unit>
 RIDGEWALK_INLINE void in_order(const float* __restrict from, int64_t stride, int64_t depth,
                                int64_t columns, int64_t panel, Unit* __restrict to) {
   for (int64_t first = 0; first < columns; first += panel) {
     const int64_t count = std::min(panel, columns - first);
     for (int64_t d = 0; d < depth; d += UnitOf<T>::kDepth) {
       const float* row = from + d * stride + first;
-      if constexpr (std::is_same_v<T, float>) {
-        for (int64_t c = 0; c < count; ++c) to[c] = row[c];
-      } else {
-        const float* next = d + 1 < depth ? row + stride : nullptr;
-        for (int64_t c = 0; c < count; ++c) {
-          Bf16 low, high{};
-          store(row[c], low);
-          if (next != nullptr) store(next[c], high);
-          to[c] = pair(low, high);
-        }
-      }
+      unit_row<V>(row, d + 1 < depth ? row + stride : nullptr, count, to);
       for (int64_t c = count; c < panel; ++c) to[c] = Unit{};
       to += panel;
     }
@@ -98,19 +133,23 @@ RIDGEWALK_INLINE void packed(const float* from, int64_t depth_stride, int64_t co
   if (depth_stride == 1) {
     return transposed<T, V>(from, column_stride, depth, columns, panel_columns(), to);
   }
-  in_order<T>(from, depth_stride, depth, columns, panel_columns(), to);
+  in_order<T, V>(from, depth_stride, depth, columns, panel_columns(), to);
 }
 
-#define RIDGEWALK_PACK(ATTRIBUTE, NAME, BYTES)                                               \
-  template <class T>                                                                         \
+template <class Unit>
+using OfUnit = std::conditional_t<std::is_same_v<Unit, float>, float, Bf16>;
+
+#define RIDGEWALK_PACK(ATTRIBUTE, NAME, VECTORS)                                             \
+  template <class Unit>                                                                      \
   ATTRIBUTE void pack_##NAME(const float* from, int64_t depth_stride, int64_t column_stride, \
-                             int64_t depth, int64_t columns, typename UnitOf<T>::Unit* to) { \
-    packed<T, Vectors<BYTES>>(from, depth_stride, column_stride, depth, columns, to);        \
+                             int64_t depth, int64_t columns, Unit* to) {                     \
+    packed<OfUnit<Unit>, VECTORS>(from, depth_stride, column_stride, depth, columns, to);    \
   }
-RIDGEWALK_PACK(, base, 16)
+RIDGEWALK_PACK(, base, Vectors<16>)
 #ifdef RIDGEWALK_X86
-RIDGEWALK_PACK(RIDGEWALK_AVX2, avx2, 32)
-RIDGEWALK_PACK(RIDGEWALK_AVX512, avx512, 64)
+RIDGEWALK_PACK(RIDGEWALK_AVX2, avx2, Vectors<32>)
+RIDGEWALK_PACK(RIDGEWALK_AVX512, avx512, Vectors<64>)
+RIDGEWALK_PACK(RIDGEWALK_AVX512, avx512_bf16, Bf16Vectors)
 #endif
 
 }  // namespace
@@ -118,15 +157,7 @@ RIDGEWALK_PACK(RIDGEWALK_AVX512, avx512, 64)
 template <class T>
 void pack(const float* from, int64_t depth_stride, int64_t column_stride, int64_t depth,
           int64_t columns, typename UnitOf<T>::Unit* to) {
-#ifdef RIDGEWALK_X86
-  if (cpu_level() >= CpuLevel::kAvx512) {
-    return pack_avx512<T>(from, depth_stride, column_stride, depth, columns, to);
-  }
-  if (cpu_level() == CpuLevel::kAvx2) {
-    return pack_avx2<T>(from, depth_stride, column_stride, depth, columns, to);
-  }
-#endif
-  pack_base<T>(from, depth_stride, column_stride, depth, columns, to);
+  RIDGEWALK_FOR_THIS_CPU(pack, from, depth_stride, column_stride, depth, columns, to);
 }
 template void pack<float>(const float*, int64_t, int64_t, int64_t, int64_t, float*);
 template void pack<Bf16>(const float*, int64_t, int64_t, int64_t, int64_t, uint32_t*);

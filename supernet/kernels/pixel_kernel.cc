@@ -22,12 +22,6 @@ RIDGEWALK_INLINE void each_pixel(const PixelLayout& layout, Run run) {
   }
 }
 
-template <class V>
-RIDGEWALK_INLINE void keep_positive(typename V::Float& x) {
-  const auto is_negative = (typename V::Word)(x < 0.0F);
-  x = (typename V::Float)((typename V::Word)x & ~is_negative);
-}
-
 template <class V, bool kScales, bool kRelu, class T>
 RIDGEWALK_INLINE void read_part(const T* x, const float* scale, const float* offset,
                                 const PixelLayout& layout, float* to) {
@@ -75,9 +69,7 @@ RIDGEWALK_INLINE void gradient_part(const T* g, const T* x, const Mixture& mixtu
     load<V>(g + in_image, value);
     load<V>(x + in_image, from);
     if constexpr (kMasks) {
-      const typename V::Float y = scale * from + offset;
-      const auto is_off = (typename V::Word)(y <= 0.0F);
-      value = (typename V::Float)((typename V::Word)value & ~is_off);
+      keep_where_positive<V>(scale * from + offset, value);
     }
     value = by_g * value + by_x * from + constant;
     store<V>(value, to + in_pixels);
@@ -123,25 +115,26 @@ RIDGEWALK_INLINE void write(const float* from, const PixelLayout& layout, bool a
   }
 }
 
-#define RIDGEWALK_PIXELS(ATTRIBUTE, NAME, BYTES)                                                \
+#define RIDGEWALK_PIXELS(ATTRIBUTE, NAME, VECTORS)                                              \
   template <class T>                                                                            \
   ATTRIBUTE void read_##NAME(const T* x, const float* scale, const float* offset, bool relu,    \
                              const PixelLayout& layout, float* to) {                            \
-    read<Vectors<BYTES>>(x, scale, offset, relu, layout, to);                                   \
+    read<VECTORS>(x, scale, offset, relu, layout, to);                                          \
   }                                                                                             \
   template <class T>                                                                            \
   ATTRIBUTE void read_gradient_##NAME(const T* g, const T* x, const Mixture& mixture,           \
                                       const PixelLayout& layout, float* to) {                   \
-    read_gradient<Vectors<BYTES>>(g, x, mixture, layout, to);                                   \
+    read_gradient<VECTORS>(g, x, mixture, layout, to);                                          \
   }                                                                                             \
   template <class T>                                                                            \
   ATTRIBUTE void write_##NAME(const float* from, const PixelLayout& layout, bool adds, T* to) { \
-    write<Vectors<BYTES>>(from, layout, adds, to);                                              \
+    write<VECTORS>(from, layout, adds, to);                                                     \
   }
-RIDGEWALK_PIXELS(, base, 16)
+RIDGEWALK_PIXELS(, base, Vectors<16>)
 #ifdef RIDGEWALK_X86
-RIDGEWALK_PIXELS(RIDGEWALK_AVX2, avx2, 32)
-RIDGEWALK_PIXELS(RIDGEWALK_AVX512, avx512, 64)
+RIDGEWALK_PIXELS(RIDGEWALK_AVX2, avx2, Vectors<32>)
+RIDGEWALK_PIXELS(RIDGEWALK_AVX512, avx512, Vectors<64>)
+RIDGEWALK_PIXELS(RIDGEWALK_AVX512, avx512_bf16, Bf16Vectors)
 #endif
 
 // A few channels, one by one; those that are missing are 0.
@@ -167,11 +160,7 @@ void read_pixels(const T* x, const float* scale, const float* offset, bool relu,
       return relu && y < 0 ? 0.0F : y;
     });
   }
-#ifdef RIDGEWALK_X86
-  if (cpu_level() >= CpuLevel::kAvx512) return read_avx512(x, scale, offset, relu, layout, to);
-  if (cpu_level() == CpuLevel::kAvx2) return read_avx2(x, scale, offset, relu, layout, to);
-#endif
-  read_base(x, scale, offset, relu, layout, to);
+  RIDGEWALK_FOR_THIS_CPU(read, x, scale, offset, relu, layout, to);
 }
 
 template <class T>
@@ -188,11 +177,7 @@ void read_gradient_pixels(const T* g, const T* x, const Mixture& mixture, const 
              mixture.constant[c];
     });
   }
-#ifdef RIDGEWALK_X86
-  if (cpu_level() >= CpuLevel::kAvx512) return read_gradient_avx512(g, x, mixture, layout, to);
-  if (cpu_level() == CpuLevel::kAvx2) return read_gradient_avx2(g, x, mixture, layout, to);
-#endif
-  read_gradient_base(g, x, mixture, layout, to);
+  RIDGEWALK_FOR_THIS_CPU(read_gradient, g, x, mixture, layout, to);
 }
 
 template <class T>
@@ -206,11 +191,7 @@ void write_pixels(const float* from, const PixelLayout& layout, bool adds, T* to
     });
     return;
   }
-#ifdef RIDGEWALK_X86
-  if (cpu_level() >= CpuLevel::kAvx512) return write_avx512(from, layout, adds, to);
-  if (cpu_level() == CpuLevel::kAvx2) return write_avx2(from, layout, adds, to);
-#endif
-  write_base(from, layout, adds, to);
+  RIDGEWALK_FOR_THIS_CPU(write, from, layout, adds, to);
 }
 
 #define RIDGEWALK_PIXELS_OF(T)                                                               \

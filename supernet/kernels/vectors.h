@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "supernet/kernels/bf16.h"
 #include "supernet/kernels/cpu_level.h"
@@ -15,6 +16,24 @@ namespace ridgewalk {
 #define RIDGEWALK_AVX512 \
   __attribute__((        \
       target("avx2,fma,bmi2,avx512f,avx512bw,avx512dq,avx512vl,prefer-vector-width=512")))
+#endif
+
+// Returns what the variant of a function for this CPU returns: NAME_base(), NAME_avx2() and so on.
+#ifdef RIDGEWALK_X86
+#define RIDGEWALK_FOR_THIS_CPU(NAME, ...)     \
+  switch (cpu_level()) {                      \
+    case CpuLevel::kAvx512Bf16:               \
+      return NAME##_avx512_bf16(__VA_ARGS__); \
+    case CpuLevel::kAvx512:                   \
+      return NAME##_avx512(__VA_ARGS__);      \
+    case CpuLevel::kAvx2:                     \
+      return NAME##_avx2(__VA_ARGS__);        \
+    case CpuLevel::kBase:                     \
+      break;                                  \
+  }                                           \
+  return NAME##_base(__VA_ARGS__)
+#else
+#define RIDGEWALK_FOR_THIS_CPU(NAME, ...) return NAME##_base(__VA_ARGS__)
 #endif
 
 // Registers of one CPU: `kLanes` numbers of fp32. They are passed by reference only, because how
@@ -39,6 +58,11 @@ RIDGEWALK_VECTORS(32)
 RIDGEWALK_VECTORS(64)
 #undef RIDGEWALK_VECTORS
 
+// Those of a CPU that has instructions for bf16.
+struct Bf16Vectors : Vectors<64> {};
+template <class V>
+inline constexpr bool kHasBf16 = std::is_same_v<V, Bf16Vectors>;
+
 template <class V>
 RIDGEWALK_INLINE void load(const float* from, typename V::Float& to) {
   to = *reinterpret_cast<const typename V::FloatAt*>(from);
@@ -52,15 +76,39 @@ template <class V>
 RIDGEWALK_INLINE void store(const typename V::Float& from, float* to) {
   *reinterpret_cast<typename V::FloatAt*>(to) = from;
 }
-// Rounds as store() of one number does.
+// Rounds as store() of one number does, but that instructions for bf16 make subnormal numbers 0 and
+// change the bits of NaN.
 template <class V>
-RIDGEWALK_INLINE void store(const typename V::Float& from, Bf16* to) {
+RIDGEWALK_INLINE void round(const typename V::Float& from, typename V::Half& to) {
+#ifdef RIDGEWALK_X86
+  if constexpr (kHasBf16<V>) {
+    asm("vcvtneps2bf16 %1, %0" : "=v"(to) : "v"(from));
+    return;
+  }
+#endif
   using Word = typename V::Word;
   const Word bits = (Word)from;
   const Word special = (Word)((bits & 0x7f800000) == 0x7f800000);
   const Word up = (0x7fff + ((bits >> 16) & 1)) & ~special;
-  *reinterpret_cast<typename V::HalfAt*>(to) =
-      __builtin_convertvector((bits + up) >> 16, typename V::Half);
+  to = __builtin_convertvector((bits + up) >> 16, typename V::Half);
+}
+template <class V>
+RIDGEWALK_INLINE void store(const typename V::Float& from, Bf16* to) {
+  typename V::Half rounded;
+  round<V>(from, rounded);
+  *reinterpret_cast<typename V::HalfAt*>(to) = rounded;
+}
+
+// Sets x to 0 where it is negative, or where y is not positive. NaN stays.
+template <class V>
+RIDGEWALK_INLINE void keep_positive(typename V::Float& x) {
+  const auto is_negative = (typename V::Word)(x < 0.0F);
+  x = (typename V::Float)((typename V::Word)x & ~is_negative);
+}
+template <class V>
+RIDGEWALK_INLINE void keep_where_positive(const typename V::Float& y, typename V::Float& x) {
+  const auto is_off = (typename V::Word)(y <= 0.0F);
+  x = (typename V::Float)((typename V::Word)x & ~is_off);
 }
 
 // rows[i][j] and rows[i + kStep][j] trade places in blocks of kStep by kStep.
