@@ -100,9 +100,10 @@ RIDGEWALK_INLINE void unit_row(const float* row, const float* next, int64_t coun
     load<V>(next + c, second);
     round<V>(first, low);
     round<V>(second, high);
-    *reinterpret_cast<typename V::WordAt*>(to + c) =
-        __builtin_convertvector(low, typename V::Word) |
-        __builtin_convertvector(high, typename V::Word) << 16;
+    typename V::Word lower, upper;
+    widen<V>(low, lower);
+    widen<V>(high, upper);
+    *reinterpret_cast<typename V::WordAt*>(to + c) = lower | upper << 16;
   }
   for (; c < count; ++c) {
     Bf16 low, high{};

@@ -53,6 +53,7 @@ struct Vectors;
     typedef uint32_t WordAt __attribute__((vector_size(BYTES), may_alias, aligned(4)));     \
     typedef uint16_t HalfAt __attribute__((vector_size(BYTES / 2), may_alias, aligned(2))); \
   };
+RIDGEWALK_VECTORS(4)  // for what is left over
 RIDGEWALK_VECTORS(16)
 RIDGEWALK_VECTORS(32)
 RIDGEWALK_VECTORS(64)
@@ -68,9 +69,22 @@ RIDGEWALK_INLINE void load(const float* from, typename V::Float& to) {
   to = *reinterpret_cast<const typename V::FloatAt*>(from);
 }
 template <class V>
+RIDGEWALK_INLINE void widen(const typename V::Half& from, typename V::Word& to) {
+#ifdef RIDGEWALK_X86
+  // Compilers make five instructions of it.
+  if constexpr (V::kLanes > 4) {
+    asm("vpmovzxwd %1, %0" : "=v"(to) : "vm"(from));
+    return;
+  }
+#endif
+  to = __builtin_convertvector(from, typename V::Word);
+}
+template <class V>
 RIDGEWALK_INLINE void load(const Bf16* from, typename V::Float& to) {
-  const auto halves = *reinterpret_cast<const typename V::HalfAt*>(from);
-  to = (typename V::Float)(__builtin_convertvector(halves, typename V::Word) << 16);
+  const typename V::Half halves = *reinterpret_cast<const typename V::HalfAt*>(from);
+  typename V::Word words;
+  widen<V>(halves, words);
+  to = (typename V::Float)(words << 16);
 }
 template <class V>
 RIDGEWALK_INLINE void store(const typename V::Float& from, float* to) {

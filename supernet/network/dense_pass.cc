@@ -46,6 +46,19 @@ Windows windows_of(const OpRows<T>& in, const OpRows<T>& out, int64_t kernel, in
   return {in.height, in.width, in.channels, kernel, stride, out.width};
 }
 
+// Runs are short: in place of a call for each, 16 bytes at a time, the last of them once more where
+// they do not come out even.
+template <class T>
+void copy_run(const T* from, int64_t count, T* to) {
+  constexpr int64_t kPiece = 16 / int64_t(sizeof(T));
+  if (count < kPiece) {
+    for (int64_t i = 0; i < count; ++i) to[i] = from[i];
+    return;
+  }
+  for (int64_t i = 0; i + kPiece <= count; i += kPiece) std::memcpy(to + i, from + i, 16);
+  std::memcpy(to + count - kPiece, from + count - kPiece, 16);
+}
+
 // Windows [first, last) as rows of `width` numbers, of which depth() count; the others are 0.
 template <class T>
 void unfold(const Windows& windows, const T* image, int64_t first, int64_t last, int64_t width,
@@ -54,7 +67,7 @@ void unfold(const Windows& windows, const T* image, int64_t first, int64_t last,
     if (!windows.is_inside(index)) std::fill_n(to, windows.depth(), T{});
     std::fill_n(to + windows.depth(), width - windows.depth(), T{});
     windows.for_runs(index, [&](int64_t place, int64_t from, int64_t count) {
-      std::memcpy(to + place, image + from, size_t(count) * sizeof(T));
+      copy_run(image + from, count, to + place);
     });
   }
 }

@@ -1,6 +1,8 @@
 // A step of the supernet: narrow and wide samples, fp32 and bf16, and how much of a search step is
 // not training but slicing, controller and cost table. A step of a network alone. The kernels of
 // our own beside LibTorch's.
+#include <ctime>
+
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
 
@@ -111,7 +113,45 @@ BENCHMARK(search_step)
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 
-// A training step of a network alone, on one thread.
+Architecture network_at_64() {
+  Architecture architecture = find_architecture("mnv4-conv-small");
+  architecture.resolution = 64;
+  architecture.classes = 10;
+  return architecture;
+}
+
+// Time that this thread computed, whatever else the machine did meanwhile.
+double thread_seconds() {
+  timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return double(time.tv_sec) + 1e-9 * double(time.tv_nsec);
+}
+
+// Runs steps of mnv4-conv-small on one thread, beside what the roofline of this machine allows
+// (training_latency()). On a machine that does other things, peaks measured meanwhile are too low:
+// compare "thread ms" with a calibrated profile's roofline.
+template <class Step>
+void run_steps(benchmark::State& state, DataType precision, Step step) {
+  step();
+  double seconds = 0, own = 0;
+  for (auto _ : state) {
+    const auto start = std::chrono::steady_clock::now();
+    const double own_start = thread_seconds();
+    step();
+    own += thread_seconds() - own_start;
+    seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+  const double peak = measure_peak_gmacs(precision, 1).value_or(MeasuredRate{}).value;
+  const double bandwidth = measure_bandwidth_gbps({double(1 << 28)}, 1).value;
+  const Macs bound =
+      training_latency(lower(network_at_64()), kBatch, {peak / bandwidth}, precision);
+  const auto steps = double(state.iterations());
+  state.counters["thread ms"] = 1e3 * own / steps;
+  state.counters["images/thread s"] = kBatch * steps / own;
+  state.counters["roofline %"] = 100 * bound.value / (1e9 * peak) / (seconds / steps);
+}
+
+// A whole step, which also prepares its images and updates the weights.
 void train_network(benchmark::State& state, DataType precision) {
   const auto set = [](int64_t count) {
     return ImageSet{torch::randint(256, {count, 64, 64, 3}, torch::kUInt8),
@@ -124,32 +164,41 @@ void train_network(benchmark::State& state, DataType precision) {
                      .classes = 10,
                      .channels = 3,
                      .resolution = 64};
-  Architecture architecture = find_architecture("mnv4-conv-small");
-  architecture.resolution = 64;
-  architecture.classes = 10;
   at::set_num_threads(1);
-  Trainer trainer(architecture, data, {.epochs = 1000, .batch_size = kBatch},
+  Trainer trainer(network_at_64(), data, {.epochs = 1000, .batch_size = kBatch},
                   {.precision = precision});
-  double seconds = 0;
-  for (auto _ : state) {
-    const auto start = std::chrono::steady_clock::now();
-    benchmark::DoNotOptimize(trainer.advance());
-    seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  }
-  state.counters["images/s"] =
-      benchmark::Counter(double(kBatch), benchmark::Counter::kIsIterationInvariantRate);
-  // What the roofline of this machine allows (training_latency()), beside the time of a step that
-  // also prepares its images and updates the weights.
-  const double peak = measure_peak_gmacs(precision, 1).value_or(MeasuredRate{}).value;
-  const double bandwidth = measure_bandwidth_gbps({double(1 << 28)}, 1).value;
-  const Macs bound = training_latency(lower(architecture), kBatch, {peak / bandwidth}, precision);
-  state.counters["roofline %"] =
-      100 * bound.value / (1e9 * peak) / (seconds / double(state.iterations()));
+  run_steps(state, precision, [&] { benchmark::DoNotOptimize(trainer.advance()); });
 }
 BENCHMARK_CAPTURE(train_network, fp32, DataType::kFp32)
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(train_network, bf16, DataType::kBf16)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
+
+// Forward and backward alone.
+void differentiate_network(benchmark::State& state, DataType precision) {
+  at::set_num_threads(1);
+  const Graph graph = lower(network_at_64());
+  ParameterStore parameters(graph);
+  parameters.initialize(1, Initialization::kResidual);
+  const Executor network(graph, parameters);
+  const auto images = torch::randn({kBatch, 3, 64, 64});
+  const auto classes = torch::randint(10, {kBatch}, torch::kLong);
+  run_steps(state, precision, [&] {
+    torch::Tensor loss;
+    {
+      const Autocast autocast(precision, torch::kCPU);
+      loss = torch::cross_entropy_loss(network.forward(images, NormMode::kTraining), classes);
+    }
+    loss.backward();
+    for (torch::Tensor leaf : network.learned()) leaf.mutable_grad().reset();
+  });
+}
+BENCHMARK_CAPTURE(differentiate_network, fp32, DataType::kFp32)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(differentiate_network, bf16, DataType::kBf16)
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
 
