@@ -2,9 +2,13 @@
 // large as the image.
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <stdexcept>
 
+#include <ATen/Parallel.h>
+
 #include "supernet/inference/op_compiler.h"
+#include "supernet/kernels/integer_depthwise_kernel.h"
 #include "supernet/quantization/integer_arithmetic.h"
 
 namespace ridgewalk {
@@ -184,6 +188,7 @@ void OpCompiler::integer_convolution(const InferenceStep& step) {
   if (!onednn::adds_exactly()) {
     throw std::runtime_error("without VNNI this CPU saturates sums of 8-bit products");
   }
+  if (has_own_kernel(step)) return integer_depthwise(step);
   const int index = step.ops[0];
   const Op& o = op(index);
   const bool has_relu = step.ops.size() > 1 && is_fused_relu(op(step.ops[1]));
@@ -215,6 +220,70 @@ void OpCompiler::integer_convolution(const InferenceStep& step) {
   bindings.emplace_back(DNNL_ARG_DST, result);
   program_.add<dnnl::convolution_forward>(chosen, std::move(bindings));
   end_integer_step(step.ops, result, chosen.impl_info_str());
+}
+
+// oneDNN's use one of the four products that VNNI adds, but are faster where each group of rows
+// gives one row of a large map (measured at 56 x 56: 1.05 to 1.2 times).
+bool OpCompiler::has_own_kernel(const InferenceStep& step) const {
+  const Op& o = op(step.ops[0]);
+  if (o.kind != OpKind::kDepthwise || step.overwrites >= 0 || !scale_of(step.ops.back())) {
+    return false;
+  }
+  const bool is_faster = o.stride == 1 || o.kernel > 3 || o.output.width <= 32;
+  return is_faster && IntegerDepthwise::is_fast() && onednn::has_avx512_vnni();
+}
+
+void OpCompiler::integer_depthwise(const InferenceStep& step) {
+  const int index = step.ops[0], last = step.ops.back();
+  const Op& o = op(index);
+  const Shape& image = op(o.inputs[0]).output;
+  const ValueScale& scale = *scale_of(last);
+  const Filters filters = this->filters(index);
+  DepthwiseRounding rounding{.bias = std::vector<int32_t>(size_t(o.output.channels)),
+                             .factors = sum_factors(index, filters.scales, scale),
+                             .least = float(lowest(scale.type)),
+                             .most = float(highest(scale.type))};
+  if (filters.bias.defined()) {
+    std::copy_n(filters.bias.data_ptr<int32_t>(), rounding.bias.size(), rounding.bias.begin());
+  }
+  if (last != index) {
+    rounding.least = 0;
+    if (op(last).activation == Activation::kRelu6) {
+      rounding.most = std::min(rounding.most, float(std::nearbyint(6 / double(scale.scale))));
+    }
+  }
+  const auto kernel = std::make_shared<const IntegerDepthwise>(
+      DepthwiseShape{.channels = image.channels,
+                     .kernel = o.kernel,
+                     .stride = o.stride,
+                     .height = image.height,
+                     .width = image.width,
+                     .out_height = o.output.height,
+                     .out_width = o.output.width,
+                     .padding = (o.kernel - 1) / 2},
+      filters.weight.data_ptr<int8_t>(), input_scale(index)->type == IntegerType::kS8,
+      std::move(rounding));
+  const int64_t bytes = kernel->scratchpad_bytes(), parts = at::get_num_threads();
+  const Value scratchpad = program_.scratchpad({{parts * bytes}, Type::u8, Tag::x});
+  const Value result = integers_of(last);
+  program_.add(
+      [kernel, bytes, parts, images = batch_, x_size = image.elements(),
+       y_size = o.output.elements()](uint8_t* const* operands) {
+        const int64_t strips = kernel->strips();
+        at::parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
+          int64_t strip = begin * images * strips / parts;
+          const int64_t after = end * images * strips / parts;
+          while (strip < after) {
+            const int64_t n = strip / strips, first = strip % strips;
+            const int64_t count = std::min(strips - first, after - strip);
+            kernel->run(operands[0] + n * x_size, first, first + count, operands[1] + begin * bytes,
+                        operands[2] + n * y_size);
+            strip += count;
+          }
+        });
+      },
+      {input(index), scratchpad, result});
+  end_integer_step(step.ops, result, "strips:avx512_vnni");
 }
 
 }  // namespace ridgewalk

@@ -1,4 +1,7 @@
 // Ops on integers, besides products with weights and of attention: each is one pass over bytes.
+#include <algorithm>
+#include <numeric>
+
 #include <ATen/Parallel.h>
 
 #include "supernet/inference/op_compiler.h"
@@ -7,6 +10,7 @@
 namespace ridgewalk {
 namespace {
 
+constexpr int64_t kWidest = 64;               // bytes of a register
 constexpr int64_t kBytesPerThread = 1 << 15;  // what is worth waking one
 
 template <class Run>
@@ -91,17 +95,29 @@ void OpCompiler::integer_multiply(int index) {
       .factor = multiplier(double(x.scale) * double(gate.scale), *scale_of(index))};
   const Shape& shape = op(index).output;
   const int64_t channels = shape.channels, pixels = int64_t{shape.height} * shape.width;
+  // Pixels are multiplied together, so that they fill whole registers.
+  const int64_t together = std::min(pixels, kWidest / std::gcd(kWidest, channels));
+  const Value gates =
+      program_.scratchpad({{together * channels}, Type::u8, dnnl::memory::format_tag::x});
   const Value result = integers_of(index);
   program_.add(
-      [form, channels, pixels, rows = batch_ * pixels](uint8_t* const* operands) {
-        in_parallel(rows, channels, [&](int64_t begin, int64_t end) {
-          for (int64_t row = begin; row < end; ++row) {
-            multiply_row(operands[0] + row * channels, operands[1] + row / pixels * channels,
-                         channels, form, operands[2] + row * channels);
+      [form, channels, pixels, together, images = batch_](uint8_t* const* operands) {
+        const int64_t blocks = (pixels + together - 1) / together;
+        for (int64_t n = 0; n < images; ++n) {
+          for (int64_t i = 0; i < together; ++i) {
+            std::copy_n(operands[1] + n * channels, channels, operands[2] + i * channels);
           }
-        });
+          in_parallel(blocks, together * channels, [&](int64_t begin, int64_t end) {
+            for (int64_t block = begin; block < end; ++block) {
+              const int64_t pixel = n * pixels + block * together;
+              const int64_t count = std::min(together, pixels - block * together);
+              multiply_row(operands[0] + pixel * channels, operands[2], count * channels, form,
+                           operands[3] + pixel * channels);
+            }
+          });
+        }
       },
-      {input(index), input(index, 1), result});
+      {input(index), input(index, 1), gates, result});
   end_integer_step({index}, result, "multiply");
 }
 

@@ -9,6 +9,12 @@
 
 namespace ridgewalk::onednn {
 
+// As ONEDNN_MAX_CPU_ISA says, which limits what this CPU has.
+inline bool has_avx512_vnni() {
+  const auto vnni = int(dnnl::cpu_isa::avx512_core_vnni);
+  return (int(dnnl::get_effective_cpu_isa()) & vnni) == vnni;
+}
+
 #if DNNL_VERSION_MAJOR >= 3
 
 using Pooling = dnnl::pooling_forward;
@@ -91,9 +97,7 @@ class ScaledSums {
 // Whether this CPU adds products of 8-bit integers without saturating on the way.
 inline bool adds_exactly() {
   const auto isa = dnnl::get_effective_cpu_isa();
-  const auto vnni = int(dnnl::cpu_isa::avx512_core_vnni);
-  return isa == dnnl::cpu_isa::avx2_vnni || isa == dnnl::cpu_isa::avx2_vnni_2 ||
-         (int(isa) & vnni) == vnni;
+  return isa == dnnl::cpu_isa::avx2_vnni || isa == dnnl::cpu_isa::avx2_vnni_2 || has_avx512_vnni();
 }
 
 #else
@@ -154,9 +158,7 @@ class ScaledSums {
 
 // Whether this CPU adds products of 8-bit integers without saturating on the way.
 inline bool adds_exactly() {
-  const auto isa = dnnl::get_effective_cpu_isa();
-  const auto vnni = int(dnnl::cpu_isa::avx512_core_vnni);
-  return isa == dnnl::cpu_isa::avx2_vnni || (int(isa) & vnni) == vnni;
+  return dnnl::get_effective_cpu_isa() == dnnl::cpu_isa::avx2_vnni || has_avx512_vnni();
 }
 
 #endif

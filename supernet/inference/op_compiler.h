@@ -88,6 +88,8 @@ class OpCompiler {
   void convolution(const InferenceStep& step);
   void real_convolution(const InferenceStep& step);
   void integer_convolution(const InferenceStep& step);
+  bool has_own_kernel(const InferenceStep& step) const;
+  void integer_depthwise(const InferenceStep& step);
   dnnl::post_ops rounding(const InferenceStep& step, const std::optional<ValueScale>& sum) const;
   std::vector<float> sum_factors(int index, const std::vector<double>& weight_scales,
                                  const std::optional<ValueScale>& sum) const;

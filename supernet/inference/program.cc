@@ -36,6 +36,13 @@ Program::Value Program::alias(Value value, const dnnl::memory::desc& layout, siz
   return Value(values_.size()) - 1;
 }
 
+Program::Value Program::scratchpad(const dnnl::memory::desc& layout) {
+  const Value result = value(layout);
+  values_.back().is_scratchpad = true;
+  scratchpad_bytes_ = std::max(scratchpad_bytes_, layout.get_size());
+  return result;
+}
+
 Program::Value Program::input(const dnnl::memory::desc& layout) {
   input_ = constant(dnnl::memory(layout, engine_, nullptr));
   return input_;
@@ -51,9 +58,7 @@ dnnl::primitive_attr Program::attributes(const dnnl::post_ops& post_ops) {
 void Program::append(dnnl::primitive primitive, const dnnl::memory::desc& scratchpad,
                      Bindings bindings) {
   if (scratchpad.get_size() > 0) {
-    bindings.emplace_back(DNNL_ARG_SCRATCHPAD, value(scratchpad));
-    values_.back().is_scratchpad = true;
-    scratchpad_bytes_ = std::max(scratchpad_bytes_, scratchpad.get_size());
+    bindings.emplace_back(DNNL_ARG_SCRATCHPAD, this->scratchpad(scratchpad));
   }
   append({.primitive = std::move(primitive), .function = {}, .bindings = std::move(bindings)});
 }

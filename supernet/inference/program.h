@@ -28,6 +28,8 @@ class Program : public CompiledNetwork {
   Value value(const dnnl::memory::desc& layout);
   // The bytes of `value`, from `offset` on, with another layout.
   Value alias(Value value, const dnnl::memory::desc& layout, size_t offset = 0);
+  // Bytes that are lost with the step; all steps share them.
+  Value scratchpad(const dnnl::memory::desc& layout);
   // Its bytes are set for each run: set_input().
   Value input(const dnnl::memory::desc& layout);
 

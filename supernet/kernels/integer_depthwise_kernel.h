@@ -1,0 +1,61 @@
+// Depthwise convolutions of 8-bit integers, as images [height, width, channels].
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace ridgewalk {
+
+struct DepthwiseShape {
+  int64_t channels = 0, kernel = 1, stride = 1;
+  int64_t height = 0, width = 0;          // of the input
+  int64_t out_height = 0, out_width = 0;  // what lies outside the input is 0
+  int64_t padding = 0;                    // above and on the left
+};
+
+// What an integer sum becomes: fp32(sum + bias) * factor, between `least` and `most`, rounded half
+// to even. `bias` and `factors` have one entry per channel.
+struct DepthwiseRounding {
+  std::vector<int32_t> bias;
+  std::vector<float> factors;
+  float least = 0, most = 255;
+};
+
+// A convolution with its weights packed for this CPU. Every sum is exact; it must fit int32.
+class IntegerDepthwise {
+ public:
+  // weight is s8 [channels, kernel, kernel]; the input is s8 or u8.
+  IntegerDepthwise(const DepthwiseShape& shape, const int8_t* weight, bool is_signed,
+                   DepthwiseRounding rounding);
+
+  // Output rows are computed in strips of a few; runs for different strips do not disturb each
+  // other, but each needs a scratchpad of its own.
+  int64_t strips() const { return (shape_.out_height + together_ - 1) / together_; }
+  int64_t scratchpad_bytes() const;
+  void run(const uint8_t* x, int64_t first_strip, int64_t last_strip, uint8_t* scratchpad,
+           uint8_t* y) const;
+
+  // Whether this CPU has instructions that add four products (AVX-512 with VNNI); all others run
+  // plain loops.
+  static bool is_fast();
+
+ private:
+  void pack(const int8_t* weight);
+  void transpose(const int8_t* weight);
+  int64_t columns() const;
+  int64_t channels_at_once() const;
+  void run_plain(const uint8_t* x, int64_t row, int32_t* sums, uint8_t* y) const;
+  void run_strip(const uint8_t* x, int64_t strip, int64_t channel, uint8_t* scratchpad,
+                 uint8_t* y) const;
+  void interleave(const uint8_t* x, int64_t row, int64_t channel, int64_t count, uint8_t* to) const;
+
+  DepthwiseShape shape_;
+  bool is_signed_, is_packed_;
+  int64_t groups_, together_;  // of four input rows, and output rows, in a strip
+  DepthwiseRounding rounding_;
+  // Packed: [16 channels, group, column, output row, channel, input row of the group]; else
+  // [row, column, channel].
+  std::vector<int8_t> weights_;
+};
+
+}  // namespace ridgewalk
