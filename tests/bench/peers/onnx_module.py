@@ -31,9 +31,29 @@ class OnnxModule(nn.Module):
                 self.add_weight(node, *known)
             else:
                 self.nodes.append((node.op_type, list(node.input), node.output[0], attributes(node)))
+        self.layers = nn.ModuleDict()
+        for kind, inputs, output, given in self.nodes:
+            layer = self.layer(kind, inputs, given)
+            if layer is not None:
+                self.layers[output.replace(".", "/")] = layer
         self.weights = nn.ParameterDict()
         for name, tensor in self.constants.items():
             self.weights[name.replace(".", "/")] = nn.Parameter(tensor, requires_grad=False)
+
+    def layer(self, kind, inputs, given):
+        """Of weights that are fp32: PyTorch's own quantisers look for modules."""
+        if kind == "Relu":
+            return nn.ReLU()
+        if kind not in ("Conv", "Gemm") or inputs[1] not in self.constants:
+            return None
+        weight, bias = self.constants[inputs[1]], self.constants[inputs[2]]
+        if kind == "Gemm":
+            layer = nn.Linear(weight.shape[1], weight.shape[0])
+        else:
+            layer = nn.Conv2d(weight.shape[1] * given["group"], weight.shape[0], weight.shape[2:], given["strides"],
+                              given["pads"][:2], 1, given["group"])
+        layer.weight, layer.bias = nn.Parameter(weight, False), nn.Parameter(bias, False)
+        return layer
 
     def add_weight(self, node, integers, scale, zero_point):
         """Weights stay int8, for the runtime to multiply; biases become what they stand for."""
@@ -53,7 +73,10 @@ class OnnxModule(nn.Module):
     def forward(self, images):
         values = {self.input: images}
         for kind, inputs, output, given in self.nodes:
-            if kind in ("QuantizeLinear", "DequantizeLinear"):
+            name = output.replace(".", "/")
+            if name in self.layers:
+                values[output] = self.layers[name](self.value(inputs[0], values))
+            elif kind in ("QuantizeLinear", "DequantizeLinear"):
                 step = functools.partial(getattr(self, kind), self.value(inputs[0], values), *self.scale(*inputs[1:]))
                 # Each reader has a dequantisation of its own, as PyTorch's quantisers leave it.
                 values[output] = step if kind == "DequantizeLinear" else step()
