@@ -278,7 +278,7 @@ void IntegerDepthwise::interleave(const uint8_t* x, int64_t row, int64_t channel
   std::memset(to, flip, size_t(s.padding * pixel));
   to += s.padding * pixel;
   std::memset(to + read * pixel, flip, size_t(right * pixel));
-  const bool is_one_piece = count == s.channels;
+  const bool is_one_piece = count == s.channels && read * count <= int64_t(sizeof zeros);
   const int64_t piece = is_one_piece ? read * count : count;
   for (int64_t column = 0; column < (is_one_piece ? 1 : read); ++column, to += pixel) {
     const uint8_t* rows[kGroup];

@@ -103,10 +103,11 @@ TEST_P(IntegerDepthwiseTest, GivesThePlainIntegers) {
   }
 }
 
-// An image of one pixel, one of fewer than the kernel, and more channels than stay in a cache.
+// An image of one pixel, one of fewer than the kernel, and rows and channels beyond a cache.
 TEST_P(IntegerDepthwiseTest, TakesExtremeSizes) {
   expect_plain(shape_of(40, 3, 1, 1, 1), true);
   expect_plain(shape_of(40, 7, 2, 2, 3), false);
+  expect_plain(shape_of(16, 3, 1, 3, 1200), true);
   expect_plain(shape_of(1000, 5, 1, 5, 9), true);
   expect_plain(shape_of(1300, 5, 2, 6, 12), false);
 }
