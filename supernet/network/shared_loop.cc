@@ -9,6 +9,8 @@
 namespace ridgewalk {
 namespace {
 
+using SteadyClock = std::chrono::steady_clock;
+
 // Counted, so that threads can wait for the next one.
 std::atomic<unsigned> work_found = 0;  // for idle threads
 std::atomic<unsigned> work_done = 0;   // in a loop that is shared
@@ -22,10 +24,9 @@ void tell(std::atomic<unsigned>& events) {
 // Then it leaves its core to others: one of them may be what it waits for.
 template <class Condition>
 void await(std::atomic<unsigned>& events, const Condition& holds) {
-  using Clock = std::chrono::steady_clock;
   constexpr std::chrono::microseconds kPiece{50};
   if (holds()) return;
-  for (const auto end = Clock::now() + kPiece; Clock::now() < end;) {
+  for (const auto end = SteadyClock::now() + kPiece; SteadyClock::now() < end;) {
     if (holds()) return;
   }
   for (;;) {
@@ -35,10 +36,25 @@ void await(std::atomic<unsigned>& events, const Condition& holds) {
   }
 }
 
+// A thread that other programs keep from its core while it has a piece stops the whole loop. So
+// when a thread has waited for long, no loop is shared for sixteen times as long: that is the most
+// that help can cost on a busy machine.
+std::atomic<SteadyClock::time_point> shares_from = SteadyClock::time_point::min();
+
+template <class Condition>
+void await_work(const Condition& holds) {
+  constexpr std::chrono::milliseconds kLong{1};
+  if (holds()) return;
+  const auto begin = SteadyClock::now();
+  await(work_done, holds);
+  const auto end = SteadyClock::now();
+  if (end - begin > kLong) shares_from = std::max(shares_from.load(), end + 16 * (end - begin));
+}
+
 }  // namespace
 
 void Turn::wait(int step) const {
-  if (before_ != nullptr) await(work_done, [&] { return before_->load() > step; });
+  if (before_ != nullptr) await_work([&] { return before_->load() > step; });
 }
 
 void Turn::advance(int steps) const {
@@ -50,7 +66,9 @@ void Turn::advance(int steps) const {
 // The loops that others may take part in.
 class LoopBoard {
  public:
-  bool has_idle() const { return idle_.load(std::memory_order_relaxed) > 0; }
+  bool has_idle() const {
+    return idle_.load(std::memory_order_relaxed) > 0 && SteadyClock::now() > shares_from.load();
+  }
 
   void add(SharedLoop& loop) {
     {
@@ -113,7 +131,7 @@ void SharedLoop::run() {
   take_pieces(true);
   if (passed_) {
     board.remove(*this);
-    await(work_done, [&] { return guests_ == 0; });
+    await_work([&] { return guests_ == 0; });
   }
   if (error_) std::rethrow_exception(error_);
 }
