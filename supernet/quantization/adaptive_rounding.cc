@@ -124,8 +124,8 @@ class StoredValues {
 
  private:
   const QuantizedGraph& quantized_;
-  std::vector<bool> is_part_;              // of the ReLU that reads it
-  std::vector<std::vector<int>> sources_;  // of each op: what it reads, or what its part does
+  std::vector<bool> is_part_;    // of the ReLU that reads it
+  std::vector<Inputs> sources_;  // of each op: what it reads, or what its part does
   std::vector<size_t> last_use_;
   std::vector<torch::Tensor> values_;
 };
