@@ -15,7 +15,7 @@ using testing::HasSubstr;
 // Three members, whose int8 is 0.1, 0.2 and 0.9 points below the 90 % of fp32, and 0.8 points
 // better with --zero-points; QAT loses nothing. Searches of an odd seed find network 1, of an even
 // one 2. Each command leaves a line in `log`.
-constexpr const char* kProgram = R"(#!/bin/sh
+constexpr const char* kQuantizer = R"(#!/bin/sh
 set -eu
 command=$1 network=$2 options="$*"
 while [ $# -gt 0 ]; do
@@ -42,7 +42,7 @@ class Int8Script : public FolderTest {
  protected:
   void SetUp() override {
     FolderTest::SetUp();
-    const std::string program = write("program", kProgram);
+    const std::string program = write("program", kQuantizer);
     std::filesystem::permissions(program, std::filesystem::perms::owner_all);
   }
   // What it prints.
