@@ -14,7 +14,8 @@ namespace ridgewalk {
 // size
 //         has its own tensor and norm, and attention after UIB U is blocks.S.U.mqa: by these names
 //         all architectures of a space share their weights.
-// none:   what is priced needs no names, and they take half of the time.
+// none:   prices need no names, which take most of the time, but those of block-fused bytes, which
+//         tell blocks apart by them.
 enum class Naming { kTimm, kShared, kNone };
 
 // Options of a choice that run side by side and are averaged (operation warm-up of TuNAS). An empty

@@ -149,13 +149,16 @@ void add_note_on_terms(const FitAnswer& answer, Json& result) {
 }
 
 void add_notes_on_rows(const FitAnswer& answer, Json& result) {
-  const auto note = [&](int count, const char* of, const char* text) {
-    if (count > 0) result["warnings"].push_back(counted(count, of) + " " + text);
+  const auto note = [&](int count, const char* of, const char* one, const char* many) {
+    if (count > 0) result["warnings"].push_back(counted(count, of) + (count == 1 ? one : many));
   };
   note(answer.table.repeats, "row",
-       "of a network measured before: each network counts once, with the median of its latencies");
-  note(answer.tested_before, "network", "of the test table left out: seen by the fit");
-  note(answer.table.not_measured, "row", "without a measurement of this column");
+       " measures a network again: it counts once, with the median of its latencies",
+       " measure a network again: each network counts once, with the median of its latencies");
+  note(answer.tested_before, "network", " of the test table was left out, as the fit has seen it",
+       " of the test table were left out, as the fit has seen them");
+  note(answer.table.not_measured, "row", " has no measurement of this column",
+       " have no measurement of this column");
 }
 
 void print_networks(const Json& networks) {

@@ -50,8 +50,8 @@ std::string spearman_text(const NetworkAgreement& agreement);
 std::vector<std::pair<std::string, NetworkAgreement>> agreements(const MeasuredNetworks& measured);
 
 // Measures each network five times, all networks in turn, with the threads and in the data type of
-// a calibrated profile. Throws Error when the profile has no laws, predicts no time, or is for a
-// data type fp16, and when two networks differ only in their names.
+// a calibrated profile. Throws Error when the profile has no laws, predicts no time, or is for
+// fp16, and when two networks differ only in their names.
 MeasuredNetworks measure_networks(const std::vector<Architecture>& networks, const Profile& profile,
                                   bool quiet);
 

@@ -9,7 +9,7 @@
 
 namespace ridgewalk::onednn {
 
-// As ONEDNN_MAX_CPU_ISA says, which limits what this CPU has.
+// Whether oneDNN may use AVX-512 with VNNI: ONEDNN_MAX_CPU_ISA can forbid what this CPU has.
 inline bool has_avx512_vnni() {
   const auto vnni = int(dnnl::cpu_isa::avx512_core_vnni);
   return (int(dnnl::get_effective_cpu_isa()) & vnni) == vnni;

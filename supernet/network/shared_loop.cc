@@ -37,9 +37,10 @@ void await(std::atomic<unsigned>& events, const Condition& holds) {
 }
 
 // A thread that other programs keep from its core while it has a piece stops the whole loop. So
-// when a thread has waited for long, no loop is shared for sixteen times as long: that is the most
-// that help can cost on a busy machine.
+// when a thread has waited for a long time, and much longer than it computed itself, no loop is
+// shared for sixteen times as long: that is the most that help can cost on a busy machine.
 std::atomic<SteadyClock::time_point> shares_from = SteadyClock::time_point::min();
+thread_local SteadyClock::time_point piece_begin;  // of this thread's last one that was shared
 
 template <class Condition>
 void await_work(const Condition& holds) {
@@ -48,7 +49,8 @@ void await_work(const Condition& holds) {
   const auto begin = SteadyClock::now();
   await(work_done, holds);
   const auto end = SteadyClock::now();
-  if (end - begin > kLong) shares_from = std::max(shares_from.load(), end + 16 * (end - begin));
+  const auto usual = std::max<SteadyClock::duration>(kLong, 4 * (begin - piece_begin));
+  if (end - begin > usual) shares_from = std::max(shares_from.load(), end + 16 * (end - begin));
 }
 
 }  // namespace
@@ -146,6 +148,7 @@ void SharedLoop::take_pieces(bool is_own) {
   for (int64_t piece = next_++; piece < pieces_; piece = next_++) {
     if (is_own && !passed_ && piece + 1 < pieces_ && board.has_idle()) open(piece);
     const Turn turn = turn_of(piece);
+    if (passed_) piece_begin = SteadyClock::now();
     try {
       run_(piece * grain_, std::min((piece + 1) * grain_, count_), turn);
     } catch (...) {

@@ -17,12 +17,13 @@ struct LayerMoments {
   int64_t count = 0;       // of images times positions
 };
 
-// s8 like quantized_weight(), each weight [G C, ...] (K in all) / scale rounded down or up: by soft
-// rounding (the paper's equations 22 to 25), of the layer's sums, before an activation, and by all
-// images in every iteration instead of a batch. The squared error of nearest rounding is the unit
-// of the regularisation, so that its strength suits 8 bits. Where few rows x were seen, other
-// images have others: moments between different inputs count for count / (count + 2 K) of what
-// they are. A channel for which nearest rounding has the smaller error keeps it. Deterministic.
+// Like quantized_weight(): weight [G C, ...] with K numbers for each output, divided by the scale,
+// as s8. Each is rounded down or up by soft rounding (the paper's equations 22 to 25) of the
+// layer's sums before an activation, by all images in every iteration instead of a batch. The
+// squared error of nearest rounding is the unit of the regularisation, so that its strength suits 8
+// bits. Where few rows x were seen, other images have others: moments between different inputs
+// count for count / (count + 2 K) of what they are. A channel for which nearest rounding has the
+// smaller error keeps it. Deterministic.
 torch::Tensor round_adaptively(const torch::Tensor& weight, const WeightScale& scale,
                                const LayerMoments& moments);
 

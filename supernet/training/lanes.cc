@@ -6,6 +6,7 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -39,11 +40,17 @@ int current_core() { return -1; }
 void leave_core(int) {}
 #endif
 
+// Those without a piece can help only where pieces compute with one thread.
+int64_t useful_lanes(int64_t lanes, int64_t count) {
+  return std::max<int64_t>(1, at::get_num_threads() > 1 ? std::min(lanes, count) : lanes);
+}
+
 }  // namespace
 
 void in_lanes(int lanes, int64_t count, const std::function<void(int64_t)>& work,
               std::stop_source stop) {
-  std::atomic<int64_t> next = 0, busy = std::max<int64_t>(1, lanes);
+  if (count <= 0) return;
+  std::atomic<int64_t> next = 0, busy = useful_lanes(lanes, count);
   std::exception_ptr error;
   std::once_flag first;
   const auto lane = [&] {
@@ -60,11 +67,16 @@ void in_lanes(int lanes, int64_t count, const std::function<void(int64_t)>& work
   };
   {
     std::vector<std::jthread> others;  // joined at the end of this block
-    for (int64_t i = busy; i > 1; --i) {
-      others.emplace_back([&lane, core = current_core()] {
-        leave_core(core);
-        lane();
-      });
+    const int64_t all = busy;
+    try {
+      while (std::ssize(others) + 1 < all) {
+        others.emplace_back([&lane, core = current_core()] {
+          leave_core(core);
+          lane();
+        });
+      }
+    } catch (const std::system_error&) {  // no more threads are to be had: fewer lanes do the same
+      busy -= all - 1 - std::ssize(others);
     }
     lane();
   }

@@ -46,13 +46,14 @@ class OnnxModule(nn.Module):
             return nn.ReLU()
         if kind not in ("Conv", "Gemm") or inputs[1] not in self.constants:
             return None
-        weight, bias = self.constants[inputs[1]], self.constants[inputs[2]]
+        weight = self.constants[inputs[1]]
+        bias = self.constants[inputs[2]] if len(inputs) > 2 else None
         if kind == "Gemm":
             layer = nn.Linear(weight.shape[1], weight.shape[0])
         else:
             layer = nn.Conv2d(weight.shape[1] * given["group"], weight.shape[0], weight.shape[2:], given["strides"],
                               given["pads"][:2], 1, given["group"])
-        layer.weight, layer.bias = nn.Parameter(weight, False), nn.Parameter(bias, False)
+        layer.weight, layer.bias = nn.Parameter(weight, False), None if bias is None else nn.Parameter(bias, False)
         return layer
 
     def add_weight(self, node, integers, scale, zero_point):
@@ -97,7 +98,7 @@ class OnnxModule(nn.Module):
     def Weight(self, integers, scale, zero_point, **_):
         return QUANTIZED.dequantize_per_channel.default(integers, scale, zero_point, 0, -127, 127, torch.int8)
 
-    def Conv(self, x, weight, bias, *, strides, pads, group, **_):
+    def Conv(self, x, weight, bias=None, *, strides, pads, group, **_):
         return functional.conv2d(x, weight, bias, strides, pads[:2], 1, group)
 
     def Gemm(self, x, weight, bias, **_):

@@ -46,7 +46,7 @@ TEST_F(Program, FitsNetworksNotRows) {
   EXPECT_FALSE(many.at("ridge_point_is_determined"));
   EXPECT_NEAR(many.at("held_out").at("roofline").at("mean_error").at("value").get<double>(),
               once.at("held_out").at("roofline").at("mean_error").at("value").get<double>(), 0.05);
-  EXPECT_THAT(many.at("warnings").dump(), HasSubstr("190 rows of a network measured before"));
+  EXPECT_THAT(many.at("warnings").dump(), HasSubstr("190 rows measure a network again"));
   expect_refused({"fit", folder_ + "/once.csv", "--test", folder_ + "/many.csv"},
                  {"many.csv", "0 of 10 networks that were not fitted"});
   std::ofstream(folder_ + "/two.csv") << "network,a_ms\nmnv4-conv-small,1\nmobilenet-v2,2\n";
@@ -95,7 +95,7 @@ TEST_F(Program, FitSpeaksOfNetworksWhateverTheirHeads) {
   ASSERT_EQ(held_out.exit_code, 0) << held_out.err;
   EXPECT_THAT(held_out.out, HasSubstr("fitted on 8 networks, predicted 2 others"));
   EXPECT_THAT(held_out.out, testing::StartsWith("2 networks of " + test + " in int8"));
-  EXPECT_THAT(held_out.out, HasSubstr("1 network of the test table left out"));
+  EXPECT_THAT(held_out.out, HasSubstr("1 network of the test table was left out"));
   write_table(test, {"mobilenet-v1", "compact-nano"});
   expect_refused({"fit", path, "--test", test}, {"has 1 of 2 networks that were not fitted"});
 }

@@ -74,11 +74,6 @@ TEST_F(SharedLoops, AreSharedByLanesWithoutWork) {
       3, [&] { for_pieces(kPieces, 1, [&](int64_t, int64_t, const Turn&) { work_here(); }); });
 }
 
-TEST_F(SharedLoops, AreNotSharedByOneLane) {
-  until_all_take_part(
-      1, [&] { for_pieces(kPieces, 1, [&](int64_t, int64_t, const Turn&) { work_here(); }); });
-}
-
 TEST_F(SharedLoops, TakeTurnsInTheOrderOfThePieces) {
   until_all_take_part(3, [&] {
     std::vector<int64_t> order;
