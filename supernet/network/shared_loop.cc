@@ -14,6 +14,7 @@ using SteadyClock = std::chrono::steady_clock;
 // Counted, so that threads can wait for the next one.
 std::atomic<unsigned> work_found = 0;  // for idle threads
 std::atomic<unsigned> work_done = 0;   // in a loop that is shared
+std::atomic<int64_t> helped = 0;       // pieces_of_helpers()
 
 void tell(std::atomic<unsigned>& events) {
   events.fetch_add(1);
@@ -149,6 +150,7 @@ void SharedLoop::take_pieces(bool is_own) {
     if (is_own && !passed_ && piece + 1 < pieces_ && board.has_idle()) open(piece);
     const Turn turn = turn_of(piece);
     if (passed_) piece_begin = SteadyClock::now();
+    if (!is_own) ++helped;
     try {
       run_(piece * grain_, std::min((piece + 1) * grain_, count_), turn);
     } catch (...) {
@@ -176,5 +178,7 @@ Turn SharedLoop::turn_of(int64_t piece) const {
 void help_with_loops(const std::function<bool()>& is_over) { board.help(is_over); }
 
 void wake_helpers() { tell(work_found); }
+
+int64_t pieces_of_helpers() { return helped; }
 
 }  // namespace ridgewalk

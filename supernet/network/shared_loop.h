@@ -72,4 +72,7 @@ void for_pieces(int64_t count, int64_t grain, const Run& run) {
 void help_with_loops(const std::function<bool()>& is_over);
 void wake_helpers();
 
+// How many pieces other threads than a loop's own have taken since the program started.
+int64_t pieces_of_helpers();
+
 }  // namespace ridgewalk

@@ -55,17 +55,20 @@ class SharedLoops : public testing::Test {
 
 TEST_F(SharedLoops, CoverTheRangeOnce) {
   for (int lanes : {1, 2, 4}) {
+    const int64_t before = pieces_of_helpers();
     for (int64_t count : {0, 1, 7, 64}) {
       for (int64_t grain : {0, 1, 5, 100}) {
         std::vector<int> done(static_cast<size_t>(count));
         in_lanes(lanes, 1, [&](int64_t) {
           for_pieces(count, grain, [&](int64_t begin, int64_t end, const Turn&) {
+            work();
             for (int64_t i = begin; i < end; ++i) ++done[size_t(i)];
           });
         });
         EXPECT_EQ(done, std::vector<int>(static_cast<size_t>(count), 1));
       }
     }
+    EXPECT_EQ(pieces_of_helpers() > before, lanes > 1);
   }
 }
 
@@ -102,7 +105,7 @@ TEST_F(SharedLoops, TakeTurnsInEachStep) {
   });
 }
 
-TEST_F(SharedLoops, RethrowWhatAPieceThrowsInAnyThread) {
+TEST_F(SharedLoops, RethrowWhatAPieceThrows) {
   for (int64_t bad : {0, 150, 151}) {
     int64_t ended = 0;
     EXPECT_THROW(in_lanes(2, 1,
@@ -118,6 +121,23 @@ TEST_F(SharedLoops, RethrowWhatAPieceThrowsInAnyThread) {
     EXPECT_GE(ended, bad);
     EXPECT_LE(ended, bad + 1) << "only what was under way ends";
   }
+}
+
+TEST_F(SharedLoops, RethrowWhatAHelperThrows) {
+  bool has_thrown = false;
+  for (int turn = 0; turn < 200 && !has_thrown; ++turn) {
+    try {
+      in_lanes(2, 1, [&](int64_t) {
+        for_pieces(kPieces, 1, [own = std::this_thread::get_id()](int64_t, int64_t, const Turn&) {
+          work();
+          if (std::this_thread::get_id() != own) throw std::runtime_error("bad");
+        });
+      });
+    } catch (const std::runtime_error&) {
+      has_thrown = true;
+    }
+  }
+  EXPECT_TRUE(has_thrown);
 }
 
 }  // namespace
