@@ -268,11 +268,11 @@ std::vector<OnProfile> on_profiles(const std::vector<NetworkRecord>& networks,
 
 std::string profiles_csv(const std::vector<NetworkRecord>& networks,
                          const std::vector<OnProfile>& latencies) {
-  std::string csv = "network,profile,latency_ms\n";
+  std::string csv = "network,profile,is_guess,latency_ms\n";
   for (size_t i = 0; i < networks.size(); ++i) {
     for (const OnProfile& on : latencies) {
-      csv += fmt::format("{},{},{}\n", csv_quoted(networks[i].architecture.name),
-                         csv_quoted(on.profile), on.ms[i]);
+      csv += fmt::format("{},{},{},{}\n", csv_quoted(networks[i].architecture.name),
+                         csv_quoted(on.profile), on.is_guess, on.ms[i]);
     }
   }
   return csv;

@@ -60,6 +60,7 @@ std::vector<TargetSummary> target_summaries(const Reward& reward) {
     summary.ridge_point = model.ridge_point.value;
     summary.latency_macs = target.latency[0].value;
     summary.latency_ms = milliseconds(target.latency[0], model);
+    summary.is_guess = summary.latency_ms && model.is_guess;
   }
   return summaries;
 }
@@ -111,6 +112,7 @@ void to_json(Json& json, const TargetSummary& target) {
   if (target.batch != 1) json["batch"] = target.batch;
   if (target.latency_ms) json["latency_ms"] = *target.latency_ms;
   add_amount(json, target.amount);
+  if (target.is_guess) json["is_guess"] = true;
   if (target.is_limit) json["limit"] = true;
 }
 
@@ -124,6 +126,7 @@ void from_json(const Json& json, TargetSummary& target) {
   target.batch = json.value("batch", 1);
   if (json.contains("latency_ms")) target.latency_ms = json["latency_ms"].get<double>();
   target.amount = amount_in(json);
+  target.is_guess = json.value("is_guess", false);
   target.is_limit = json.value("limit", false);
 }
 

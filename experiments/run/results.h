@@ -28,6 +28,7 @@ struct TargetSummary {
   int batch = 1;                              // images that a latency is of
   std::optional<double> latency_macs = {};    // in units of one MAC at peak
   std::optional<double> latency_ms = {};      // of a profile with a peak
+  bool is_guess = false;                      // those are by a datasheet: LatencyModel::is_guess
   std::optional<ResourceAmount> amount = {};  // of another resource; the latencies are then absent
   bool is_limit = false;
 };

@@ -23,6 +23,32 @@ terms:
   cache_gbps: {value: 11, source: here}
 )";
 
+// Of a datasheet alone: its files say so.
+constexpr const char* kDatasheet = R"(name: datasheet
+data_type: int8
+peak_gmacs: {int8: {value: 100, source: here}}
+bandwidth_gbps: {value: 10, source: here}
+)";
+
+TEST_F(Program, FilesSayWhatIsAGuess) {
+  std::ofstream(folder_ + "/datasheet.yaml") << kDatasheet;
+  std::ofstream(folder_ + "/measured.yaml") << kBoard;
+  for (const bool is_guess : {true, false}) {
+    const std::string name = is_guess ? "datasheet" : "measured";
+    const std::string profile = folder_ + "/" + name + ".yaml", out = folder_ + "/guess-" + name;
+    const Outcome found =
+        run({"search", "coarse", "--config", folder_ + "/config.yaml", "--targets",
+             "{profile: " + profile + ", relative_to: compact-nano}", "--out", out});
+    ASSERT_EQ(found.exit_code, 0) << found.err;
+    EXPECT_EQ(read(out + "/result.yaml").find("is_guess: true") != std::string::npos, is_guess);
+    const Outcome swept =
+        run({"sweep", "compact-nano", "--profile", profile, "--out", out + "-sweep"});
+    ASSERT_EQ(swept.exit_code, 0) << swept.err;
+    EXPECT_THAT(read(out + "-sweep/profiles.csv"),
+                HasSubstr(is_guess ? "compact-nano,datasheet,true," : "compact-nano,board,false,"));
+  }
+}
+
 TEST_F(Program, ASearchPricesAsDescribeDoes) {
   std::ofstream(folder_ + "/board.yaml") << kBoard;
   for (const std::string& profile : {folder_ + "/board.yaml", std::string("epyc-zen5-1-thread")}) {
