@@ -196,13 +196,18 @@ void write_all(const std::string& out, const Architecture& architecture,
                                                 {"quantization", report}}));
 }
 
-int quantize(const CommandLine& line, const std::string& command) {
-  const QuantizeOptions options = quantize_options(line);
-  const std::string weights = line.required("weights"), out = line.required("out");
-  const Session session = line.session(0, "fp32");
+Session session_in_fp32(const CommandLine& line) {
+  Session session = line.session(0, "fp32");
   if (!session.compute.device.is_cpu() || session.compute.precision != DataType::kFp32) {
     throw Error("quantize computes on the CPU, and in fp32 what is not int8");
   }
+  return session;
+}
+
+int quantize(const CommandLine& line, const std::string& command) {
+  const QuantizeOptions options = quantize_options(line);
+  const std::string weights = line.required("weights"), out = line.required("out");
+  const Session session = session_in_fp32(line);
   refuse_overwriting(out + "/model.safetensors", weights);
   require_possible_folder(out);
   const Architecture architecture = line.classifier(line.words()[0]);

@@ -171,6 +171,49 @@ QuantizedExecutor::Value QuantizedExecutor::run(int index, const std::vector<Val
   return is_step ? value : Value{Value::Kind::kReal, real(value, index)};
 }
 
+std::optional<QuantizedExecutor::Value> QuantizedExecutor::of_integers(
+    int index, const std::vector<Value>& inputs) const {
+  const QuantizedGraph& quantized = network_.quantized;
+  const Op& op = quantized.graph.ops[size_t(index)];
+  const Value& x = inputs[0];
+  const auto& own = quantized.values[size_t(index)];
+  const auto scale_of = [&](size_t input) {
+    return double(quantized.values[size_t(op.inputs[input])]->scale);
+  };
+  if (weights_[size_t(index)].integers.defined()) return product(index, x);
+  if (tables_[size_t(index)].defined()) {
+    const auto places =
+        (x.numbers - lowest(quantized.values[size_t(op.inputs[0])]->type)).to(torch::kInt);
+    return Value{Value::Kind::kInteger,
+                 tables_[size_t(index)].index_select(0, places.flatten()).view(x.numbers.sizes())};
+  }
+  switch (op.kind) {
+    case OpKind::kPool: {
+      const auto sum = centred(x, op.inputs[0]).sum({2, 3}, true, torch::kDouble);
+      const double pixels = double(x.numbers.size(2) * x.numbers.size(3));
+      return Value{Value::Kind::kSum, sum.to(torch::kFloat), {scale_of(0) / pixels}};
+    }
+    case OpKind::kAdd: {
+      if (!own) return {};
+      torch::Tensor sum = torch::zeros_like(x.numbers);
+      for (size_t i = 0; i < inputs.size(); ++i) {
+        sum += centred(inputs[i], op.inputs[i]) *
+               sum_factor(*quantized.values[size_t(op.inputs[i])], *own);
+      }
+      return Value{Value::Kind::kInteger, saturated(sum.round_(), *own)};
+    }
+    case OpKind::kMultiply:
+      return Value{Value::Kind::kSum,
+                   centred(x, op.inputs[0]) * centred(inputs[1], op.inputs[1]),
+                   {scale_of(0) * scale_of(1)}};
+    case OpKind::kAttentionScores:
+    case OpKind::kAttentionMix:
+      return attention_product(index, inputs);
+    default:
+      return {};
+  }
+}
+
 QuantizedExecutor::Value QuantizedExecutor::computed(int index,
                                                      const std::vector<Value>& inputs) const {
   const QuantizedGraph& quantized = network_.quantized;
@@ -183,49 +226,14 @@ QuantizedExecutor::Value QuantizedExecutor::computed(int index,
     sum.is_at_most_6 = op.activation == Activation::kRelu6;
     return sum;
   }
-  const auto& own = quantized.values[size_t(index)];
   const bool all_integers = std::all_of(inputs.begin(), inputs.end(), [](const Value& input) {
     return input.kind == Value::Kind::kInteger;
   });
-  const auto scale_of = [&](size_t input) {
-    return double(quantized.values[size_t(op.inputs[input])]->scale);
-  };
-  if (weights_[size_t(index)].integers.defined()) {
-    if (all_integers) return product(index, x);
-    if (float_inputs_ == FloatInputs::kRoundedByBatch) return product_by_batch(index, x.numbers);
-  }
-  if (all_integers && tables_[size_t(index)].defined()) {
-    const auto places =
-        (x.numbers - lowest(quantized.values[size_t(op.inputs[0])]->type)).to(torch::kInt);
-    return {Value::Kind::kInteger,
-            tables_[size_t(index)].index_select(0, places.flatten()).view(x.numbers.sizes())};
-  }
   if (all_integers) {
-    switch (op.kind) {
-      case OpKind::kPool: {
-        const auto sum = centred(x, op.inputs[0]).sum({2, 3}, true, torch::kDouble);
-        const double pixels = double(x.numbers.size(2) * x.numbers.size(3));
-        return {Value::Kind::kSum, sum.to(torch::kFloat), {scale_of(0) / pixels}};
-      }
-      case OpKind::kAdd: {
-        if (!own) break;
-        torch::Tensor sum = torch::zeros_like(x.numbers);
-        for (size_t i = 0; i < inputs.size(); ++i) {
-          sum += centred(inputs[i], op.inputs[i]) *
-                 sum_factor(*quantized.values[size_t(op.inputs[i])], *own);
-        }
-        return {Value::Kind::kInteger, saturated(sum.round_(), *own)};
-      }
-      case OpKind::kMultiply:
-        return {Value::Kind::kSum,
-                centred(x, op.inputs[0]) * centred(inputs[1], op.inputs[1]),
-                {scale_of(0) * scale_of(1)}};
-      case OpKind::kAttentionScores:
-      case OpKind::kAttentionMix:
-        return attention_product(index, inputs);
-      default:
-        break;
-    }
+    if (std::optional<Value> value = of_integers(index, inputs)) return *std::move(value);
+  } else if (weights_[size_t(index)].integers.defined() &&
+             float_inputs_ == FloatInputs::kRoundedByBatch) {
+    return product_by_batch(index, x.numbers);
   }
   std::vector<torch::Tensor> reals;
   for (size_t i = 0; i < inputs.size(); ++i) reals.push_back(real(inputs[i], op.inputs[i]));

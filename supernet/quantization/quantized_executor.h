@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include <torch/types.h>
@@ -76,6 +77,8 @@ class QuantizedExecutor {
   Value run_all(const torch::Tensor& images, const VisitValue& visit) const;
   Value run(int op, const std::vector<Value>& inputs) const;
   Value computed(int op, const std::vector<Value>& inputs) const;
+  // Of integers, without fp32; nothing where the op needs it.
+  std::optional<Value> of_integers(int op, const std::vector<Value>& inputs) const;
   Value product(int op, const Value& input) const;
   Value product_by_batch(int op, const torch::Tensor& x) const;
   Value attention_product(int op, const std::vector<Value>& inputs) const;
