@@ -88,9 +88,23 @@ FitQuestion question_of(const CommandLine& line) {
   return question;
 }
 
-Profile profile_of(const TriedTerms& choice, const WorkCounting& counting, const std::string& out,
-                   const std::string& source) {
-  const auto& [terms, fitted, held_out, mean_error] = choice;
+// Says that networks do not determine a ridge point that they were asked for.
+std::string note_on_ridge_point(const FitQuestion& question, const FitAnswer& answer) {
+  if (question.ridge_point || answer.ridge_point_is_determined()) return "";
+  return "; they do not determine it (several terms, or a range of ridge points, predict as well)";
+}
+
+std::string source_of(const FitQuestion& question, const FitAnswer& answer) {
+  const std::string& column = question.reading.column;
+  return fmt::format("fitted by ridgewalk to {} of {}{}",
+                     counted(int64_t(count_networks(answer.table.rows)), "network"), question.table,
+                     column.empty() ? "" : " " + column);
+}
+
+Profile profile_of(const FitQuestion& question, const FitAnswer& answer, const std::string& out) {
+  const std::string source = source_of(question, answer);
+  const WorkCounting& counting = question.reading.counting;
+  const auto& [terms, fitted, held_out, mean_error] = answer.choice();
   const bool has_peak = fitted.seconds_per_mac > 0;
   if (!has_peak && fitted.op_overhead.value == 0) {
     throw Error(
@@ -100,7 +114,8 @@ Profile profile_of(const TriedTerms& choice, const WorkCounting& counting, const
                   .description = source,
                   .data_type = counting.type};
   if (has_peak) {
-    profile.effective_ridge_point = Sourced{fitted.ridge_point.value, source};
+    profile.effective_ridge_point =
+        Sourced{fitted.ridge_point.value, source + note_on_ridge_point(question, answer)};
     profile.effective_peak_gmacs = Sourced{1e-9 / fitted.seconds_per_mac, source};
     if (terms.depthwise_cost) profile.terms.depthwise_cost = {fitted.depthwise_cost, source};
   }
@@ -130,11 +145,7 @@ int fit_command(const Arguments& arguments) {
     print_answer(result, found);
   }
   if (const auto out = line.find<std::string>("out")) {
-    const std::string source =
-        fmt::format("fitted by ridgewalk to {} of {} {}",
-                    counted(int64_t(count_networks(found.table.rows)), "network"), question.table,
-                    question.reading.column);
-    write_file(*out, to_yaml(profile_of(found.choice(), question.reading.counting, *out, source)));
+    write_file(*out, to_yaml(profile_of(question, found, *out)));
   }
   return 0;
 }

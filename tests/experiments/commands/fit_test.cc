@@ -115,15 +115,18 @@ TEST_F(Program, FitsADeviceAndPredictsWithIt) {
   EXPECT_TRUE(json.at("held_out").at("a constant").at("spearman").is_null());
   EXPECT_EQ(json.at("held_out").size(), 5u);
   EXPECT_EQ(load_profile(profile).ridge_point().value, json.at("fit").at("ridge_point"));
+  EXPECT_THAT(read(profile), HasSubstr("they do not determine it"));
   std::ofstream(folder_ + "/bad.csv") << "network,a_ms\nmnv4-conv-smal,1\n";
   expect_refused({"fit", folder_ + "/bad.csv"}, {"bad.csv:2", "mnv4-conv-smal"});
   expect_refused({"fit", table}, {"--latency"});
   expect_refused({"fit", table, "--latency", "pixel6_cpu_ms", "--terms", "magic"}, {"magic"});
   expect_refused({"fit", table, "--latency", "pixel6_cpu_ms", "--terms", "floor,auto"},
                  {"'auto' stands alone"});
-  const Outcome given = run({"fit", table, "--latency", "pixel6_cpu_ms", "--ridge-point", "31.2"});
+  const Outcome given =
+      run({"fit", table, "--latency", "pixel6_cpu_ms", "--ridge-point", "31.2", "--out", profile});
   EXPECT_EQ(given.exit_code, 0) << given.err;
   EXPECT_THAT(given.out, HasSubstr("ridge point      31.2 MACs/byte"));
+  EXPECT_THAT(read(profile), testing::Not(HasSubstr("determine")));
   expect_refused({"fit", table, "--latency", "pixel6_cpu_ms", "--bytes", "all"},
                  {"--bytes", "'all'"});
 }
