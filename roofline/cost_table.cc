@@ -11,11 +11,21 @@ namespace ridgewalk {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr CostTable::Range kNothing = {{kInfinity}, {-kInfinity}};
+const CostTable::Range kNothing = {{kInfinity}, {-kInfinity}};
 
 void include(CostTable::Range& range, const CostTable::Range& other) {
-  range.lowest = std::min(range.lowest, other.lowest);
+  if (other.lowest < range.lowest) {
+    range.lowest = other.lowest;
+    range.least = other.least;
+  }
   range.highest = std::max(range.highest, other.highest);
+}
+
+// All that one of them decides; what both decide is the same.
+Decisions united(Decisions a, const Decisions& b) {
+  a.resize(std::max(a.size(), b.size()), kInactive);
+  for (size_t c = 0; c < b.size(); ++c) a[c] = std::max(a[c], b[c]);
+  return a;
 }
 
 // A figure of entries, and what it is of parts together.
@@ -26,8 +36,9 @@ struct Value {
 
   double operator()(int entry) const { return of(entry); }
   CostTable::Range joined(const CostTable::Range& a, const CostTable::Range& b) const {
-    if (!is_peak) return {a.lowest + b.lowest, a.highest + b.highest};
-    return {std::max(a.lowest, b.lowest), std::max(a.highest, b.highest)};
+    const Decisions least = united(a.least, b.least);
+    if (!is_peak) return {a.lowest + b.lowest, a.highest + b.highest, least};
+    return {std::max(a.lowest, b.lowest), std::max(a.highest, b.highest), least};
   }
 };
 
@@ -168,20 +179,30 @@ CostTable::Range CostTable::range(const Part& part, const Decisions& decided,
   std::for_each(part.terms.begin(), part.terms.end(), spread);
   std::for_each(part.more.begin(), part.more.end(), spread);
   Range range = kNothing;
+  int cheapest = part.first;
   for (int entry : entries) {
     const Macs macs{value(entry)};
+    if (macs < range.lowest) cheapest = entry;
     include(range, {macs, macs});
   }
+  range.least.assign(options_.size(), kInactive);
+  const auto decide = [&](const Term& term) {
+    if (term.stride == 0) return;
+    range.least[term.choice] = (cheapest - part.first) / term.stride % options_[term.choice];
+  };
+  std::for_each(part.terms.begin(), part.terms.end(), decide);
+  std::for_each(part.more.begin(), part.more.end(), decide);
   return range;
 }
 
 // With input width and width decided.
 CostTable::Range CostTable::stage_range(size_t s, Decisions& decided, const auto& value) const {
   const StageSpace& stage = space_.stages[s];
+  const StageChoices& choice = layout_.stages[s];
   Range reachable = kNothing;
   for (size_t kind = 0; kind < stage.kind.size(); ++kind) {
     if (stage.kind[kind] == StageKind::kUib) continue;
-    int& decision = decided[layout_.stages[s].kind];
+    int& decision = decided[choice.kind];
     decision = static_cast<int>(kind);
     include(reachable, range(*stages_[s].other_kinds, decided, value));
     decision = kInactive;
@@ -191,8 +212,13 @@ CostTable::Range CostTable::stage_range(size_t s, Decisions& decided, const auto
     const BlockParts& block = stages_[s].blocks[b];
     sum = value.joined(sum, range(block.uib, decided, value));
     if (block.attention) sum = value.joined(sum, range(*block.attention, decided, value));
-    const bool may_end = std::count(stage.depth.begin(), stage.depth.end(), int(b) + 1) > 0;
-    if (may_end) include(reachable, sum);
+    const auto depth = std::find(stage.depth.begin(), stage.depth.end(), int(b) + 1);
+    if (depth == stage.depth.end()) continue;
+    const auto uib = std::find(stage.kind.begin(), stage.kind.end(), StageKind::kUib);
+    sum.least[choice.kind] = int(uib - stage.kind.begin());
+    sum.least[choice.depth] = int(depth - stage.depth.begin());
+    include(reachable, sum);
+    sum.least[choice.depth] = kInactive;
   }
   return reachable;
 }
@@ -240,6 +266,9 @@ CostTable::Range CostTable::range_of_space(const auto& value) const {
       }
     }
   }
+  // What no cost depends on: a single option, or one as good as the others.
+  std::replace(reachable.least.begin(), reachable.least.end(), kInactive, 0);
+  deactivate_unused(space_, layout_, reachable.least);
   return reachable;
 }
 
@@ -256,7 +285,8 @@ CostTable::Range CostTable::reachable_by_laws(const Column& column,
     }});
   };
   constexpr Macs kRounding = {1};
-  return {range_with(least).lowest - kRounding, range_with(most).highest + kRounding};
+  const Range of_least = range_with(least);
+  return {of_least.lowest - kRounding, range_with(most).highest + kRounding, of_least.least};
 }
 
 std::vector<CostTable::Range> CostTable::reachable() const {
@@ -270,7 +300,7 @@ std::vector<CostTable::Range> CostTable::reachable() const {
     const Macs floor{column.floor};
     const Range range =
         range_of_space(Value{[&](int entry) { return figure(entry, column, 0); }, column.is_peak});
-    ranges.push_back({range.lowest + floor, range.highest + floor});
+    ranges.push_back({range.lowest + floor, range.highest + floor, range.least});
   }
   return ranges;
 }

@@ -30,10 +30,12 @@ class CostTable {
 
   struct Range {
     Macs lowest, highest;
+    Decisions least = {};  // of a member that takes the lowest
   };
   // What architectures of the space can reach by each model, exactly: beside the choices that all
   // parts share, widths are the only ones that two parts share, so the extremes follow stage by
-  // stage. By laws these are bounds: no architecture need have the fewest or the most weights too.
+  // stage. By laws these are bounds: no architecture need have the fewest or the most weights too,
+  // and `least` is that of the lower bound, near the true one.
   std::vector<Range> reachable() const;
 
   size_t entries() const { return counts_.size(); }

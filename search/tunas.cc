@@ -223,20 +223,46 @@ std::vector<Decisions> TunasSearch::candidates() const {
   return list;
 }
 
+// The member with the least of each limit, at each of its ridge points.
+std::vector<Decisions> TunasSearch::least_of_limits() const {
+  std::vector<Decisions> list;
+  size_t m = 0;
+  const std::vector<CostTable::Range> reachable = cost_table_.reachable();
+  for (const Target& target : reward_.targets) {
+    for (size_t i = 0; i < target.models.size(); ++i, ++m) {
+      const Decisions& least = reachable[m].least;
+      const bool is_new = std::find(list.begin(), list.end(), least) == list.end();
+      if (target.is_limit && is_new) list.push_back(least);
+    }
+  }
+  return list;
+}
+
 StageResult TunasSearch::finish(SharedWeights& weights) const {
   const Trial trial{space_, cost_table_, reward_, weights};
+  const bool is_tunas = options_.method == SearchMethod::kTunas;
   StageResult result;
-  if (options_.method == SearchMethod::kTunas) {
-    for (const Decisions& decisions : candidates()) {
-      result.candidates.push_back(trial(decisions));
-      result.candidates.back().probability = std::exp(controller_.log_probability(decisions));
-    }
+  const auto judge = [&](const Decisions& decisions) {
+    result.candidates.push_back(trial(decisions));
+    if (!is_tunas) return;
+    result.candidates.back().probability = std::exp(controller_.log_probability(decisions));
+  };
+  if (is_tunas) {
+    for (const Decisions& decisions : candidates()) judge(decisions);
     result.argmax = result.candidates.front();
   } else {
     std::mt19937_64 random = random_;  // a copy: finishing twice gives the same result
     result.candidates = options_.method == SearchMethod::kRandom
                             ? random_search(trial, options_.trials, random)
                             : evolution(trial, options_.trials, random);
+  }
+  const std::vector<Candidate>& tried = result.candidates;
+  const auto is_within = [](const Candidate& one) { return one.is_within_limits; };
+  if (std::none_of(tried.begin(), tried.end(), is_within)) {
+    for (const Decisions& least : least_of_limits()) {
+      const auto is_least = [&](const Candidate& one) { return one.decisions == least; };
+      if (std::none_of(tried.begin(), tried.end(), is_least)) judge(least);
+    }
   }
   result.best = *std::min_element(result.candidates.begin(), result.candidates.end(), is_better);
   return result;

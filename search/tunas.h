@@ -54,7 +54,8 @@ struct StepRecord {
 struct StageResult {
   Candidate argmax;  // kTunas: the most probable option of every choice
   // kTunas: the argmax, then the most probable first; those above a limit give way to samples of
-  // the controller that are within, or, where it has none, of the space.
+  // the controller that are within, or, where it has none, of the space. With every method, where
+  // all are above a limit, last of all the members of the space with the least of each limit.
   std::vector<Candidate> candidates;
   Candidate best;  // of the candidates, by is_better()
 };
@@ -92,6 +93,7 @@ class TunasSearch {
  private:
   Decisions sample();
   std::vector<Decisions> candidates() const;
+  std::vector<Decisions> least_of_limits() const;
   [[noreturn]] void stop(const std::string& what, const std::vector<Decisions>& samples) const;
 
   SearchSpace space_;

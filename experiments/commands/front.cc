@@ -87,7 +87,7 @@ struct FrontRequest {
 FrontRequest front_request(const CommandLine& line) {
   FrontRequest request;
   request.folder = line.words()[0];
-  request.config = load_search_config(request.folder + "/config.yaml", {});
+  request.config = config_of_run(request.folder);
   request.stage =
       stage_of_run(request.folder, line.has("stage") ? line.get<std::string>("stage") : "");
   request.evaluations = line.get<int>("evaluations");

@@ -93,7 +93,7 @@ struct RankRequest {
 RankRequest rank_request(const CommandLine& line) {
   RankRequest request;
   request.folder = line.words()[0];
-  request.config = load_search_config(request.folder + "/config.yaml", {});
+  request.config = config_of_run(request.folder);
   request.stage =
       stage_of_run(request.folder, line.has("stage") ? line.get<std::string>("stage") : "");
   request.count = line.get<int>("networks");

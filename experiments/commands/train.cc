@@ -99,7 +99,7 @@ int choose_threads(const CommandLine& line, Trainer& probe, const Session& sessi
 
 // The supernet of the run in a folder that `architecture` is a member of: that of the latest stage.
 void inherit(const std::string& folder, const Architecture& architecture, TrainOptions& options) {
-  const SearchConfig config = load_search_config(folder + "/config.yaml", {});
+  const SearchConfig config = config_of_run(folder);
   std::string why;
   for (SearchStage stage :
        {SearchStage::kHybrid, SearchStage::kFine, SearchStage::kCoarse, SearchStage::kSingle}) {
@@ -117,9 +117,7 @@ void inherit(const std::string& folder, const Architecture& architecture, TrainO
     options.inherited_space = space;
     return;
   }
-  throw Error(folder, 0,
-              why.empty() ? "holds no supernet; give the folder of a finished search"
-                          : "has no supernet of this network: " + why);
+  throw Error(folder, 0, "has no supernet of this network: " + why);
 }
 
 // `config` is the text of --config, or empty.

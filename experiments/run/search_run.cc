@@ -216,6 +216,12 @@ SearchStage stage_of_run(const std::string& folder, const std::string& name) {
   throw Error(folder, 0, "holds no supernet; give the folder of a finished search");
 }
 
+SearchConfig config_of_run(const std::string& folder) {
+  const std::string path = folder + "/config.yaml", yaml = read_file(path);
+  stage_of_run(folder, "");
+  return search_config_from_yaml(yaml, path, {});
+}
+
 SearchSpace searched_space(const SearchConfig& config, const std::string& folder,
                            SearchStage stage) {
   const Architecture found = earlier_result(folder, stage);

@@ -46,6 +46,10 @@ StartingPoint check_search(const SearchConfig& config, const SearchPlan& plan,
 // in `folder`. Throws Error when there is none.
 SearchStage stage_of_run(const std::string& folder, const std::string& name);
 
+// The configuration of the search in `folder`. Throws Error when that holds no supernet: the run of
+// a training has a config.yaml of another kind.
+SearchConfig config_of_run(const std::string& folder);
+
 // The space that `stage` of the run in `folder` searched, for its shared weights. Throws Error when
 // the run has no result of it.
 SearchSpace searched_space(const SearchConfig& config, const std::string& folder,

@@ -132,6 +132,8 @@ TEST(CostTable, FollowsIrregularSpaces) {
   space.stages.back().blocks[0].kernel2 = {3};
   const CostTable table(space, kRidgePoints);
   const std::vector<CostTable::Range> reachable = table.reachable();
+  EXPECT_DOUBLE_EQ(table.price(reachable[2].least)[2].value, reachable[2].lowest.value);
+  EXPECT_NO_THROW(decode(space, reachable[2].least));
   std::mt19937_64 random(25);
   for (int i = 0; i < 2000; ++i) {
     const Decisions decisions = sample(space, random);

@@ -9,7 +9,8 @@
 
 namespace ridgewalk {
 
-// What a table says that a space can reach is the least and the most that its networks take.
+// What a table says that a space can reach is the least and the most that its networks take, and
+// the member that it gives takes the least.
 inline void expect_enumerated_reach(const SearchSpace& space,
                                     const std::vector<LatencyModel>& models) {
   const CostTable table(space, models);
@@ -25,6 +26,8 @@ inline void expect_enumerated_reach(const SearchSpace& space,
   for (size_t m = 0; m < models.size(); ++m) {
     EXPECT_EQ(reachable[m].lowest, lowest[m]) << to_string(models[m].resource);
     EXPECT_EQ(reachable[m].highest, highest[m]) << to_string(models[m].resource);
+    EXPECT_EQ(prices(lower(decode(space, reachable[m].least)), models)[m], lowest[m])
+        << to_string(models[m].resource);
   }
 }
 

@@ -143,6 +143,12 @@ void expect_table_equals_graph(const SearchSpace& space, const std::vector<Laten
                                int members) {
   const CostTable table(space, models);
   const std::vector<CostTable::Range> reachable = table.reachable();
+  for (size_t m = 0; m < models.size(); ++m) {
+    const Macs least = prices(lower(decode(space, reachable[m].least)), models)[m];
+    ASSERT_GE(least, reachable[m].lowest);
+    if (!models[m].laws.empty()) continue;  // a bound
+    ASSERT_NEAR(least.value, reachable[m].lowest.value, 1e-12 * least.value);
+  }
   std::mt19937_64 random(51);
   for (int i = 0; i < members; ++i) {
     const Decisions decisions = sample(space, random);

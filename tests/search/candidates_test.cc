@@ -135,6 +135,31 @@ TEST(Limits, AreNeverExceeded) {
   }
 }
 
+// A stage has the narrowest of 16 widths, one block and the smallest kernels in one of some 200
+// samples: three stages have them once in ten million. The one member with the fewest weights is
+// not met by chance, and a search must still end there when that is the limit.
+TEST(Limits, OfTheLeastThatASpaceHasAreMet) {
+  SearchSpace space = tiny_space();
+  for (int width = 32; width <= 136; width += 8) space.stages[0].width.push_back(width);
+  space.stages.resize(3, space.stages[0]);
+  for (size_t s = 1; s < space.stages.size(); ++s) space.stages[s].stride = 1;
+  const LatencyModel weights = resource_model(Resource::kWeights, DataType::kInt8);
+  const Decisions smallest = decisions_of(space, 0);  // all first options
+  Target limit{.name = "weights",
+               .models = {weights},
+               .latency = CostTable(space, {weights}).price(smallest)};
+  limit.is_limit = true;
+  Decisions largest;
+  for (const Choice& choice : choices(space)) largest.push_back(int(choice.options.size()) - 1);
+  FakeWeights fake(space, largest);
+  TunasSearch search(space, {.beta = -0.01, .targets = {limit}},
+                     {.steps = 20, .candidates = 4, .seed = 3});
+  EXPECT_EQ(search.out_of_reach(), "");
+  const StageResult result = run_stage(search, fake, [](const StepRecord&) {});
+  EXPECT_EQ(result.best.decisions, smallest);
+  EXPECT_EQ(result.candidates.back().decisions, smallest);
+}
+
 TEST(Limits, ThatNothingMeetsAreRefused) {
   const LatencyModel memory = resource_model(Resource::kPeakMemory, DataType::kInt8);
   Target tight{.name = "peak memory", .models = {memory}, .latency = {{100}}};

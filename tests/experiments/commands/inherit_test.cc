@@ -69,6 +69,13 @@ TEST_F(Inherit, RefusesWhatIsNoMemberOrNoRun) {
   expect_refused(training(out, {"--inherit", folder_}), {"holds no supernet"});
   expect_refused(training(out, {"--inherit", folder_ + "/nowhere"}),
                  {"nowhere/config.yaml", "cannot be read"});
+  const std::string trained = folder_ + "/no-search";
+  ASSERT_EQ(run(training(trained)).exit_code, 0);
+  expect_refused(training(out, {"--inherit", trained}),
+                 {trained, "holds no supernet; give the folder of a finished search"});
+  for (const std::string command : {"front", "rank"}) {
+    expect_refused({command, trained, "--out", out}, {trained, "holds no supernet"});
+  }
   expect_refused(training(out, {"--inherit", searched(), "--weights", "w"}),
                  {"--inherit and --weights exclude each other"});
   expect_refused(training(out, {"--inherit", searched(), "--reset-head"}), {"--reset-head"});
