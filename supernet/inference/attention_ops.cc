@@ -47,14 +47,17 @@ OpCompiler::Type OpCompiler::product_type(int index) const {
 // product is integers.
 std::string OpCompiler::matrix_product(int index, Value left, Value right, double factor,
                                        Value product) {
-  if (onednn::type_of(layout(left)) != type_) {
+  const bool are_integers = onednn::type_of(layout(left)) != type_;
+  if (are_integers) {
     factor *= double(input_scale(index)->scale) * double(input_scale(index, 1)->scale);
   }
   const bool is_rounded = onednn::type_of(layout(product)) != type_;
-  dnnl::post_ops post_ops;
-  if (is_rounded || factor != 1) {
-    post_ops = scaled(is_rounded ? multiplier(factor, *scale_of(index)) : float(factor));
+  const float scale = is_rounded ? multiplier(factor, *scale_of(index)) : float(factor);
+  if (are_integers && !onednn::adds_exactly()) {
+    return exact_matrix_product(index, left, right, scale, product);
   }
+  dnnl::post_ops post_ops;
+  if (is_rounded || factor != 1) post_ops = scaled(scale);
   const auto chosen =
       onednn::describe<dnnl::matmul>(program_.engine(), Program::attributes(post_ops), layout(left),
                                      layout(right), layout(product));

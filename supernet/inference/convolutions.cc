@@ -2,10 +2,8 @@
 // large as the image.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
-#include <stdexcept>
-
-#include <ATen/Parallel.h>
 
 #include "supernet/inference/op_compiler.h"
 #include "supernet/kernels/integer_depthwise_kernel.h"
@@ -24,11 +22,6 @@ bool is_fused_relu(const Op& op) {
 }
 
 }  // namespace
-
-struct OpCompiler::Filters {
-  torch::Tensor weight, bias;  // as stored: integers or fp32; the bias may be undefined
-  std::vector<double> scales;  // one per output channel, of integer weights
-};
 
 struct OpCompiler::Convolution {
   Desc source, weights, output;
@@ -97,7 +90,7 @@ size_t OpCompiler::fused_count(const InferenceStep& step) const {
     if (ops.size() == 1 || !is_fused_relu(op(ops[1]))) return 1;
     count = 2;
   }
-  if (count < ops.size() && scale_of(ops[count - 1]) && is_add(count) &&
+  if (onednn::adds_exactly() && count < ops.size() && scale_of(ops[count - 1]) && is_add(count) &&
       scale_of(step.overwrites) && scale_of(ops[count])) {
     ++count;
   }
@@ -185,10 +178,8 @@ std::vector<float> OpCompiler::sum_factors(int index, const std::vector<double>&
 }
 
 void OpCompiler::integer_convolution(const InferenceStep& step) {
-  if (!onednn::adds_exactly()) {
-    throw std::runtime_error("without VNNI this CPU saturates sums of 8-bit products");
-  }
   if (has_own_kernel(step)) return integer_depthwise(step);
+  if (!onednn::adds_exactly()) return exact_convolution(step);
   const int index = step.ops[0];
   const Op& o = op(index);
   const bool has_relu = step.ops.size() > 1 && is_fused_relu(op(step.ops[1]));
@@ -222,6 +213,27 @@ void OpCompiler::integer_convolution(const InferenceStep& step) {
   end_integer_step(step.ops, result, chosen.impl_info_str());
 }
 
+// What kernels of our own do to the sums of a convolution without an add.
+SumRounding OpCompiler::own_rounding(const InferenceStep& step, const Filters& filters) const {
+  const int index = step.ops[0];
+  const std::optional<ValueScale>& scale = scale_of(step.ops.back());
+  constexpr float kUnlimited = std::numeric_limits<float>::infinity();
+  SumRounding result{.bias = std::vector<int32_t>(size_t(op(index).output.channels)),
+                     .factors = sum_factors(index, filters.scales, scale),
+                     .least = scale ? float(lowest(scale->type)) : -kUnlimited,
+                     .most = scale ? float(highest(scale->type)) : kUnlimited};
+  if (filters.bias.defined()) {
+    std::copy_n(filters.bias.data_ptr<int32_t>(), result.bias.size(), result.bias.begin());
+  }
+  if (step.ops.size() == 1) return result;
+  result.least = 0;
+  if (op(step.ops[1]).activation == Activation::kRelu6) {
+    const float six = scale ? float(std::nearbyint(6 / double(scale->scale))) : 6;
+    result.most = std::min(result.most, six);
+  }
+  return result;
+}
+
 // oneDNN's use one of the four products that VNNI adds, but are faster where each group of rows
 // gives one row of a large map (measured at 56 x 56: 1.05 to 1.2 times).
 bool OpCompiler::has_own_kernel(const InferenceStep& step) const {
@@ -229,6 +241,7 @@ bool OpCompiler::has_own_kernel(const InferenceStep& step) const {
   if (o.kind != OpKind::kDepthwise || step.overwrites >= 0 || !scale_of(step.ops.back())) {
     return false;
   }
+  if (!onednn::adds_exactly()) return true;
   const bool is_faster = o.stride == 1 || o.kernel > 3 || o.output.width <= 32;
   return is_faster && IntegerDepthwise::is_fast() && onednn::has_avx512_vnni();
 }
@@ -237,21 +250,7 @@ void OpCompiler::integer_depthwise(const InferenceStep& step) {
   const int index = step.ops[0], last = step.ops.back();
   const Op& o = op(index);
   const Shape& image = op(o.inputs[0]).output;
-  const ValueScale& scale = *scale_of(last);
   const Filters filters = this->filters(index);
-  DepthwiseRounding rounding{.bias = std::vector<int32_t>(size_t(o.output.channels)),
-                             .factors = sum_factors(index, filters.scales, scale),
-                             .least = float(lowest(scale.type)),
-                             .most = float(highest(scale.type))};
-  if (filters.bias.defined()) {
-    std::copy_n(filters.bias.data_ptr<int32_t>(), rounding.bias.size(), rounding.bias.begin());
-  }
-  if (last != index) {
-    rounding.least = 0;
-    if (op(last).activation == Activation::kRelu6) {
-      rounding.most = std::min(rounding.most, float(std::nearbyint(6 / double(scale.scale))));
-    }
-  }
   const auto kernel = std::make_shared<const IntegerDepthwise>(
       DepthwiseShape{.channels = image.channels,
                      .kernel = o.kernel,
@@ -262,28 +261,21 @@ void OpCompiler::integer_depthwise(const InferenceStep& step) {
                      .out_width = o.output.width,
                      .padding = (o.kernel - 1) / 2},
       filters.weight.data_ptr<int8_t>(), input_scale(index)->type == IntegerType::kS8,
-      std::move(rounding));
+      own_rounding(step, filters));
   const int64_t bytes = kernel->scratchpad_bytes(), parts = at::get_num_threads();
   const Value scratchpad = program_.scratchpad({{parts * bytes}, Type::u8, Tag::x});
   const Value result = integers_of(last);
   program_.add(
       [kernel, bytes, parts, images = batch_, x_size = image.elements(),
        y_size = o.output.elements()](uint8_t* const* operands) {
-        const int64_t strips = kernel->strips();
-        at::parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
-          int64_t strip = begin * images * strips / parts;
-          const int64_t after = end * images * strips / parts;
-          while (strip < after) {
-            const int64_t n = strip / strips, first = strip % strips;
-            const int64_t count = std::min(strips - first, after - strip);
-            kernel->run(operands[0] + n * x_size, first, first + count, operands[1] + begin * bytes,
-                        operands[2] + n * y_size);
-            strip += count;
-          }
-        });
+        in_strips(images, kernel->strips(), parts,
+                  [&](int64_t part, int64_t n, int64_t begin, int64_t end) {
+                    kernel->run(operands[0] + n * x_size, begin, end, operands[1] + part * bytes,
+                                operands[2] + n * y_size);
+                  });
       },
       {input(index), scratchpad, result});
-  end_integer_step(step.ops, result, "strips:avx512_vnni");
+  end_integer_step(step.ops, result, IntegerDepthwise::is_fast() ? "strips:avx512_vnni" : "plain");
 }
 
 }  // namespace ridgewalk

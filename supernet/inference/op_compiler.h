@@ -2,10 +2,13 @@
 // before. Only for the .cc files of inference, as program.h is.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <ATen/Parallel.h>
 
 #include "space/inference_steps.h"
 #include "supernet/inference/module.h"
@@ -79,7 +82,10 @@ class OpCompiler {
 
   // convolutions.cc
   struct Convolution;
-  struct Filters;
+  struct Filters {
+    torch::Tensor weight, bias;  // as stored: integers or fp32; the bias may be undefined
+    std::vector<double> scales;  // one per output channel, of integer weights
+  };
   Filters filters(int index) const;
   Convolution geometry(int index, const torch::Tensor& weight, Type source, Type weights,
                        Type output) const;
@@ -90,9 +96,14 @@ class OpCompiler {
   void integer_convolution(const InferenceStep& step);
   bool has_own_kernel(const InferenceStep& step) const;
   void integer_depthwise(const InferenceStep& step);
+  SumRounding own_rounding(const InferenceStep& step, const Filters& filters) const;
   dnnl::post_ops rounding(const InferenceStep& step, const std::optional<ValueScale>& sum) const;
   std::vector<float> sum_factors(int index, const std::vector<double>& weight_scales,
                                  const std::optional<ValueScale>& sum) const;
+
+  // exact_products.cc: without VNNI
+  void exact_convolution(const InferenceStep& step);
+  std::string exact_matrix_product(int index, Value left, Value right, float factor, Value product);
 
   // integer_ops.cc
   // Whether the op is one; nothing else reads the input of a last reader.
@@ -140,6 +151,22 @@ class OpCompiler {
   Program& program_;
   std::vector<Inference::Step>& steps_;
 };
+
+// Shares out the strips of all images to `parts` threads: run(part, image, first strip, after the
+// last).
+template <class Run>
+void in_strips(int64_t images, int64_t strips, int64_t parts, const Run& run) {
+  at::parallel_for(0, parts, 1, [&](int64_t part, int64_t) {
+    int64_t strip = part * images * strips / parts;
+    const int64_t after = (part + 1) * images * strips / parts;
+    while (strip < after) {
+      const int64_t image = strip / strips, first = strip % strips;
+      const int64_t last = std::min(strips, first + after - strip);
+      run(part, image, first, last);
+      strip += last - first;
+    }
+  });
+}
 
 // Appends an op that runs inside a primitive, after it.
 void append(dnnl::post_ops& post_ops, const Op& op);

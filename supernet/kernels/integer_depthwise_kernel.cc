@@ -30,14 +30,6 @@ RIDGEWALK_EACH_CPU void add_products(const uint8_t* __restrict x, const int8_t* 
   for (int64_t c = 0; c < count; ++c) sums[c] += (int(uint8_t(x[c] ^ flip)) - flip) * weight[c];
 }
 
-RIDGEWALK_EACH_CPU void round_sums(const int32_t* __restrict sums, const float* __restrict factors,
-                                   int64_t count, float least, float most, uint8_t* __restrict y) {
-  for (int64_t c = 0; c < count; ++c) {
-    const float scaled = std::min(std::max(float(sums[c]) * factors[c], least), most);
-    y[c] = uint8_t(int(scaled + kRounder - kRounder));
-  }
-}
-
 #ifdef RIDGEWALK_X86
 using Wide = Vectors<64>;
 
@@ -204,7 +196,7 @@ bool IntegerDepthwise::is_fast() {
 }
 
 IntegerDepthwise::IntegerDepthwise(const DepthwiseShape& shape, const int8_t* weight,
-                                   bool is_signed, DepthwiseRounding rounding)
+                                   bool is_signed, SumRounding rounding)
     : shape_(shape),
       is_signed_(is_signed),
       is_packed_(is_fast()),
@@ -337,8 +329,7 @@ void IntegerDepthwise::run_plain(const uint8_t* x, int64_t row, int32_t* sums, u
       add_products(x + (i * s.width + j) * s.channels, weights_.data() + tap * s.channels,
                    s.channels, is_signed_, sums);
     }
-    round_sums(sums, rounding_.factors.data(), s.channels, rounding_.least, rounding_.most,
-               y + (row * s.out_width + column) * s.channels);
+    round_sums(sums, s.channels, rounding_, y + (row * s.out_width + column) * s.channels);
   }
 }
 

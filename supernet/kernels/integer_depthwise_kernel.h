@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "supernet/kernels/integer_kernel.h"
+
 namespace ridgewalk {
 
 struct DepthwiseShape {
@@ -13,20 +15,12 @@ struct DepthwiseShape {
   int64_t padding = 0;                    // above and on the left
 };
 
-// What an integer sum becomes: fp32(sum + bias) * factor, between `least` and `most`, rounded half
-// to even. `bias` and `factors` have one entry per channel.
-struct DepthwiseRounding {
-  std::vector<int32_t> bias;
-  std::vector<float> factors;
-  float least = 0, most = 255;
-};
-
 // A convolution with its weights packed for this CPU. Every sum is exact; it must fit int32.
 class IntegerDepthwise {
  public:
   // weight is s8 [channels, kernel, kernel]; the input is s8 or u8.
   IntegerDepthwise(const DepthwiseShape& shape, const int8_t* weight, bool is_signed,
-                   DepthwiseRounding rounding);
+                   SumRounding rounding);
 
   // Output rows are computed in strips of a few; runs for different strips do not disturb each
   // other, but each needs a scratchpad of its own.
@@ -52,7 +46,7 @@ class IntegerDepthwise {
   DepthwiseShape shape_;
   bool is_signed_, is_packed_;
   int64_t groups_, together_;  // of four input rows, and output rows, in a strip
-  DepthwiseRounding rounding_;
+  SumRounding rounding_;
   // Packed: [16 channels, group, column, output row, channel, input row of the group]; else
   // [row, column, channel].
   std::vector<int8_t> weights_;

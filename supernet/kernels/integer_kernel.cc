@@ -136,4 +136,14 @@ RIDGEWALK_EACH_CPU void scale_sums(const int32_t* __restrict sums, int64_t count
   for (int64_t i = 0; i < count; ++i) y[i] = rounded(float(sums[i]) * factor, bytes);
 }
 
+RIDGEWALK_EACH_CPU void round_sums(const int32_t* __restrict sums, int64_t channels,
+                                   const SumRounding& rounding, uint8_t* __restrict y) {
+  const float* const factors = rounding.factors.data();
+  const float least = rounding.least, most = rounding.most;
+  for (int64_t c = 0; c < channels; ++c) {
+    const float scaled = std::min(std::max(float(sums[c]) * factors[c], least), most);
+    y[c] = uint8_t(int(scaled + kRounder - kRounder));
+  }
+}
+
 }  // namespace ridgewalk

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 namespace ridgewalk {
 
@@ -45,5 +46,15 @@ void sum_pixels(const uint8_t* x, int64_t pixels, int64_t channels, const Intege
 // Rounds sum * factor.
 void scale_sums(const int32_t* sums, int64_t count, float factor, const IntegerForm& form,
                 uint8_t* y);
+
+// What the sum of a convolution becomes: fp32(sum + bias) * factor, between `least` and `most`, and
+// rounded half to even where it is an integer. `bias` and `factors` have one entry per channel.
+struct SumRounding {
+  std::vector<int32_t> bias;
+  std::vector<float> factors;
+  float least = 0, most = 255;
+};
+// Of sums that have the bias already, one per channel.
+void round_sums(const int32_t* sums, int64_t channels, const SumRounding& rounding, uint8_t* y);
 
 }  // namespace ridgewalk

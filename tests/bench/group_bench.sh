@@ -1,9 +1,9 @@
 #!/bin/sh
 # How much faster a search is in two processes of one core each than in one: the coarse stage of the quickstart's
-# space (4 samples of 64 images per step), by turns, each process bound to a core of its own.
-# Usage: tests/bench/group_bench.sh [TURNS] [STEPS]   PROGRAM=build/release/ridgewalk
+# space (SAMPLES of 64 images per step), by turns, each process bound to a core of its own.
+# Usage: tests/bench/group_bench.sh [TURNS] [STEPS] [SAMPLES]   PROGRAM=build/release/ridgewalk
 set -eu
-turns=${1:-5} steps=${2:-100} program=${PROGRAM:-build/release/ridgewalk}
+turns=${1:-5} steps=${2:-100} samples=${3:-4} program=${PROGRAM:-build/release/ridgewalk}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cat >"$folder/search.yaml" <<YAML
@@ -13,7 +13,7 @@ search_validation: 5000
 precision: fp32
 targets: {profile: pixel6-cpu, relative_to: mnv4-conv-small, factor: 0.05}
 weights: {batch_size: 64, validation_batch_size: 250, optimizer: adamw, learning_rate: 0.004, flip: true}
-coarse: {steps: $steps, samples_per_step: 4, candidates: 1}
+coarse: {steps: $steps, samples_per_step: $samples, candidates: 1}
 train: {}
 report_ridge_points: [0]
 checkpoint_every: 1000000

@@ -93,24 +93,9 @@ void expect_equal(const QuantizedNetwork& network, int batch) {
   EXPECT_GT(integers, 1000);
 }
 
-// Whether this CPU adds products of integers exactly; others are refused by name.
-bool multiplies_integers() {
-  try {
-    const Inference inference(quantized(resized("compact-nano", 28)), 1);
-    return true;
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("without VNNI this CPU saturates"), std::string::npos)
-        << error.what();
-    return false;
-  }
-}
-
 class Int8 : public testing::Test {
  protected:
-  void SetUp() override {
-    at::set_num_threads(1);
-    if (!multiplies_integers()) GTEST_SKIP() << "this CPU has no VNNI";
-  }
+  void SetUp() override { at::set_num_threads(1); }
 };
 
 class Int8Of : public Int8, public testing::WithParamInterface<std::string> {};
@@ -179,7 +164,14 @@ TEST_F(Int8, ComputesLargeAttentionInTiles) {
   const Inference inference(network, 1);
   EXPECT_EQ(inference.steps().at(4).ops, (std::vector<int>{4, 5, 6}));
   const double expected = compiled_memory(graph, 1, DataType::kInt8).activations;
-  EXPECT_NEAR(double(inference.arena_bytes()), expected, 0.02 * expected);
+  const double arena = double(inference.arena_bytes());
+  const bool has_copies =  // of a tile's integers as fp32, without VNNI
+      inference.steps().at(4).kernel.find(" of integers") != std::string::npos;
+  if (has_copies) {
+    EXPECT_LT(arena, 2 * expected);
+  } else {
+    EXPECT_NEAR(arena, expected, 0.02 * expected);
+  }
   expect_equal(network, 1);
 }
 

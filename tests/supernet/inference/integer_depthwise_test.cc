@@ -68,7 +68,7 @@ void expect_plain(const DepthwiseShape& shape, bool is_signed) {
                                     .to(is_signed ? torch::kChar : torch::kByte)
                                     .permute({0, 2, 3, 1})
                                     .contiguous();
-  DepthwiseRounding rounding{.bias = {}, .factors = {}, .least = least, .most = most};
+  SumRounding rounding{.bias = {}, .factors = {}, .least = least, .most = most};
   rounding.bias.assign(bias.data_ptr<int32_t>(), bias.data_ptr<int32_t>() + c);
   rounding.factors.assign(factors.data_ptr<float>(), factors.data_ptr<float>() + c);
   const IntegerDepthwise kernel(shape, weight.data_ptr<int8_t>(), is_signed, rounding);

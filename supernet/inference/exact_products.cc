@@ -1,0 +1,87 @@
+// Products of integers on a CPU without VNNI, whose sums oneDNN would saturate on the way: as fp32,
+// which is exact for integers below 2^24.
+#include <memory>
+
+#include "supernet/inference/op_compiler.h"
+#include "supernet/kernels/integer_convolution_kernel.h"
+
+namespace ridgewalk {
+
+using Tag = dnnl::memory::format_tag;
+
+void OpCompiler::exact_convolution(const InferenceStep& step) {
+  const int index = step.ops[0], last = step.ops.back();
+  const Op& o = op(index);
+  const bool is_linear = o.kind == OpKind::kLinear;
+  const Shape& image = op(o.inputs[0]).output;
+  const Filters filters = this->filters(index);
+  const auto kernel = std::make_shared<const IntegerConvolution>(
+      ConvolutionShape{.in_channels = image.channels,
+                       .channels = o.output.channels,
+                       .groups = groups_of(o),
+                       .kernel_height = is_linear ? image.height : o.kernel,
+                       .kernel_width = is_linear ? image.width : o.kernel,
+                       .stride = o.stride,
+                       .height = image.height,
+                       .width = image.width,
+                       .out_height = o.output.height,
+                       .out_width = o.output.width,
+                       .padding = is_linear ? 0 : (o.kernel - 1) / 2},
+      filters.weight.data_ptr<int8_t>(), input_scale(index)->type == IntegerType::kS8,
+      own_rounding(step, filters));
+  const int64_t bytes = kernel->scratchpad_bytes(), parts = at::get_num_threads();
+  const Value scratchpad = program_.scratchpad({{parts * bytes}, Type::u8, Tag::x});
+  const bool is_rounded = scale_of(last).has_value();
+  const Value result =
+      is_rounded ? integers_of(last) : program_.value(activations(o.output, Type::f32));
+  program_.add(
+      [kernel, bytes, parts, is_rounded, images = batch_, x_size = image.elements(),
+       y_size = o.output.elements()](uint8_t* const* operands) {
+        in_strips(images, kernel->blocks(), parts,
+                  [&](int64_t part, int64_t n, int64_t begin, int64_t end) {
+                    const uint8_t* const x = operands[0] + n * x_size;
+                    uint8_t* const own = operands[1] + part * bytes;
+                    if (is_rounded) {
+                      kernel->run(x, begin, end, own, operands[2] + n * y_size);
+                    } else {
+                      auto* const reals = reinterpret_cast<float*>(operands[2]);
+                      kernel->run(x, begin, end, own, reals + n * y_size);
+                    }
+                  });
+      },
+      {input(index), scratchpad, result});
+  end_integer_step(step.ops, result, "blocks:fp32");
+}
+
+// Left times right, times `factor`, rounded where `product` is integers. Sums of attention are
+// below 2^24: those of scores have some tens of products, and the weights of each sum of a mix add
+// up to about 255.
+std::string OpCompiler::exact_matrix_product(int index, Value left, Value right, float factor,
+                                             Value product) {
+  const auto numbers = [&](Value integers) {
+    const Desc source = layout(integers);
+    const Value result = program_.value({onednn::sizes(source), Type::f32, Tag::abc});
+    const dnnl::reorder::primitive_desc description(program_.engine(), source, program_.engine(),
+                                                    layout(result), Program::attributes());
+    program_.add<dnnl::reorder>(description, {{DNNL_ARG_SRC, integers}, {DNNL_ARG_DST, result}});
+    return result;
+  };
+  const Value lefts = numbers(left), rights = numbers(right);
+  const bool is_rounded = onednn::type_of(layout(product)) != Type::f32;
+  const Value reals =
+      is_rounded ? program_.value({onednn::sizes(layout(product)), Type::f32, Tag::abc}) : product;
+  dnnl::post_ops post_ops;
+  onednn::append_eltwise(post_ops, dnnl::algorithm::eltwise_linear, factor, 0);
+  const auto chosen =
+      onednn::describe<dnnl::matmul>(program_.engine(), Program::attributes(post_ops),
+                                     layout(lefts), layout(rights), layout(reals));
+  program_.add<dnnl::matmul>(
+      chosen, {{DNNL_ARG_SRC, lefts}, {DNNL_ARG_WEIGHTS, rights}, {DNNL_ARG_DST, reals}});
+  const std::string kernel = std::string(chosen.impl_info_str()) + " of integers";
+  if (!is_rounded) return kernel;
+  ValueScale unit = *scale_of(index);
+  unit.scale = 1;
+  return kernel + round(reals, product, unit);
+}
+
+}  // namespace ridgewalk

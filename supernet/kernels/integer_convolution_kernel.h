@@ -1,0 +1,58 @@
+// Convolutions of 8-bit integers on CPUs without an instruction that adds products of them exactly
+// (VNNI), as images [height, width, channels].
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "supernet/kernels/integer_kernel.h"
+
+namespace ridgewalk {
+
+struct ConvolutionShape {
+  int64_t in_channels = 0, channels = 0, groups = 1;
+  int64_t kernel_height = 1, kernel_width = 1, stride = 1;
+  int64_t height = 0, width = 0;          // of the input
+  int64_t out_height = 0, out_width = 0;  // what lies outside the input is 0
+  int64_t padding = 0;                    // above and on the left
+};
+
+// Multiplies as fp32, whose sums of integers are exact below 2^24: so many products are added at a
+// time, and those sums as int32, which the whole must fit.
+class IntegerConvolution {
+ public:
+  // weight is s8 [channels, in_channels / groups, kernel_height, kernel_width]; the input is s8 or
+  // u8.
+  IntegerConvolution(const ConvolutionShape& shape, const int8_t* weight, bool is_signed,
+                     SumRounding rounding);
+
+  // Output pixels are computed in blocks; runs for different blocks do not disturb each other, but
+  // each needs a scratchpad of its own.
+  int64_t blocks() const;
+  int64_t scratchpad_bytes() const;
+  // Writes integers, or reals that are not rounded.
+  void run(const uint8_t* x, int64_t first, int64_t last, uint8_t* scratchpad, uint8_t* y) const;
+  void run(const uint8_t* x, int64_t first, int64_t last, uint8_t* scratchpad, float* y) const;
+
+ private:
+  // Of the products that give a sum: the range whose sum is exact.
+  struct Part {
+    int64_t begin = 0, depth = 0;
+    size_t weights = 0;  // where its packed weights begin in those of a group
+  };
+
+  void sum(const uint8_t* x, int64_t first, int64_t rows, uint8_t* scratchpad, int32_t* sums) const;
+  void read(const uint8_t* x, int64_t pixel, int64_t group, const Part& part, float* row) const;
+  template <class T>
+  void run_blocks(const uint8_t* x, int64_t first, int64_t last, uint8_t* scratchpad, T* y) const;
+
+  ConvolutionShape shape_;
+  IntegerForm form_;
+  SumRounding rounding_;
+  std::vector<Part> parts_;
+  size_t group_weights_ = 0;
+  std::vector<float> weights_;  // [group, part], each packed
+};
+
+}  // namespace ridgewalk
