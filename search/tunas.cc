@@ -43,6 +43,8 @@ const TunasOptions& checked(const TunasOptions& o) {
     require(*o.sample_tolerance > 0, "sample_tolerance", *o.sample_tolerance, "above 0");
     require(o.method != SearchMethod::kTunas, "sample_tolerance", *o.sample_tolerance,
             "left out with method tunas, where the controller samples");
+    require(!o.fair, "sample_tolerance", *o.sample_tolerance,
+            "left out with fair samples, which are of the whole space");
   }
   require(o.trials.population >= 1, "population", o.trials.population, "at least 1");
   require(o.trials.tournament >= 1, "tournament", o.trials.tournament, "at least 1");
@@ -101,6 +103,7 @@ TunasSearch::TunasSearch(const SearchSpace& space, const Reward& reward,
       options_(checked(options)),
       cost_table_(space, reward.models()),
       controller_(space, options.controller),
+      fair_(space),
       random_(options.seed) {}
 
 std::string TunasSearch::out_of_reach() const {
@@ -130,11 +133,19 @@ std::string TunasSearch::out_of_reach() const {
   return "";
 }
 
+// The step from which the controller learns; infinite where none does.
+double TunasSearch::learns_from() const {
+  const bool has_controller = options_.method == SearchMethod::kTunas;
+  return has_controller ? options_.controller_delay * options_.steps
+                        : std::numeric_limits<double>::infinity();
+}
+
 Decisions TunasSearch::sample() {
   Decisions decisions =
       options_.sample_tolerance
           ? sample_near_targets(space_, cost_table_, reward_, *options_.sample_tolerance, random_)
-          : controller_.sample(random_);
+      : options_.fair && step_ < learns_from() ? fair_.sample(random_)
+                                               : controller_.sample(random_);
   const double blend = warmup_chance(step_, options_.steps, options_.operation_warmup);
   const double widen = warmup_chance(step_, options_.steps, options_.filter_warmup);
   if (blend == 0 && widen == 0) return decisions;
@@ -167,8 +178,8 @@ StepRecord TunasSearch::advance(SharedWeights& weights) {
   for (int k = 0; k < options_.samples_per_step; ++k) record.samples.push_back(sample());
   record.loss = weights.train(step_, record.samples);
   if (!std::isfinite(record.loss)) stop("the loss", record.samples);
-  const double delay = options_.controller_delay * options_.steps;
-  if (options_.method == SearchMethod::kTunas && step_ >= delay) {
+  const double delay = learns_from();
+  if (step_ >= delay) {
     const std::vector<double> accuracies = weights.accuracy(step_, record.samples);
     std::vector<double> rewards;
     std::vector<Macs> latency(cost_table_.models().size());
@@ -271,14 +282,16 @@ StageResult TunasSearch::finish(SharedWeights& weights) const {
 std::string TunasSearch::state() const {
   std::ostringstream random;
   random << random_;
-  return json{{"step", step_}, {"random", random.str()}, {"controller", controller_.state()}}
-      .dump();
+  json state{{"step", step_}, {"random", random.str()}, {"controller", controller_.state()}};
+  if (options_.fair) state["decks"] = fair_.decks();
+  return state.dump();
 }
 
 void TunasSearch::restore(const std::string& state) {
   try {
     const json saved = json::parse(state);
     controller_.restore(saved.at("controller"));
+    if (options_.fair) fair_.restore(saved.at("decks").get<FairSampler::Decks>());
     std::istringstream random(saved.at("random").get<std::string>());
     random >> random_;
     step_ = saved.at("step");

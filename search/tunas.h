@@ -9,6 +9,7 @@
 
 #include "search/candidates.h"
 #include "search/controller.h"
+#include "search/fair_sampler.h"
 
 namespace ridgewalk {
 
@@ -34,6 +35,9 @@ struct TunasOptions {
   // Of the other methods: before the warm-ups change them, samples miss the targets by at most
   // this; without it they are uniform over the space.
   std::optional<double> sample_tolerance = {};
+  // As long as no controller learns: uses every option of a choice equally often (FairSampler),
+  // rather than on average.
+  bool fair = false;
   ControllerOptions controller = {};
   uint64_t seed = 0;
   bool operator==(const TunasOptions&) const = default;
@@ -92,6 +96,7 @@ class TunasSearch {
 
  private:
   Decisions sample();
+  double learns_from() const;  // step
   std::vector<Decisions> candidates() const;
   std::vector<Decisions> least_of_limits() const;
   [[noreturn]] void stop(const std::string& what, const std::vector<Decisions>& samples) const;
@@ -103,6 +108,7 @@ class TunasSearch {
   TunasOptions options_;
   CostTable cost_table_;
   Controller controller_;
+  FairSampler fair_;
   std::mt19937_64 random_;
   int step_ = 0;
 };

@@ -106,9 +106,18 @@ Supernet::Start Supernet::start_from(const std::string& path) {
           trained ? trained->learned : std::vector<LearnedImages>{}};
 }
 
-Executor Supernet::bind(const Decisions& sample, size_t leaves) {
+// Begins as the weights are, which may have come from a file.
+ParameterStore& Supernet::average() {
+  if (!average_) {
+    average_.emplace(space_, compute_.device);
+    average_->values().copy_(parameters_.values());
+  }
+  return *average_;
+}
+
+Executor Supernet::bind(const Decisions& sample, ParameterStore& parameters, size_t leaves) {
   const Stopwatch watch(slicing_seconds_);
-  return Executor(lower(decode_blended(space_, sample)), parameters_, leaves);
+  return Executor(lower(decode_blended(space_, sample)), parameters, leaves);
 }
 
 const std::vector<Executor>& Supernet::bind_all(std::span<const Decisions> samples,
@@ -116,7 +125,7 @@ const std::vector<Executor>& Supernet::bind_all(std::span<const Decisions> sampl
   if (!std::equal(samples.begin(), samples.end(), bound_samples_.begin(), bound_samples_.end())) {
     bound_samples_.clear();
     bound_.clear();
-    for (size_t k = 0; k < samples.size(); ++k) bound_.push_back(bind(samples[k], k));
+    for (size_t k = 0; k < samples.size(); ++k) bound_.push_back(bind(samples[k], parameters_, k));
     bound_samples_.assign(samples.begin(), samples.end());
   }
   if (rounds_judged()) {
@@ -125,6 +134,16 @@ const std::vector<Executor>& Supernet::bind_all(std::span<const Decisions> sampl
     }
   }
   return bound_;
+}
+
+// For judging, rounded where that is.
+std::vector<Executor> Supernet::bind_judged(std::span<const Decisions> samples) {
+  std::vector<Executor> networks;
+  for (const Decisions& sample : samples) {
+    networks.push_back(bind(sample, judged_parameters()));
+    if (rounds_judged()) networks.back().round(batch_rounding(networks.back().graph()));
+  }
+  return networks;
 }
 
 // Leaves `share` times the gradients of a sample's loss in its leaves, and returns the loss.
@@ -158,6 +177,7 @@ std::vector<int> Supernet::owners(const std::vector<Executor>& networks, bool wi
 double Supernet::train(int step, std::span<const Decisions> samples) {
   const Stopwatch watch(step_seconds_);
   const size_t count = samples.size();
+  if (options_.ema > 0) average();
   const auto& networks = bind_all(samples, options_.quantized == Quantized::kTrained);
   const std::vector<int> owner = owners(networks, true);
   const auto own = [&](size_t k) { return is_own(owner[k]); };
@@ -183,6 +203,7 @@ double Supernet::train(int step, std::span<const Decisions> samples) {
     return sum;
   }
   optimizer_.step(step, options_.steps);
+  if (average_) update_average(average_->values(), parameters_.values(), options_.ema, step);
   return sum / double(count);
 }
 
@@ -207,7 +228,9 @@ std::vector<double> Supernet::accuracy(int step, std::span<const Decisions> samp
     throw Error(data_.name, 0, "has a batch of held-out images of which none can be decoded");
   }
   const auto labels = batch.labels.to(compute_.device);
-  const auto& networks = bind_all(samples, rounds_judged());
+  std::vector<Executor> averaged;
+  if (average_) averaged = bind_judged(samples);
+  const auto& networks = average_ ? averaged : bind_all(samples, rounds_judged());
   const auto on_device = batch.images.to(compute_.device);
   std::vector<torch::Tensor> hits(samples.size());  // read after the loop, as the losses of train()
   const std::vector<int> owner = owners(networks, false);
@@ -237,8 +260,7 @@ std::vector<double> Supernet::accuracy(int step, std::span<const Decisions> samp
 }
 
 Accuracy Supernet::validate(const Decisions& sample) {
-  Executor network = bind(sample);
-  if (rounds_judged()) network.round(batch_rounding(network.graph()));
+  const Executor network = bind_judged({&sample, 1}).front();
   return evaluate(network, data_, data_.search_validation, compute_,
                   {.mode = NormMode::kBatch, .batch_size = options_.validation_batch_size});
 }
@@ -248,9 +270,10 @@ Provenance Supernet::provenance(std::vector<LearnedImages> before) const {
   return provenance_of(data_, std::move(before));
 }
 
-NamedTensors Supernet::state() const {
+NamedTensors Supernet::state() {
   NamedTensors state{{"values", parameters_.values()}};
   for (auto& moment : optimizer_.state()) state.push_back(std::move(moment));
+  if (options_.ema > 0) state.emplace_back("ema", average().values());
   return state;
 }
 

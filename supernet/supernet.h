@@ -1,6 +1,7 @@
 // A supernet: all architectures of a space in one set of weights.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -30,6 +31,9 @@ struct SupernetOptions {
   Distillation distillation = {};
   uint64_t seed = 0;
   Quantized quantized = Quantized::kOff;
+  // Decay of the average of the shared weights that samples are judged with and that is kept as the
+  // result (update_average()); 0: none.
+  double ema = 0;
   std::string start = {};  // safetensors of a network that start_from() takes slices of; or empty
 };
 
@@ -61,10 +65,13 @@ class Supernet {
   // On the whole search-validation split, batch statistics of validation_batch_size images.
   Accuracy validate(const Decisions& sample);
 
-  NamedTensors state() const;
+  NamedTensors state();
   // Of the weights, which started from others that had learned `before`.
   Provenance provenance(std::vector<LearnedImages> before) const;
+  // What training updates; a start or the weights of a file go there.
   ParameterStore& parameters() { return parameters_; }
+  // What samples are judged with: the average of all steps so far where there is one.
+  ParameterStore& judged_parameters() { return average_ ? *average_ : parameters_; }
 
   // Time spent on binding samples to slices, and on the steps as a whole.
   double slicing_seconds() const { return slicing_seconds_; }
@@ -72,8 +79,10 @@ class Supernet {
   const Loader& loader() const { return batches_.loader(); }
 
  private:
-  Executor bind(const Decisions& sample, size_t leaves = 0);
+  ParameterStore& average();
+  Executor bind(const Decisions& sample, ParameterStore& parameters, size_t leaves = 0);
   const std::vector<Executor>& bind_all(std::span<const Decisions> samples, bool is_rounded);
+  std::vector<Executor> bind_judged(std::span<const Decisions> samples);
   Batch validation_batch(int step);
   torch::Tensor add_gradients(const Executor& network, TrainingBatches::Begun begun, double share);
   std::vector<int> owners(const std::vector<Executor>& networks, bool with_batches) const;
@@ -85,6 +94,7 @@ class Supernet {
   SupernetOptions options_;
   Compute compute_;
   ParameterStore parameters_;
+  std::optional<ParameterStore> average_;  // from the first step on
   Optimizer optimizer_;
   TrainingBatches batches_;
   BatchOrder validation_order_;

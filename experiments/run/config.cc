@@ -22,6 +22,7 @@ SearchStageConfig read_stage(const YamlSource& source, const SupernetOptions& we
   if (reader.has("sample_tolerance")) {
     bounded(reader, "sample_tolerance", tunas.sample_tolerance.emplace(), 1e-6, 10);
   }
+  reader.optional("fair", tunas.fair);
   bounded(reader, "population", tunas.trials.population, 1, 1e6);
   bounded(reader, "tournament", tunas.trials.tournament, 1, 1e6);
   bounded(reader, "steps", tunas.steps, 1, 1e9);

@@ -252,8 +252,8 @@ void StagePhase::after_training(int first_step, double seconds) {
                     "hundredth, within {:.3g} %",
                     phase_, 100 * tunas_.trials.tolerance, 100 * trial_tolerance()));
   }
-  save_weights(supernet_file(context_.run.file("."), stage_), supernet_.parameters(), torch::kFloat,
-               supernet_.provenance(before_));
+  save_weights(supernet_file(context_.run.file("."), stage_), supernet_.judged_parameters(),
+               torch::kFloat, supernet_.provenance(before_));
 }
 
 // Runs the search; a failure names the last good checkpoint.

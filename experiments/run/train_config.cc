@@ -15,6 +15,7 @@ void read_optimizer(FieldReader& reader, OptimizerOptions& options) {
   bounded(reader, "learning_rate", options.learning_rate, 0, 100);
   bounded(reader, "warmup", options.warmup, 0, 1);
   bounded(reader, "cosine_alpha", options.cosine_alpha, 0, 1);
+  bounded(reader, "constant_end", options.constant_end, 0, 1);
   bounded(reader, "momentum", options.momentum, 0, 0.9999);
   bounded(reader, "decay", options.decay, 0, 0.999999);
   bounded(reader, "epsilon", options.epsilon, 0, 10);
@@ -105,6 +106,7 @@ SupernetOptions read_weights(const YamlSource& source) {
   bounded(reader, "batch_size", options.batch_size, 2, 65536);
   bounded(reader, "validation_batch_size", options.validation_batch_size, 2, 65536);
   bounded(reader, "label_smoothing", options.label_smoothing, 0, 0.99);
+  bounded(reader, "ema", options.ema, 0, 0.9999999);
   if (reader.has("start")) options.start = read_path(reader, "start");
   read_optimizer(reader, options.optimizer);
   read_augmentation(reader, options.augmentation);

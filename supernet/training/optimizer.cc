@@ -14,10 +14,11 @@ OptimizerOptions default_options(OptimizerKind kind) {
   return {.kind = kind, .learning_rate = 0.004, .weight_decay = 0.05};
 }
 
-double schedule(int step, int steps, double warmup, double alpha) {
+double schedule(int step, int steps, double warmup, double alpha, double constant_end) {
   const double warm_steps = std::max(1.0, warmup * steps);
   if (step < warm_steps) return (step + 1) / warm_steps;
-  const double progress = (step - warm_steps) / std::max(1.0, steps - warm_steps);
+  const double falling_steps = std::max(1.0, (1 - constant_end) * steps - warm_steps);
+  const double progress = std::min(1.0, (step - warm_steps) / falling_steps);
   return alpha + (1 - alpha) * (0.5 * (1 + std::cos(std::numbers::pi * progress)));
 }
 
@@ -36,7 +37,8 @@ Optimizer::Optimizer(ParameterStore& store, const OptimizerOptions& options)
 void Optimizer::step(int step, int steps) {
   at::NoGradGuard no_grad;
   const double rate =
-      options_.learning_rate * schedule(step, steps, options_.warmup, options_.cosine_alpha);
+      options_.learning_rate *
+      schedule(step, steps, options_.warmup, options_.cosine_alpha, options_.constant_end);
   torch::Tensor values = store_.values().narrow(0, 0, store_.learned());
   torch::Tensor grads = store_.grads();
   const torch::Tensor used =

@@ -22,6 +22,7 @@ struct OptimizerOptions {
   double learning_rate = 0.1;  // at the peak of the schedule
   double warmup = 0.025;       // share of the steps over which the rate rises linearly
   double cosine_alpha = 0;     // share of the peak at which the schedule ends
+  double constant_end = 0;     // share of the steps, the last ones, at that rate
   double momentum = 0.9;       // Nesterov's for SGD; beta1 of AdamW
   double decay = 0.999;        // of the second moment; TuNAS' RMSProp has 0.9
   double epsilon = 1e-8;       // TuNAS' RMSProp has 1, under the root
@@ -36,8 +37,9 @@ struct OptimizerOptions {
 // Where only the kind is given: AdamW's learning rate differs from SGD's.
 OptimizerOptions default_options(OptimizerKind kind);
 
-// Linear warm-up, then a cosine from 1 to `alpha`, in [0, 1].
-double schedule(int step, int steps, double warmup, double alpha = 0);
+// Linear warm-up, then a cosine from 1 to `alpha`, in [0, 1], which the last `constant_end` of the
+// steps keep.
+double schedule(int step, int steps, double warmup, double alpha = 0, double constant_end = 0);
 
 // One update of an exponential moving average of `values`, in place. The decay rises with the
 // number of earlier updates, min(decay, (1 + updates) / (10 + updates)), so that the start is soon

@@ -54,6 +54,7 @@ class LanesOfASupernet : public TinyDataset {
   void SetUp() override {
     set_threads(1);
     quantized_ = Quantized::kOff;
+    ema_ = 0;
   }
 
   static std::vector<Decisions> samples(int step) {
@@ -87,7 +88,8 @@ class LanesOfASupernet : public TinyDataset {
                                   .optimizer = {.learning_rate = 0.05, .l2 = 1e-4, .clip_norm = 1},
                                   .augmentation = {.shift = 1, .flip = true},
                                   .seed = 5,
-                                  .quantized = quantized_};
+                                  .quantized = quantized_,
+                                  .ema = ema_};
     Supernet supernet(space(), data_, options, compute);
     restore(supernet.state(), {.metadata = {}, .tensors = state.empty() ? supernet.state() : state},
             "checkpoint");
@@ -104,6 +106,7 @@ class LanesOfASupernet : public TinyDataset {
   }
 
   static inline Quantized quantized_ = Quantized::kOff;
+  static inline double ema_ = 0;
 
   static void expect_same(const Run& a, const Run& b) {
     EXPECT_EQ(a.losses.back(), b.losses.back());
@@ -161,6 +164,49 @@ TEST_F(LanesOfASupernet, GiveTheSameBitsAndResumeWhereNetworksAreQuantized) {
     const bool trains_alike = torch::equal(whole.state[0].second, real.state[0].second);
     EXPECT_EQ(trains_alike, quantized == Quantized::kJudged);
   }
+}
+
+TEST_F(LanesOfASupernet, GiveTheSameBitsAndResumeWhereWeightsAreAveraged) {
+  ema_ = 0.9;
+  const Run whole = run(1, DataType::kFp32);
+  expect_same(run(3, DataType::kFp32), whole);
+  const Run stopped = run(3, DataType::kFp32, 0, 1);
+  expect_same(run(2, DataType::kFp32, 1, kSteps, stopped.state), whole);
+  in_group(2, [&](const std::shared_ptr<ProcessGroup>& group) {
+    expect_same(run(Compute{.lanes = 1 + group->rank(), .group = group}), whole);
+    group->leave();
+  });
+}
+
+// After three steps from v0 to v3 by hand: the decay is the lesser of that given and 1/10, 2/11,
+// 3/12, and starts from v0.
+TEST_F(LanesOfASupernet, JudgeByTheAverageOfTheirSteps) {
+  const auto options = [](double ema) {
+    return SupernetOptions{.steps = 3,
+                           .batch_size = 16,
+                           .validation_batch_size = 50,
+                           .optimizer = {.learning_rate = 0.05},
+                           .seed = 5,
+                           .ema = ema};
+  };
+  Supernet plain(space(), data_, options(0), {}), averaged(space(), data_, options(0.2), {});
+  torch::Tensor average = plain.parameters().values().to(torch::kDouble);
+  for (int step = 0; step < 3; ++step) {
+    const double decay = std::vector{1.0 / 10, 2.0 / 11, 0.2}[size_t(step)];
+    EXPECT_EQ(plain.train(step, samples(step)), averaged.train(step, samples(step)));
+    average = decay * average + (1 - decay) * plain.parameters().values().to(torch::kDouble);
+  }
+  EXPECT_TRUE(torch::equal(plain.parameters().values(), averaged.parameters().values()));
+  const torch::Tensor judged = averaged.judged_parameters().values();
+  EXPECT_TRUE(torch::allclose(judged.to(torch::kDouble), average, 1e-5, 1e-6));
+  EXPECT_FALSE(torch::equal(judged, plain.parameters().values()));
+  // Judged as weights that are the average.
+  const std::vector<Decisions> some = samples(1);
+  const double by_steps = plain.validate(some[0]).loss;
+  plain.parameters().values().copy_(judged);
+  EXPECT_EQ(averaged.validate(some[0]).loss, plain.validate(some[0]).loss);
+  EXPECT_NE(averaged.validate(some[0]).loss, by_steps);
+  EXPECT_EQ(averaged.accuracy(3, some), plain.accuracy(3, some));
 }
 
 // A step follows the mean of the gradients that its samples have by themselves.

@@ -58,6 +58,23 @@ TEST_F(Config, ASectionStandsInForTheWholeOneOfItsBase) {
   EXPECT_EQ(load_search_config(path, {.seed = 9, .threads = {}, .targets = {}}).seed, 9u);
 }
 
+TEST_F(Config, SaysHowSharedWeightsAreTrained) {
+  const std::string path =
+      written("fair.yaml",
+              "base: base.yaml\nsingle: {method: random, fair: true}\n"
+              "weights: {batch_size: 8, ema: 0.99, cosine_alpha: 0.1, constant_end: 0.2}\n");
+  const SearchConfig config = load_search_config(path, {});
+  EXPECT_TRUE(config.stages.at(SearchStage::kSingle).tunas.fair);
+  EXPECT_FALSE(config.stages.at(SearchStage::kCoarse).tunas.fair);
+  EXPECT_EQ(config.weights.ema, 0.99);
+  EXPECT_EQ(config.weights.optimizer.constant_end, 0.2);
+  EXPECT_EQ(load_search_config(folder_ + "/base.yaml", {}).weights.ema, 0);
+  EXPECT_THAT(refusal(written("one.yaml", "base: base.yaml\nweights: {ema: 1}\n")),
+              HasSubstr("one.yaml:2: 'ema' is 1"));
+  EXPECT_THAT(refusal(written("two.yaml", "base: base.yaml\nweights: {constant_end: 2}\n")),
+              HasSubstr("two.yaml:2: 'constant_end' is 2"));
+}
+
 TEST_F(Config, StagesQuantizeWhatTheySayUnlessAllAreTold) {
   const std::string path =
       written("quantized.yaml", "base: base.yaml\nsingle: {method: random, quantized: judged}\n");

@@ -184,6 +184,11 @@ TEST(Schedule, WarmsUpThenFallsToZero) {
   EXPECT_LT(schedule(99, 100, 0.1), 0.001);
   EXPECT_NEAR(schedule(99, 100, 0.1, 0.25), 0.25, 0.001);
   EXPECT_DOUBLE_EQ(schedule(10, 100, 0.1, 0.25), 1);
+  // Falls over steps 10 to 80, half-way at 45, then stays.
+  EXPECT_DOUBLE_EQ(schedule(10, 100, 0.1, 0.25, 0.2), 1);
+  EXPECT_NEAR(schedule(45, 100, 0.1, 0.25, 0.2), 0.625, 1e-9);
+  EXPECT_NEAR(schedule(79, 100, 0.1, 0.25, 0.2), 0.25, 0.001);
+  for (int step : {80, 90, 99}) EXPECT_DOUBLE_EQ(schedule(step, 100, 0.1, 0.25, 0.2), 0.25);
 }
 
 }  // namespace
