@@ -18,7 +18,10 @@ void include(CostTable::Range& range, const CostTable::Range& other) {
     range.lowest = other.lowest;
     range.least = other.least;
   }
-  range.highest = std::max(range.highest, other.highest);
+  if (other.highest > range.highest) {
+    range.highest = other.highest;
+    range.most = other.most;
+  }
 }
 
 // All that one of them decides; what both decide is the same.
@@ -36,9 +39,9 @@ struct Value {
 
   double operator()(int entry) const { return of(entry); }
   CostTable::Range joined(const CostTable::Range& a, const CostTable::Range& b) const {
-    const Decisions least = united(a.least, b.least);
-    if (!is_peak) return {a.lowest + b.lowest, a.highest + b.highest, least};
-    return {std::max(a.lowest, b.lowest), std::max(a.highest, b.highest), least};
+    const Decisions least = united(a.least, b.least), most = united(a.most, b.most);
+    if (!is_peak) return {a.lowest + b.lowest, a.highest + b.highest, least, most};
+    return {std::max(a.lowest, b.lowest), std::max(a.highest, b.highest), least, most};
   }
 };
 
@@ -179,16 +182,22 @@ CostTable::Range CostTable::range(const Part& part, const Decisions& decided,
   std::for_each(part.terms.begin(), part.terms.end(), spread);
   std::for_each(part.more.begin(), part.more.end(), spread);
   Range range = kNothing;
-  int cheapest = part.first;
+  int cheapest = part.first, dearest = part.first;
   for (int entry : entries) {
     const Macs macs{value(entry)};
     if (macs < range.lowest) cheapest = entry;
+    if (macs > range.highest) dearest = entry;
     include(range, {macs, macs});
   }
   range.least.assign(options_.size(), kInactive);
+  range.most = range.least;
   const auto decide = [&](const Term& term) {
     if (term.stride == 0) return;
-    range.least[term.choice] = (cheapest - part.first) / term.stride % options_[term.choice];
+    const auto option = [&](int entry) {
+      return (entry - part.first) / term.stride % options_[term.choice];
+    };
+    range.least[term.choice] = option(cheapest);
+    range.most[term.choice] = option(dearest);
   };
   std::for_each(part.terms.begin(), part.terms.end(), decide);
   std::for_each(part.more.begin(), part.more.end(), decide);
@@ -215,10 +224,12 @@ CostTable::Range CostTable::stage_range(size_t s, Decisions& decided, const auto
     const auto depth = std::find(stage.depth.begin(), stage.depth.end(), int(b) + 1);
     if (depth == stage.depth.end()) continue;
     const auto uib = std::find(stage.kind.begin(), stage.kind.end(), StageKind::kUib);
-    sum.least[choice.kind] = int(uib - stage.kind.begin());
-    sum.least[choice.depth] = int(depth - stage.depth.begin());
+    for (Decisions* extreme : {&sum.least, &sum.most}) {
+      (*extreme)[choice.kind] = int(uib - stage.kind.begin());
+      (*extreme)[choice.depth] = int(depth - stage.depth.begin());
+    }
     include(reachable, sum);
-    sum.least[choice.depth] = kInactive;
+    sum.least[choice.depth] = sum.most[choice.depth] = kInactive;
   }
   return reachable;
 }
@@ -267,8 +278,10 @@ CostTable::Range CostTable::range_of_space(const auto& value) const {
     }
   }
   // What no cost depends on: a single option, or one as good as the others.
-  std::replace(reachable.least.begin(), reachable.least.end(), kInactive, 0);
-  deactivate_unused(space_, layout_, reachable.least);
+  for (Decisions* extreme : {&reachable.least, &reachable.most}) {
+    std::replace(extreme->begin(), extreme->end(), kInactive, 0);
+    deactivate_unused(space_, layout_, *extreme);
+  }
   return reachable;
 }
 
@@ -285,8 +298,8 @@ CostTable::Range CostTable::reachable_by_laws(const Column& column,
     }});
   };
   constexpr Macs kRounding = {1};
-  const Range of_least = range_with(least);
-  return {of_least.lowest - kRounding, range_with(most).highest + kRounding, of_least.least};
+  const Range of_least = range_with(least), of_most = range_with(most);
+  return {of_least.lowest - kRounding, of_most.highest + kRounding, of_least.least, of_most.most};
 }
 
 std::vector<CostTable::Range> CostTable::reachable() const {
@@ -300,7 +313,7 @@ std::vector<CostTable::Range> CostTable::reachable() const {
     const Macs floor{column.floor};
     const Range range =
         range_of_space(Value{[&](int entry) { return figure(entry, column, 0); }, column.is_peak});
-    ranges.push_back({range.lowest + floor, range.highest + floor, range.least});
+    ranges.push_back({range.lowest + floor, range.highest + floor, range.least, range.most});
   }
   return ranges;
 }

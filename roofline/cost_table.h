@@ -30,12 +30,12 @@ class CostTable {
 
   struct Range {
     Macs lowest, highest;
-    Decisions least = {};  // of a member that takes the lowest
+    Decisions least = {}, most = {};  // of members that take the lowest and the highest
   };
   // What architectures of the space can reach by each model, exactly: beside the choices that all
   // parts share, widths are the only ones that two parts share, so the extremes follow stage by
   // stage. By laws these are bounds: no architecture need have the fewest or the most weights too,
-  // and `least` is that of the lower bound, near the true one.
+  // and `least` and `most` are those of the bounds, near the true ones.
   std::vector<Range> reachable() const;
 
   size_t entries() const { return counts_.size(); }

@@ -16,7 +16,8 @@ class SharedWeights {
   virtual ~SharedWeights() = default;
 
   // One training step: each sample on its own batch of training images, gradients averaged. Samples
-  // may contain kBlend. Returns the mean loss.
+  // may contain kBlend. Returns the mean loss. Weights that are told so (TunasOptions::sandwich)
+  // train all samples on one batch, the others on the soft labels that the first gives it.
   virtual double train(int step, std::span<const Decisions> samples) = 0;
 
   // Accuracy in [0, 1] of each sample on the search-validation batch of this step.

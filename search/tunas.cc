@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <set>
+#include <span>
 #include <sstream>
 #include <stdexcept>
 
@@ -29,6 +30,8 @@ void require(bool holds, const std::string& field, double value, const std::stri
 const TunasOptions& checked(const TunasOptions& o) {
   require(o.steps >= 1, "steps", o.steps, "at least 1");
   require(o.samples_per_step >= 1, "samples_per_step", o.samples_per_step, "at least 1");
+  require(!o.sandwich || o.samples_per_step >= 3, "samples_per_step", o.samples_per_step,
+          "at least 3 with sandwich: the largest network, the smallest, and others");
   require(o.candidates >= 1, "candidates", o.candidates, "at least 1");
   require(o.controller_delay >= 0 && o.controller_delay <= 1, "controller_delay",
           o.controller_delay, "from 0 to 1");
@@ -104,7 +107,11 @@ TunasSearch::TunasSearch(const SearchSpace& space, const Reward& reward,
       cost_table_(space, reward.models()),
       controller_(space, options.controller),
       fair_(space),
-      random_(options.seed) {}
+      random_(options.seed) {
+  if (!options.sandwich) return;
+  const CostTable::Range macs = CostTable(space, rooflines({{0}})).reachable().front();
+  extremes_ = {macs.most, macs.least};
+}
 
 std::string TunasSearch::out_of_reach() const {
   std::vector<Macs> lowest, highest;
@@ -167,6 +174,12 @@ Decisions TunasSearch::sample() {
   return decisions;
 }
 
+std::vector<Decisions> TunasSearch::samples_of_step() {
+  std::vector<Decisions> samples = extremes_;
+  while (std::ssize(samples) < options_.samples_per_step) samples.push_back(sample());
+  return samples;
+}
+
 void TunasSearch::stop(const std::string& what, const std::vector<Decisions>& samples) const {
   std::string message = what + " is not finite at step " + std::to_string(step_) + "; sampled";
   for (const Decisions& decisions : samples) message += " [" + readable(choices_, decisions) + "]";
@@ -175,28 +188,28 @@ void TunasSearch::stop(const std::string& what, const std::vector<Decisions>& sa
 
 StepRecord TunasSearch::advance(SharedWeights& weights) {
   StepRecord record{.step = step_, .accuracy = kNone, .reward = kNone, .baseline = kNone};
-  for (int k = 0; k < options_.samples_per_step; ++k) record.samples.push_back(sample());
+  record.samples = samples_of_step();
   record.loss = weights.train(step_, record.samples);
   if (!std::isfinite(record.loss)) stop("the loss", record.samples);
   const double delay = learns_from();
   if (step_ >= delay) {
-    const std::vector<double> accuracies = weights.accuracy(step_, record.samples);
+    const std::span own = std::span<const Decisions>(record.samples).subspan(extremes_.size());
+    const std::vector<double> accuracies = weights.accuracy(step_, own);
     std::vector<double> rewards;
     std::vector<Macs> latency(cost_table_.models().size());
     record.of_target.resize(reward_.targets.size());
     for (size_t k = 0; k < accuracies.size(); ++k) {
-      cost_table_.price(record.samples[k], latency);
+      cost_table_.price(own[k], latency);
       rewards.push_back(reward_(accuracies[k], latency));
-      if (!std::isfinite(rewards.back())) stop("the reward", {record.samples[k]});
+      if (!std::isfinite(rewards.back())) stop("the reward", {own[k]});
       const std::vector<double> ratios = reward_.ratios(latency);
       for (size_t t = 0; t < ratios.size(); ++t) {
-        record.of_target[t] += ratios[t] / options_.samples_per_step;
+        record.of_target[t] += ratios[t] / double(own.size());
       }
     }
     record.accuracy = mean(accuracies);
     record.reward = mean(rewards);
-    controller_.update(record.samples, rewards,
-                       (step_ - delay) / std::max(1.0, options_.steps - delay));
+    controller_.update(own, rewards, (step_ - delay) / std::max(1.0, options_.steps - delay));
     record.baseline = controller_.baseline();
   }
   ++step_;

@@ -38,6 +38,10 @@ struct TunasOptions {
   // As long as no controller learns: uses every option of a choice equally often (FairSampler),
   // rather than on average.
   bool fair = false;
+  // The first samples of a step are the members of the space with the most and with the fewest
+  // MACs, and the others learn from the first (SharedWeights::train()). A controller learns from
+  // the others.
+  bool sandwich = false;
   ControllerOptions controller = {};
   uint64_t seed = 0;
   bool operator==(const TunasOptions&) const = default;
@@ -96,6 +100,7 @@ class TunasSearch {
 
  private:
   Decisions sample();
+  std::vector<Decisions> samples_of_step();
   double learns_from() const;  // step
   std::vector<Decisions> candidates() const;
   std::vector<Decisions> least_of_limits() const;
@@ -109,6 +114,7 @@ class TunasSearch {
   CostTable cost_table_;
   Controller controller_;
   FairSampler fair_;
+  std::vector<Decisions> extremes_;  // with `sandwich`: the first samples of every step
   std::mt19937_64 random_;
   int step_ = 0;
 };

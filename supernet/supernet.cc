@@ -9,6 +9,7 @@
 #include "space/error.h"
 #include "space/lowering.h"
 #include "supernet/quantization/batch_rounding.h"
+#include "supernet/training/calibration_images.h"
 #include "supernet/training/lanes.h"
 #include "supernet/training/provenance_check.h"
 #include "supernet/training/step_exchange.h"
@@ -87,10 +88,15 @@ Supernet::Supernet(const SearchSpace& space, const Dataset& data, const Supernet
                 .distillation = options.distillation,
                 .order_seed = mix(options.seed, 11),
                 .draw_seed = mix(options.seed, 14),
-                .per_step = options.samples_per_step},
+                .per_step = options.distils_in_place ? 1 : options.samples_per_step},
                compute),
       validation_order_(data.search_validation.size(), options.validation_batch_size,
                         mix(options.seed, 12)) {
+  if (options.calibration_images > 0 && rounds_judged()) {
+    throw Error(
+        "'calibration_images' and 'quantized' exclude each other: values are rounded by the "
+        "range of a batch; keep one");
+  }
   parameters_.initialize(mix(options.seed, 13));
 }
 
@@ -146,22 +152,27 @@ std::vector<Executor> Supernet::bind_judged(std::span<const Decisions> samples) 
   return networks;
 }
 
-// Leaves `share` times the gradients of a sample's loss in its leaves, and returns the loss.
-// Several lanes run this at once: each has a network with leaves of its own, and the backward pass
-// of a CPU runs in the thread that asks for it. What they share, the values and the data, is only
-// read.
-torch::Tensor Supernet::add_gradients(const Executor& network, TrainingBatches::Begun begun,
-                                      double share) {
-  const Batch batch = batches_.finished(std::move(begun));
-  torch::Tensor loss;
+// What a sample learns in a step.
+struct Supernet::Lesson {
+  const Batch& batch;
+  double share = 1;  // of the step's gradient
+  double label_smoothing = 0, temperature = 1;
+};
+
+// Leaves its share of the gradients of a sample's loss in its leaves. Several lanes run this at
+// once: each has a network with leaves of its own, and the backward pass of a CPU runs in the
+// thread that asks for it. What they share, the values and the data, is only read.
+Supernet::Trained Supernet::add_gradients(const Executor& network, const Lesson& lesson) const {
+  Trained trained;
   {
     const Autocast autocast(compute_.precision, compute_.device);
-    const auto images = network_input(batch.images, network.graph(), compute_.device);
-    loss = classification_loss(network.forward(images, NormMode::kBatch), batch,
-                               batches_.label_smoothing(), batches_.temperature());
+    const auto images = network_input(lesson.batch.images, network.graph(), compute_.device);
+    trained.logits = network.forward(images, NormMode::kBatch);
+    trained.loss = classification_loss(trained.logits, lesson.batch, lesson.label_smoothing,
+                                       lesson.temperature);
   }
-  (loss * share).backward();
-  return loss.detach();
+  (trained.loss * lesson.share).backward();
+  return {trained.loss.detach(), trained.logits.detach()};
 }
 
 // The process that computes each network: so that all take about as long, or, where batches are
@@ -174,23 +185,68 @@ std::vector<int> Supernet::owners(const std::vector<Executor>& networks, bool wi
   return owners;
 }
 
-double Supernet::train(int step, std::span<const Decisions> samples) {
-  const Stopwatch watch(step_seconds_);
-  const size_t count = samples.size();
-  if (options_.ema > 0) average();
-  const auto& networks = bind_all(samples, options_.quantized == Quantized::kTrained);
-  const std::vector<int> owner = owners(networks, true);
-  const auto own = [&](size_t k) { return is_own(owner[k]); };
+// Each on its own batch. The losses of those that this process owns; they are read later: a GPU is
+// waited for only once.
+std::vector<torch::Tensor> Supernet::train_each(int step, const std::vector<Executor>& networks,
+                                                const std::vector<int>& owners) {
+  const size_t count = networks.size();
+  const auto own = [&](size_t k) { return is_own(owners[k]); };
   std::vector<TrainingBatches::Begun> batches(count);
   for (size_t k = 0; k < count; ++k) {
     if (own(k)) batches[k] = batches_.begun(int64_t(step) * int64_t(count) + int64_t(k));
   }
-  std::vector<torch::Tensor> losses(count);  // read after the loop: a GPU is waited for only once
+  std::vector<torch::Tensor> losses(count);
   const std::vector<size_t> order = largest_first(networks, own);
   in_lanes(compute_.lanes, int64_t(order.size()), [&](int64_t i) {
     const size_t k = order[size_t(i)];
-    losses[k] = add_gradients(networks[k], std::move(batches[k]), 1.0 / double(count));
+    const Batch batch = batches_.finished(std::move(batches[k]));
+    losses[k] = add_gradients(networks[k], {.batch = batch,
+                                            .share = 1.0 / double(count),
+                                            .label_smoothing = batches_.label_smoothing(),
+                                            .temperature = batches_.temperature()})
+                    .loss;
   });
+  return losses;
+}
+
+// All on one batch, the first one before the others, which learn what it says.
+std::vector<torch::Tensor> Supernet::train_from_first(int step,
+                                                      const std::vector<Executor>& networks,
+                                                      const std::vector<int>& owners) {
+  const double share = 1.0 / double(networks.size());
+  Batch batch = batches_.batch(step);
+  std::vector<torch::Tensor> losses(networks.size());
+  torch::Tensor soft = torch::empty({batch.labels.size(0), space_.classes});
+  in_lanes(compute_.lanes, is_own(owners[0]) ? 1 : 0, [&](int64_t) {
+    const Trained first = add_gradients(networks[0], {.batch = batch,
+                                                      .share = share,
+                                                      .label_smoothing = batches_.label_smoothing(),
+                                                      .temperature = batches_.temperature()});
+    losses[0] = first.loss;
+    soft = first.logits.to(torch::kFloat).softmax(1).cpu();
+  });
+  if (compute_.group) {
+    const StepPiece piece{.owner = owners[0], .values = {soft}};
+    exchange_values(*compute_.group, {&piece, 1});
+  }
+  batch.targets = soft;
+  const std::vector<size_t> order =
+      largest_first(networks, [&](size_t k) { return k > 0 && is_own(owners[k]); });
+  in_lanes(compute_.lanes, int64_t(order.size()), [&](int64_t i) {
+    const size_t k = order[size_t(i)];
+    losses[k] = add_gradients(networks[k], {.batch = batch, .share = share}).loss;
+  });
+  return losses;
+}
+
+double Supernet::train(int step, std::span<const Decisions> samples) {
+  const Stopwatch watch(step_seconds_);
+  if (options_.ema > 0) average();
+  const auto& networks = bind_all(samples, options_.quantized == Quantized::kTrained);
+  const std::vector<int> owner = owners(networks, true);
+  std::vector<torch::Tensor> losses = options_.distils_in_place
+                                          ? train_from_first(step, networks, owner)
+                                          : train_each(step, networks, owner);
   if (compute_.group) {
     sum_gradients(*compute_.group, pieces_of(networks, owner, losses), parameters_);
   } else {
@@ -204,7 +260,7 @@ double Supernet::train(int step, std::span<const Decisions> samples) {
   }
   optimizer_.step(step, options_.steps);
   if (average_) update_average(average_->values(), parameters_.values(), options_.ema, step);
-  return sum / double(count);
+  return sum / double(samples.size());
 }
 
 Batch Supernet::validation_batch(int step) {
@@ -259,10 +315,31 @@ std::vector<double> Supernet::accuracy(int step, std::span<const Decisions> samp
   return accuracies;
 }
 
+// Gives the norms of a network the mean of the statistics of batches of training images.
+void Supernet::calibrate(Graph graph) {
+  const CalibrationBatches training =
+      calibration_batches(data_, graph, options_.calibration_images, options_.validation_batch_size,
+                          mix(options_.seed, 15));
+  in_lanes(compute_.lanes, 1, [&](int64_t) {
+    at::NoGradGuard no_grad;
+    const Autocast autocast(compute_.precision, compute_.device);
+    int64_t used = 0;
+    for (int64_t number = 0; number < training.count; ++number) {
+      const torch::Tensor images = training.batch(number).to(compute_.device);
+      if (images.size(0) == 0) continue;  // none can be decoded
+      graph.norm.momentum = 1.0 / double(++used);
+      Executor(graph, judged_parameters()).forward(images, NormMode::kTraining);
+    }
+  });
+}
+
 Accuracy Supernet::validate(const Decisions& sample) {
   const Executor network = bind_judged({&sample, 1}).front();
+  const bool calibrates = options_.calibration_images > 0;
+  if (calibrates) calibrate(network.graph());
   return evaluate(network, data_, data_.search_validation, compute_,
-                  {.mode = NormMode::kBatch, .batch_size = options_.validation_batch_size});
+                  {.mode = calibrates ? NormMode::kRunning : NormMode::kBatch,
+                   .batch_size = options_.validation_batch_size});
 }
 
 Provenance Supernet::provenance(std::vector<LearnedImages> before) const {

@@ -34,14 +34,21 @@ struct SupernetOptions {
   // Decay of the average of the shared weights that samples are judged with and that is kept as the
   // result (update_average()); 0: none.
   double ema = 0;
+  // All samples of a step are trained on one batch, and all but the first on the soft labels that
+  // the first gives it: in-place distillation (Yu and Huang 2019, arXiv 1903.05134).
+  bool distils_in_place = false;
+  // validate() judges with the statistics of so many training images, those of batches of
+  // validation_batch_size averaged, in the place of each validation batch's own; 0: with its own.
+  int calibration_images = 0;
   std::string start = {};  // safetensors of a network that start_from() takes slices of; or empty
 };
 
-// Batch norm always uses the statistics of the batch, so that no sampled architecture needs
-// statistics of its own (TuNAS, "stateless batch norm").
+// Batch norm uses the statistics of the batch, so that no sampled architecture needs statistics of
+// its own (TuNAS, "stateless batch norm"), unless calibration_images asks for those of validate().
 class Supernet {
  public:
-  // Throws Error when the distillation does not fit these data.
+  // Throws Error when the distillation does not fit these data, or where networks that are
+  // quantised should be calibrated.
   Supernet(const SearchSpace& space, const Dataset& data, const SupernetOptions& options,
            const Compute& compute);
 
@@ -62,7 +69,8 @@ class Supernet {
   // Of each sample, in [0, 1], all on the same batch of search-validation images. Throws Error when
   // none of these can be decoded.
   std::vector<double> accuracy(int step, std::span<const Decisions> samples);
-  // On the whole search-validation split, batch statistics of validation_batch_size images.
+  // On the whole search-validation split, batch statistics of validation_batch_size images, or
+  // those of calibration_images.
   Accuracy validate(const Decisions& sample);
 
   NamedTensors state();
@@ -82,9 +90,18 @@ class Supernet {
   ParameterStore& average();
   Executor bind(const Decisions& sample, ParameterStore& parameters, size_t leaves = 0);
   const std::vector<Executor>& bind_all(std::span<const Decisions> samples, bool is_rounded);
+  void calibrate(Graph graph);
   std::vector<Executor> bind_judged(std::span<const Decisions> samples);
   Batch validation_batch(int step);
-  torch::Tensor add_gradients(const Executor& network, TrainingBatches::Begun begun, double share);
+  struct Trained {
+    torch::Tensor loss, logits;
+  };
+  struct Lesson;
+  Trained add_gradients(const Executor& network, const Lesson& lesson) const;
+  std::vector<torch::Tensor> train_each(int step, const std::vector<Executor>& networks,
+                                        const std::vector<int>& owners);
+  std::vector<torch::Tensor> train_from_first(int step, const std::vector<Executor>& networks,
+                                              const std::vector<int>& owners);
   std::vector<int> owners(const std::vector<Executor>& networks, bool with_batches) const;
   bool rounds_judged() const { return options_.quantized != Quantized::kOff; }
   bool is_own(int owner) const { return !compute_.group || owner == compute_.group->rank(); }

@@ -23,6 +23,7 @@ SearchStageConfig read_stage(const YamlSource& source, const SupernetOptions& we
     bounded(reader, "sample_tolerance", tunas.sample_tolerance.emplace(), 1e-6, 10);
   }
   reader.optional("fair", tunas.fair);
+  reader.optional("sandwich", tunas.sandwich);
   bounded(reader, "population", tunas.trials.population, 1, 1e6);
   bounded(reader, "tournament", tunas.trials.tournament, 1, 1e6);
   bounded(reader, "steps", tunas.steps, 1, 1e9);

@@ -75,6 +75,7 @@ SupernetOptions supernet_options(const SearchConfig& config, SearchStage stage) 
   SupernetOptions options = config.weights;
   options.steps = stage_config.tunas.steps;
   options.samples_per_step = stage_config.tunas.samples_per_step;
+  options.distils_in_place = stage_config.tunas.sandwich;
   options.optimizer.learning_rate = stage_config.learning_rate;
   options.quantized = stage_config.quantized;
   options.seed = stream_seed(config.seed, SeedStream::kSharedWeights, uint64_t(stage));

@@ -107,6 +107,7 @@ SupernetOptions read_weights(const YamlSource& source) {
   bounded(reader, "validation_batch_size", options.validation_batch_size, 2, 65536);
   bounded(reader, "label_smoothing", options.label_smoothing, 0, 0.99);
   bounded(reader, "ema", options.ema, 0, 0.9999999);
+  bounded(reader, "calibration_images", options.calibration_images, 0, 1e9);
   if (reader.has("start")) options.start = read_path(reader, "start");
   read_optimizer(reader, options.optimizer);
   read_augmentation(reader, options.augmentation);

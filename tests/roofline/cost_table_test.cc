@@ -133,7 +133,9 @@ TEST(CostTable, FollowsIrregularSpaces) {
   const CostTable table(space, kRidgePoints);
   const std::vector<CostTable::Range> reachable = table.reachable();
   EXPECT_DOUBLE_EQ(table.price(reachable[2].least)[2].value, reachable[2].lowest.value);
+  EXPECT_DOUBLE_EQ(table.price(reachable[2].most)[2].value, reachable[2].highest.value);
   EXPECT_NO_THROW(decode(space, reachable[2].least));
+  EXPECT_NO_THROW(decode(space, reachable[2].most));
   std::mt19937_64 random(25);
   for (int i = 0; i < 2000; ++i) {
     const Decisions decisions = sample(space, random);

@@ -50,7 +50,7 @@ std::vector<Decisions> samples_of_search(const SearchSpace& space, const TunasOp
 }
 
 TEST(FairSampler, UsesEveryOptionOnceInARunOfAsManyUses) {
-  // 2 widths, 2 depths, 3 x 3 kernels of the first block; those of the second in half of the
+  // 2 widths, 2 depths, 3 x 2 kernels of the first block; those of the second in half of the
   // samples.
   const SearchSpace space = tiny_space();
   FairSampler sampler(space);
@@ -76,8 +76,8 @@ TEST(FairSampler, ShufflesEachChoiceByItself) {
     const Decisions one = sampler.sample(random);
     ++pairs[{one[block.kernel1], one[block.kernel2]}];
   }
-  ASSERT_EQ(pairs.size(), 9u);
-  for (const auto& [pair, count] : pairs) EXPECT_NEAR(count, kSamples / 9, 120);
+  ASSERT_EQ(pairs.size(), 6u);
+  for (const auto& [pair, count] : pairs) EXPECT_NEAR(count, kSamples / 6, 120);
 }
 
 TEST(FairSampler, RefusesDecksOfAnotherSpace) {

@@ -1,6 +1,8 @@
 #include "search/tunas.h"
 
 #include <cmath>
+#include <set>
+#include <span>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -218,6 +220,51 @@ TEST(Tunas, SaysWhichTargetIsOutOfReachAndWhatIsInReach) {
   EXPECT_NE(said({range.highest.value + 1}), "");
 }
 
+// Remembers what was judged.
+class WatchedWeights : public FakeWeights {
+ public:
+  using FakeWeights::FakeWeights;
+  std::vector<double> accuracy(int step, std::span<const Decisions> samples) override {
+    judged.assign(samples.begin(), samples.end());
+    return FakeWeights::accuracy(step, samples);
+  }
+  std::vector<Decisions> judged;
+};
+
+// Width 16 or 24, one or two blocks, kernels of none, 3 or 5; the first block's second one has a
+// stride and is never none.
+TEST(Tunas, ASandwichBeginsWithTheLargestAndTheSmallest) {
+  const SearchSpace space = tiny_space();
+  const StageChoices at = choice_layout(space).stages[0];
+  WatchedWeights weights(space, decisions_of(space, 0));
+  TunasSearch search(space, Reward{},
+                     {.steps = 8,
+                      .samples_per_step = 4,
+                      .controller_delay = 0.5,
+                      .operation_warmup = 0.5,
+                      .filter_warmup = 0.5,
+                      .sandwich = true});
+  std::set<Decisions> others;
+  while (!search.done()) {
+    const std::vector<Decisions> samples = search.advance(weights).samples;
+    ASSERT_EQ(samples.size(), 4u);
+    const Decisions &largest = samples[0], &smallest = samples[1];
+    EXPECT_EQ(std::pair(largest[at.width], largest[at.depth]), std::pair(1, 1));
+    EXPECT_EQ(std::pair(smallest[at.width], smallest[at.depth]), std::pair(0, 0));
+    EXPECT_EQ(std::pair(largest[at.blocks[0].kernel1], largest[at.blocks[0].kernel2]),
+              std::pair(2, 1));
+    EXPECT_EQ(std::pair(largest[at.blocks[1].kernel1], largest[at.blocks[1].kernel2]),
+              std::pair(2, 2));
+    EXPECT_EQ(std::pair(smallest[at.blocks[0].kernel1], smallest[at.blocks[0].kernel2]),
+              std::pair(0, 0));
+    others.insert(samples.begin() + 2, samples.end());
+    if (search.step() <= 4) continue;
+    // The controller learns from its own samples alone.
+    EXPECT_EQ(weights.judged, std::vector(samples.begin() + 2, samples.end()));
+  }
+  EXPECT_GT(others.size(), 8u);
+}
+
 TEST(Tunas, RefusesOptionsNamingFieldValueAndRule) {
   const auto expect_refused = [](const auto& spoil, const std::string& message) {
     TunasOptions options = options_of(20, 1);
@@ -233,6 +280,12 @@ TEST(Tunas, RefusesOptionsNamingFieldValueAndRule) {
   const double nan = std::nan("");
   expect_refused([](auto& o, auto&) { o.steps = 0; }, "steps is 0; it must be at least 1");
   expect_refused([](auto& o, auto&) { o.samples_per_step = 0; }, "samples_per_step is 0");
+  expect_refused(
+      [](auto& o, auto&) {
+        o.samples_per_step = 2;
+        o.sandwich = true;
+      },
+      "samples_per_step is 2; it must be at least 3 with sandwich");
   expect_refused([](auto& o, auto&) { o.candidates = 0; }, "candidates is 0");
   expect_refused([](auto& o, auto&) { o.controller_delay = 1.5; }, "controller_delay is 1.5");
   expect_refused([&](auto& o, auto&) { o.filter_warmup = nan; }, "filter_warmup is nan");

@@ -1,11 +1,13 @@
 #include "supernet/supernet.h"
 
 #include <cmath>
+#include <numeric>
 #include <random>
 
 #include <gtest/gtest.h>
 
 #include "space/decisions.h"
+#include "space/error.h"
 #include "space/lowering.h"
 #include "supernet/training/lanes.h"
 #include "tests/supernet/group_of_threads.h"
@@ -55,6 +57,8 @@ class LanesOfASupernet : public TinyDataset {
     set_threads(1);
     quantized_ = Quantized::kOff;
     ema_ = 0;
+    distils_ = false;
+    calibration_images_ = 0;
   }
 
   static std::vector<Decisions> samples(int step) {
@@ -89,7 +93,9 @@ class LanesOfASupernet : public TinyDataset {
                                   .augmentation = {.shift = 1, .flip = true},
                                   .seed = 5,
                                   .quantized = quantized_,
-                                  .ema = ema_};
+                                  .ema = ema_,
+                                  .distils_in_place = distils_,
+                                  .calibration_images = calibration_images_};
     Supernet supernet(space(), data_, options, compute);
     restore(supernet.state(), {.metadata = {}, .tensors = state.empty() ? supernet.state() : state},
             "checkpoint");
@@ -107,6 +113,8 @@ class LanesOfASupernet : public TinyDataset {
 
   static inline Quantized quantized_ = Quantized::kOff;
   static inline double ema_ = 0;
+  static inline bool distils_ = false;
+  static inline int calibration_images_ = 0;
 
   static void expect_same(const Run& a, const Run& b) {
     EXPECT_EQ(a.losses.back(), b.losses.back());
@@ -207,6 +215,130 @@ TEST_F(LanesOfASupernet, JudgeByTheAverageOfTheirSteps) {
   EXPECT_EQ(averaged.validate(some[0]).loss, plain.validate(some[0]).loss);
   EXPECT_NE(averaged.validate(some[0]).loss, by_steps);
   EXPECT_EQ(averaged.accuracy(3, some), plain.accuracy(3, some));
+}
+
+TEST_F(LanesOfASupernet, GiveTheSameBitsAndResumeWhereTheFirstSampleTeaches) {
+  distils_ = true;
+  for (DataType precision : {DataType::kFp32, DataType::kBf16}) {
+    const Run whole = run(1, precision);
+    for (int lanes : {2, 3}) expect_same(run(lanes, precision), whole);
+    const Run stopped = run(3, precision, 0, 1);
+    expect_same(run(2, precision, 1, kSteps, stopped.state), whole);
+  }
+  const Run alone = run(1, DataType::kFp32);
+  for (int size : {2, 3}) {
+    for (int loader_threads : {0, 2}) {
+      in_group(size, [&](const std::shared_ptr<ProcessGroup>& group) {
+        const Compute compute{
+            .loader_threads = loader_threads, .lanes = 1 + group->rank(), .group = group};
+        expect_same(run(compute), alone);
+        group->leave();
+      });
+    }
+  }
+}
+
+// Statistics of 60 images in two batches.
+TEST_F(LanesOfASupernet, GiveTheSameBitsAndResumeWhereNormsAreCalibrated) {
+  calibration_images_ = 60;
+  ema_ = 0.5;
+  for (DataType precision : {DataType::kFp32, DataType::kBf16}) {
+    const Run whole = run(1, precision);
+    for (int lanes : {2, 3}) expect_same(run(lanes, precision), whole);
+    const Run stopped = run(3, precision, 0, 1);
+    expect_same(run(2, precision, 1, kSteps, stopped.state), whole);
+  }
+  const Run alone = run(1, DataType::kFp32);
+  in_group(2, [&](const std::shared_ptr<ProcessGroup>& group) {
+    expect_same(run(Compute{.lanes = 1 + group->rank(), .group = group}), alone);
+    group->leave();
+  });
+}
+
+// The first norm's mean is that of what the stem's convolution gives all training images, in two
+// batches of 250. Where the training images are those of the validation, so are the statistics, but
+// for the variance, of which n / (n - 1) is kept.
+TEST_F(LanesOfASupernet, JudgeByTheStatisticsOfTrainingImages) {
+  const Decisions one = samples(1)[0];
+  const SupernetOptions options{.validation_batch_size = 250, .seed = 5, .calibration_images = 500};
+  Supernet supernet(space(), data_, options, {});
+  supernet.validate(one);
+  std::vector<int64_t> numbers(500);
+  std::iota(numbers.begin(), numbers.end(), 0);
+  const Graph graph = lower(decode_blended(space(), one));
+  const auto images =
+      network_input(make_evaluation_batch(data_, data_.train, numbers).images, graph, torch::kCPU);
+  const auto& stem = graph.ops[1];
+  const torch::Tensor weight =
+      supernet.parameters().full(stem.name + ".weight").narrow(0, 0, stem.output.channels);
+  const torch::Tensor mean =
+      torch::conv2d(images, weight, {}, stem.stride, stem.kernel / 2).mean({0, 2, 3});
+  const torch::Tensor kept = supernet.parameters()
+                                 .full(graph.ops[2].name + ".running_mean")
+                                 .narrow(0, 0, stem.output.channels);
+  EXPECT_TRUE(torch::allclose(kept, mean, 1e-3, 1e-4)) << kept << mean;
+
+  Dataset same = data_;
+  same.train = data_.search_validation;
+  const int count = int(same.train.size());
+  Supernet by_batch(space(), same, {.batch_size = 16, .validation_batch_size = count, .seed = 5},
+                    {});
+  Supernet by_training(
+      space(), same,
+      {.batch_size = 16, .validation_batch_size = count, .seed = 5, .calibration_images = count},
+      {});
+  const double loss = by_batch.validate(one).loss;
+  EXPECT_NEAR(by_training.validate(one).loss, loss, 0.01 * loss);
+  EXPECT_NE(by_training.validate(one).loss, loss);
+}
+
+TEST_F(LanesOfASupernet, AreNotCalibratedWhereTheyAreQuantized) {
+  EXPECT_THROW(Supernet(space(), data_,
+                        {.seed = 5, .quantized = Quantized::kJudged, .calibration_images = 60}, {}),
+               Error);
+}
+
+// Against the same by autograd: the first sample learns the labels, the second one the softmax of
+// the first one's logits, both from the same images.
+TEST_F(LanesOfASupernet, DistilTheFirstSampleIntoTheOthers) {
+  const int64_t all = data_.train.size();
+  Supernet supernet(space(), data_,
+                    {.steps = 1,
+                     .batch_size = int(all),
+                     .optimizer = {.learning_rate = 1, .warmup = 0, .momentum = 0},
+                     .label_smoothing = 0,
+                     .augmentation = {},
+                     .seed = 5,
+                     .distils_in_place = true},
+                    {});
+  std::vector<Decisions> list = samples(1);
+  list.resize(2);
+  ParameterStore own(space());
+  own.values().copy_(supernet.parameters().values());
+  std::vector<Executor> networks;
+  for (size_t k = 0; k < 2; ++k) {
+    networks.emplace_back(lower(decode_blended(space(), list[k])), own, k);
+  }
+  std::vector<int64_t> numbers(static_cast<size_t>(all));
+  std::iota(numbers.begin(), numbers.end(), 0);
+  const Batch batch = make_evaluation_batch(data_, data_.train, numbers);
+  const auto logits_of = [&](const Executor& network) {
+    const auto images = network_input(batch.images, network.graph(), torch::kCPU);
+    return network.forward(images, NormMode::kBatch);
+  };
+  const torch::Tensor first = logits_of(networks[0]), second = logits_of(networks[1]);
+  const torch::Tensor hard = -first.log_softmax(1).gather(1, batch.labels.unsqueeze(1)).mean();
+  const torch::Tensor soft = -(first.detach().softmax(1) * second.log_softmax(1)).sum(1).mean();
+  ((hard + soft) / 2).backward();
+  own.collect_gradients(learned(networks));
+
+  EXPECT_NEAR(supernet.train(0, list), ((hard + soft) / 2).item<double>(), 1e-4);
+  const torch::Tensor change = own.values() - supernet.parameters().values();
+  const torch::Tensor gradient = own.grads();
+  EXPECT_GT(gradient.norm().item<double>(), 0.01);
+  // A ReLU whose input is 0 but for rounding may fall on either side.
+  EXPECT_LT((change.narrow(0, 0, own.learned()) - gradient).norm().item<double>(),
+            1e-2 * gradient.norm().item<double>());
 }
 
 // A step follows the mean of the gradients that its samples have by themselves.

@@ -61,11 +61,13 @@ TEST_F(Config, ASectionStandsInForTheWholeOneOfItsBase) {
 TEST_F(Config, SaysHowSharedWeightsAreTrained) {
   const std::string path =
       written("fair.yaml",
-              "base: base.yaml\nsingle: {method: random, fair: true}\n"
+              "base: base.yaml\nsingle: {method: random, fair: true, sandwich: true}\n"
               "weights: {batch_size: 8, ema: 0.99, cosine_alpha: 0.1, constant_end: 0.2}\n");
   const SearchConfig config = load_search_config(path, {});
   EXPECT_TRUE(config.stages.at(SearchStage::kSingle).tunas.fair);
+  EXPECT_TRUE(config.stages.at(SearchStage::kSingle).tunas.sandwich);
   EXPECT_FALSE(config.stages.at(SearchStage::kCoarse).tunas.fair);
+  EXPECT_FALSE(config.stages.at(SearchStage::kCoarse).tunas.sandwich);
   EXPECT_EQ(config.weights.ema, 0.99);
   EXPECT_EQ(config.weights.optimizer.constant_end, 0.2);
   EXPECT_EQ(load_search_config(folder_ + "/base.yaml", {}).weights.ema, 0);
