@@ -14,6 +14,7 @@
 #include "space/catalog.h"
 #include "space/compact.h"
 #include "space/error.h"
+#include "space/file.h"
 #include "space/number.h"
 #include "space/suggestion.h"
 #include "supernet/training/provenance_check.h"

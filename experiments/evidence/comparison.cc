@@ -190,6 +190,7 @@ std::vector<WaySummary> summarize(const std::vector<NetworkRecord>& networks) {
       row.over_one_stage_of_target =
           table.difference(way, Way::kOneStage, ComparedFigure::kOfTarget);
     }
+    row.against_best_random = against_best_random(way, networks);
     summary.push_back(std::move(row));
   }
   return summary;
@@ -210,6 +211,7 @@ Json summary_json(const std::vector<WaySummary>& summary) {
       json["over_one_stage"]["of_target"] =
           row.over_one_stage_of_target ? paired_json(*row.over_one_stage_of_target) : Json();
     }
+    if (row.against_best_random) json["best_random"] = against_json(*row.against_best_random);
     list.push_back(std::move(json));
   }
   return list;
@@ -220,6 +222,7 @@ Json compared_json(const std::vector<NetworkRecord>& networks) {
   for (const NetworkRecord& network : networks) {
     const NetworkCost cost = network_cost(lower(network.architecture));
     const Build build = build_of(network.architecture);
+    const auto best = best_random(network, networks);
     list.push_back(
         {{"way", to_string(network.origin.way)},
          {"seed", network.origin.seed},
@@ -233,6 +236,8 @@ Json compared_json(const std::vector<NetworkRecord>& networks) {
          {"shared_search_validation_top1", value_or_null(network.shared_top1)},
          {"scratch_search_validation_top1", value_or_null(search_validation_top1(network))},
          {"scratch_test_top1", value_or_null(test_top1(network))},
+         {"budget_networks", best ? Json(best->count) : Json()},
+         {"best_random_test_top1", best ? Json(best->test_top1) : Json()},
          {"search_seconds", network.origin.search_seconds}});
   }
   return list;
@@ -240,7 +245,11 @@ Json compared_json(const std::vector<NetworkRecord>& networks) {
 
 std::string comparison_text(const std::vector<WaySummary>& summary,
                             const std::vector<NetworkRecord>& networks) {
-  return networks_text(networks) + "\n" + summary_text(summary) +
+  std::vector<WayAgainstBestRandom> against;
+  for (const WaySummary& row : summary) {
+    if (row.against_best_random) against.push_back({row.way, *row.against_best_random});
+  }
+  return networks_text(networks) + "\n" + summary_text(summary) + best_random_text(against) +
          "\n±: 95 % interval of the mean (Student's t; the random networks of a seed count as "
          "one). shared: search-validation; test: from scratch.\n";
 }

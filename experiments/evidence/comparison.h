@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "experiments/evidence/best_random.h"
 #include "experiments/evidence/estimate.h"
 #include "experiments/run/network_record.h"
 
@@ -55,6 +56,7 @@ struct WaySummary {
   // one-stage, and the same difference of the latency over the target's.
   std::optional<Estimate> over_random = {};
   std::optional<Estimate> over_one_stage = {}, over_one_stage_of_target = {};
+  std::optional<AgainstBestRandom> against_best_random = {};
 };
 // Of networks with their origins and trainings; only ways that have some.
 std::vector<WaySummary> summarize(const std::vector<NetworkRecord>& networks);

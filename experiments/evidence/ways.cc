@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "experiments/evidence/budget.h"
 #include "experiments/run/fingerprint.h"
 #include "experiments/run/seed_streams.h"
 #include "experiments/run/training_phase.h"
@@ -76,11 +77,15 @@ std::vector<NetworkRecord> trained(const SearchContext& context, const Origin& o
   for (size_t i = 0; i < results.size(); ++i) {
     const std::vector<Macs> taken = prices(lower(architectures[i]), config.reward.models());
     const bool is_random = origin.way == Way::kRandomNetworks;
-    networks.push_back({.architecture = architectures[i],
-                        .kind = is_random ? NetworkKind::kRandom : NetworkKind::kFound,
-                        .origin = origin,
-                        .of_target = config.reward.ratios(taken),
-                        .trainings = {results[i]}});
+    NetworkRecord& network = networks.emplace_back(
+        NetworkRecord{.architecture = architectures[i],
+                      .kind = is_random ? NetworkKind::kRandom : NetworkKind::kFound,
+                      .origin = origin,
+                      .of_target = config.reward.ratios(taken),
+                      .trainings = {results[i]}});
+    if (origin.budget) {
+      *network.origin.budget += training_budget(architectures[i], config, context.data);
+    }
   }
   return networks;
 }
@@ -92,7 +97,7 @@ NetworkRecord trained(const SearchContext& context, const Origin& origin, const 
 }
 
 std::vector<NetworkRecord> random_networks(const SearchContext& context, int count) {
-  const Origin origin{.way = Way::kRandomNetworks, .seed = context.config.seed};
+  const Origin origin{.way = Way::kRandomNetworks, .seed = context.config.seed, .budget = Macs{}};
   return trained(context, origin, random_members(context.config, count));
 }
 
@@ -100,16 +105,19 @@ std::vector<NetworkRecord> random_networks(const SearchContext& context, int cou
 struct Evolved {
   CandidateResult best;
   Architecture architecture;
+  std::optional<Macs> budget = {};  // of all that it tried; earlier versions did not keep it
 };
 
 void to_json(Json& json, const Evolved& evolved) {
   json = {{"best", evolved.best}, {"architecture", to_yaml(evolved.architecture)}};
+  if (evolved.budget) json["budget_macs"] = evolved.budget->value;
 }
 
 void from_json(const Json& json, Evolved& evolved) {
   json.at("best").get_to(evolved.best);
   evolved.architecture =
       architecture_from_yaml(json.at("architecture").get<std::string>(), "architecture");
+  if (json.contains("budget_macs")) evolved.budget = Macs{json["budget_macs"].get<double>()};
 }
 
 Evolved evolution_phase(const SearchContext& context, const std::string& phase) {
@@ -130,27 +138,50 @@ Evolved evolution_phase(const SearchContext& context, const std::string& phase) 
         return evolution(trial, options, random);
       });
   const Candidate best = *std::min_element(tried.begin(), tried.end(), is_better);
+  Macs budget;
+  for (const Candidate& one : tried) {
+    budget += passes(lower(decode(space, one.decisions)), 0,
+                     double(context.data.search_validation.size()));
+  }
   const Evolved evolved{.best = candidate_result(best, config.reward),
-                        .architecture = decode(space, best.decisions)};
+                        .architecture = decode(space, best.decisions),
+                        .budget = budget};
   context.run.finish(evolved);
   return evolved;
 }
 
-NetworkRecord evolved_network(const SearchContext& context) {
+// What the stages of a run computed, each in the space that follows from the one before.
+Macs search_budget(const SearchContext& context, const std::vector<StageOutcome>& stages) {
+  Macs sum;
+  std::optional<Architecture> previous;
+  for (const StageOutcome& stage : stages) {
+    sum +=
+        stage_budget(context, stage, searched_space(context.config.space, stage.stage, previous));
+    previous = stage.architecture;
+  }
+  return sum;
+}
+
+NetworkRecord evolved_network(const SearchContext& context, std::vector<StageOutcome> stages) {
   const std::string phase = "evolution";
   const Evolved evolved = evolution_phase(context, phase);
-  const Origin origin{
+  Origin origin{
       .way = Way::kEvolution,
       .seed = context.config.seed,
       .search_seconds = context.run.seconds(std::string(to_string(SearchStage::kSingle))) +
-                        context.run.seconds(phase)};
+                        context.run.seconds(phase),
+      .budget = evolved.budget};
+  for (StageOutcome& stage : stages) stage.candidates.clear();  // what random search tried
+  if (origin.budget) *origin.budget += search_budget(context, stages);
   NetworkRecord network = trained(context, origin, "found-by-evolution", evolved.architecture);
   network.shared_top1 = evolved.best.accuracy;
   return network;
 }
 
-NetworkRecord searched_network(const SearchContext& context, Way way, const StageOutcome& last) {
-  Origin origin{.way = way, .seed = context.config.seed};
+NetworkRecord searched_network(const SearchContext& context, Way way,
+                               const std::vector<StageOutcome>& stages) {
+  const StageOutcome& last = stages.back();
+  Origin origin{.way = way, .seed = context.config.seed, .budget = search_budget(context, stages)};
   for (SearchStage stage : stages_of(way)) {
     origin.search_seconds += context.run.seconds(std::string(to_string(stage)));
   }
@@ -234,8 +265,8 @@ std::vector<NetworkRecord> run_way(const WaysContext& context, Way way, RunFolde
   const SearchContext search{{run, context.data, context.session}, config};
   if (way == Way::kRandomNetworks) return random_networks(search, context.random_networks);
   const SearchOutcome outcome = run_search(search, {.stages = stages_of(way)}, {});
-  if (way == Way::kEvolution) return {evolved_network(search)};
-  return {searched_network(search, way, outcome.stages.back())};
+  if (way == Way::kEvolution) return {evolved_network(search, outcome.stages)};
+  return {searched_network(search, way, outcome.stages)};
 }
 
 TrainingResult train_member(const WaysContext& context, const Architecture& member,

@@ -78,11 +78,14 @@ function comparisonSection() {
     soft("A dot a network, the seeds of a way below each other. Upright: the mean; band: its 95\u00a0% interval by Student's t, which says nothing with one network and little with two or three. "
       + "A band at the edge of the chart goes on. Dashed: the mean of the random networks."),
     comparisonChart(ways),
-    summary.length ? table("ways", "Means of each way", ["Way", "Networks", "Of target", "Mean width", "Mean expansion", "UIBs", "Shared, %", "Test, %", "Over random, points", "in standard errors", "Search,\u00a0s"],
+    summary.length ? table("ways", "Means of each way", ["Way", "Networks", "Of target", "Mean width", "Mean expansion", "UIBs", "Shared, %", "Test, %", "Over random, points", "in standard errors", "Random networks for as much", "Best of them, test %", "Over the best, points", "in standard errors", "Search,\u00a0s"],
       summary.map((row) => [said(row.way), said(row.networks), of(row, "of_target", fixed(3)), of(row, "mean_width", fixed(1)), of(row, "mean_expansion", fixed(2)), of(row, "uibs", fixed(1)),
         of(row, kShared, hundredth), of(row, kAlone, hundredth), signedPoints(record(row.over_random).points), signed(1, "+")(record(row.over_random).standard_errors),
+        plusMinus(record(row.best_random).networks, fixed(1)), plusMinus(record(row.best_random).scratch_test_top1, hundredth),
+        signedPoints(record(record(row.best_random).over).points), signed(1, "+")(record(record(row.best_random).over).standard_errors),
         of(row, "search_seconds", fixed(0))])) : null,
-    soft("Shared: top-1 with shared weights on search-validation images. Test: top-1 from scratch. ±: half the 95 % interval of the mean; the random networks of a seed count as one."),
+    soft("Shared: top-1 with shared weights on search-validation images. Test: top-1 from scratch. ±: half the 95 % interval of the mean; the random networks of a seed count as one. "
+      + "Random networks for as much: how many the MACs of a search with its training would have trained; the best of them by search-validation is what a search must beat."),
     entries.length ? make("details", {}, make("summary", {}, `All ${count(entries.length, "network")}`),
       table("entries", "Networks of each way", ["Way", "Seed", ["Network"], "Of target", "Parameters", "MACs", "UIBs", "Mean width", "Mean expansion", "Shared weights, search-val.", "From scratch, search-val.", "From scratch, test", "Search,\u00a0s"],
         entries.map((entry) => [said(entry.way), said(entry.seed), said(entry.network), list(entry.of_target).map(fixed(3)).join(", ") || "–", compact(entry.parameters), compact(entry.macs),

@@ -40,6 +40,10 @@ struct Origin {
   // Of the search, without the training from scratch; evolution's includes the trials of random
   // search, whose supernet it shares.
   double search_seconds = 0;
+  // Of the search and of the training from scratch (experiments/evidence/budget.h); evolution's
+  // includes the supernet but not the trials of random search. Nothing where a run of an earlier
+  // version did not keep it.
+  std::optional<Macs> budget = {};
 };
 
 // Accuracies are compared only where `images` agree.

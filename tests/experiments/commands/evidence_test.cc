@@ -276,11 +276,18 @@ TEST_F(Evidence, CompareHoldsWaysAgainstEachOtherAndGoesOnWhereItWasStopped) {
   }
   EXPECT_NEAR(summary[0]["over_one_stage"]["points"].as<double>(),
               test["two-stage"] - test["one-stage"], 1e-9);
+  // What a search must beat. A row of the random networks is the best of both of each seed.
+  EXPECT_THAT(outcome.out, HasSubstr("over the best one"));
+  for (const YAML::Node& row : summary) {
+    EXPECT_GE(row["best_random"]["networks"]["mean"].as<double>(), 1);
+    EXPECT_TRUE(row["best_random"]["over"]["points"].IsScalar());
+  }
+  EXPECT_EQ(summary[4]["best_random"]["networks"]["mean"].as<double>(), 2);
   // What was stopped, as without the stop. The last column is wall time.
   std::vector<std::string> whole = command;
   whole[4] = folder_ + "/compare-whole";
   whole[6] = "1";
-  whole.insert(whole.end(), {"--ways", "two-stage"});
+  whole.insert(whole.end(), {"--ways", "two-stage,random-networks"});
   ASSERT_EQ(run(whole).exit_code, 0);
   const auto two_stage = [](const std::string& path) {
     const std::string line = lines(path)[1];

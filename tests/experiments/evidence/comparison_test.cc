@@ -62,6 +62,63 @@ TEST(Comparison, TakesDifferencesWithinASeed) {
   EXPECT_EQ(compared_json(networks)[1]["of_target"], Json({1.1, 0.5}));
 }
 
+NetworkRecord random_of(uint64_t seed, double held_out, double test, double budget) {
+  NetworkRecord network = trained_network("compact-nano", held_out, {test});
+  network.origin = {.way = Way::kRandomNetworks, .seed = seed, .budget = Macs{budget}};
+  return network;
+}
+
+NetworkRecord found_of(uint64_t seed, double test, double budget) {
+  NetworkRecord network = network_of(Way::kOneStage, seed, test);
+  network.origin.budget = Macs{budget};
+  return network;
+}
+
+// Trainings of 8, 10 and 12: a budget of 29 buys two of them. Of the three pairs of (0.9, 0.5),
+// (0.8, 0.7) and (0.6, 0.9), two have the first and one the second as its best by validation.
+TEST(Comparison, BuysRandomNetworksForTheBudgetOfASearch) {
+  std::vector<NetworkRecord> networks{random_of(1, 0.6, 0.9, 8), random_of(1, 0.9, 0.5, 10),
+                                      random_of(1, 0.8, 0.7, 12), random_of(2, 1, 0, 1)};
+  const auto best_for = [&](double budget) {
+    return *best_random(found_of(1, 1, budget), networks);
+  };
+  EXPECT_EQ(best_for(29).count, 2);
+  EXPECT_NEAR(best_for(29).test_top1, (0.5 + 0.5 + 0.7) / 3, 1e-12);
+  EXPECT_EQ(best_for(19.9).count, 1);
+  EXPECT_NEAR(best_for(19.9).test_top1, 0.7, 1e-12);  // the mean
+  EXPECT_EQ(best_for(3).count, 1);
+  EXPECT_EQ(best_for(30).count, 3);
+  EXPECT_NEAR(best_for(30).test_top1, 0.5, 1e-12);
+  EXPECT_EQ(best_for(70).count, 7);
+  EXPECT_EQ(best_for(70).trained, 3);
+  EXPECT_NEAR(best_for(70).test_top1, 0.5, 1e-12);
+  EXPECT_EQ(best_random(networks[0], networks)->count, 3);
+  EXPECT_FALSE(best_random(found_of(3, 1, 29), networks));
+  EXPECT_FALSE(best_random(network_of(Way::kOneStage, 1, 1), networks));
+}
+
+// Seed 1: 0.9 less the better of two, 0.6; seed 2: 0.8 less the only one, 0.7. A mean of 0.2 with a
+// standard error of 0.1.
+TEST(Comparison, HoldsAWayAgainstTheBestRandomNetworkOfItsBudget) {
+  const std::vector<NetworkRecord> networks{random_of(1, 0.5, 0.6, 10), random_of(1, 0.4, 0.8, 10),
+                                            found_of(1, 0.9, 25), random_of(2, 0.5, 0.7, 10),
+                                            found_of(2, 0.8, 39)};
+  const std::vector<WaySummary> summary = summarize(networks);
+  const AgainstBestRandom& against = *summary[0].against_best_random;
+  EXPECT_EQ(summary[0].way, Way::kOneStage);
+  EXPECT_NEAR(against.count.mean, 2.5, 1e-12);
+  EXPECT_NEAR(against.test_top1.mean, 0.65, 1e-12);
+  EXPECT_NEAR(against.difference.mean, 0.2, 1e-12);
+  EXPECT_NEAR(against.difference.error, 0.1, 1e-12);
+  EXPECT_EQ(against.most_lacking, 2);
+  const Json json = summary_json(summary)[0]["best_random"];
+  EXPECT_NEAR(json["over"]["standard_errors"].get<double>(), 2, 1e-9);
+  const std::string text = comparison_text(summary, networks);
+  EXPECT_THAT(text, testing::HasSubstr("+20.00 (2.0 s.e.)"));
+  EXPECT_THAT(text, testing::HasSubstr("one-stage: 2 more --random-networks are needed"));
+  EXPECT_EQ(compared_json(networks)[2]["budget_networks"], 2);
+}
+
 TEST(Comparison, SaysHowANetworkIsBuilt) {
   Architecture architecture{.name = "two", .stem = {.width = 8}};
   architecture.stages = {{Uib{.kernel1 = 3, .kernel2 = 0, .expanded = 16, .width = 8},
