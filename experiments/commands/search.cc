@@ -49,6 +49,12 @@ SearchRequest search_request(const CommandLine& line, std::optional<int> classes
     overrides.quantized =
         option_named<Quantized>("--quantized", line.get<std::string>("quantized"));
   }
+  if (line.has("method")) {
+    overrides.method = option_named<SearchMethod>("--method", line.get<std::string>("method"));
+  }
+  if (line.has("judge")) {
+    overrides.judge = option_named<Proxy>("--judge", line.get<std::string>("judge"));
+  }
   overrides.resolution = line.find<int>("resolution");
   overrides.classes = line.has("classes") ? line.find<int>("classes") : classes;
   const std::string path = line.required("config");
@@ -102,7 +108,8 @@ void add_measurements(SearchRequest& request, const Session& session) {
 std::string warm_weights(const SearchRequest& request) {
   const SearchStage first = request.plan.stages.front();
   const auto before = stage_before(first);
-  if (!before || !request.config.stages.at(first).warm_start) return "";
+  const SearchStageConfig& stage = request.config.stages.at(first);
+  if (!before || !stage.warm_start || stage.judge) return "";
   const std::string weights = supernet_file(request.from, *before);
   return path_exists(weights) ? weights : "";  // check_search() says what is missing
 }
@@ -131,10 +138,14 @@ RunFolder open_run(const SearchRequest& request, const StartingPoint& start, con
 }
 
 void print_stage(const StageOutcome& stage, const std::vector<Target>& targets) {
-  fmt::print(
-      "{}: {} of {} architectures, accuracy {:.2f} % with shared weights on search-validation",
-      to_string(stage.stage), stage.chosen, fmt::format("{:.3g}", stage.size),
-      100 * stage.best.accuracy);
+  fmt::print("{}: {} of {} architectures, ", to_string(stage.stage), stage.chosen,
+             fmt::format("{:.3g}", stage.size));
+  if (stage.judge) {
+    fmt::print("{} {:.6g}", to_string(*stage.judge), *stage.best.proxy);
+  } else {
+    fmt::print("accuracy {:.2f} % with shared weights on search-validation",
+               100 * stage.best.accuracy);
+  }
   for (const TargetLatency& latency : stage.best.latency) {
     const auto target = std::find_if(targets.begin(), targets.end(),
                                      [&](const Target& one) { return one.name == latency.target; });
@@ -190,6 +201,11 @@ CommandLine search_command_line() {
   line.add()("quantized", po::value<std::string>(),
              "sampled networks round to int8 where they are judged (judged), and where the shared "
              "weights are trained, too (trained); off: nowhere");
+  line.add()("method", po::value<std::string>(),
+             "of every stage: tunas; random or evolution, with shared weights or a --judge");
+  line.add()("judge", po::value<std::string>(),
+             "grad-norm, snip, synflow, naswot or zen judges in place of shared weights, and none "
+             "are trained: with --method random or evolution");
   line.add()("measure", "time what was found, the reference and a random network on this machine");
   line.add_number<int>("recalibrate", kFewestRecalibrating, 1000,
                        "networks near the optimum that are timed in the middle of each stage; the\n"
@@ -216,9 +232,11 @@ int search(const CommandLine& line, const Arguments& arguments) {
   }
   add_measurements(request, session);
   const StartingPoint start = check_search(config, request.plan, request.from, data);
-  require_supernet_memory(
-      searched_space(config.space, request.plan.stages.front(), start.architecture), config,
-      session);
+  const SearchStage first = request.plan.stages.front();
+  if (!config.stages.at(first).judge) {
+    require_supernet_memory(searched_space(config.space, first, start.architecture), config,
+                            session);
+  }
 
   RunFolder run = open_run(request, start, data, session);
   const std::string machine =

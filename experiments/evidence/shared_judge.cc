@@ -1,6 +1,5 @@
 #include "experiments/evidence/shared_judge.h"
 
-#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <stdexcept>
@@ -11,7 +10,6 @@
 #include "experiments/run/interrupt.h"
 #include "space/lowering.h"
 #include "supernet/training/provenance_check.h"
-#include "supernet/training/proxies.h"
 
 namespace ridgewalk {
 namespace {
@@ -44,7 +42,8 @@ SharedJudge::SharedJudge(SharedJudgeOptions options, const SearchSpace& space, c
       space_(space),
       data_(data),
       compute_(compute),
-      supernet_(loaded(compute)) {}
+      supernet_(loaded(compute)),
+      proxies_(data, options_.seed) {}
 
 SharedJudgement SharedJudge::operator()(const Decisions& network,
                                         const std::stop_token& stop) const {
@@ -54,14 +53,10 @@ SharedJudgement SharedJudge::operator()(const Decisions& network,
 }
 
 void SharedJudge::add_proxies(const Decisions& network, SharedJudgement& judgement) const {
-  constexpr int64_t kImages = 64;
-  BatchOrder order(data_.train.size(), std::min(kImages, data_.train.size()), options_.seed);
   const Graph graph = lower(decode(space_, network));
-  Batch batch = make_evaluation_batch(data_, data_.train, order.indices(0));
-  batch.images = network_input(batch.images, graph, torch::kCPU);
   for (Proxy which : kValues<Proxy>) {
     const auto start = std::chrono::steady_clock::now();
-    const double value = proxy(which, graph, batch, options_.seed);
+    const double value = proxies_(which, graph);
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     judgement.proxies[std::string(to_string(which))] = {value, seconds.count()};
   }

@@ -11,6 +11,7 @@
 #include "experiments/run/config.h"
 #include "experiments/run/json.h"
 #include "experiments/run/network_record.h"
+#include "experiments/run/proxy_judge.h"
 
 namespace ridgewalk {
 
@@ -56,6 +57,7 @@ class SharedJudge {
   const Dataset& data_;
   Compute compute_;
   std::unique_ptr<Supernet> supernet_;
+  ProxyJudge proxies_;
   mutable std::mutex judging_;  // guards the supernet
 };
 

@@ -48,6 +48,11 @@ void check_sections(const SearchConfig& config, Way way) {
       throw Error("the configuration has no '" + name + "' section; " +
                   std::string(to_string(way)) + " needs it");
     }
+    if (config.stages.at(stage).judge) {
+      throw Error(
+          "section '" + name +
+          "' has a judge, but all ways train shared weights on as many images; leave it out");
+    }
     if (config.stages.at(stage).latency_factor != 1) {
       throw Error("section '" + name +
                   "' has a latency_factor, but all ways have the same target; leave it out");

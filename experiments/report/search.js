@@ -52,10 +52,11 @@ function stepChart(caption, steps, series, format, level) {
 }
 
 function candidateText(name, candidate) {
-  if (!candidate || !known(candidate.accuracy)) return null;
+  if (!candidate || !(known(candidate.accuracy) || known(candidate.proxy))) return null;
   const latency = list(candidate.latency).filter((entry) => known(entry.of_target))
     .map((entry) => `, ${fixed(3)(entry.of_target)} of the latency target ${entry.target}`);
-  return `${name}: accuracy ${percent(candidate.accuracy)}, reward ${fixed(4)(candidate.reward)}${latency.join("")}.`;
+  const judged = known(candidate.accuracy) ? `accuracy ${percent(candidate.accuracy)}, reward ${fixed(4)(candidate.reward)}` : `proxy ${fixed(4)(candidate.proxy)}`;
+  return `${name}: ${judged}${latency.join("")}.`;
 }
 
 function heatMap(choices) {

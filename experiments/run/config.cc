@@ -12,6 +12,16 @@
 namespace ridgewalk {
 namespace {
 
+void require_proxy_can_judge(const YamlSource& source, const SearchStageConfig& stage) {
+  const std::string judge = "judge '" + std::string(to_string(*stage.judge)) + "' ";
+  if (stage.tunas.method == SearchMethod::kTunas) {
+    source.fail(judge + "needs method random or evolution: TuNAS learns from shared weights");
+  }
+  if (stage.quantized != Quantized::kOff) {
+    source.fail(judge + "rounds nothing to int8; leave quantized out");
+  }
+}
+
 SearchStageConfig read_stage(const YamlSource& source, const SupernetOptions& weights) {
   FieldReader reader(source);
   SearchStageConfig stage{.tunas = {}, .learning_rate = weights.optimizer.learning_rate};
@@ -40,7 +50,9 @@ SearchStageConfig read_stage(const YamlSource& source, const SupernetOptions& we
   bounded(reader, "latency_factor", stage.latency_factor, 0.01, 100);
   reader.optional("warm_start", stage.warm_start);
   reader.optional("quantized", stage.quantized);
+  if (reader.has("judge")) reader.optional("judge", stage.judge.emplace());
   reader.finish();
+  if (stage.judge) require_proxy_can_judge(source, stage);
   return stage;
 }
 
@@ -297,8 +309,13 @@ SearchConfig config_of(const std::string& yaml, const std::string& path,
   if (overrides.classes) source.node["classes"] = *overrides.classes;
   for (SearchStage stage : kValues<SearchStage>) {
     const std::string name(to_string(stage));
-    if (!overrides.quantized || !source.node[name]) continue;
-    source.node[name]["quantized"] = std::string(to_string(*overrides.quantized));
+    if (!source.node[name]) continue;
+    const auto replace = [&](const char* key, const auto& value) {
+      if (value) source.node[name][key] = std::string(to_string(*value));
+    };
+    replace("quantized", overrides.quantized);
+    replace("method", overrides.method);
+    replace("judge", overrides.judge);
   }
   if (overrides.targets) source.node["targets"] = parse_yaml(*overrides.targets, "--targets").node;
   FieldReader reader(source);

@@ -10,6 +10,7 @@
 #include "roofline/profile.h"
 #include "search/stages.h"
 #include "supernet/supernet.h"
+#include "supernet/training/proxies.h"
 
 namespace ridgewalk {
 
@@ -23,6 +24,8 @@ struct SearchStageConfig {
   double latency_factor = 1;  // on every target: a hybrid stage may spend more, on attention
   bool warm_start = false;  // from the weights of the stage before, where names and prefixes agree
   Quantized quantized = Quantized::kOff;  // what sampled networks round to int8
+  // Judges in place of shared weights, which are then not trained: of random search and evolution.
+  std::optional<Proxy> judge = {};
 };
 
 struct SearchConfig {
@@ -54,7 +57,10 @@ struct ConfigOverrides {
   std::optional<int> threads;
   std::optional<std::string> targets;  // YAML, in place of the configuration's
   std::optional<int> resolution = {}, classes = {};
-  std::optional<Quantized> quantized = {};  // of every stage
+  // Of every stage.
+  std::optional<Quantized> quantized = {};
+  std::optional<SearchMethod> method = {};
+  std::optional<Proxy> judge = {};
 };
 
 // `base: FILE`, beside the file, gives all keys that the file does not have itself: a section is

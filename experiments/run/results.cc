@@ -147,20 +147,28 @@ void from_json(const Json& json, TargetLatency& latency) {
 }
 
 void to_json(Json& json, const CandidateResult& candidate) {
-  json = {{"decisions", candidate.decisions},
-          {"probability", candidate.probability},
-          {"accuracy", candidate.accuracy},
-          {"split", "search-validation"},
-          {"weights", "shared"},
-          {"reward", candidate.reward},
-          {"latency", candidate.latency}};
+  json = {{"decisions", candidate.decisions}, {"probability", candidate.probability}};
+  if (candidate.proxy) {
+    json["proxy"] = *candidate.proxy;
+  } else {
+    json["accuracy"] = candidate.accuracy;
+    json["split"] = "search-validation";
+    json["weights"] = "shared";
+  }
+  json["reward"] = candidate.reward;
+  json["latency"] = candidate.latency;
 }
 
 void from_json(const Json& json, CandidateResult& candidate) {
   json.at("decisions").get_to(candidate.decisions);
   json.at("latency").get_to(candidate.latency);
   candidate.probability = number_or_nan(json.at("probability"));
-  candidate.accuracy = number_or_nan(json.at("accuracy"));
+  if (json.contains("proxy")) {
+    candidate.proxy = json["proxy"].get<double>();
+    candidate.accuracy = NAN;
+  } else {
+    candidate.accuracy = number_or_nan(json.at("accuracy"));
+  }
   candidate.reward = number_or_nan(json.at("reward"));
 }
 
@@ -205,6 +213,7 @@ void to_json(Json& json, const StageOutcome& outcome) {
           {"candidates", outcome.candidates},
           {"choices", outcome.choices},
           {"architecture", to_yaml(outcome.architecture)}};
+  if (outcome.judge) json["judge"] = to_string(*outcome.judge);
   if (outcome.recalibration) json["recalibration"] = *outcome.recalibration;
   if (outcome.law_factor != 1) json["law_factor"] = outcome.law_factor;
 }
@@ -222,6 +231,9 @@ void from_json(const Json& json, StageOutcome& outcome) {
   json.at("choices").get_to(outcome.choices);
   outcome.architecture =
       architecture_from_yaml(json.at("architecture").get<std::string>(), "architecture");
+  if (json.contains("judge")) {
+    outcome.judge = value_named<Proxy>(json["judge"].get<std::string>());
+  }
   if (json.contains("recalibration")) {
     outcome.recalibration = json["recalibration"].get<RecalibrationResult>();
   }

@@ -9,6 +9,7 @@
 #include "experiments/run/json.h"
 #include "search/stages.h"
 #include "supernet/training/evaluate.h"
+#include "supernet/training/proxies.h"
 
 namespace ridgewalk {
 
@@ -48,6 +49,7 @@ struct CandidateResult {
   Decisions decisions = {};
   double probability = 0;  // with the controller; 0 where there is none
   double accuracy = 0;     // top-1 with shared weights on the whole search-validation split
+  std::optional<double> proxy = {};  // where that judges; the accuracy is then NaN
   double reward = 0;
   std::vector<TargetLatency> latency = {};
 };
@@ -74,8 +76,9 @@ struct StageOutcome {
   SearchStage stage = {};  // not in the JSON, where it is the key
   std::string space;
   SearchMethod method = {};
-  double size = 0;             // of the space, in architectures
-  double share_in_common = 0;  // of the shared parameters, to all UIB instantiations
+  std::optional<Proxy> judge = {};  // in place of shared weights
+  double size = 0;                  // of the space, in architectures
+  double share_in_common = 0;       // of the shared parameters, to all UIB instantiations
   std::vector<TargetSummary> targets = {};
   CandidateResult argmax = {}, best = {};
   std::string chosen;  // how `best` came about: argmax, re-evaluated candidate, best of those tried

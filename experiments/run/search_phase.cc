@@ -7,7 +7,9 @@
 #include <fmt/format.h>
 
 #include "experiments/run/progress.h"
+#include "experiments/run/proxy_phase.h"
 #include "experiments/run/seed_streams.h"
+#include "experiments/run/stage_outcome.h"
 #include "experiments/run/supernet_weights.h"
 #include "space/error.h"
 #include "supernet/formats/weights.h"
@@ -47,21 +49,6 @@ Json record_json(const std::string& phase, const StepRecord& record) {
           {"baseline", number_or_null(record.baseline)},
           {"latency_of_target", ratios},
           {"samples", record.samples}};
-}
-
-std::vector<ChoiceResult> choice_results(const SearchSpace& space, const Controller& controller,
-                                         const Decisions& chosen) {
-  const auto probabilities = controller.probabilities();
-  const std::vector<Choice> list = choices(space);
-  std::vector<ChoiceResult> results;
-  for (size_t c = 0; c < list.size(); ++c) {
-    if (list[c].options.size() < 2) continue;
-    results.push_back({.name = list[c].name,
-                       .options = list[c].options,
-                       .probabilities = probabilities[c],
-                       .chosen = chosen[c]});
-  }
-  return results;
 }
 
 TunasOptions tunas_options(const SearchConfig& config, SearchStage stage) {
@@ -311,28 +298,10 @@ StageResult StagePhase::run() {
 }
 
 StageOutcome StagePhase::outcome(const StageResult& found) const {
-  const bool learned = tunas_.method == SearchMethod::kTunas;
-  const Candidate& argmax = learned ? found.argmax : found.best;
-  StageOutcome outcome{
-      .stage = stage_,
-      .space = space_.name,
-      .method = tunas_.method,
-      .size = size(space_),
-      .share_in_common = share_in_common(space_),
-      .targets = target_summaries(reward_),
-      .argmax = candidate_result(argmax, reward_),
-      .best = candidate_result(found.best, reward_),
-      .chosen = !learned                                   ? "best of those tried"
-                : found.best.decisions == argmax.decisions ? "argmax"
-                                                           : "re-evaluated candidate",
-      .choices = choice_results(space_, search_.controller(), found.best.decisions),
-      .architecture = decode(space_, found.best.decisions),
-      .recalibration = recalibrated_,
-      .law_factor = law_factor_};
+  StageOutcome outcome = stage_outcome({stage_, config_, space_, reward_, search_}, found);
   outcome.architecture.name = context_.config.space.name + "-" + phase_;
-  for (const Candidate& candidate : found.candidates) {
-    outcome.candidates.push_back(candidate_result(candidate, reward_));
-  }
+  outcome.recalibration = recalibrated_;
+  outcome.law_factor = law_factor_;
   return outcome;
 }
 
@@ -356,9 +325,13 @@ StageOutcome search_phase(const SearchContext& context, SearchStage stage,
     outcome->stage = stage;
     return *outcome;
   }
-  StagePhase phase(context, stage, start, recalibration);
-  phase.begin(start);
-  StageOutcome outcome = phase.outcome(phase.run());
+  const auto searched = [&] {
+    if (context.config.stages.at(stage).judge) return proxy_phase(context, stage, start);
+    StagePhase phase(context, stage, start, recalibration);
+    phase.begin(start);
+    return phase.outcome(phase.run());
+  };
+  StageOutcome outcome = searched();
   context.run.finish(outcome);
   return outcome;
 }

@@ -28,8 +28,8 @@ Reward scaled_targets(Reward reward, double factor);
 // Where a stage leaves the weights of its supernet.
 std::string supernet_file(const std::string& folder, SearchStage stage);
 
-// Searches one stage and leaves its supernet_file(). Returns at once when the run already has the
-// result.
+// Searches one stage and leaves its supernet_file(), unless a proxy judges. Returns at once when
+// the run already has the result.
 StageOutcome search_phase(const SearchContext& context, SearchStage stage,
                           const StartingPoint& start, const Recalibration& recalibration = {});
 

@@ -7,6 +7,8 @@
 #include "experiments/run/seed_streams.h"
 #include "experiments/run/training_phase.h"
 #include "roofline/price.h"
+#include "space/derived_spaces.h"
+#include "space/lowering.h"
 #include "space/yaml.h"
 #include "supernet/training/provenance_check.h"
 
@@ -67,8 +69,8 @@ NetworkRecord found_network(const std::vector<StageOutcome>& stages, SearchStage
                             const std::string& name) {
   const auto outcome = std::find_if(stages.begin(), stages.end(),
                                     [&](const StageOutcome& one) { return one.stage == stage; });
-  NetworkRecord network{.architecture = outcome->architecture,
-                        .shared_top1 = outcome->best.accuracy};
+  NetworkRecord network{.architecture = outcome->architecture};
+  if (!outcome->judge) network.shared_top1 = outcome->best.accuracy;
   network.architecture.name = name;
   return network;
 }
@@ -134,6 +136,39 @@ Json measured_phase(const SearchContext& context, const SearchPlan& plan, const 
   return measured;
 }
 
+// Refuses stages that need shared weights where a proxy judges, or that it cannot judge.
+void require_possible_judges(const SearchConfig& config, const SearchPlan& plan) {
+  for (SearchStage stage : plan.stages) {
+    const SearchStageConfig& own = config.stages.at(stage);
+    const auto before = stage_before(stage);
+    const bool follows =
+        before && std::find(plan.stages.begin(), plan.stages.end(), *before) != plan.stages.end();
+    const std::string name(to_string(stage));
+    if (!own.judge) {
+      if (!follows || !own.warm_start || !config.stages.at(*before).judge) continue;
+      throw Error("the " + name + " stage starts from weights of the " +
+                  std::string(to_string(*before)) +
+                  " stage, where a proxy judges and none are trained; give it a judge too, or "
+                  "warm_start: false");
+    }
+    const std::string judge(to_string(*own.judge));
+    if (plan.recalibration.networks > 0) {
+      throw Error("--recalibrate goes on with shared weights, but '" + judge + "' judges the " +
+                  name + " stage; leave one of them out");
+    }
+    std::mt19937_64 random;
+    const SearchSpace space = single_space(config.space);
+    const Graph graph = lower(decode(space, sample(space, random)));
+    const bool has_relu = std::any_of(graph.ops.begin(), graph.ops.end(), [](const Op& op) {
+      return op.kind == OpKind::kActivation && op.activation == Activation::kRelu;
+    });
+    if (*own.judge == Proxy::kNaswot && !has_relu) {
+      throw Error("naswot counts the outputs of ReLUs, which space '" + config.space.name +
+                  "' has none of; take another judge");
+    }
+  }
+}
+
 }  // namespace
 
 std::string file_name(const NetworkRecord& network) {
@@ -167,7 +202,8 @@ StartingPoint check_search(const SearchConfig& config, const SearchPlan& plan,
              .weights_folder = from,
              .law_factor = law_factor_of_run(from, *before)};
     const std::string weights = supernet_file(from, *before);
-    if (config.stages.at(stages.front()).warm_start) {
+    const SearchStageConfig& first = config.stages.at(stages.front());
+    if (first.warm_start && !first.judge) {
       if (!std::filesystem::exists(weights)) {
         throw Error(weights, 0,
                     "does not exist; the warm start needs it (or set warm_start: false)");
@@ -183,6 +219,7 @@ StartingPoint check_search(const SearchConfig& config, const SearchPlan& plan,
              {})
         .start_from(config.weights.start);
   }
+  require_possible_judges(config, plan);
   for (SearchStage stage : stages) {
     // The spaces of later stages depend on the results of earlier ones; their options do not.
     const bool known = stage == stages.front();
