@@ -8,6 +8,7 @@
 #include "experiments/commands/memory_check.h"
 #include "space/error.h"
 #include "space/lowering.h"
+#include "supernet/data/class_names.h"
 #include "supernet/formats/weights.h"
 #include "supernet/network/executor.h"
 #include "supernet/network/precision.h"
@@ -69,7 +70,8 @@ Dataset pictures_of(const std::vector<std::string>& paths, const Architecture& a
   if (!line.given("crop-fraction")) {
     data.crop_fraction = trained->crop_fraction > 0 ? trained->crop_fraction : 1;
   }
-  if (int(trained->classes.size()) == data.classes) data.class_names = trained->classes;
+  data.class_names = trained->classes.empty() ? known_class_names(trained->data) : trained->classes;
+  if (int(data.class_names.size()) != data.classes) data.class_names.clear();
   return data;
 }
 

@@ -7,6 +7,7 @@
 #include "space/random.h"
 #include "space/suggestion.h"
 #include "supernet/data/cifar.h"
+#include "supernet/data/class_names.h"
 #include "supernet/data/idx.h"
 #include "supernet/data/idx_folder.h"
 
@@ -138,6 +139,8 @@ Dataset load_dataset(const std::string& spec, int64_t search_validation, uint64_
     throw Error(spec, 0, "is not a data set (" + suggestion(kind, known) + "); give " + kDatasets);
   }
   data.name = spec;
+  if (data.class_names.empty()) data.class_names = known_class_names(spec);
+  if (int(data.class_names.size()) != data.classes) data.class_names.clear();
   data.split_seed = seed;
   const ImageSet all = data.train;
   if (search_validation < 0 || search_validation >= all.size()) {

@@ -45,7 +45,7 @@ std::string onnx_version() {
          std::to_string(opsets.at("").second) + ")";
 }
 
-TensorFile read_onnx(const std::string& path) {
+OnnxFile read_onnx(const std::string& path) {
   std::error_code unreadable;
   if (std::filesystem::is_regular_file(path, unreadable) &&
       std::filesystem::file_size(path, unreadable) >= kLargestFile) {
@@ -56,7 +56,10 @@ TensorFile read_onnx(const std::string& path) {
   if (!model.ParseFromString(bytes) || !model.has_graph()) {
     throw Error(path, 0, "is not an ONNX model, or cut off");
   }
-  TensorFile file;
+  OnnxFile file;
+  for (const onnx::ValueInfoProto& output : model.graph().output()) {
+    file.outputs.push_back(output.name());
+  }
   for (const onnx::StringStringEntryProto& entry : model.metadata_props()) {
     file.metadata[entry.key()] = entry.value();
   }

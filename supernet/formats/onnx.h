@@ -37,7 +37,10 @@ void write_onnx(const std::string& path, const Graph& graph, const ParameterStor
 std::string onnx_version();
 
 // The float initialisers of an ONNX file that write_onnx() wrote, by name, and its metadata_props.
+struct OnnxFile : TensorFile {
+  std::vector<std::string> outputs;  // their names
+};
 // Throws Error when the file is no ONNX model, or a tensor is damaged.
-TensorFile read_onnx(const std::string& path);
+OnnxFile read_onnx(const std::string& path);
 
 }  // namespace ridgewalk

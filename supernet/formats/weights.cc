@@ -181,6 +181,15 @@ void fold_into(const Graph& graph, const ParameterStore& from, const std::vector
   to.full(convolution.name + ".bias").copy_(bias);
 }
 
+// `export --features` leaves out what comes after the last map.
+void refuse_features(const OnnxFile& file, const std::string& path) {
+  if (file.outputs.empty() || !file.outputs[0].starts_with("features_")) return;
+  throw Error(path, 0,
+              "gives feature maps (" + file.outputs.front() + " to " + file.outputs.back() +
+                  "), no classes: it was written by export --features and has no classifier; give "
+                  "the weights, or ONNX that was exported without --features");
+}
+
 }  // namespace
 
 void save_weights(const std::string& path, const ParameterStore& parameters, torch::ScalarType type,
@@ -223,7 +232,8 @@ NamedWeights read_named_weights(const std::string& path) {
 
 std::optional<Provenance> read_provenance(const std::string& path) {
   const std::string file = safetensors_path(path);
-  return provenance_in((is_onnx(path) ? read_onnx(path) : read_safetensors(file)).metadata, file);
+  return provenance_in(is_onnx(path) ? read_onnx(path).metadata : read_safetensors(file).metadata,
+                       file);
 }
 
 uint64_t weights_hash(const std::string& path) {
@@ -259,7 +269,8 @@ Network load_network(const std::string& path, const Graph& graph, torch::Device 
     network.provenance = load_weights(path, network.parameters);
     return network;
   }
-  const TensorFile file = read_onnx(path);
+  const OnnxFile file = read_onnx(path);
+  refuse_features(file, path);
   Graph folded = fold_norms(graph).graph;
   const std::string bias = "conv_stem.bias";  // which only the folded network has
   const bool is_folded = std::any_of(file.tensors.begin(), file.tensors.end(),

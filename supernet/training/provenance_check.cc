@@ -5,6 +5,7 @@
 
 #include "space/error.h"
 #include "space/json.h"
+#include "supernet/data/class_names.h"
 
 namespace ridgewalk {
 namespace {
@@ -86,7 +87,11 @@ Provenance provenance_of(const Dataset& data, std::vector<LearnedImages> before)
 }
 
 bool has_same_classes(const Provenance& weights, const Dataset& data) {
-  return weights.classes == class_names(data);
+  const std::vector<std::string> known = known_class_names(weights.data), ours = class_names(data),
+                                 theirs = weights.classes.empty() ? known : weights.classes;
+  if (theirs == ours) return true;
+  return (ours.empty() && theirs == known) ||
+         (theirs.empty() && ours == known_class_names(data.name));
 }
 
 void require_same_classes(const Provenance& weights, const std::string& path, const Dataset& data) {

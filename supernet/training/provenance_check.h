@@ -11,7 +11,7 @@ namespace ridgewalk {
 // What weights that are trained on these data say of them, and of what was learned before.
 Provenance provenance_of(const Dataset& data, std::vector<LearnedImages> before = {});
 
-// By their names, in their order; also where neither has any.
+// By their names, in their order; also where neither has any, but for known_class_names().
 bool has_same_classes(const Provenance& weights, const Dataset& data);
 // Throws Error, naming the file and the first class that differs, when the weights were trained on
 // other classes or in another order. Passes where either has no names.

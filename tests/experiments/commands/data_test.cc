@@ -128,6 +128,16 @@ TEST_F(FolderProgram, ClassifiesPicturesByTheNamesOfItsClasses) {
     for (const auto& of_class : classes) sum += of_class.at("probability").get<double>();
     EXPECT_NEAR(sum, 1, 1e-5);
   }
+  const std::string maps = folder_ + "/maps.onnx",
+                    network = folder_ + "/classified/architecture.yaml";
+  ASSERT_EQ(run({"export", network, "--weights", folder_ + "/classified/weights.safetensors",
+                 "--features", "--format", "onnx", "--out", maps})
+                .exit_code,
+            0);
+  expect_refused({"classify", network, "--weights", maps, folder + "/val/class2/3.jpg"},
+                 {maps, "gives feature maps (features_", "export --features"});
+  expect_refused({"evaluate", network, "--weights", maps, "--data", "imagefolder:" + folder},
+                 {maps, "gives feature maps (features_"});
   expect_refused(classify({folder_ + "/augment.yaml"}), {"augment.yaml", "neither"});
   expect_refused(classify({folder + "/none.png"}), {"none.png"});
   expect_refused(classify({}), {"at least one picture"});

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "supernet/data/cifar.h"
+#include "supernet/data/class_names.h"
 #include "supernet/data/dataset.h"
 #include "supernet/data/idx.h"
 #include "supernet/data/idx_folder.h"
@@ -125,6 +126,22 @@ TEST_F(Layouts, CifarsNamesOfClasses) {
   write("fine_label_names.txt", names + "\n");
   EXPECT_EQ(read_cifar100(path()).class_names.at(99), "name99");
   EXPECT_EQ(load_dataset("cifar100:" + path(), 0, 0).class_text(7), "'name7'");
+}
+
+// Zalando's list (github.com/zalandoresearch/fashion-mnist) and that of CIFAR-10's page, whose
+// archive has it as batches.meta.txt, too.
+TEST_F(Layouts, NamesOfClassesThatAreKnown) {
+  EXPECT_EQ(known_class_names("fashion-mnist").at(9), "Ankle boot");
+  EXPECT_EQ(known_class_names("fashion-mnist").at(6), "Shirt");
+  EXPECT_TRUE(known_class_names("idx:" + path()).empty());
+  const std::string record = std::string(1, '\3') + std::string(3072, '\1');
+  for (int n = 1; n <= 5; ++n) write("data_batch_" + std::to_string(n) + ".bin", record);
+  write("test_batch.bin", record);
+  EXPECT_EQ(load_dataset("cifar10:" + path(), 0, 0).class_text(3), "'cat'");
+  std::string names;
+  for (int n = 0; n < 10; ++n) names += "name" + std::to_string(n) + "\n";
+  write("batches.meta.txt", names);
+  EXPECT_EQ(load_dataset("cifar10:" + path(), 0, 0).class_text(3), "'name3'");
 }
 
 // Competitions give test images without classes.

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "space/lowering.h"
+#include "supernet/data/class_names.h"
 #include "supernet/supernet.h"
 #include "tests/folder_test.h"
 #include "tests/helpers.h"
@@ -217,6 +218,27 @@ TEST_F(ProvenanceCheck, ClassesMustBeTheSameInTheSameOrder) {
       torch::equal(anew.parameters().full("classifier.weight"), fresh.full("classifier.weight")));
   EXPECT_TRUE(
       torch::equal(anew.parameters().full("conv_stem.weight"), saved.full("conv_stem.weight")));
+}
+
+// Weights of fashion-mnist that were stored before it had names, or as idx:DIR.
+TEST_F(ProvenanceCheck, KnownNamesDoNotTellTheSameDataApart) {
+  Dataset named = load(0, 1), unnamed = load(0, 1);
+  named.name = "fashion-mnist";
+  named.class_names = known_class_names(named.name);
+  const Provenance stored = provenance_of(named), of_idx = provenance_of(unnamed);
+  Provenance before = stored;
+  before.classes.clear();
+  for (const Provenance& weights : {stored, before, of_idx}) {
+    require_same_classes(weights, "w", named);
+    require_same_classes(weights, "w", unnamed);
+    EXPECT_TRUE(has_same_classes(weights, named));
+    EXPECT_TRUE(has_same_classes(weights, unnamed));
+  }
+  Dataset folder = load(0, 1);
+  folder.class_names = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
+  for (const Provenance& weights : {stored, before, of_idx}) {
+    EXPECT_FALSE(has_same_classes(weights, folder));
+  }
 }
 
 // Mean and deviation are of the images trained on: 160 here, 200 without a split.
