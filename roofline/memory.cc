@@ -80,8 +80,8 @@ std::vector<Bytes> activation_memory(const Graph& graph, DataType type, int batc
   return memory;
 }
 
-Bytes peak_memory(const Graph& graph, int begin, int end, DataType type) {
-  const std::vector<Bytes> memory = activation_memory(graph, type);
+Bytes peak_memory(const Graph& graph, int begin, int end, DataType type, int batch) {
+  const std::vector<Bytes> memory = activation_memory(graph, type, batch);
   Bytes peak;
   for (int i = begin; i < end; ++i) peak = std::max(peak, memory[size_t(i)]);
   return peak;

@@ -17,8 +17,7 @@ namespace ridgewalk {
 std::vector<Bytes> activation_memory(const Graph& graph, DataType type, int batch = 1);
 // The largest of them, over the ops [begin, end) of the graph.
 Bytes peak_memory(const Graph& graph, DataType type, int batch = 1);
-// Of one image.
-Bytes peak_memory(const Graph& graph, int begin, int end, DataType type);
+Bytes peak_memory(const Graph& graph, int begin, int end, DataType type, int batch = 1);
 
 // What the weights of ops [begin, end) take in flash or in a file: norms folded, weights as wide as
 // the data type, biases and what is left of norms 4 bytes (fp32, or int32 beside int8).

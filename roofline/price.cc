@@ -86,7 +86,7 @@ Macs amount(const Section& section, std::span<const OpCost> costs, const Latency
     case Resource::kLatency:
       break;
     case Resource::kPeakMemory:
-      return {peak_memory(graph, begin, end, model.data_type).value};
+      return {peak_memory(graph, begin, end, model.data_type, model.batch).value};
     case Resource::kWeights:
       return {weight_memory(graph, begin, end, model.data_type).value};
     case Resource::kParameters:

@@ -22,9 +22,9 @@ Json accuracy_json(const std::optional<RatedAccuracy>& accuracy) {
   return {{"top1", accuracy->top1}, {"images", accuracy->images}, {"source", accuracy->source}};
 }
 
-Json ops_json(const Graph& graph, const std::vector<OpCost>& costs, DataType type) {
+Json ops_json(const Graph& graph, const std::vector<OpCost>& costs, DataType type, int batch) {
   Json ops = Json::array();
-  const std::vector<Bytes> memory = activation_memory(graph, type);
+  const std::vector<Bytes> memory = activation_memory(graph, type, batch);
   for (size_t i = 0; i < costs.size(); ++i) {
     if (costs[i].macs.value == 0) continue;
     ops.push_back({{"name", graph.ops[i].name},
@@ -101,11 +101,11 @@ Json sweep_json(const std::vector<NetworkRecord>& networks, const std::vector<Ma
                                   {"parameters", total.parameters},
                                   {"macs", total.macs.value},
                                   {"bytes", curves.back().back().bytes.value},
-                                  {"peak_memory_bytes", peak_memory(graph, type).value},
+                                  {"peak_memory_bytes", peak_memory(graph, type, batch).value},
                                   {"weight_memory_bytes", weight_memory(graph, type).value},
                                   {"accuracy", accuracy_json(rating(network))},
                                   {"latency_macs", latencies},
-                                  {"ops", ops_json(graph, costs, type)}});
+                                  {"ops", ops_json(graph, costs, type, batch)}});
   }
   const auto front = fronts(networks, curves, range);
   for (size_t i = 0; i < front.size(); ++i) {

@@ -195,8 +195,9 @@ Target read_point_target(FieldReader& reader, const SearchSpace& space) {
   return target;
 }
 
-// {peak_memory_kib: X}, {weights_mib: X}, ... [, data_type: T] [, profile: P]; energy needs the
-// profile, of the others it gives the data type.
+// {peak_memory_kib: X}, {weights_mib: X}, ... [, data_type: T] [, profile: P] [, batch: N]; energy
+// needs the profile, of the others it gives the data type. What is stored is so once for all
+// images.
 Target read_resource_target(FieldReader& reader, const ResourceUnit& unit) {
   const YamlSource source = reader.source();
   const bool is_energy = unit.resource == Resource::kEnergy;
@@ -216,6 +217,15 @@ Target read_resource_target(FieldReader& reader, const ResourceUnit& unit) {
   target.name = std::string(to_string(unit.resource)) +
                 (is_energy ? " on " + target.profile->name : "") +
                 (has_width ? named_type(type, DataType::kInt8) : "");
+  if (reader.has("batch")) {
+    if (unit.resource != Resource::kPeakMemory && !is_energy) {
+      reader.child("batch").fail("'" + std::string(unit.key) +
+                                 "' is of a network, however many images run together; 'batch' is "
+                                 "for latencies, peak_memory_kib and energy_mj");
+    }
+    target.models[0].batch = read_batch(reader);
+    target.name += named_batch(target.models[0].batch);
+  }
   double amount = 0;
   bounded(reader, unit.key, amount, 1e-9, 1e9);
   target.latency = {{amount * unit.unit}};

@@ -134,6 +134,12 @@ std::vector<LatencyModel> resource_models() {
         resource_model(resource, models.size() < 4 ? DataType::kInt8 : DataType::kBf16));
   }
   models.push_back(energy_model(load_profile("energy-45nm")));
+  for (int batch : {4, 4096}) {  // of many images attention is computed in tiles
+    models.push_back(resource_model(Resource::kPeakMemory, DataType::kBf16));
+    models.back().batch = batch;
+  }
+  models.push_back(energy_model(load_profile("energy-45nm")));
+  models.back().batch = 4;
   models.push_back({.ridge_point = {31.2}});
   models.push_back(latency_model(load_profile("epyc-zen5-1-thread")));
   return models;
@@ -171,6 +177,21 @@ TEST(Resources, OfATableAreThoseOfTheGraphForThousandsOfNetworks) {
   }
   expect_table_equals_graph(tiny_space(), resource_models(), 2000);
   expect_table_equals_graph(tiny_space(), {resource_models()[0]}, 2000);
+}
+
+// By hand: images have their own activations and share the weights.
+TEST(Resources, OfABatchAreThoseOfItsImages) {
+  const Graph graph = lower(find_architecture("mnv4-conv-small"));
+  LatencyModel memory = resource_model(Resource::kPeakMemory, DataType::kInt8),
+               energy = energy_model(load_profile("energy-45nm"));
+  EXPECT_EQ(price(graph, memory).value, 112 * 112 * 32 + 56 * 56 * 32);
+  memory.batch = energy.batch = 4;
+  EXPECT_EQ(price(graph, memory).value, 4 * (112 * 112 * 32 + 56 * 56 * 32));
+  const NetworkCost cost = network_cost(graph);
+  EXPECT_NEAR(
+      price(graph, energy).value,
+      0.23 * 4 * 186005568 + 162.5 * double(cost.weight_elements + 4 * cost.activation_elements),
+      1);
 }
 
 TEST(Resources, ReachWhatEnumerationFinds) {

@@ -7,6 +7,8 @@
 #include <yaml-cpp/yaml.h>
 
 #include "roofline/latency_model.h"
+#include "roofline/memory.h"
+#include "roofline/price.h"
 #include "space/catalog.h"
 #include "space/error.h"
 #include "space/file.h"
@@ -296,6 +298,30 @@ targets:
                               "base: base.yaml\ntargets: {ridge_point: 1, latency_macs: 9, "
                               "batch: 0}\n")),
               testing::HasSubstr("batch"));
+}
+
+TEST_F(Config, PricesTheMemoryAndTheEnergyOfABatch) {
+  const SearchConfig config = load_search_config(written("memory.yaml", R"(base: base.yaml
+targets:
+  - {peak_memory_kib: 512, batch: 4, limit: true}
+  - {profile: energy-45nm, energy_mj: 1, batch: 8}
+)"),
+                                                 {});
+  const std::vector<Target>& targets = config.reward.targets;
+  EXPECT_EQ(targets[0].name, "peak memory batch 4");
+  EXPECT_EQ(targets[0].latency[0].value, 512 * 1024);
+  EXPECT_EQ(targets[1].name, "energy on energy-45nm batch 8");
+  const Graph graph = lower(for_space(find_architecture("compact-nano"), config.space));
+  const std::vector<Macs> taken = prices(graph, config.reward.models());
+  EXPECT_EQ(taken[0].value, peak_memory(graph, DataType::kInt8, 4).value);
+  EXPECT_LT(taken[1], 8 * price(graph, energy_model(load_profile("energy-45nm"))));
+  for (const char* key : {"weights_mib", "parameters_m", "macs_m"}) {
+    EXPECT_EQ(refusal(written("bad.yaml", "base: base.yaml\ntargets:\n  - {" + std::string(key) +
+                                              ": 1, batch: 4}\n")),
+              folder_ + "/bad.yaml:3: '" + key +
+                  "' is of a network, however many images run together; 'batch' is for latencies, "
+                  "peak_memory_kib and energy_mj");
+  }
 }
 
 TEST_F(Config, RefusesWhatADeviceCannotAnswer) {
