@@ -35,6 +35,36 @@ bool is_better(const Candidate& a, const Candidate& b) {
          std::tie(b.is_within_limits, b.reward, b.probability);
 }
 
+std::vector<Decisions> least_of_limits(const CostTable& table, const Reward& reward) {
+  std::vector<Decisions> list;
+  size_t m = 0;
+  const std::vector<CostTable::Range> reachable = table.reachable();
+  for (const Target& target : reward.targets) {
+    for (size_t i = 0; i < target.models.size(); ++i, ++m) {
+      const Decisions& least = reachable[m].least;
+      const bool is_new = std::find(list.begin(), list.end(), least) == list.end();
+      if (target.is_limit && is_new) list.push_back(least);
+    }
+  }
+  return list;
+}
+
+std::optional<Decisions> any_within_limits(const SearchSpace& space, const CostTable& table,
+                                           const Reward& reward) {
+  const auto is_within = [&](const Decisions& decisions) {
+    return reward.is_within_limits(table.price(decisions));
+  };
+  for (const Decisions& least : least_of_limits(table, reward)) {
+    if (is_within(least)) return least;
+  }
+  std::mt19937_64 random;
+  for (int tries = 0; tries < kMostSamples; ++tries) {
+    Decisions decisions = sample(space, random);
+    if (is_within(decisions)) return decisions;
+  }
+  return std::nullopt;
+}
+
 Decisions sample_near_targets(const SearchSpace& space, const CostTable& table,
                               const Reward& reward, double tolerance, std::mt19937_64& random) {
   for (int tries = 0; tries < kMostSamples; ++tries) {

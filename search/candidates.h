@@ -1,6 +1,7 @@
 // Candidates for the result of a stage, evaluated with the shared weights.
 #pragma once
 
+#include <optional>
 #include <random>
 #include <vector>
 
@@ -31,6 +32,12 @@ struct Trial {
 
 // By whether it is within the limits, then by reward; among equals, by probability.
 bool is_better(const Candidate& a, const Candidate& b);
+
+// The member with the least of each limit, at each of its ridge points.
+std::vector<Decisions> least_of_limits(const CostTable& table, const Reward& reward);
+// One within all limits: among those, else among uniform samples of the space; if they have any.
+std::optional<Decisions> any_within_limits(const SearchSpace& space, const CostTable& table,
+                                           const Reward& reward);
 
 // A uniform sample of the architectures that miss the targets by at most `tolerance`. Throws Error
 // when there is none among a million samples of the space.

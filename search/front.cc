@@ -5,6 +5,8 @@
 #include <numeric>
 #include <set>
 
+#include "space/error.h"
+
 namespace ridgewalk {
 namespace {
 
@@ -42,12 +44,17 @@ std::vector<size_t> pareto_front(const std::vector<Candidate>& tried, const Rewa
 }
 
 std::vector<Candidate> search_fronts(const Trial& trial, int evaluations, std::mt19937_64& random) {
-  const size_t targets = trial.reward.targets.size();
+  const auto targets =
+      size_t(std::count_if(trial.reward.targets.begin(), trial.reward.targets.end(),
+                           [](const Target& target) { return !target.is_limit; }));
   std::vector<Candidate> tried;
   std::set<Decisions> seen;
   const auto try_new = [&](const Decisions& decisions) {
     seen.insert(decisions);
     tried.push_back(trial(decisions));
+  };
+  const auto is_within = [&](const Decisions& decisions) {
+    return trial.reward.is_within_limits(trial.table.price(decisions));
   };
   const auto log_ratio = [&](const Decisions& decisions, size_t target) {
     return std::log(ratio(trial.reward, trial.table.price(decisions), target));
@@ -61,19 +68,25 @@ std::vector<Candidate> search_fronts(const Trial& trial, int evaluations, std::m
     for (int draw = 0; draw < kDraws; ++draw) {
       const Decisions decisions = sample(trial.space, random);
       const double distance = gap(taken, log_ratio(decisions, target));
-      if (seen.contains(decisions) || distance <= widest) continue;
+      if (seen.contains(decisions) || distance <= widest || !is_within(decisions)) continue;
       loneliest = decisions, widest = distance;
     }
     if (loneliest.empty()) continue;
     try_new(loneliest);
     tries = 0;
   }
+  if (tried.empty()) {
+    const auto within = any_within_limits(trial.space, trial.table, trial.reward);
+    if (!within)
+      throw Error("no architecture of space '" + trial.space.name + "' is within all limits");
+    try_new(*within);
+  }
   for (int tries = 0; int(tried.size()) < evaluations && tries < kMostRejections; ++tries) {
     const std::vector<size_t> front = pareto_front(tried, trial.reward, tried.size() % targets);
     const size_t parent = front[random() % front.size()];
     Decisions child = mutated(trial.space, tried[parent].decisions, random);
     if (random() % 2 == 0) child = mutated(trial.space, child, random);
-    if (seen.contains(child)) continue;
+    if (seen.contains(child) || !is_within(child)) continue;
     try_new(child);
     tries = 0;
   }

@@ -247,21 +247,6 @@ std::vector<Decisions> TunasSearch::candidates() const {
   return list;
 }
 
-// The member with the least of each limit, at each of its ridge points.
-std::vector<Decisions> TunasSearch::least_of_limits() const {
-  std::vector<Decisions> list;
-  size_t m = 0;
-  const std::vector<CostTable::Range> reachable = cost_table_.reachable();
-  for (const Target& target : reward_.targets) {
-    for (size_t i = 0; i < target.models.size(); ++i, ++m) {
-      const Decisions& least = reachable[m].least;
-      const bool is_new = std::find(list.begin(), list.end(), least) == list.end();
-      if (target.is_limit && is_new) list.push_back(least);
-    }
-  }
-  return list;
-}
-
 StageResult TunasSearch::finish(SharedWeights& weights) const {
   const Trial trial{space_, cost_table_, reward_, weights};
   const bool is_tunas = options_.method == SearchMethod::kTunas;
@@ -283,7 +268,7 @@ StageResult TunasSearch::finish(SharedWeights& weights) const {
   const std::vector<Candidate>& tried = result.candidates;
   const auto is_within = [](const Candidate& one) { return one.is_within_limits; };
   if (std::none_of(tried.begin(), tried.end(), is_within)) {
-    for (const Decisions& least : least_of_limits()) {
+    for (const Decisions& least : least_of_limits(cost_table_, reward_)) {
       const auto is_least = [&](const Candidate& one) { return one.decisions == least; };
       if (std::none_of(tried.begin(), tried.end(), is_least)) judge(least);
     }

@@ -103,7 +103,6 @@ class TunasSearch {
   std::vector<Decisions> samples_of_step();
   double learns_from() const;  // step
   std::vector<Decisions> candidates() const;
-  std::vector<Decisions> least_of_limits() const;
   [[noreturn]] void stop(const std::string& what, const std::vector<Decisions>& samples) const;
 
   SearchSpace space_;

@@ -8,6 +8,7 @@
 #include "experiments/report/report.h"
 #include "experiments/run/fingerprint.h"
 #include "experiments/run/interrupt.h"
+#include "experiments/run/recalibration.h"
 #include "experiments/run/search_run.h"
 #include "experiments/run/seed_streams.h"
 #include "roofline/price.h"
@@ -26,9 +27,10 @@ CommandLine front_command_line() {
       "front RUN --out DIR [--ridge LIST] [--range A:B] [--evaluations N]",
       "The networks worth having of one trained supernet: the Pareto set of accuracy\n"
       "(shared weights, search-validation) and latency at each ridge point, and the\n"
-      "universal set, by the relative latency over a range. Writes front.yaml,\n"
-      "the networks as YAML, and report.html. What is tried depends on what was tried\n"
-      "before, so that no --workers can share it.",
+      "universal set, by the relative latency over a range. None exceeds a limit that\n"
+      "is among the run's targets. Writes front.yaml, the networks as YAML, and\n"
+      "report.html. What is tried depends on what was tried before, so that no --workers\n"
+      "can share it.",
       "run", 1);
   line.add()("out", po::value<std::string>(), "folder");
   line.add()(
@@ -72,16 +74,24 @@ Reward targets_of(const Graph& reference, const std::vector<MacsPerByte>& points
   return reward;
 }
 
+// The limits that a run searched under.
+std::vector<Target> limits_of(const SearchConfig& config, double law_factor) {
+  std::vector<Target> limits = with_law_factor(config.reward, law_factor).targets;
+  std::erase_if(limits, [](const Target& target) { return !target.is_limit; });
+  return limits;
+}
+
 // What was asked for.
 struct FrontRequest {
   std::string folder;  // of the run with the supernet
   SearchConfig config;
   SearchStage stage = {};
+  double law_factor = 1;  // of the run's calibrated machine
   int evaluations = 0;
   uint64_t seed = 0;
   std::vector<MacsPerByte> points;
   Architecture reference;
-  Reward reward;
+  Reward reward;  // the fronts', then the limits
 };
 
 FrontRequest front_request(const CommandLine& line) {
@@ -100,8 +110,23 @@ FrontRequest front_request(const CommandLine& line) {
       for_space(other ? find_architecture(*other) : request.config.reference, request.config.space);
   request.reward =
       targets_of(lower(request.reference), request.points, range, line.get<std::string>("reduce"));
+  request.law_factor = law_factor_of_run(request.folder, request.stage);
+  for (Target& limit : limits_of(request.config, request.law_factor)) {
+    request.reward.targets.push_back(std::move(limit));
+  }
   request.seed = line.seed();
   return request;
+}
+
+// Nothing is written where nothing can be shown.
+void require_any_within(const SearchSpace& space, const FrontRequest& request) {
+  const Reward limits{.targets = limits_of(request.config, request.law_factor)};
+  if (limits.targets.empty()) return;
+  if (any_within_limits(space, CostTable(space, limits.models()), limits)) return;
+  throw Error(request.folder, 0,
+              "no architecture of space '" + space.name +
+                  "' was found within all limits of the run's targets, and front shows none above "
+                  "them");
 }
 
 // Candidates by the shared weights of a supernet, and which of them are on the front of each
@@ -118,15 +143,17 @@ Fronts fronts_of(std::vector<Candidate> tried, const FrontRequest& request,
   const Reward& reward = request.reward;
   Fronts fronts{.images = data.name + " search-validation, shared weights",
                 .tried = std::move(tried)};
-  for (size_t t = 0; t < reward.targets.size(); ++t) {
+  for (size_t t = 0; t < reward.targets.size() && !reward.targets[t].is_limit; ++t) {
     fronts.by_target.push_back(pareto_front(fronts.tried, reward, t));
     for (size_t i : fronts.by_target.back()) {
       const Candidate& candidate = fronts.tried[i];
       NetworkRecord network{
           .architecture = decode(space, candidate.decisions),
           .of_target = reward.ratios(candidate.latency),
+          .of_limits = limit_shares(reward, candidate.latency),
           .rated = RatedAccuracy{
               .top1 = candidate.accuracy, .images = fronts.images, .source = request.folder}};
+      network.of_target.resize(reward.targets.size() - network.of_limits.size());
       network.architecture.name = fmt::format("front-{:03}", i);
       fronts.networks.emplace(i, std::move(network));
     }
@@ -143,25 +170,34 @@ Json latency_json(const std::vector<MacsPerByte>& points, const std::vector<Macs
   return json;
 }
 
+std::vector<TargetSummary> limits_of(const FrontRequest& request) {
+  std::vector<TargetSummary> limits = target_summaries(request.reward);
+  std::erase_if(limits, [](const TargetSummary& target) { return !target.is_limit; });
+  return limits;
+}
+
 Json fronts_json(const Fronts& fronts, const FrontRequest& request, const SearchSpace& space) {
   Json result = {{"run", request.folder},        {"stage", to_string(request.stage)},
                  {"space", space.name},          {"reference", request.reference.name},
                  {"tried", fronts.tried.size()}, {"fronts", Json::array()}};
+  if (const auto limits = limits_of(request); !limits.empty()) result["limits"] = limits;
   for (size_t t = 0; t < fronts.by_target.size(); ++t) {
     Json networks = Json::array();
     for (size_t i : fronts.by_target[t]) {
       const NetworkRecord& network = fronts.networks.at(i);
       const NetworkCost cost = network_cost(lower(network.architecture));
-      networks.push_back({{"name", network.architecture.name},
-                          {"architecture", network.architecture.name + ".yaml"},
-                          {"accuracy", fronts.tried[i].accuracy},
-                          {"split", "search-validation"},
-                          {"weights", "shared"},
-                          {"of_target", network.of_target[t]},
-                          {"latency_macs", latency_json(request.points, fronts.tried[i].latency)},
-                          {"of_targets", network.of_target},
-                          {"parameters", cost.parameters},
-                          {"macs", cost.macs.value}});
+      Json& json = networks.emplace_back(
+          Json{{"name", network.architecture.name},
+               {"architecture", network.architecture.name + ".yaml"},
+               {"accuracy", fronts.tried[i].accuracy},
+               {"split", "search-validation"},
+               {"weights", "shared"},
+               {"of_target", network.of_target[t]},
+               {"latency_macs", latency_json(request.points, fronts.tried[i].latency)},
+               {"of_targets", network.of_target},
+               {"parameters", cost.parameters},
+               {"macs", cost.macs.value}});
+      add_limits(json, network.of_limits);
     }
     result["fronts"].push_back(
         {{"target", request.reward.targets[t].name}, {"networks", std::move(networks)}});
@@ -170,6 +206,13 @@ Json fronts_json(const Fronts& fronts, const FrontRequest& request, const Search
 }
 
 void print(const Fronts& fronts, const FrontRequest& request) {
+  for (const TargetSummary& limit : limits_of(request)) {
+    fmt::print("at most: {}{}\n", limit.name,
+               limit.amount ? " (" + amount_text(*limit.amount) + ")"
+               : limit.latency_ms
+                   ? " (" + milliseconds_text(*limit.latency_ms, limit.is_guess) + ")"
+                   : "");
+  }
   for (size_t t = 0; t < fronts.by_target.size(); ++t) {
     fmt::print("{}, latency relative to {}\n\n", request.reward.targets[t].name,
                request.reference.name);
@@ -195,6 +238,7 @@ void write(const RunFolder& run, const Fronts& fronts, const FrontRequest& reque
   Json report = network_report("Fronts of one supernet", command, networks,
                                request.config.report_ridge_points);
   report["fronts"] = result;
+  report["targets"] = limits_of(request);
   write_file(run.file("report.html"), report_html(report));
 }
 
@@ -213,6 +257,7 @@ int front_command(const Arguments& arguments) {
   require_supernet_memory(space, config, session);
   Supernet supernet(space, data, config.weights, session.compute);
   load_weights_for(data, weights, supernet.parameters());
+  require_any_within(space, request);
 
   const std::string inputs = fingerprint(
       {.texts = {config.resolved, to_yaml(request.reference), to_yaml(space)},

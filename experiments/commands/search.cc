@@ -164,6 +164,10 @@ void print_measured(const Json& measured, const std::vector<Target>& targets) {
   fmt::print("\nMeasured on this machine; asked: {:.4g} ms\n\n{}",
              1e3 * (target.latency[0] / target.models[0].peak).value,
              measured_table(measured_from_json(measured)));
+  for (const Json& network : measured["networks"]) {
+    if (network.value("within_limits", true)) continue;
+    fmt::print("{}: {}\n", network["name"].get<std::string>(), excess_text(limits_in(network)));
+  }
 }
 
 void print(const SearchSummary& summary, const SearchConfig& config) {

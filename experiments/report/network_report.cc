@@ -100,6 +100,8 @@ Json networks_json(const std::vector<NetworkRow>& rows) {
                     {"shared_split", "search-validation"},
                     {"test_accuracy", value_or_null(test_top1(row.network))},
                     {"blocks", blocks_json(row.network.architecture)}});
+    if (!is_within(row.network.of_limits))
+      list.back()["excess"] = excess_text(row.network.of_limits);
   }
   return list;
 }
@@ -138,8 +140,10 @@ std::string network_table(const std::vector<NetworkRow>& rows,
     text += fmt::format("{:<22} {:>10} {:>11.0f}", row.network.architecture.name, row.parameters,
                         row.macs);
     for (double relative : row.relative_latency) text += fmt::format(" {:>7.3f}", relative);
-    text += fmt::format(" {:>8} {:>8}\n", percent(row.network.shared_top1),
+    text += fmt::format(" {:>8} {:>8}", percent(row.network.shared_top1),
                         percent(test_top1(row.network)));
+    const std::string excess = excess_text(row.network.of_limits);
+    text += (excess.empty() ? "" : "  " + excess) + "\n";
   }
   return text;
 }

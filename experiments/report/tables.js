@@ -68,7 +68,8 @@ function networkTable() {
   for (const row of rows) {
     const network = networks[row.index];
     row.element = make("tr", {}, make("th", { class: "name", scope: "row" }, swatch(seriesColor(row.index)), network.name || "?",
-      kinds && !String(network.name).includes(network.kind) ? make("span", { class: "soft" }, ` ${network.kind || ""}`) : null), row.cells);
+      kinds && !String(network.name).includes(network.kind) ? make("span", { class: "soft" }, ` ${network.kind || ""}`) : null,
+      network.excess ? make("span", { class: "soft" }, ` ${network.excess}`) : null), row.cells);
   }
   const body = make("tbody", {}, rows.map((row) => row.element));
   const fill = ({ value, format, relative }, at) => rows.forEach((row) => {

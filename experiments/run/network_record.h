@@ -62,7 +62,8 @@ struct NetworkRecord {
   Architecture architecture;  // has the network's name
   NetworkKind kind = NetworkKind::kFound;
   Origin origin = {};
-  std::vector<double> of_target = {};  // predicted latency over the target's, one per target
+  std::vector<double> of_target = {};      // predicted latency over the target's, one per target
+  std::vector<LimitShare> of_limits = {};  // of each target that is a limit
   // With shared weights, on search-validation images; the loss is the mean cross-entropy.
   std::optional<double> shared_top1 = {}, shared_loss = {};
   std::map<std::string, ProxyValue> proxies = {};

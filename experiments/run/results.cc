@@ -1,5 +1,6 @@
 #include "experiments/run/results.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
@@ -82,8 +83,49 @@ CandidateResult candidate_result(const Candidate& candidate, const Reward& rewar
     }
     result.latency.push_back(std::move(latency));
     first += target.latency.size();
+    if (target.is_limit) result.is_within_limits = candidate.is_within_limits;
   }
   return result;
+}
+
+std::vector<LimitShare> limit_shares(const Reward& reward, std::span<const Macs> prices) {
+  const std::vector<double> ratios = reward.ratios(prices);
+  std::vector<LimitShare> shares;
+  for (size_t t = 0; t < ratios.size(); ++t) {
+    if (reward.targets[t].is_limit) shares.push_back({reward.targets[t].name, ratios[t]});
+  }
+  return shares;
+}
+
+bool is_within(const std::vector<LimitShare>& shares) {
+  return std::all_of(shares.begin(), shares.end(),
+                     [](const LimitShare& one) { return one.share <= 1; });
+}
+
+std::string excess_text(const std::vector<LimitShare>& shares) {
+  std::string text;
+  for (const LimitShare& one : shares) {
+    if (one.share <= 1) continue;
+    text += fmt::format("{} {} ({:.3g} times)", text.empty() ? "above" : ",", one.limit, one.share);
+  }
+  return text;
+}
+
+void add_limits(Json& json, const std::vector<LimitShare>& shares) {
+  if (shares.empty()) return;
+  json["within_limits"] = is_within(shares);
+  json["of_limits"] = Json::array();
+  for (const LimitShare& one : shares) {
+    json["of_limits"].push_back({{"limit", one.limit}, {"share", one.share}});
+  }
+}
+
+std::vector<LimitShare> limits_in(const Json& json) {
+  std::vector<LimitShare> shares;
+  for (const Json& one : json.value("of_limits", Json::array())) {
+    shares.push_back({one.at("limit"), one.at("share")});
+  }
+  return shares;
 }
 
 std::string milliseconds_text(double ms, bool is_guess) {
@@ -157,6 +199,7 @@ void to_json(Json& json, const CandidateResult& candidate) {
   }
   json["reward"] = candidate.reward;
   json["latency"] = candidate.latency;
+  if (candidate.is_within_limits) json["within_limits"] = *candidate.is_within_limits;
 }
 
 void from_json(const Json& json, CandidateResult& candidate) {
@@ -170,6 +213,9 @@ void from_json(const Json& json, CandidateResult& candidate) {
     candidate.accuracy = number_or_nan(json.at("accuracy"));
   }
   candidate.reward = number_or_nan(json.at("reward"));
+  if (json.contains("within_limits")) {
+    candidate.is_within_limits = json["within_limits"].get<bool>();
+  }
 }
 
 void to_json(Json& json, const ChoiceResult& choice) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,20 @@ struct TargetLatency {
   double of_target = 0;  // latency, or amount, over the target's
 };
 
+// What a network takes of a limit.
+struct LimitShare {
+  std::string limit;  // the target's name
+  double share = 0;   // above 1 it is exceeded
+};
+// Of a network with these prices, one per model of the targets; empty where no target is a limit.
+std::vector<LimitShare> limit_shares(const Reward& reward, std::span<const Macs> prices);
+bool is_within(const std::vector<LimitShare>& shares);
+// "above peak memory (1.24 times)" of each that is exceeded; empty within all.
+std::string excess_text(const std::vector<LimitShare>& shares);
+// As `within_limits` and `of_limits`; nothing where there are no limits.
+void add_limits(Json& json, const std::vector<LimitShare>& shares);
+std::vector<LimitShare> limits_in(const Json& json);
+
 // A candidate of a search with its latencies by target.
 struct CandidateResult {
   Decisions decisions = {};
@@ -52,6 +67,7 @@ struct CandidateResult {
   std::optional<double> proxy = {};  // where that judges; the accuracy is then NaN
   double reward = 0;
   std::vector<TargetLatency> latency = {};
+  std::optional<bool> is_within_limits = {};  // where there are any
 };
 CandidateResult candidate_result(const Candidate& candidate, const Reward& reward);
 

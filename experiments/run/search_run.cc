@@ -39,12 +39,14 @@ Json network_json(const NetworkRecord& network) {
     shared = {
         {"top1", *network.shared_top1}, {"split", "search-validation"}, {"weights", "shared"}};
   }
-  return {{"name", name},
-          {"kind", to_string(network.kind)},
-          {"architecture", name + ".yaml"},
-          {"weights_file", name + ".safetensors"},
-          {"accuracy_shared_weights", shared},
-          {"accuracy_from_scratch", network.trainings.front()}};
+  Json json = {{"name", name},
+               {"kind", to_string(network.kind)},
+               {"architecture", name + ".yaml"},
+               {"weights_file", name + ".safetensors"},
+               {"accuracy_shared_weights", shared},
+               {"accuracy_from_scratch", network.trainings.front()}};
+  add_limits(json, network.of_limits);
+  return json;
 }
 
 void write_results(const RunFolder& run, const SearchOutcome& outcome) {
@@ -93,6 +95,10 @@ std::optional<Architecture> random_network_if_any(const SearchContext& context,
   }
 }
 
+std::vector<LimitShare> limits_of(const Architecture& architecture, const Reward& reward) {
+  return limit_shares(reward, prices(lower(architecture), reward.models()));
+}
+
 // What the stages found, and networks of the targets' latency that no search found. The random one
 // is a member of the convolutional space that the coarse and fine stages search, as in a
 // comparison.
@@ -106,6 +112,9 @@ std::vector<NetworkRecord> networks_to_train(const SearchContext& context, const
       {.architecture = scale_to_latency(reference, reward), .kind = NetworkKind::kReference}};
   if (const auto random = random_network_if_any(context, reward)) {
     networks.push_back({.architecture = *random, .kind = NetworkKind::kRandom});
+  }
+  for (NetworkRecord& network : networks) {
+    network.of_limits = limits_of(network.architecture, reward);
   }
   return networks;
 }
@@ -130,8 +139,11 @@ Json measured_phase(const SearchContext& context, const SearchPlan& plan, const 
   if (const auto measured = context.run.result<Json>(phase)) return *measured;
   if (!plan.measure) return {};
   context.run.begin<Json>(phase);
-  const Json measured = plan.measure(networks_to_measure(context, reward, outcome),
-                                     *calibrated_target(reward.targets)->profile);
+  const std::vector<Architecture> networks = networks_to_measure(context, reward, outcome);
+  Json measured = plan.measure(networks, *calibrated_target(reward.targets)->profile);
+  for (size_t i = 0; i < networks.size(); ++i) {
+    add_limits(measured["networks"][i], limits_of(networks[i], reward));
+  }
   context.run.finish(measured);
   return measured;
 }

@@ -283,5 +283,51 @@ TEST(SearchFronts, GivesTheFrontOfEachTargetFromOneSetOfTrials) {
   EXPECT_EQ(all[0].latency.size(), 34u);
 }
 
+// Of the tiny space, those with at most the weights of the tenth lightest, and with those of the
+// lightest alone, which uniform samples meet, too; by enumeration.
+TEST(SearchFronts, TryNothingAboveALimit) {
+  const SearchSpace space = tiny_space();
+  const LatencyModel weights = resource_model(Resource::kWeights, DataType::kInt8);
+  Reward reward{.targets = {target_at(space, decisions_of(space, 0), {{31.2}})}};
+  reward.targets.push_back({.name = "weights", .models = {weights}, .latency = {{1e9}}});
+  reward.targets.back().is_limit = true;
+  const CostTable table(space, reward.models());
+  std::set<Decisions> members;
+  std::mt19937_64 random(8);
+  for (int draw = 0; draw < 20000; ++draw) members.insert(sample(space, random));
+  ASSERT_EQ(members.size(), 120u);
+  std::set<double> prices;
+  for (const Decisions& one : members) prices.insert(table.price(one)[1].value);
+  FakeWeights fake(space, decisions_of(space, 0));
+  for (const double limit : {*std::next(prices.begin(), 9), *prices.begin()}) {
+    reward.targets.back().latency = {{limit}};
+    const auto within = std::count_if(members.begin(), members.end(), [&](const Decisions& one) {
+      return table.price(one)[1].value <= limit;
+    });
+    const auto all = search_fronts({space, table, reward, fake}, 100, random);
+    EXPECT_EQ(all.size(), size_t(within));
+    for (const Candidate& one : all) EXPECT_LE(one.latency[1].value, limit);
+  }
+  reward.targets.back().latency = {{*prices.begin() - 1}};
+  EXPECT_THROW(search_fronts({space, table, reward, fake}, 100, random), Error);
+}
+
+// Uniform samples do not meet the one member with the fewest weights: the search begins with it.
+TEST(SearchFronts, BeginWithTheLeastOfALimit) {
+  const SearchSpace space = load_search_space("fashion-mnist");
+  const LatencyModel weights = resource_model(Resource::kWeights, DataType::kInt8);
+  std::mt19937_64 random(9);
+  Reward reward{.targets = {target_at(space, sample(space, random), {{31.2}})}};
+  const CostTable::Range range = CostTable(space, {weights}).reachable()[0];
+  reward.targets.push_back(
+      {.name = "weights", .models = {weights}, .latency = {1.02 * range.lowest}});
+  reward.targets.back().is_limit = true;
+  const CostTable table(space, reward.models());
+  FakeWeights fake(space, range.least);
+  const auto all = search_fronts({space, table, reward, fake}, 4, random);
+  EXPECT_EQ(all[0].decisions, range.least);
+  for (const Candidate& one : all) EXPECT_TRUE(one.is_within_limits);
+}
+
 }  // namespace
 }  // namespace ridgewalk

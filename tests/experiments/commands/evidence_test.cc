@@ -251,6 +251,45 @@ TEST_F(Evidence, FrontEmitsTheNetworksOfEverySet) {
   expect_refused({"front", supernet_, "--out", folder_ + "/x", "--range", "0:x"}, {"--range"});
 }
 
+// Limits of the run that the supernet is of.
+TEST_F(Evidence, AFrontKeepsToTheLimitsOfItsRun) {
+  const std::string limited = folder_ + "/limited", out = folder_ + "/limited-front";
+  const auto with_limit = [&](const std::string& kib) {
+    fs::remove_all(limited);
+    fs::copy(supernet_, limited, fs::copy_options::recursive);
+    std::string text = read(limited + "/config.yaml");
+    const size_t at = text.find("targets:");
+    text.replace(at, text.find("reward:") - at,
+                 "targets: [{ridge: [0, 500], relative_to: compact-nano, points: 16}, "
+                 "{peak_memory_kib: " +
+                     kib + ", limit: true}]\n");
+    std::ofstream(limited + "/config.yaml") << text;
+  };
+  with_limit("12");
+  const Outcome outcome = run({"front", limited, "--out", out, "--evaluations", "20"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("at most: peak memory (12 KiB)\n"));
+  const YAML::Node result = YAML::LoadFile(out + "/front.yaml");
+  EXPECT_EQ(result["limits"][0]["peak_memory_kib"].as<double>(), 12);
+  ASSERT_EQ(result["fronts"].size(), 4u);
+  for (const YAML::Node& front : result["fronts"]) {
+    ASSERT_GT(front["networks"].size(), 0u);
+    for (const YAML::Node& network : front["networks"]) {
+      EXPECT_TRUE(network["within_limits"].as<bool>());
+      EXPECT_EQ(network["of_targets"].size(), 4u);
+      const Outcome described =
+          run({"describe", out + "/" + network["architecture"].as<std::string>(), "--json"});
+      const double bytes = nlohmann::json::parse(described.out)["peak_memory_bytes"];
+      EXPECT_LE(bytes, 12 * 1024);
+      EXPECT_NEAR(network["of_limits"][0]["share"].as<double>(), bytes / (12 * 1024), 1e-9);
+    }
+  }
+  EXPECT_THAT(read(out + "/report.html"), HasSubstr("\"peak_memory_kib\":12.0"));
+  with_limit("0.5");
+  expect_refused({"front", limited, "--out", folder_ + "/x"}, {limited, "within all limits"});
+  EXPECT_FALSE(fs::exists(folder_ + "/x"));
+}
+
 TEST_F(Evidence, CompareHoldsWaysAgainstEachOtherAndGoesOnWhereItWasStopped) {
   std::ofstream(folder_ + "/compare.yaml") << single_config("tunas");
   const std::string out = folder_ + "/compare";

@@ -113,6 +113,34 @@ TEST_F(Program, ASearchKeepsWithinMemoryAndFlash) {
   }
 }
 
+// The narrowest mnv4-conv-large stores 226 KiB of weights: the reference is marked everywhere, and
+// what was found and the random network keep the limit.
+TEST_F(Program, ANetworkAboveALimitIsMarked) {
+  const std::string out = folder_ + "/above", path = folder_ + "/above.yaml";
+  std::ofstream(path) << config("factor: 0.15", "reference: mnv4-conv-large\n");
+  const Outcome found = run({"search", "all", "--config", path, "--targets",
+                             "{weights_mib: 0.2, limit: true}", "--out", out});
+  ASSERT_EQ(found.exit_code, 0) << found.err;
+  EXPECT_THAT(found.out, testing::ContainsRegex(
+                             "\nmnv4-conv-large@0.05 .*  above weights \\(1.1[0-9] times\\)\n"));
+  EXPECT_THAT(read(out + "/report.html"), HasSubstr("\"excess\":\"above weights (1.1"));
+  FieldReader result(parse_yaml(read(out + "/result.yaml"), "result.yaml"));
+  const YAML::Node root = result.source().node;
+  for (const char* stage : {"coarse", "fine", "hybrid"}) {
+    EXPECT_TRUE(root["stages"][stage]["best"]["within_limits"].as<bool>());
+  }
+  ASSERT_EQ(root["networks"].size(), 4u);
+  for (const YAML::Node& network : root["networks"]) {
+    const Outcome described =
+        run({"describe", out + "/" + network["architecture"].as<std::string>(), "--json"});
+    const double bytes = nlohmann::json::parse(described.out)["weight_memory_bytes"];
+    const double share = bytes / (0.2 * 1024 * 1024);
+    EXPECT_NEAR(network["of_limits"][0]["share"].as<double>(), share, 1e-9);
+    EXPECT_EQ(network["within_limits"].as<bool>(), share <= 1);
+    EXPECT_EQ(share > 1, network["kind"].as<std::string>() == "reference");
+  }
+}
+
 // One search chooses resolution against width and depth: images are resized in the batch, and each
 // network is priced at its own.
 TEST_F(Program, ASearchChoosesTheResolution) {

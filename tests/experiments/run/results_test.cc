@@ -78,6 +78,31 @@ TEST(Results, ACandidateIsPricedAgainstEveryTarget) {
             R"({"name":"range","ridge_point":null,"latency_macs":null}])");
 }
 
+TEST(Results, SayWhetherLimitsAreKept) {
+  Reward reward{
+      .targets = {{.name = "point", .models = rooflines({{5}}), .latency = {{100}}},
+                  {.name = "range", .models = rooflines({{0}, {9}}), .latency = {{100}, {200}}}}};
+  EXPECT_TRUE(limit_shares(reward, std::vector<Macs>{{150}, {110}, {300}}).empty());
+  EXPECT_FALSE(
+      candidate_result({.decisions = {}, .latency = {{1}, {1}, {1}}}, reward).is_within_limits);
+  reward.targets[1].is_limit = true;
+  const std::vector<LimitShare> above =
+      limit_shares(reward, std::vector<Macs>{{150}, {110}, {300}});
+  EXPECT_FALSE(is_within(above));
+  EXPECT_EQ(excess_text(above), "above range (1.5 times)");
+  EXPECT_TRUE(is_within(limit_shares(reward, std::vector<Macs>{{150}, {100}, {200}})));
+  Json json = Json::object();
+  add_limits(json, above);
+  const std::string text = R"({"within_limits":false,"of_limits":[{"limit":"range","share":1.5}]})";
+  EXPECT_EQ(json.dump(), text);
+  EXPECT_EQ(excess_text(limits_in(json)), excess_text(above));
+  const Candidate candidate{
+      .decisions = {}, .latency = {{1}, {1}, {300}}, .is_within_limits = false};
+  const Json result = candidate_result(candidate, reward);
+  EXPECT_EQ(result.at("within_limits"), false);
+  EXPECT_EQ(result.get<CandidateResult>().is_within_limits, false);
+}
+
 // 3 GMACs' worth at 1.5 GMACs/s.
 TEST(Results, ADeviceWithAPeakHasMillisecondsAndItsDataType) {
   const LatencyModel model{
