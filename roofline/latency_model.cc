@@ -29,7 +29,8 @@ void add_laws(const Profile& profile, LatencyModel& model) {
   model.bandwidths = profile.read_bandwidths();
   const auto peak = profile.peak_gmacs.find(profile.data_type);
   if (peak != profile.peak_gmacs.end()) model.bound_peak = {peak->second.value * 1e9};
-  model.is_guess = false;
+  model.is_by_datasheet = false;
+  model.fitted_batches = profile.fitted_batches;
   if (model.peak.value == 0) model.peak = kUnit;
 }
 
@@ -48,9 +49,11 @@ LatencyModel roofline_of(const Profile& profile, DataType type) {
   LatencyModel model{.data_type = type, .profile = profile.name};
   const auto peak = profile.peak_gmacs.find(type);
   if (peak != profile.peak_gmacs.end()) model.peak = {peak->second.value * 1e9};
-  model.is_guess = type != profile.data_type || !profile.effective_peak_gmacs;
+  model.is_by_datasheet = type != profile.data_type || !profile.effective_peak_gmacs;
+  if (!model.is_by_datasheet) model.fitted_batches = profile.fitted_batches;
   if (type == profile.data_type && profile.is_overhead_alone()) {
-    model.has_roofline = model.is_guess = false;
+    model.has_roofline = model.is_by_datasheet = false;
+    model.fitted_batches = profile.fitted_batches;
     model.peak = kUnit;
   } else if (profile.ridge_point_is_effective() && type == profile.data_type) {
     model.ridge_point = profile.ridge_point();
@@ -84,8 +87,25 @@ bool LatencyModel::is_plain() const {
   return *this == LatencyModel{.ridge_point = ridge_point,
                                .peak = peak,
                                .data_type = data_type,
-                               .is_guess = is_guess,
+                               .is_by_datasheet = is_by_datasheet,
+                               .fitted_batches = fitted_batches,
                                .profile = profile};
+}
+
+bool LatencyModel::is_beyond_batches() const {
+  return fitted_batches && (batch < fitted_batches->fewest || batch > fitted_batches->most);
+}
+
+std::string why_guess(const LatencyModel& model) {
+  if (model.is_by_datasheet) return "by a datasheet's peak; no network was measured";
+  if (!model.is_beyond_batches()) return "";
+  const auto& [fewest, most] = *model.fitted_batches;
+  const std::string range =
+      most == 1        ? "single images"
+      : fewest == most ? "batches of " + std::to_string(most)
+                       : "batches of " + std::to_string(fewest) + " to " + std::to_string(most);
+  return "by what was measured of " + range + ", none of " +
+         (model.batch == 1 ? "single images" : "batches of " + std::to_string(model.batch));
 }
 
 MacsPerByte LatencyModel::place_on_axis(DataType type) const {

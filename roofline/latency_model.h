@@ -11,8 +11,6 @@
 
 namespace ridgewalk {
 
-inline constexpr int kLargestBatch = 65536;
-
 // The plain roofline has only ridge point, data type and peak:
 //   sum over ops of max(MACs / peak, bytes * ridge point / peak)
 // Without a peak its latencies are relative: in times of one MAC at peak.
@@ -36,22 +34,29 @@ struct LatencyModel {
   MacsPerSecond bound_peak = {};  // of an op without a law; 0 where it is not known
 
   bool has_roofline = true;  // false where MACs and bytes cost nothing beside the overheads
-  // No network was measured for the peak: seconds are a guess. Those of MobileNetV4, table 6, took
-  // 4 to 31 times what the datasheets of two phones' GPUs say.
-  bool is_guess = false;
+  // No network was measured for the peak. Those of MobileNetV4, table 6, took 4 to 31 times what
+  // the datasheets of two phones' GPUs say.
+  bool is_by_datasheet = false;
+  std::optional<BatchRange> fitted_batches = {};
   std::string profile = {};  // that it is of, for messages
 
-  // Of another resource than latency only the data type counts, and of energy its two figures: a
-  // price is then in bytes, parameters, MACs or picojoules.
+  // Of another resource than latency the data type counts, of memory and energy the batch, and of
+  // energy its two figures: a price is then in bytes, parameters, MACs or picojoules.
   Resource resource = Resource::kLatency;
   double picojoules_per_mac = 0, picojoules_per_byte = 0;
   bool operator==(const LatencyModel&) const = default;
 
   // Ridge point and data type alone: the same at any peak.
   bool is_plain() const;
+  // Whether seconds are a guess: by a datasheet, or of a batch beyond those that were measured.
+  bool is_guess() const { return is_by_datasheet || is_beyond_batches(); }
+  bool is_beyond_batches() const;
   // Its ridge point on the axis of `type`: what the bytes of narrower elements would have to cost.
   MacsPerByte place_on_axis(DataType type) const;
 };
+
+// What makes it a guess: "by a datasheet's peak; no network was measured"; empty where it is none.
+std::string why_guess(const LatencyModel& model);
 
 // Plain ones without a peak.
 std::vector<LatencyModel> rooflines(const std::vector<MacsPerByte>& ridge_points,

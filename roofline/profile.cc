@@ -56,6 +56,21 @@ void optional_figure(auto& v, std::string_view name, double lowest,
   if (v.has_part(name, found.has_value())) figure(v, name, lowest, found);
 }
 
+// [fewest, most]
+void batches(FieldReader& reader, std::string_view name, std::optional<BatchRange>& found) {
+  const std::vector<int> ends = reader.list<int>(name);
+  if (ends.size() != 2 || ends[0] < 1 || ends[0] > ends[1] || ends[1] > kLargestBatch) {
+    reader.child(name).fail("'" + std::string(name) + "' must be two numbers of images from 1 to " +
+                            std::to_string(kLargestBatch) + ", the smaller one first");
+  }
+  found = {ends[0], ends[1]};
+}
+
+void batches(FieldWriter& writer, std::string_view name, const std::optional<BatchRange>& found) {
+  writer.out() << YAML::Key << std::string(name) << YAML::Value << YAML::Flow << YAML::BeginSeq
+               << found->fewest << found->most << YAML::EndSeq;
+}
+
 using Peaks = std::map<DataType, Sourced>;
 
 void peaks(FieldReader& reader, Peaks& found) {
@@ -146,6 +161,9 @@ void fields(auto& v, Of<Profile> auto& profile) {
       figure(effective, "ridge_point", 0, profile.effective_ridge_point);
       optional_figure(effective, "peak_gmacs", 1e-6, profile.effective_peak_gmacs);
     });
+  }
+  if (v.has_part("fitted_batches", profile.fitted_batches.has_value())) {
+    batches(v, "fitted_batches", profile.fitted_batches);
   }
   if (v.has_part("terms", profile.terms != ProfileTerms{})) {
     v.part("terms", [&](auto& terms) { fields(terms, profile.terms); });

@@ -49,6 +49,14 @@ struct WorkingSet {
   bool operator==(const WorkingSet&) const = default;
 };
 
+inline constexpr int kLargestBatch = 65536;
+
+// How many images ran together in the measurements of a fit.
+struct BatchRange {
+  int fewest = 1, most = 1;
+  bool operator==(const BatchRange&) const = default;
+};
+
 // A device: dense peaks and bandwidth from its datasheet or from measurements of the bare machine,
 // and the effective figures that measured networks imply, which are the ones to predict with. A
 // profile may be just a ridge point, or an overhead per operation beside which MACs and bytes cost
@@ -63,6 +71,8 @@ struct Profile {
       {};  // MACs/byte, where peak and bandwidth are not known
   std::optional<Sourced> effective_ridge_point = {};  // MACs/byte
   std::optional<Sourced> effective_peak_gmacs = {};
+  // Of the measurements that effective figures, terms and laws were fitted to, where it is known.
+  std::optional<BatchRange> fitted_batches = {};
   ProfileTerms terms = {};
   ProfileMemory memory = {};
   ProfileEnergy energy = {};

@@ -65,15 +65,22 @@ void print_resources(const Json& totals, const Counting& counting) {
 
 void print_latency(const Json& latency, const Counting& counting) {
   const auto ms = [&](const char* key) { return latency[key].get<double>(); };
-  if (counting.model->is_guess) {
+  const std::string images =
+      counting.batch == 1 ? "" : fmt::format(" for {} images", counting.batch);
+  if (counting.model->is_beyond_batches()) {
+    fmt::print("  latency         {}{} on {}, {}\n",
+               milliseconds_text(latency.value("laws_ms", ms("total_ms")), true), images,
+               counting.profile->name, why_guess(*counting.model));
+    return;
+  }
+  if (counting.model->is_by_datasheet) {
     fmt::print(
         "  latency         {} on {} by the peak of its datasheet: no network was measured,\n"
         "                  and phones' GPUs took 4 to 31 times as long as theirs say\n",
         milliseconds_text(ms("total_ms"), true), counting.profile->name);
     return;
   }
-  fmt::print("  latency         {:.4g} ms{} on {} ({}): roofline {:.4g}", ms("total_ms"),
-             counting.batch == 1 ? "" : fmt::format(" for {} images", counting.batch),
+  fmt::print("  latency         {:.4g} ms{} on {} ({}): roofline {:.4g}", ms("total_ms"), images,
              counting.profile->name,
              counting.model->has_roofline
                  ? fmt::format("ridge point {:.4g}", counting.model->ridge_point.value)
@@ -157,7 +164,7 @@ void print_totals(const Json& networks, const Counting& counting) {
       const Json& latency = network["latency"];
       const bool is_bound = !latency.value("ops_without_law", Json::array()).empty();
       const double ms = latency.value("laws_ms", latency["total_ms"].get<double>());
-      if (counting.model->is_guess) {
+      if (counting.model->is_guess()) {
         fmt::print(" {:>12}", milliseconds_text(ms, true));
       } else {
         fmt::print(" {:>2} {:>9.4g}", is_bound ? ">=" : "", ms);
@@ -166,6 +173,9 @@ void print_totals(const Json& networks, const Counting& counting) {
     fmt::print("\n");
   }
   if (counting.batch != 1) fmt::print("of {} images\n", counting.batch);
+  if (counting.model && counting.model->is_guess()) {
+    fmt::print("~: {}\n", why_guess(*counting.model));
+  }
   if (lacks_energy_of_type(counting)) {
     fmt::print("energy: {}\n", note_on_energy(counting));
   }

@@ -27,7 +27,7 @@ Json latency_json(const Graph& graph, const Counting& counting) {
       {"roofline_ms", ms(prediction.roofline)}, {"depthwise_ms", ms(prediction.depthwise)},
       {"cache_ms", ms(prediction.cache)},       {"op_overhead_ms", ms(prediction.op_overhead)},
       {"floor_ms", ms(prediction.floor)},       {"upper_ms", ms(prediction.upper)},
-      {"is_guess", counting.model->is_guess}};
+      {"is_guess", counting.model->is_guess()}};
   if (counting.profile->op_laws.empty() || counting.type != counting.profile->data_type) {
     return result;
   }

@@ -113,6 +113,7 @@ Profile profile_of(const FitQuestion& question, const FitAnswer& answer, const s
   Profile profile{.name = std::filesystem::path(out).stem().string(),
                   .description = source,
                   .data_type = counting.type};
+  profile.fitted_batches = answer.table.batches;
   if (has_peak) {
     profile.effective_ridge_point =
         Sourced{fitted.ridge_point.value, source + note_on_ridge_point(question, answer)};

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <random>
 #include <set>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "experiments/commands/command_line.h"
 #include "experiments/machine/measurement.h"
@@ -242,26 +244,36 @@ void print_fronts(const Json& sweep) {
 // Milliseconds of each network on a profile, as `describe --profile` has them.
 struct OnProfile {
   std::string profile;
-  bool is_guess = false;  // LatencyModel::is_guess
+  bool is_guess = false;  // LatencyModel::is_guess()
+  std::string why = {};   // why_guess()
   std::vector<double> ms = {};
   bool is_lower_bound = false;  // of a network at least: its laws lack an op
 };
 
-// On the profiles that have a peak: the latencies of others are only relative.
+// On the profiles that have a peak: the latencies of others are only relative, which is said.
 std::vector<OnProfile> on_profiles(const std::vector<NetworkRecord>& networks,
                                    const SweepQuestion& question) {
   std::vector<OnProfile> result;
+  std::vector<std::string> without_peak;
   for (const std::string& name : question.profiles) {
     const Profile profile = load_profile(name);
-    if (!profile.peak() && !profile.is_overhead_alone()) continue;
+    if (!profile.peak() && !profile.is_overhead_alone()) {
+      without_peak.push_back(profile.name);
+      continue;
+    }
     LatencyModel model = latency_model(profile);
     model.batch = question.batch;
-    OnProfile& one = result.emplace_back(OnProfile{profile.name, model.is_guess});
+    OnProfile& one =
+        result.emplace_back(OnProfile{profile.name, model.is_guess(), why_guess(model)});
     for (const NetworkRecord& network : networks) {
       const Graph graph = lower(network.architecture);
       one.ms.push_back(1e3 * (price(graph, model) / model.peak).value);
       one.is_lower_bound |= !model.laws.empty() && !kinds_without_law(whole(graph), model).empty();
     }
+  }
+  if (!without_peak.empty() && !question.quiet) {
+    fmt::print(stderr, "no milliseconds on {}: without a peak latencies are only relative\n",
+               fmt::join(without_peak, ", "));
   }
   return result;
 }
@@ -291,10 +303,14 @@ void print_profiles(const std::vector<NetworkRecord>& networks,
       fmt::print(" {:>18}", milliseconds_text(on.ms[i], on.is_guess));
     }
   }
-  fmt::print("\n\n{}", std::any_of(latencies.begin(), latencies.end(),
-                                   [](const OnProfile& on) { return on.is_guess; })
-                           ? "~: by a datasheet's peak; no network was measured\n\n"
-                           : "");
+  std::map<std::string, std::vector<std::string>> profiles_by_reason;
+  for (const OnProfile& on : latencies) {
+    if (on.is_guess) profiles_by_reason[on.why].push_back(on.profile);
+  }
+  fmt::print("\n\n");
+  for (const auto& [why, profiles] : profiles_by_reason) {
+    fmt::print("~ on {}: {}\n\n", fmt::join(profiles, ", "), why);
+  }
 }
 
 void write_members(const std::string& out, const std::vector<NetworkRecord>& members) {

@@ -68,7 +68,11 @@ std::optional<Architecture> resized(Architecture architecture, int resolution) {
 
 FitTable read_fit_table(const std::string& file, const TableReading& reading) {
   const Measurements measurements = read_measurements(read_file(file), file, reading.column);
-  FitTable table{.rows = {}, .batch = 1, .not_measured = measurements.not_measured, .repeats = 0};
+  FitTable table{.rows = {},
+                 .batch = 1,
+                 .batches = {},
+                 .not_measured = measurements.not_measured,
+                 .repeats = 0};
   std::set<int> batches;
   std::map<std::tuple<std::string, int, int>, size_t> places;  // by network, classes and batch
   std::vector<std::vector<double>> seconds;
@@ -94,6 +98,7 @@ FitTable read_fit_table(const std::string& file, const TableReading& reading) {
     }
   }
   if (batches.size() == 1) table.batch = *batches.begin();
+  if (!batches.empty()) table.batches = {*batches.begin(), *batches.rbegin()};
   for (size_t i = 0; i < seconds.size(); ++i) {
     table.rows[i].latency = {quantile(seconds[i], 0.5)};
   }

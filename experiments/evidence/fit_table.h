@@ -7,6 +7,7 @@
 
 #include "roofline/fit.h"
 #include "roofline/measurements.h"
+#include "roofline/profile.h"
 #include "space/search_space.h"
 
 namespace ridgewalk {
@@ -21,6 +22,7 @@ struct TableReading {
 struct FitTable {
   std::vector<Measured> rows;  // one of a network for each number of classes and batch
   int batch = 1;               // of all rows; 1 where they differ
+  BatchRange batches = {};
   int not_measured = 0;
   int repeats = 0;  // rows of a network, with as many classes and images, that an earlier row has
 };

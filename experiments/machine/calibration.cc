@@ -150,6 +150,7 @@ void fit_effective(const std::vector<TimedNetwork>& networks, const std::string&
   const auto figure = [&](double value) { return Sourced{four_digits(value), source}; };
   profile.effective_ridge_point = figure(fitted.ridge_point.value);
   profile.effective_peak_gmacs = figure(1e-9 / fitted.seconds_per_mac);
+  profile.fitted_batches = BatchRange{1, 1};
 }
 
 std::vector<OpLaw> fit_op_laws(const std::vector<TimedNetwork>& networks, DataType type,

@@ -61,7 +61,7 @@ std::vector<TargetSummary> target_summaries(const Reward& reward) {
     summary.ridge_point = model.ridge_point.value;
     summary.latency_macs = target.latency[0].value;
     summary.latency_ms = milliseconds(target.latency[0], model);
-    summary.is_guess = summary.latency_ms && model.is_guess;
+    summary.is_guess = summary.latency_ms && model.is_guess();
   }
   return summaries;
 }

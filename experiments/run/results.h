@@ -30,7 +30,7 @@ struct TargetSummary {
   int batch = 1;                              // images that a latency is of
   std::optional<double> latency_macs = {};    // in units of one MAC at peak
   std::optional<double> latency_ms = {};      // of a profile with a peak
-  bool is_guess = false;                      // those are by a datasheet: LatencyModel::is_guess
+  bool is_guess = false;                      // of those: LatencyModel::is_guess()
   std::optional<ResourceAmount> amount = {};  // of another resource; the latencies are then absent
   bool is_limit = false;
 };
@@ -120,7 +120,7 @@ struct TrainingResult {
   SplitAccuracy test = {};
 };
 
-// "0.0815 ms"; of a guess (LatencyModel::is_guess) "~0.08 ms".
+// "0.0815 ms"; of a guess (LatencyModel::is_guess()) "~0.08 ms".
 std::string milliseconds_text(double ms, bool is_guess);
 
 // "train 98.12 % of 10000 images without augmentation, search-validation 91.02 %, test 90.48 %".

@@ -219,13 +219,37 @@ TEST(LatencyModelOf, AnOverheadAloneCountsOps) {
 
 TEST(LatencyModelOf, KnowsWhatNoNetworkWasMeasuredFor) {
   const auto is_guess = [](const char* name, std::optional<DataType> type = std::nullopt) {
-    return latency_model(load_profile(name), type).is_guess;
+    return latency_model(load_profile(name), type).is_guess();
   };
   EXPECT_TRUE(is_guess("pixel6-gpu"));
   EXPECT_TRUE(is_guess("pixel4-dsp"));  // its ridge point was fitted, its peak was not
   EXPECT_TRUE(is_guess("pixel6-cpu", DataType::kFp16));
   EXPECT_FALSE(is_guess("pixel6-cpu"));
   EXPECT_FALSE(is_guess("epyc-zen5-1-thread"));
+  EXPECT_FALSE(is_guess("core-i7-12700h"));
+}
+
+// As it is fitted: of a GPU's large batches nothing follows for single images, whose launches they
+// do not show, nor from single images for a batch.
+TEST(LatencyModelOf, KnowsTheBatchesThatWereMeasured) {
+  const auto why = [](const char* name, int batch) {
+    LatencyModel model = latency_model(load_profile(name));
+    model.batch = batch;
+    EXPECT_EQ(model.is_guess(), !why_guess(model).empty());
+    return why_guess(model);
+  };
+  EXPECT_EQ(why("rtx-3090", 1),
+            "by what was measured of batches of 768 to 1024, none of single images");
+  EXPECT_EQ(why("rtx-3090", 768), "");
+  EXPECT_EQ(why("rtx-3090", 1024), "");
+  EXPECT_EQ(why("rtx-3090", 1025),
+            "by what was measured of batches of 768 to 1024, none of batches of 1025");
+  EXPECT_EQ(why("rtx-4090", 255), "by what was measured of batches of 256, none of batches of 255");
+  EXPECT_EQ(why("pixel6-cpu", 1), "");
+  EXPECT_EQ(why("pixel6-cpu", 8), "by what was measured of single images, none of batches of 8");
+  EXPECT_EQ(why("epyc-zen5-1-thread", 2),
+            "by what was measured of single images, none of batches of 2");  // by laws
+  EXPECT_EQ(why("pixel6-gpu", 8), "by a datasheet's peak; no network was measured");
 }
 
 TEST(RelativeModel, NeedsAPeakOnlyForTermsInSeconds) {

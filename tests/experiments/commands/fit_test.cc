@@ -283,8 +283,15 @@ TEST_F(Program, FitsLatenciesOfBatches) {
     }
   }
   table.close();
-  const Outcome outcome = run({"fit", folder_ + "/batches.csv", "--terms", "none", "--json"});
+  const Outcome outcome = run({"fit", folder_ + "/batches.csv", "--terms", "none", "--json",
+                               "--out", folder_ + "/batches.yaml"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(read(folder_ + "/batches.yaml"), HasSubstr("fitted_batches: [1, 64]\n"));
+  for (const auto& [batch, is_guess] : {std::pair("64", false), {"65", true}}) {
+    const Outcome described = run({"describe", "mobilenet-v1", "--profile",
+                                   folder_ + "/batches.yaml", "--batch", batch, "--json"});
+    EXPECT_EQ(nlohmann::json::parse(described.out)["latency"]["is_guess"], is_guess);
+  }
   const auto json = nlohmann::json::parse(outcome.out);
   EXPECT_EQ(json.at("networks").size(), 14u);
   EXPECT_NEAR(json.at("fit").at("ridge_point"), 40, 0.2);

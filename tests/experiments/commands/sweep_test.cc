@@ -35,6 +35,16 @@ TEST_F(Program, SweepsWithAccuracies) {
   EXPECT_EQ(sweep["swaps"][0]["ridge_point"], sweep["networks"][1]["front"][0][1]);
   EXPECT_THAT(read(out + "/report.html"),
               HasSubstr("ridgewalk sweep mobilenet-v1 mobilenet-v2 mobilenet-v1-150 --out "));
+  // Without a peak there are no milliseconds, which is said; a guess is marked with its reason.
+  const Outcome without =
+      run({"sweep", "mobilenet-v1", "--ridge", "0,5", "--profile", "pixel8-edgetpu", "--profile",
+           "pixel6-cpu", "--profile", "rtx-4090", "--out", out});
+  ASSERT_EQ(without.exit_code, 0);
+  EXPECT_THAT(without.err, HasSubstr("no milliseconds on pixel8-edgetpu: without a peak"));
+  EXPECT_THAT(without.out,
+              HasSubstr("~ on rtx-4090: by what was measured of batches of 256, none of single"));
+  EXPECT_THAT(read(out + "/profiles.csv"), HasSubstr("mobilenet-v1,rtx-4090,true,"));
+  EXPECT_THAT(read(out + "/profiles.csv"), HasSubstr("mobilenet-v1,pixel6-cpu,false,"));
   // A profile's ridge point is added, and marked.
   std::ofstream(folder_ + "/device.yaml") << "{name: my-device, data_type: int8, "
                                              "ridge_point: {value: 77, source: here}}";
