@@ -56,6 +56,7 @@ Json alternatives_json(const FitAnswer& answer) {
                     {"held_out_error", one.tried.mean_error},
                     {"is_worse", one.is_worse},
                     {"ridge_point", fitted_json(one.tried, true)["ridge_point"]},
+                    {"fit", fitted_json(one.tried, true)},
                     {"ridge_point_interval", interval_json(one.certainty.interval)}});
   }
   return list;
