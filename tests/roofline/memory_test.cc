@@ -179,14 +179,14 @@ TEST(Resources, OfATableAreThoseOfTheGraphForThousandsOfNetworks) {
   expect_table_equals_graph(tiny_space(), {resource_models()[0]}, 2000);
 }
 
-// By hand: images have their own activations and share the weights.
+// By hand: images have their own activations, the largest at the stem, and share the weights.
 TEST(Resources, OfABatchAreThoseOfItsImages) {
   const Graph graph = lower(find_architecture("mnv4-conv-small"));
   LatencyModel memory = resource_model(Resource::kPeakMemory, DataType::kInt8),
                energy = energy_model(load_profile("energy-45nm"));
-  EXPECT_EQ(price(graph, memory).value, 112 * 112 * 32 + 56 * 56 * 32);
+  EXPECT_EQ(price(graph, memory).value, 3 * 224 * 224 + 32 * 112 * 112);
   memory.batch = energy.batch = 4;
-  EXPECT_EQ(price(graph, memory).value, 4 * (112 * 112 * 32 + 56 * 56 * 32));
+  EXPECT_EQ(price(graph, memory).value, 4 * (3 * 224 * 224 + 32 * 112 * 112));
   const NetworkCost cost = network_cost(graph);
   EXPECT_NEAR(
       price(graph, energy).value,
