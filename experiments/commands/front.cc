@@ -177,10 +177,13 @@ std::vector<TargetSummary> limits_of(const FrontRequest& request) {
 }
 
 Json fronts_json(const Fronts& fronts, const FrontRequest& request, const SearchSpace& space) {
-  Json result = {{"run", request.folder},        {"stage", to_string(request.stage)},
-                 {"space", space.name},          {"reference", request.reference.name},
-                 {"tried", fronts.tried.size()}, {"fronts", Json::array()}};
+  Json result = {{"run", request.folder},
+                 {"stage", to_string(request.stage)},
+                 {"space", space.name},
+                 {"reference", request.reference.name},
+                 {"tried", fronts.tried.size()}};
   if (const auto limits = limits_of(request); !limits.empty()) result["limits"] = limits;
+  result["fronts"] = Json::array();
   for (size_t t = 0; t < fronts.by_target.size(); ++t) {
     Json networks = Json::array();
     for (size_t i : fronts.by_target[t]) {
