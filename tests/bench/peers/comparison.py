@@ -80,8 +80,8 @@ class Peer:
         self.process.wait()
 
 
-def take_turns(title, commands, turns):
-    """The median milliseconds of each peer; one that fails is said and left out, whenever it does."""
+def rounds(title, commands, turns):
+    """The milliseconds of each peer in each turn; one that fails is said and left out, whenever it does."""
     peers, times = {}, {name: [] for name in commands}
     for name, command in commands.items():
         try:
@@ -97,7 +97,12 @@ def take_turns(title, commands, turns):
                 del peers[name]
     for peer in peers.values():
         peer.close()
-    return {name: statistics.median(times[name]) for name in peers}
+    return {name: times[name] for name in peers}
+
+
+def take_turns(title, commands, turns):
+    """The median milliseconds of each peer."""
+    return {name: statistics.median(times) for name, times in rounds(title, commands, turns).items()}
 
 
 def beside(milliseconds, name, own="ridgewalk"):

@@ -3,10 +3,16 @@
 //   ridgewalk_peers_bench sample SPACE SEED                 a random member of a space, as YAML
 //   ridgewalk_peers_bench images FOLDER DATA COUNT PREFIX   of a quantised network, as .npy: test
 //       images as it takes them, their labels, and the classes it finds; training images
+//   ridgewalk_peers_bench quantize ARCH FOLDER              fresh weights, and images.npy
+//   ridgewalk_peers_bench int8|fp32 FOLDER                  of these, one image on one thread
 //   ridgewalk_peers_bench train|infer ARCH RESOLUTION BATCH PRECISION THREADS
-// The last says "ready" and then answers every line on standard input with the median of the
-// milliseconds that a training step (or a run) took in half a second of them.
+// The last two say "ready" and then answer every line on standard input with the median of the
+// milliseconds that a training step (or a run) took in half a second of them; of the CPU time of
+// this thread with PEERS_CLOCK=thread.
+#include <ctime>
+
 #include <chrono>
+#include <cstdlib>
 #include <functional>
 #include <iostream>
 
@@ -20,6 +26,7 @@
 #include "supernet/network/memory.h"
 #include "supernet/quantization/quantized_executor.h"
 #include "supernet/quantization/quantized_files.h"
+#include "supernet/quantization/random_ranges.h"
 #include "supernet/training/evaluate.h"
 #include "supernet/training/provenance_check.h"
 #include "supernet/training/train.h"
@@ -33,17 +40,29 @@ struct Task {
   DataType precision = DataType::kFp32;
 };
 
+double thread_milliseconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return 1e3 * double(now.tv_sec) + 1e-6 * double(now.tv_nsec);
+}
+
+double clock_milliseconds() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration<double, std::milli>(now).count();
+}
+
 void answer(const std::function<void()>& once) {
-  using Clock = std::chrono::steady_clock;
+  const char* const clock = std::getenv("PEERS_CLOCK");
+  const bool is_of_thread = clock != nullptr && std::string(clock) == "thread";
+  const auto now = is_of_thread ? thread_milliseconds : clock_milliseconds;
   for (int i = 0; i < 3; ++i) once();
   std::cout << "ready" << std::endl;
   for (std::string line; std::getline(std::cin, line);) {
     std::vector<double> milliseconds;
     for (double sum = 0; sum < 500 || milliseconds.size() < 3;) {
-      const auto start = Clock::now();
+      const double start = now();
       once();
-      milliseconds.push_back(
-          std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+      milliseconds.push_back(now() - start);
       sum += milliseconds.back();
     }
     std::ranges::sort(milliseconds);
@@ -100,6 +119,25 @@ void write_npy(const std::string& path, const torch::Tensor& tensor) {
   out.commit();
 }
 
+void quantize(const std::string& name, const std::string& folder) {
+  constexpr int kImages = 8;
+  const Architecture architecture = find_architecture(name);
+  Network network = fresh_network(lower(architecture));
+  save_quantized(folder, architecture, quantized_for_timing(network));
+  const int size = architecture.resolution;
+  write_npy(folder + "/images.npy", torch::randn({kImages, architecture.channels, size, size}));
+}
+
+void infer_one(const std::string& folder, bool is_int8) {
+  at::set_num_threads(1);
+  const Architecture architecture = load_architecture(folder + "/architecture.yaml");
+  const torch::Tensor image =
+      torch::randn({1, architecture.channels, architecture.resolution, architecture.resolution});
+  Inference network = is_int8 ? Inference(load_quantized(folder), 1)
+                              : Inference(fresh_network(lower(architecture)), 1, DataType::kFp32);
+  answer([&] { network.forward(image); });
+}
+
 void write_images(const std::string& folder, const std::string& data_name, int64_t count,
                   const std::string& prefix) {
   at::set_num_threads(1);
@@ -141,6 +179,14 @@ int run(const std::vector<std::string>& words) {
   }
   if (words.size() == 5 && words[0] == "images") {
     write_images(words[1], words[2], std::stoll(words[3]), words[4]);
+    return 0;
+  }
+  if (words.size() == 3 && words[0] == "quantize") {
+    quantize(words[1], words[2]);
+    return 0;
+  }
+  if (words.size() == 2 && (words[0] == "int8" || words[0] == "fp32")) {
+    infer_one(words[1], words[0] == "int8");
     return 0;
   }
   if (words.size() != 6) return 2;
