@@ -333,8 +333,13 @@ void Supernet::calibrate(Graph graph) {
   });
 }
 
-Accuracy Supernet::validate(const Decisions& sample) {
-  const Executor network = bind_judged({&sample, 1}).front();
+Accuracy Supernet::validate(const Decisions& sample) { return validate(sample, rounds_judged()); }
+
+Accuracy Supernet::validate_rounded(const Decisions& sample) { return validate(sample, true); }
+
+Accuracy Supernet::validate(const Decisions& sample, bool is_rounded) {
+  Executor network = bind_judged({&sample, 1}).front();
+  if (is_rounded) network.round(batch_rounding(network.graph()));
   const bool calibrates = options_.calibration_images > 0;
   if (calibrates) calibrate(network.graph());
   return evaluate(network, data_, data_.search_validation, compute_,

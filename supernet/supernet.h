@@ -72,6 +72,8 @@ class Supernet {
   // On the whole search-validation split, batch statistics of validation_batch_size images, or
   // those of calibration_images.
   Accuracy validate(const Decisions& sample);
+  // The same, rounded as int8 would be, whatever the options say.
+  Accuracy validate_rounded(const Decisions& sample);
 
   NamedTensors state();
   // Of the weights, which started from others that had learned `before`.
@@ -89,6 +91,7 @@ class Supernet {
  private:
   ParameterStore& average();
   Executor bind(const Decisions& sample, ParameterStore& parameters, size_t leaves = 0);
+  Accuracy validate(const Decisions& sample, bool is_rounded);
   const std::vector<Executor>& bind_all(std::span<const Decisions> samples, bool is_rounded);
   void calibrate(Graph graph);
   std::vector<Executor> bind_judged(std::span<const Decisions> samples);

@@ -58,6 +58,9 @@ CommandLine rank_command_line() {
       "steps of the run's batch size that a copy of the shared weights trains on each "
       "network alone before it is judged",
       0);
+  line.add()("quantized",
+             "also in int8: each training after rounding, and the supernet's judgement with "
+             "rounded weights and values");
   line.add()("config", po::value<std::string>(),
              "YAML of the training from scratch, if not the run's");
   line.add_seed("of the sample and of the training", 0);
@@ -84,10 +87,11 @@ struct RankRequest {
     bool all = true;                    // of its networks, else `count`
   } truth;
 
+  bool in_int8 = false;  // beside fp32
   bool quiet = false;
 
   bool has_truth() const { return !truth.table.empty(); }
-  RankRecipe recipe() const { return {config.train, repeats}; }
+  RankRecipe recipe() const { return {config.train, repeats, in_int8, trained}; }
 };
 
 RankRequest rank_request(const CommandLine& line) {
@@ -107,8 +111,9 @@ RankRequest rank_request(const CommandLine& line) {
         std::pair("accuracy", &request.truth.accuracy)}) {
     if (line.has(option)) *value = line.get<std::string>(option);
   }
+  request.in_int8 = line.has("quantized");
   request.truth.all = !line.given("networks");
-  for (const char* option : {"trained", "repeats", "config"}) {
+  for (const char* option : {"trained", "repeats", "config", "quantized"}) {
     if (request.has_truth() && line.given(option)) {
       throw Error("--truth brings its trainings; leave --" + std::string(option) + " out");
     }
@@ -325,7 +330,9 @@ std::string settings_text(const RankRequest& request, uint64_t seed) {
       "tune-steps: {}\nvalidation-batch-size: {}\n{}",
       to_string(request.stage), request.count, request.tolerance, seed, request.repeats,
       request.tune_steps, request.config.weights.validation_batch_size,
-      request.has_truth() ? "truth: " + request.truth.table + "\n" : "");
+      request.has_truth() ? "truth: " + request.truth.table + "\n"
+      : request.in_int8   ? "quantized: judged and trained networks\n"
+                          : "");
 }
 
 std::vector<RunFolder> one_run(const std::string& path, const std::string& fingerprint) {
@@ -363,7 +370,8 @@ int rank_command(const Arguments& arguments) {
   SharedJudge judge({.weights = supernet_file(request.folder, request.stage),
                      .supernet = config.weights,
                      .tune_steps = request.tune_steps,
-                     .seed = stream_seed(request.seed, SeedStream::kProxies)},
+                     .seed = stream_seed(request.seed, SeedStream::kProxies),
+                     .in_int8 = request.in_int8},
                     space, data, session.compute);
   inputs.settings = settings_text(request, trainings.seed);
   inputs.weights = &judge.weights();
@@ -372,11 +380,12 @@ int rank_command(const Arguments& arguments) {
 
   const std::string out = line.required("out");
   const std::string print = fingerprint(inputs);
+  const RankRecipe rank_recipe = request.recipe();
   std::optional<Leadership> lead;
   if (const auto workers = line.workers()) {
     const SharedTrials shared{
         .inputs = print,
-        .trials = rank_trials(request.recipe(), trainings, space, judge, data, print),
+        .trials = rank_trials(rank_recipe, trainings, space, judge, data, print),
         .out = out,
         .open_runs = [&] { return one_run(out, print); }};
     lead = share_out(*workers, shared, session);

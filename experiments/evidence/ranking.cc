@@ -24,11 +24,14 @@ constexpr size_t kFewestRegressed = 8;  // networks, of which a regression says 
 constexpr const char* kShared = "search-validation top-1, shared weights";
 constexpr const char* kHeldOut = "search-validation top-1 from scratch";
 constexpr const char* kTest = "test top-1 from scratch";
+constexpr const char* kSharedInt8 = "search-validation top-1, shared, int8";
+constexpr const char* kTestInt8 = "test top-1 from scratch, int8";
 
 // What networks are ordered by: one value per network, the larger the better or the larger.
 struct Columns {
   std::vector<double> shared, shared_loss, held_out, test, parameters, macs;
-  std::vector<double> latency;  // of the first target; none where it is unknown
+  std::vector<double> shared_int8, test_int8;  // none where they were not measured
+  std::vector<double> latency;                 // of the first target; none where it is unknown
   std::map<std::string, std::vector<double>> proxies;  // those that are defined for all
   std::vector<double> regression = {};                 // none where decisions are unknown
 };
@@ -43,6 +46,8 @@ Columns columns_of(const std::vector<NetworkRecord>& networks) {
     columns.test.push_back(test_top1(network).value());
     columns.parameters.push_back(double(cost.parameters));
     columns.macs.push_back(cost.macs.value);
+    if (network.shared_int8_top1) columns.shared_int8.push_back(*network.shared_int8_top1);
+    if (!network.int8_test_top1.empty()) columns.test_int8.push_back(mean(network.int8_test_top1));
     if (!network.of_target.empty()) columns.latency.push_back(network.of_target[0]);
     for (const auto& [name, proxy] : network.proxies) columns.proxies[name].push_back(proxy.value);
   }
@@ -153,6 +158,10 @@ std::vector<OrderAgreement> judged_pairs(const Columns& columns, const Draws& dr
   };
   add(kShared, columns.shared, kTest, columns.test);
   add(kShared, columns.shared, kHeldOut, columns.held_out);
+  add(kShared, columns.shared, kTestInt8, columns.test_int8);
+  add(kSharedInt8, columns.shared_int8, kTestInt8, columns.test_int8);
+  add(kSharedInt8, columns.shared_int8, kTest, columns.test);
+  add(kTest, columns.test, kTestInt8, columns.test_int8);
   add("search-validation loss, shared weights", columns.shared_loss, kTest, columns.test);
   add("parameters", columns.parameters, kTest, columns.test);
   add("MACs", columns.macs, kTest, columns.test);
@@ -335,6 +344,9 @@ Json ranked_json(const std::vector<NetworkRecord>& networks) {
          {"scratch_search_validation_top1",
           search_validation_top1(network) ? Json(*search_validation_top1(network)) : Json()},
          {"scratch_test_top1", columns.test[i]}});
+    if (columns.shared_int8.empty() || columns.test_int8.empty()) continue;
+    list.back()["shared_search_validation_int8_top1"] = columns.shared_int8[i];
+    list.back()["scratch_test_int8_top1"] = columns.test_int8[i];
   }
   return list;
 }

@@ -12,17 +12,10 @@
 #include "supernet/training/provenance_check.h"
 
 namespace ridgewalk {
-namespace {
-
-SharedJudgement judged(Supernet& supernet, const Decisions& network) {
-  const Accuracy accuracy = supernet.validate(network);
-  return {accuracy.top1, accuracy.loss};
-}
-
-}  // namespace
 
 void to_json(Json& json, const SharedJudgement& judgement) {
   json = {{"top1", judgement.top1}, {"loss", judgement.loss}, {"proxies", Json::object()}};
+  if (judgement.int8_top1) json["int8_top1"] = *judgement.int8_top1;
   for (const auto& [name, proxy] : judgement.proxies) {
     json["proxies"][name] = {{"value", proxy.value}, {"seconds", proxy.seconds}};
   }
@@ -31,6 +24,7 @@ void to_json(Json& json, const SharedJudgement& judgement) {
 void from_json(const Json& json, SharedJudgement& judgement) {
   json.at("top1").get_to(judgement.top1);
   judgement.loss = number_or_nan(json.at("loss"));
+  if (json.contains("int8_top1")) json.at("int8_top1").get_to(judgement.int8_top1.emplace());
   for (const auto& [name, proxy] : json.at("proxies").items()) {
     judgement.proxies[name] = {number_or_nan(proxy.at("value")), proxy.at("seconds")};
   }
@@ -60,6 +54,13 @@ void SharedJudge::add_proxies(const Decisions& network, SharedJudgement& judgeme
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     judgement.proxies[std::string(to_string(which))] = {value, seconds.count()};
   }
+}
+
+SharedJudgement SharedJudge::judged(Supernet& supernet, const Decisions& network) const {
+  const Accuracy accuracy = supernet.validate(network);
+  SharedJudgement judgement{accuracy.top1, accuracy.loss};
+  if (options_.in_int8) judgement.int8_top1 = supernet.validate_rounded(network).top1;
+  return judgement;
 }
 
 SharedJudgement SharedJudge::by_weights(const Decisions& network,

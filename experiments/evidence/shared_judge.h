@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -19,6 +20,7 @@ namespace ridgewalk {
 // seconds that each took.
 struct SharedJudgement {
   double top1 = 0, loss = 0;
+  std::optional<double> int8_top1 = {};  // rounded as int8 would be, where that was asked for
   std::map<std::string, ProxyValue> proxies = {};
 };
 void to_json(Json& json, const SharedJudgement& judgement);
@@ -27,8 +29,9 @@ void from_json(const Json& json, SharedJudgement& judgement);
 struct SharedJudgeOptions {
   std::string weights;  // a file
   SupernetOptions supernet;
-  int tune_steps = 0;  // that a copy of the weights trains on a network before it is judged
-  uint64_t seed = 0;   // of the proxies' weights and images
+  int tune_steps = 0;    // that a copy of the weights trains on a network before it is judged
+  uint64_t seed = 0;     // of the proxies' weights and images
+  bool in_int8 = false;  // judges each network in int8, too
 };
 
 // Threads may use it at once.
@@ -49,6 +52,7 @@ class SharedJudge {
 
  private:
   std::unique_ptr<Supernet> loaded(const Compute& compute) const;
+  SharedJudgement judged(Supernet& supernet, const Decisions& network) const;
   SharedJudgement by_weights(const Decisions& network, const std::stop_token& stop) const;
   void add_proxies(const Decisions& network, SharedJudgement& judgement) const;
 

@@ -67,8 +67,10 @@ struct NetworkRecord {
   // With shared weights, on search-validation images; the loss is the mean cross-entropy.
   std::optional<double> shared_top1 = {}, shared_loss = {};
   std::map<std::string, ProxyValue> proxies = {};
-  std::vector<TrainingResult> trainings = {};  // one per seed
-  std::optional<RatedAccuracy> rated = {};     // where it is not that of the trainings
+  std::optional<double> shared_int8_top1 = {};  // of the same, rounded as int8 would be
+  std::vector<TrainingResult> trainings = {};   // one per seed
+  std::vector<double> int8_test_top1 = {};  // in int8 after each training, where that was measured
+  std::optional<RatedAccuracy> rated = {};  // where it is not that of the trainings
 };
 
 // Means over the trainings; nothing where there is none, or no such split.

@@ -18,7 +18,8 @@ enum class SeedStream : uint64_t {
   kTrials = 900,  // of architectures with trained shared weights
   kFront = 1000,
   kProxies = 1200,
-  kRecalibration = 1100,  // + the search stage: of the networks that are measured
+  kInt8Calibration = 1300,  // images of the ranges of a network that was trained
+  kRecalibration = 1100,    // + the search stage: of the networks that are measured
 };
 
 inline uint64_t stream_seed(uint64_t seed, SeedStream stream, uint64_t number = 0) {

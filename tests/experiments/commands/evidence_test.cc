@@ -109,6 +109,51 @@ TEST_F(Evidence, RankTrainsNetworksAndComparesTwoJudgements) {
   EXPECT_EQ(read(out + "/result.yaml"), read(again + "/result.yaml"));
 }
 
+// Beside each accuracy that in int8: of a training what `quantize` says of its weights.
+TEST_F(Evidence, RankInInt8AddsWhatRoundingLeaves) {
+  const std::string out = folder_ + "/rank-int8";
+  std::vector<std::string> command = rank_five(out);
+  command.push_back("--quantized");
+  const Outcome outcome = run(command);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("test top-1 from scratch, int8"));
+  const std::vector<std::string> rows = lines(out + "/rank.csv");
+  ASSERT_EQ(rows.size(), 6u);
+  EXPECT_THAT(rows[0],
+              testing::EndsWith("shared_search_validation_int8_top1,scratch_test_int8_top1"));
+  const std::string name = rows[1].substr(0, rows[1].find(','));
+  const Outcome quantized = run({"quantize", out + "/" + name + ".yaml", "--weights",
+                                 out + "/" + name + ".safetensors", "--data", "idx:" + images_,
+                                 "--out", folder_ + "/of-rank", "--sensitivity", "0", "--json"});
+  ASSERT_EQ(quantized.exit_code, 0) << quantized.err;
+  EXPECT_NEAR(std::stod(rows[1].substr(rows[1].rfind(',') + 1)),
+              nlohmann::json::parse(quantized.out)["int8"]["top1"].get<double>(), 0.011)
+      << "other batches of the same images, one of 200 may change sides";
+
+  // In parts, by workers, and with the trainings of another ranking it comes to the same.
+  const auto repeated = [&](const std::string& at, const std::vector<std::string>& more) {
+    std::vector<std::string> words = {"rank", supernet_, "--out", folder_ + "/" + at,
+                                      "--quantized"};
+    words.insert(words.end(), more.begin(), more.end());
+    EXPECT_EQ(run(words).exit_code, 0);
+    EXPECT_EQ(read(out + "/rank.csv"), read(folder_ + "/" + at + "/rank.csv")) << at;
+  };
+  const std::vector<std::string> five = {"--networks", "5", "--tolerance", "0.2"};
+  std::vector<std::string> killed = {"rank", supernet_, "--out", folder_ + "/int8-killed",
+                                     "--quantized"};
+  killed.insert(killed.end(), five.begin(), five.end());
+  run_with_kills(killed, folder_ + "/int8-killed");
+  EXPECT_EQ(read(out + "/rank.csv"), read(folder_ + "/int8-killed/rank.csv"));
+  std::vector<std::string> shared = five;
+  shared.insert(shared.end(), {"--workers", folder_ + "/int8-workers"});
+  repeated("int8-shared", shared);
+  repeated("int8-reused", {"--trained", out});
+  repeated("int8-reused-shared", {"--trained", out, "--workers", folder_ + "/int8-more-workers"});
+  expect_refused(
+      {"rank", supernet_, "--out", folder_ + "/x", "--truth", out + "/rank.csv", "--quantized"},
+      {"--quantized"});
+}
+
 // With the trainings of an earlier ranking nothing is trained; the figures are the same.
 TEST_F(Evidence, RankTakesTheTrainingsOfAnother) {
   const std::string out = folder_ + "/rank-first";

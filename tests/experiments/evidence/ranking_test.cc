@@ -1,6 +1,7 @@
 #include "experiments/evidence/ranking.h"
 
 #include <cmath>
+#include <map>
 
 #include <gmock/gmock.h>
 
@@ -44,6 +45,33 @@ TEST(Ranking, ComparesTwoOrders) {
   EXPECT_EQ(ranking.regret.value, 0);
   EXPECT_NEAR(ranking.regret_of_a_random_pick, 0.015, 1e-12);
   EXPECT_FALSE(ranking.best_spearman);
+}
+
+// In int8 trainings that were in the order 1 2 3 4 are in the order 4 2 3 1: of six pairs five are
+// discordant. The supernet's order becomes 2 3 4 1: four of six agree with that, and three with the
+// order in fp32.
+TEST(Ranking, OfInt8StandsBesideThatOfFp32) {
+  std::vector<NetworkRecord> networks{judged(0.1, 0.9, 0.5, {0.61}), judged(0.2, 0.8, 0.5, {0.62}),
+                                      judged(0.3, 0.7, 0.5, {0.63}), judged(0.4, 0.6, 0.5, {0.64})};
+  const size_t pairs = rank(networks, 1).pairs.size();
+  const double rounded[] = {0.4, 0.2, 0.3, 0.1}, shared[] = {0.4, 0.1, 0.2, 0.3};
+  for (size_t i = 0; i < 4; ++i) {
+    networks[i].int8_test_top1 = {rounded[i] + 0.01, rounded[i] - 0.01};
+    networks[i].shared_int8_top1 = shared[i];
+  }
+  std::map<std::string, double> taus;
+  const Ranking ranking = rank(networks, 1);
+  for (const OrderAgreement& pair : ranking.pairs) {
+    taus[pair.shared + " | " + pair.alone] = pair.kendall_tau_b.value;
+  }
+  EXPECT_EQ(ranking.pairs.size(), pairs + 4);
+  const std::string top1 = "search-validation top-1, shared", test = "test top-1 from scratch";
+  EXPECT_NEAR(taus.at(top1 + " weights | " + test + ", int8"), -4.0 / 6, 1e-12);
+  EXPECT_NEAR(taus.at(top1 + ", int8 | " + test + ", int8"), 2.0 / 6, 1e-12);
+  EXPECT_NEAR(taus.at(top1 + ", int8 | " + test), 0, 1e-12);
+  EXPECT_NEAR(taus.at(test + " | " + test + ", int8"), -4.0 / 6, 1e-12);
+  EXPECT_EQ(ranked_json(networks)[0]["scratch_test_int8_top1"], 0.4);
+  EXPECT_EQ(ranked_json(networks)[3]["shared_search_validation_int8_top1"], 0.3);
 }
 
 // Three networks are in one order in one of six cases by chance: 1.00 [1.00, 1.00] would be a lie.
