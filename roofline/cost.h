@@ -7,6 +7,7 @@
 #include "roofline/units.h"
 #include "space/data_type.h"
 #include "space/graph.h"
+#include "space/head.h"
 
 namespace ridgewalk {
 
@@ -40,6 +41,16 @@ struct OpCost {
 
 // Of `images` that run together: the weights are read once.
 OpCost of_batch(OpCost cost, int images);
+
+// In which data types a network computes: its stages, and what follows the last of them, as the
+// float head of an int8 network.
+struct NetworkTypes {
+  DataType stages = DataType::kInt8;
+  DataType head = stages;
+
+  DataType of(const Graph& graph, int op) const { return op < head_begin(graph) ? stages : head; }
+  bool are_mixed() const { return head != stages; }
+};
 
 Bytes bytes(const OpCost& cost, DataType type);
 // MACs over bytes; 0 for an op that moves nothing.

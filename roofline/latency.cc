@@ -50,6 +50,21 @@ Macs training_latency(const Graph& graph, int64_t batch, MacsPerByte ridge_point
   return sum;
 }
 
+std::vector<OpCost> on_axis(std::vector<OpCost> costs, const Graph& graph, NetworkTypes types) {
+  const int own = bytes_per_element(types.stages), heads = bytes_per_element(types.head);
+  if (heads < own) {
+    throw Error("a head in " + std::string(to_string(types.head)) + " is narrower than stages in " +
+                std::string(to_string(types.stages)) + "; give one that is wider");
+  }
+  const int factor = heads / own;
+  for (size_t i = size_t(head_begin(graph)); i < costs.size(); ++i) {
+    costs[i].macs = factor * costs[i].macs;
+    costs[i].weight_elements *= factor;
+    costs[i].activation_elements *= factor;
+  }
+  return costs;
+}
+
 std::vector<MacsPerByte> ridge_points(double low, double high, int count) {
   if (!(low >= 0 && low <= high && std::isfinite(high))) {
     throw Error("a range of ridge points runs from low to high, neither below 0, such as 0:500");

@@ -21,6 +21,10 @@ Macs latency(std::span<const OpCost> costs, MacsPerByte ridge_point,
              DataType type = DataType::kInt8);
 Macs latency(const Graph& graph, MacsPerByte ridge_point, DataType type = DataType::kInt8);
 
+// As on the axis of the stages' type: an op of a head in a wider type counts as many times as its
+// elements are wider, MACs and bytes (with_head()). Throws Error for a narrower head.
+std::vector<OpCost> on_axis(std::vector<OpCost> costs, const Graph& graph, NetworkTypes types);
+
 // Of a training step on `batch` images, forward and backward, without the optimiser: for each op
 // the sum of both passes' max(MACs, ridge point * bytes), where each tensor is moved once in each
 // pass. Forward, an op reads its weights and inputs and writes its output. Backward, it has twice

@@ -141,21 +141,57 @@ LatencyModel relative_model(const Profile& profile, std::optional<DataType> type
   return model;
 }
 
-LatencyModel resource_model(Resource resource, DataType type) {
+LatencyModel with_head(LatencyModel model, DataType head) {
+  if (head == model.data_type) return model;
+  model.head_type = head;
+  model.head_mac_cost =
+      double(bytes_per_element(head)) / double(bytes_per_element(model.data_type));
+  return model;
+}
+
+LatencyModel with_head(LatencyModel model, const Profile& profile, DataType head) {
+  if (head == model.data_type) return model;
+  if (!model.laws.empty()) {
+    throw Error("profile '" + profile.name + "' has laws of ops in " +
+                std::string(to_string(model.data_type)) +
+                " alone, which say nothing of a head in " + std::string(to_string(head)) +
+                "; take a profile without laws");
+  }
+  const auto peak = [&](DataType type) {
+    const auto found = profile.peak_gmacs.find(type);
+    if (found != profile.peak_gmacs.end()) return found->second.value;
+    throw Error("profile '" + profile.name + "' has no peak for " + std::string(to_string(type)) +
+                ": what a head in " + std::string(to_string(head)) +
+                " costs follows from the peaks of both types; add peak_gmacs");
+  };
+  model.head_type = head;
+  model.head_mac_cost = peak(model.data_type) / peak(head);
+  return model;
+}
+
+LatencyModel resource_model(Resource resource, DataType type, std::optional<DataType> head) {
   LatencyModel model{.data_type = type};
+  if (head != type) model.head_type = head;
   model.resource = resource;
   return model;
 }
 
-LatencyModel energy_model(const Profile& profile) {
+LatencyModel energy_model(const Profile& profile, std::optional<NetworkTypes> types) {
   if (!profile.energy.picojoules_per_mac) {
     throw Error("profile '" + profile.name +
                 "' does not know the energy of a MAC and of a byte; add `energy` with its source");
   }
-  LatencyModel model = resource_model(Resource::kEnergy, profile.data_type);
-  model.picojoules_per_mac = profile.energy.picojoules_per_mac->value;
+  const NetworkTypes in = types.value_or(NetworkTypes{profile.data_type});
+  const auto picojoules = [&](DataType type) {
+    if (const auto known = profile.picojoules_per_mac(type)) return *known;
+    throw Error("profile '" + profile.name + "' does not know the energy of a MAC in " +
+                std::string(to_string(type)) + "; add it to picojoules_per_mac_of with its source");
+  };
+  LatencyModel model = resource_model(Resource::kEnergy, in.stages, in.head);
+  model.picojoules_per_mac = picojoules(in.stages);
   model.picojoules_per_byte = profile.energy.picojoules_per_byte->value;
   model.profile = profile.name;
+  model.head_mac_cost = picojoules(in.head) / model.picojoules_per_mac;
   return model;
 }
 
@@ -174,7 +210,8 @@ Prediction predict(const Graph& graph, const LatencyModel& model) {
     if (is_kernel(op, costs[i], model.kernels)) overheads += overhead_time(model);
     if (model.has_roofline) {
       const OpCost cost = of_batch(costs[i], model.batch);
-      upper += cost.macs + model.ridge_point * bytes(cost, model.data_type);
+      const OpType type = type_of(graph, op, model);
+      upper += type.mac_cost * cost.macs + model.ridge_point * bytes(cost, type.type);
     }
   }
   return {.roofline = least / model.peak,

@@ -18,6 +18,10 @@ struct LatencyModel {
   MacsPerByte ridge_point = {};
   MacsPerSecond peak = {};  // 0 where it is not known
   DataType data_type = DataType::kInt8;
+  // Of the head, all that follows the last stage, where it computes in another type, as the float
+  // head of an int8 network does: one of its MACs then costs as much as so many of the others.
+  std::optional<DataType> head_type = {};
+  double head_mac_cost = 1;
   ByteConvention convention = ByteConvention::kMnv4;
   int batch = 1;  // a latency is of so many images that run together
 
@@ -46,6 +50,7 @@ struct LatencyModel {
   double picojoules_per_mac = 0, picojoules_per_byte = 0;
   bool operator==(const LatencyModel&) const = default;
 
+  NetworkTypes types() const { return {data_type, head_type.value_or(data_type)}; }
   // Ridge point and data type alone: the same at any peak.
   bool is_plain() const;
   // Whether seconds are a guess: by a datasheet, or of a batch beyond those that were measured.
@@ -83,10 +88,19 @@ LatencyModel latency_model(const Profile& profile, std::optional<DataType> type 
 // The same for relative latencies, which need no peak unless a term is in seconds.
 LatencyModel relative_model(const Profile& profile, std::optional<DataType> type = std::nullopt);
 
+// The same with the head in type `head`, where nothing is known of peaks: MACs take as much longer
+// as elements are wider, as in vector units.
+LatencyModel with_head(LatencyModel model, DataType head);
+// The same with the head in type `head`, whose MACs are as much slower as the profile's peaks say.
+// Throws Error when the profile lacks one of the two peaks, or has laws: these are of one type.
+LatencyModel with_head(LatencyModel model, const Profile& profile, DataType head);
+
 // Of another resource than latency.
-LatencyModel resource_model(Resource resource, DataType type);
-// Of energy, in the profile's own data type. Throws Error when the profile does not know it.
-LatencyModel energy_model(const Profile& profile);
+LatencyModel resource_model(Resource resource, DataType type,
+                            std::optional<DataType> head = std::nullopt);
+// Of energy, in the given types or the profile's own. Throws Error when the profile does not know
+// that of a MAC in one of them.
+LatencyModel energy_model(const Profile& profile, std::optional<NetworkTypes> types = std::nullopt);
 
 // Throws Error when the cache term is used with a convention other than mnv4.
 Prediction predict(const Graph& graph, const LatencyModel& model);

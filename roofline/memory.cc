@@ -65,9 +65,7 @@ int stored_bytes(ParameterRole role, DataType type) {
   return 0;
 }
 
-}  // namespace
-
-std::vector<Bytes> activation_memory(const Graph& graph, DataType type, int batch) {
+std::vector<Bytes> memory_in(const Graph& graph, DataType type, int batch) {
   const FoldedGraph folded = fold_norms(graph);
   const std::vector<InferenceStep> steps = inference_steps(folded.graph, batch);
   const std::vector<Bytes> live = live_bytes(folded.graph, steps, type, batch);
@@ -80,23 +78,35 @@ std::vector<Bytes> activation_memory(const Graph& graph, DataType type, int batc
   return memory;
 }
 
-Bytes peak_memory(const Graph& graph, int begin, int end, DataType type, int batch) {
-  const std::vector<Bytes> memory = activation_memory(graph, type, batch);
+}  // namespace
+
+std::vector<Bytes> activation_memory(const Graph& graph, NetworkTypes types, int batch) {
+  std::vector<Bytes> memory = memory_in(graph, types.stages, batch);
+  if (!types.are_mixed()) return memory;
+  const std::vector<Bytes> head = memory_in(graph, types.head, batch);
+  const int begin = head_begin(graph);
+  std::copy(head.begin() + begin, head.end(), memory.begin() + begin);
+  return memory;
+}
+
+Bytes peak_memory(const Graph& graph, int begin, int end, NetworkTypes types, int batch) {
+  const std::vector<Bytes> memory = activation_memory(graph, types, batch);
   Bytes peak;
   for (int i = begin; i < end; ++i) peak = std::max(peak, memory[size_t(i)]);
   return peak;
 }
 
-Bytes peak_memory(const Graph& graph, DataType type, int batch) {
-  return std::ranges::max(activation_memory(graph, type, batch));
+Bytes peak_memory(const Graph& graph, NetworkTypes types, int batch) {
+  return std::ranges::max(activation_memory(graph, types, batch));
 }
 
-Bytes weight_memory(const Graph& graph, int begin, int end, DataType type) {
+Bytes weight_memory(const Graph& graph, int begin, int end, NetworkTypes types) {
   const FoldedGraph folded = fold_norms(graph);
   Bytes sum;
   for (size_t i = 0; i < folded.graph.ops.size(); ++i) {
     const int origin = folded.origins[i].front();
     if (origin < begin || origin >= end || shares_earlier(folded.graph, int(i))) continue;
+    const DataType type = types.of(graph, origin);
     for (const Parameter& parameter : parameters(folded.graph, int(i))) {
       sum += {double(parameter.elements()) * stored_bytes(parameter.role, type)};
     }
@@ -104,8 +114,8 @@ Bytes weight_memory(const Graph& graph, int begin, int end, DataType type) {
   return sum;
 }
 
-Bytes weight_memory(const Graph& graph, DataType type) {
-  return weight_memory(graph, 0, int(graph.ops.size()), type);
+Bytes weight_memory(const Graph& graph, NetworkTypes types) {
+  return weight_memory(graph, 0, int(graph.ops.size()), types);
 }
 
 }  // namespace ridgewalk

@@ -13,12 +13,12 @@ namespace ridgewalk {
 namespace {
 
 // Time to move the op's tensors; those that fit into the cache move at its bandwidth.
-Macs cached_movement(const Graph& graph, const Op& op, const OpCost& cost,
+Macs cached_movement(const Graph& graph, const Op& op, const OpCost& cost, DataType type,
                      const LatencyModel& model) {
   const double cache_ridge_point = model.peak.value / model.cache_bandwidth.value;
   Macs sum;
   const auto move = [&](double elements) {
-    const Bytes size{elements * bytes_per_element(model.data_type)};
+    const Bytes size{elements * bytes_per_element(type)};
     sum += MacsPerByte{size <= model.cache ? std::min(cache_ridge_point, model.ridge_point.value)
                                            : model.ridge_point.value} *
            size;
@@ -79,25 +79,27 @@ Macs amount(const Section& section, std::span<const OpCost> costs, const Latency
   const auto& [graph, begin, end] = section;
   const auto sum_of = [&](auto figure) {
     Macs sum;
-    for (int i = begin; i < end; ++i) sum += rounded({figure(costs[size_t(i)])});
+    for (int i = begin; i < end; ++i)
+      sum += rounded({figure(graph.ops[size_t(i)], costs[size_t(i)])});
     return sum;
   };
   switch (model.resource) {
     case Resource::kLatency:
       break;
     case Resource::kPeakMemory:
-      return {peak_memory(graph, begin, end, model.data_type, model.batch).value};
+      return {peak_memory(graph, begin, end, model.types(), model.batch).value};
     case Resource::kWeights:
-      return {weight_memory(graph, begin, end, model.data_type).value};
+      return {weight_memory(graph, begin, end, model.types()).value};
     case Resource::kParameters:
       return {learned_parameters(section)};
     case Resource::kMacs:
-      return sum_of([](const OpCost& cost) { return cost.macs.value; });
+      return sum_of([](const Op&, const OpCost& cost) { return cost.macs.value; });
     case Resource::kEnergy:
-      return sum_of([&](const OpCost& cost) {
+      return sum_of([&](const Op& op, const OpCost& cost) {
         const OpCost batch = of_batch(cost, model.batch);
-        return model.picojoules_per_mac * batch.macs.value +
-               model.picojoules_per_byte * bytes(batch, model.data_type).value;
+        const OpType type = type_of(graph, op, model);
+        return model.picojoules_per_mac * type.mac_cost * batch.macs.value +
+               model.picojoules_per_byte * bytes(batch, type.type).value;
       });
   }
   throw std::logic_error("latency is no amount");
@@ -120,14 +122,21 @@ Seconds lower_bound(const OpCost& cost, const LatencyModel& model) {
   return model.bound_peak.value > 0 ? std::max(reading, cost.macs / model.bound_peak) : reading;
 }
 
+OpType type_of(const Graph& graph, const Op& op, const LatencyModel& model) {
+  if (!model.head_type || &op - graph.ops.data() < head_begin(graph)) return {model.data_type, 1};
+  return {*model.head_type, model.head_mac_cost};
+}
+
 Macs roofline_time(const Graph& graph, const Op& op, const OpCost& of_image,
                    const LatencyModel& model) {
   if (!model.has_roofline) return {};
   const OpCost cost = of_batch(of_image, model.batch);
-  const Macs work = (op.kind == OpKind::kDepthwise ? model.depthwise_cost : 1) * cost.macs;
+  const auto [type, mac_cost] = type_of(graph, op, model);
+  const Macs work =
+      mac_cost * ((op.kind == OpKind::kDepthwise ? model.depthwise_cost : 1) * cost.macs);
   const bool is_cached = model.cache.value > 0 && cost.macs.value > 0;
-  return rounded(std::max(work, is_cached ? cached_movement(graph, op, cost, model)
-                                          : model.ridge_point * bytes(cost, model.data_type)));
+  return rounded(std::max(work, is_cached ? cached_movement(graph, op, cost, type, model)
+                                          : model.ridge_point * bytes(cost, type)));
 }
 
 Section whole(const Graph& graph) { return {graph, 0, static_cast<int>(graph.ops.size())}; }

@@ -45,6 +45,14 @@ std::vector<Macs> prices(const Graph& graph, std::span<const LatencyModel> model
 // The kinds of ops that a model with laws has no law for, in alphabetical order.
 std::vector<std::string> kinds_without_law(const Section& section, const LatencyModel& model);
 
+// In what an op of the graph computes, and the MACs of the model's data type that cost as much as
+// one of its MACs.
+struct OpType {
+  DataType type;
+  double mac_cost;
+};
+OpType type_of(const Graph& graph, const Op& op, const LatencyModel& model);
+
 // The parts of a price, each rounded(): of a batch, from the cost of one image.
 Macs roofline_time(const Graph& graph, const Op& op, const OpCost& of_image,
                    const LatencyModel& model);

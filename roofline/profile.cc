@@ -71,16 +71,16 @@ void batches(FieldWriter& writer, std::string_view name, const std::optional<Bat
                << found->fewest << found->most << YAML::EndSeq;
 }
 
-using Peaks = std::map<DataType, Sourced>;
+using FiguresByType = std::map<DataType, Sourced>;
 
-void peaks(FieldReader& reader, Peaks& found) {
+void figures_by_type(FieldReader& reader, FiguresByType& found) {
   for (DataType type : kValues<DataType>) {
     if (reader.has(to_string(type))) figure(reader, to_string(type), 1e-6, found[type]);
   }
 }
 
-void peaks(FieldWriter& writer, const Peaks& peaks) {
-  for (const auto& [type, peak] : peaks) figure(writer, to_string(type), 1e-6, peak);
+void figures_by_type(FieldWriter& writer, const FiguresByType& figures) {
+  for (const auto& [type, one] : figures) figure(writer, to_string(type), 1e-6, one);
 }
 
 template <class T>
@@ -120,6 +120,10 @@ void fields(auto& v, Of<ProfileMemory> auto& memory) {
 void fields(auto& v, Of<ProfileEnergy> auto& energy) {
   optional_figure(v, "picojoules_per_mac", 0, energy.picojoules_per_mac);
   optional_figure(v, "picojoules_per_byte", 0, energy.picojoules_per_byte);
+  if (v.has_part("picojoules_per_mac_of", !energy.picojoules_per_mac_of.empty())) {
+    v.part("picojoules_per_mac_of",
+           [&](auto& by_type) { figures_by_type(by_type, energy.picojoules_per_mac_of); });
+  }
 }
 
 void fields(auto& v, Of<WorkingSet> auto& set) {
@@ -152,7 +156,7 @@ void fields(auto& v, Of<Profile> auto& profile) {
   v.optional("description", profile.description);
   v.required("data_type", profile.data_type);
   if (v.has_part("peak_gmacs", !profile.peak_gmacs.empty())) {
-    v.part("peak_gmacs", [&](auto& by_type) { peaks(by_type, profile.peak_gmacs); });
+    v.part("peak_gmacs", [&](auto& by_type) { figures_by_type(by_type, profile.peak_gmacs); });
   }
   optional_figure(v, "bandwidth_gbps", 1e-6, profile.bandwidth_gbps);
   optional_figure(v, "ridge_point", 0, profile.given_ridge_point);
@@ -203,6 +207,16 @@ void check(const Profile& profile, FieldReader& reader) {
     reader.child("energy").fail(
         "picojoules_per_mac and picojoules_per_byte go together; give both or neither");
   }
+  if (!energy.picojoules_per_mac_of.empty() && !energy.picojoules_per_mac) {
+    reader.child("energy").fail(
+        "picojoules_per_mac_of is of other data types than the profile's; give that as "
+        "picojoules_per_mac");
+  }
+  if (energy.picojoules_per_mac_of.count(profile.data_type) > 0) {
+    reader.child("energy").fail("picojoules_per_mac is that of " +
+                                std::string(to_string(profile.data_type)) +
+                                "; leave it out of picojoules_per_mac_of");
+  }
   std::set<std::string> kinds;
   for (size_t i = 0; i < profile.op_laws.size(); ++i) {
     const std::string& kind = profile.op_laws[i].kind;
@@ -247,6 +261,13 @@ MacsPerByte Profile::ridge_point() const {
   if (effective_ridge_point) return {effective_ridge_point->value};
   if (is_overhead_alone()) return {};
   return datasheet_ridge_point(data_type).value();
+}
+
+std::optional<double> Profile::picojoules_per_mac(DataType type) const {
+  if (type == data_type && energy.picojoules_per_mac) return energy.picojoules_per_mac->value;
+  const auto found = energy.picojoules_per_mac_of.find(type);
+  if (found == energy.picojoules_per_mac_of.end()) return std::nullopt;
+  return found->second.value;
 }
 
 std::optional<MacsPerSecond> Profile::peak() const {

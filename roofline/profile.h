@@ -39,6 +39,7 @@ struct ProfileMemory {
 struct ProfileEnergy {
   std::optional<Sourced> picojoules_per_mac;   // of the profile's data type
   std::optional<Sourced> picojoules_per_byte;  // moved to or from memory; given with the other
+  std::map<DataType, Sourced> picojoules_per_mac_of = {};  // of other data types
   bool operator==(const ProfileEnergy&) const = default;
 };
 
@@ -95,6 +96,8 @@ struct Profile {
   bool ridge_point_is_effective() const { return effective_ridge_point.has_value(); }
   // The effective peak, the datasheet's where there is none, where one is known.
   std::optional<MacsPerSecond> peak() const;
+  // Of a MAC in a data type, where it is known.
+  std::optional<double> picojoules_per_mac(DataType type) const;
 };
 
 std::vector<std::string> built_in_profiles();

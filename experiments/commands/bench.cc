@@ -15,6 +15,7 @@
 #include "supernet/inference/timing.h"
 #include "supernet/quantization/quantized_files.h"
 #include "supernet/quantization/random_ranges.h"
+#include "supernet/quantization/rewrite.h"
 
 namespace ridgewalk {
 namespace {
@@ -138,6 +139,7 @@ CommandLine bench_line() {
   line.add()("profile", po::value<std::string>(),
              "of `calibrate`: with --ops, what its laws predict for each step");
   line.add()("weights", po::value<std::string>(), "of a single ARCH");
+  line.add()("float-head", "in int8: what follows the last stage stays fp32");
   line.add()("script", po::value<std::string>(),
              "write into this folder an ONNX file per ARCH (without any, of ten that tell devices "
              "apart), a form for their latencies, and a script that fills it in on a device");
@@ -163,6 +165,7 @@ struct BenchOptions {
   DataType precision = DataType::kFp32;
   TimingOptions timing;
   std::optional<Profile> profile;  // with laws of ops
+  bool float_head = false;         // beside int8 stages
   bool json = false;
 };
 
@@ -195,9 +198,16 @@ BenchOptions bench_options(const CommandLine& line) {
                                   .seconds = line.get<double>("seconds"),
                                   .per_step = line.has("ops")},
                        .profile = {},
+                       .float_head = line.has("float-head"),
                        .json = line.has("json")};
   if (options.weights && options.names.size() > 1) {
     throw Error("--weights is for a single network");
+  }
+  if (options.float_head && options.precision != DataType::kInt8) {
+    throw Error("--float-head goes with --precision int8");
+  }
+  if (options.float_head && line.has("profile")) {
+    throw Error("--float-head: laws are of one data type; leave --profile out");
   }
   if (line.has("profile")) {
     options.profile = load_profile(line.get<std::string>("profile"));
@@ -222,10 +232,16 @@ QuantizedNetwork quantized_in(const std::string& folder, const Architecture& arc
 QuantizedNetwork quantized_network_of(const Architecture& architecture,
                                       const BenchOptions& options) {
   if (options.weights && is_quantized(*options.weights)) {
+    if (options.float_head) {
+      throw Error("--float-head: " + *options.weights +
+                  " is quantised already; `quantize --float-head` keeps its head in fp32");
+    }
     return quantized_in(*options.weights, architecture);
   }
   Network network = network_of(architecture, options);
-  return quantized_for_timing(network);
+  RewriteOptions rewrite;
+  if (options.float_head) keep_head_in_fp32(lower(architecture), rewrite);
+  return quantized_for_timing(network, std::move(rewrite));
 }
 
 Measured measured(const Architecture& architecture, const BenchOptions& options) {
@@ -266,7 +282,7 @@ void print(const Measured& measured, const BenchOptions& options) {
 
 // For a device that is not this machine.
 int write_script(const CommandLine& line) {
-  for (const char* option : {"repeats", "seconds", "ops", "zoo", "profile", "weights",
+  for (const char* option : {"repeats", "seconds", "ops", "zoo", "profile", "weights", "float-head",
                              "int8-weights", "data", "json", "threads", "device", "precision"}) {
     if (line.given(option)) {
       throw Error(fmt::format("--script measures nothing on this machine: leave --{} out", option));
@@ -309,7 +325,8 @@ void add_accuracies(const CommandLine& line, const std::string& fp32_weights,
 }
 
 int zoo_command(const CommandLine& line) {
-  for (const char* option : {"batch", "repeats", "ops", "profile", "threads", "precision"}) {
+  for (const char* option :
+       {"batch", "repeats", "ops", "profile", "threads", "precision", "float-head"}) {
     if (line.given(option)) {
       throw Error(fmt::format("--zoo measures fp32 and int8, one image: leave --{} out", option));
     }

@@ -27,9 +27,19 @@ void print_ops(const Json& ops) {
   }
 }
 
+// "int8", "int8, head fp32"
+std::string types_text(const NetworkTypes& types) {
+  return std::string(to_string(types.stages)) +
+         (types.are_mixed() ? ", head " + std::string(to_string(types.head)) : "");
+}
+
 std::string note_on_energy(const Counting& counting) {
-  return fmt::format("not known for {}: {} has it for {}", to_string(counting.type),
-                     counting.profile->name, to_string(counting.profile->data_type));
+  std::vector<std::string_view> known;
+  for (DataType type : kValues<DataType>) {
+    if (counting.profile->picojoules_per_mac(type)) known.push_back(to_string(type));
+  }
+  return fmt::format("not known for {}: {} has it for {}", types_text(counting.types),
+                     counting.profile->name, fmt::join(known, ", "));
 }
 
 void print_resources(const Json& totals, const Counting& counting) {
@@ -125,7 +135,7 @@ void print_description(const Json& network, const Counting& counting) {
   print_ops(network["ops"]);
   const auto whole = [&](const char* key) { return network[key].get<int64_t>(); };
   fmt::print("\n{} at {} pixels, {}{}\n", network["name"].get<std::string>(), whole("resolution"),
-             to_string(counting.type),
+             types_text(counting.types),
              counting.batch == 1 ? "" : fmt::format(", {} images", counting.batch));
   fmt::print("  parameters      {}\n", whole("parameters"));
   if (network.contains("parameters_of_tf_models")) {
@@ -183,20 +193,25 @@ void print_totals(const Json& networks, const Counting& counting) {
 
 Counting counting_of(const CommandLine& line) {
   Counting counting{
-      .type = DataType::kInt8,
+      .types = {},
       .convention = option_named<ByteConvention>("--bytes", line.get<std::string>("bytes")),
       .batch = line.get<int>("batch"),
       .profile = {},
       .model = {}};
   if (line.has("profile")) {
     counting.profile = load_profile(line.get<std::string>("profile"));
-    counting.type = counting.profile->data_type;
+    counting.types = {counting.profile->data_type};
   }
   if (line.has("dtype"))
-    counting.type = option_named<DataType>("--dtype", line.get<std::string>("dtype"));
+    counting.types = {option_named<DataType>("--dtype", line.get<std::string>("dtype"))};
+  if (line.has("head-dtype")) {
+    counting.types.head =
+        option_named<DataType>("--head-dtype", line.get<std::string>("head-dtype"));
+  }
   // A profile may know energy, and no peak that gives seconds.
   if (counting.profile && (counting.profile->peak() || !knows_energy(*counting.profile))) {
-    counting.model = latency_model(*counting.profile, counting.type);
+    counting.model = with_head(latency_model(*counting.profile, counting.types.stages),
+                               *counting.profile, counting.types.head);
     counting.model->convention = counting.convention;
     counting.model->batch = counting.batch;
   }
@@ -217,6 +232,8 @@ CommandLine describe_line() {
   line.add()(
       "dtype", po::value<std::string>(),
       "width of weights and activations: int8 (default, or the profile's), bf16, fp16, fp32");
+  line.add()("head-dtype", po::value<std::string>(),
+             "the same of what follows the last stage, where it stays in another type");
   line.add()("bytes", po::value<std::string>()->default_value("mnv4"),
              "mnv4, mnv4-adds, weights-out, out-only, aten or block-fused");
   line.add_number<int>("batch", 1, kLargestBatch,

@@ -18,6 +18,15 @@ std::vector<OpCost> costs_of(const Graph& graph, const Counting& counting) {
   return costs;
 }
 
+double total_bytes(const Graph& graph, const Counting& counting) {
+  const std::vector<OpCost> costs = costs_of(graph, counting);
+  double sum = 0;
+  for (size_t i = 0; i < costs.size(); ++i) {
+    sum += bytes(costs[i], counting.types.of(graph, int(i))).value;
+  }
+  return sum;
+}
+
 // Milliseconds on the profile, term by term, and by the laws of its ops where it has them.
 Json latency_json(const Graph& graph, const Counting& counting) {
   const Prediction prediction = predict(graph, *counting.model);
@@ -28,7 +37,7 @@ Json latency_json(const Graph& graph, const Counting& counting) {
       {"cache_ms", ms(prediction.cache)},       {"op_overhead_ms", ms(prediction.op_overhead)},
       {"floor_ms", ms(prediction.floor)},       {"upper_ms", ms(prediction.upper)},
       {"is_guess", counting.model->is_guess()}};
-  if (counting.profile->op_laws.empty() || counting.type != counting.profile->data_type) {
+  if (counting.profile->op_laws.empty() || counting.types.stages != counting.profile->data_type) {
     return result;
   }
   const CalibratedLatency by_laws = predict_by_laws(graph, *counting.profile, counting.batch);
@@ -45,17 +54,17 @@ int64_t parameters_of_tf_models(const Graph& detector, Architecture architecture
 
 // What the network takes of the device beside time.
 void add_resources(const Graph& graph, const Counting& counting, Json& result) {
-  const std::vector<Bytes> memory = activation_memory(graph, counting.type, counting.batch);
+  const std::vector<Bytes> memory = activation_memory(graph, counting.types, counting.batch);
   const auto peak = std::max_element(memory.begin(), memory.end());
   result["peak_memory_bytes"] = int64_t(peak->value);
   result["peak_memory_op"] = graph.ops[size_t(peak - memory.begin())].name;
-  result["weight_memory_bytes"] = int64_t(weight_memory(graph, counting.type).value);
+  result["weight_memory_bytes"] = int64_t(weight_memory(graph, counting.types).value);
   if (!counting.profile) return;
   const ProfileMemory& device = counting.profile->memory;
   if (device.sram_kib) result["sram_kib"] = device.sram_kib->value;
   if (device.flash_kib) result["flash_kib"] = device.flash_kib->value;
   if (!knows_energy(*counting.profile) || lacks_energy_of_type(counting)) return;
-  LatencyModel energy = energy_model(*counting.profile);
+  LatencyModel energy = energy_model(*counting.profile, counting.types);
   energy.batch = counting.batch;
   result["energy_mj"] = price(graph, energy).value / unit_of(Resource::kEnergy)->unit;
 }
@@ -66,15 +75,14 @@ bool knows_energy(const Profile& profile) { return profile.energy.picojoules_per
 
 bool lacks_energy_of_type(const Counting& counting) {
   return counting.profile && knows_energy(*counting.profile) &&
-         counting.type != counting.profile->data_type;
+         !(counting.profile->picojoules_per_mac(counting.types.stages) &&
+           counting.profile->picojoules_per_mac(counting.types.head));
 }
 
 Json network_totals(const Graph& graph, const Architecture& architecture,
                     const Counting& counting) {
-  const DataType type = counting.type;
   const NetworkCost total = network_cost(graph, counting.convention, counting.batch);
-  const double moved =
-      double(bytes_per_element(type)) * double(total.weight_elements + total.activation_elements);
+  const double moved = total_bytes(graph, counting);
   const Regularization& r = architecture.regularization;
   Json result = {{"name", architecture.name},
                  {"resolution", architecture.resolution},
@@ -84,7 +92,7 @@ Json network_totals(const Graph& graph, const Architecture& architecture,
                  {"parameters", total.parameters},
                  {"macs", static_cast<int64_t>(total.macs.value)},
                  {"attention_macs", static_cast<int64_t>(total.attention_macs.value)},
-                 {"data_type", to_string(type)},
+                 {"data_type", to_string(counting.types.stages)},
                  {"byte_convention", to_string(counting.convention)},
                  {"bytes", static_cast<int64_t>(moved)},
                  {"operational_intensity", total.macs.value / moved},
@@ -98,6 +106,7 @@ Json network_totals(const Graph& graph, const Architecture& architecture,
                    {"drop_path", r.drop_path},
                    {"flat_drop_path", r.flat_drop_path},
                    {"dropout", r.dropout}}}};
+  if (counting.types.are_mixed()) result["head_data_type"] = to_string(counting.types.head);
   if (architecture.detector) {
     result["parameters_of_tf_models"] = parameters_of_tf_models(graph, architecture);
   }
@@ -108,14 +117,14 @@ Json network_totals(const Graph& graph, const Architecture& architecture,
 
 Json network_description(const Graph& graph, const Architecture& architecture,
                          const Counting& counting) {
-  const DataType type = counting.type;
   const std::vector<OpCost> costs = costs_of(graph, counting);
-  const std::vector<Bytes> memory = activation_memory(graph, type, counting.batch);
+  const std::vector<Bytes> memory = activation_memory(graph, counting.types, counting.batch);
   Json result = network_totals(graph, architecture, counting);
   result["ops"] = Json::array();
   for (size_t i = 1; i < graph.ops.size(); ++i) {
     const Op& op = graph.ops[i];
     const OpCost& cost = costs[i];
+    const DataType type = counting.types.of(graph, int(i));
     result["ops"].push_back({{"name", op.name},
                              {"kind", to_string(op.kind)},
                              {"inputs", std::vector<int>(op.inputs.begin(), op.inputs.end())},

@@ -13,7 +13,7 @@ namespace ridgewalk {
 
 // How MACs, bytes, memory and seconds are counted.
 struct Counting {
-  DataType type;
+  NetworkTypes types;
   ByteConvention convention;
   int batch;  // MACs, bytes, memory and time are of so many images
   std::optional<Profile> profile;
@@ -22,7 +22,7 @@ struct Counting {
 
 // Whether a profile has the picojoules of a MAC and of a byte.
 bool knows_energy(const Profile& profile);
-// The profile's energy is of another data type than is asked for.
+// The profile knows energy, but not in the data types that are asked for.
 bool lacks_energy_of_type(const Counting& counting);
 
 // Of the whole network. `graph` is the architecture's.

@@ -60,6 +60,7 @@ CommandLine quantize_line() {
   line.add()("bias-correction", po::value<std::string>()->default_value("none"),
              "none, data or norms");
   line.add()("keep-fp32", po::value<std::string>(), "ops to keep in fp32, with commas between");
+  line.add()("float-head", "keep in fp32 all that follows the last stage");
   line.add_number<int64_t>("sensitivity", 0, 1'000'000,
                            "calibration images that decide which ops gain most from fp32; 0: none",
                            128);
@@ -205,7 +206,7 @@ Session session_in_fp32(const CommandLine& line) {
 }
 
 int quantize(const CommandLine& line, const std::string& command) {
-  const QuantizeOptions options = quantize_options(line);
+  QuantizeOptions options = quantize_options(line);
   const std::string weights = line.required("weights"), out = line.required("out");
   const Session session = session_in_fp32(line);
   refuse_overwriting(out + "/model.safetensors", weights);
@@ -217,6 +218,7 @@ int quantize(const CommandLine& line, const std::string& command) {
   require_inference_memory(graph, std::min<int64_t>(options.batch_size, data.test.size()), session);
   const Network network = load_network(weights, graph, torch::kCPU);
 
+  if (line.has("float-head")) keep_head_in_fp32(graph, options.post_training.rewrite);
   const PostTraining quantization(
       network, calibration_batches(data, graph, options.images, options.batch_size, options.seed),
       options.post_training);

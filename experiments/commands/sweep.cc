@@ -42,6 +42,10 @@ CommandLine sweep_line() {
              "repeated)");
   line.add()("dtype", po::value<std::string>()->default_value("int8"),
              "width of weights and activations: int8, bf16, fp16, fp32");
+  line.add()(
+      "head-dtype", po::value<std::string>(),
+      "the same of what follows the last stage: its MACs take as much longer as its elements "
+      "are wider, on a profile as its peaks say");
   line.add_number<int>("batch", 1, kLargestBatch, "images that run together", 1);
   line.add()(
       "members", po::value<std::string>(),
@@ -176,7 +180,8 @@ Profile calibrated_profile(const CommandLine& line, const std::vector<std::strin
 struct SweepQuestion {
   std::vector<MacsPerByte> points;  // ascending, the profiles' places among them
   std::vector<std::string> profiles;
-  DataType type = DataType::kInt8;
+  NetworkTypes types = {};
+  bool has_head_type = false;  // of its own
   int batch = 1;
   std::optional<Profile> calibrated;  // of --measure
   bool quiet = false;
@@ -187,20 +192,27 @@ SweepQuestion sweep_question(const CommandLine& line) {
       .points = parse_ridge_points(line.get<std::string>("ridge"), line.get<int>("points")),
       .profiles =
           line.find<std::vector<std::string>>("profile").value_or(std::vector<std::string>()),
-      .type = option_named<DataType>("--dtype", line.get<std::string>("dtype")),
+      .types = {option_named<DataType>("--dtype", line.get<std::string>("dtype"))},
       .batch = line.get<int>("batch"),
       .calibrated = {},
       .quiet = line.has("quiet")};
+  question.has_head_type = line.has("head-dtype");
+  if (question.has_head_type) {
+    question.types.head =
+        option_named<DataType>("--head-dtype", line.get<std::string>("head-dtype"));
+  }
   std::vector<MacsPerByte>& points = question.points;
   for (const std::string& name : question.profiles) {
     const Profile profile = load_profile(name);
     const LatencyModel model{.ridge_point = profile.ridge_point(), .data_type = profile.data_type};
-    points.push_back(model.place_on_axis(question.type));
+    points.push_back(model.place_on_axis(question.types.stages));
   }
   std::sort(points.begin(), points.end());
   points.erase(std::unique(points.begin(), points.end()), points.end());
   const Session session = line.session();
   if (line.has("measure")) {
+    if (question.has_head_type)
+      throw Error("--measure times one data type; leave --head-dtype out");
     if (question.batch != 1) throw Error("--measure times single images; leave --batch out");
     if (!session.compute.device.is_cpu()) throw Error("--device: --measure is only for the CPU");
     question.calibrated = calibrated_profile(line, question.profiles);
@@ -262,6 +274,7 @@ std::vector<OnProfile> on_profiles(const std::vector<NetworkRecord>& networks,
       continue;
     }
     LatencyModel model = latency_model(profile);
+    if (question.has_head_type) model = with_head(model, profile, question.types.head);
     model.batch = question.batch;
     OnProfile& one =
         result.emplace_back(OnProfile{profile.name, model.is_guess(), why_guess(model)});
@@ -331,8 +344,8 @@ Json report_of(const std::vector<NetworkRecord>& networks, const std::vector<Net
           {"reference", networks[0].architecture.name},
           {"ridge_points", values_json(shown)},
           {"networks", networks_json(rows)},
-          {"sweep", sweep_json(networks, question.points, question.type, question.batch)},
-          {"marks", profile_marks(question.profiles, question.type)}};
+          {"sweep", sweep_json(networks, question.points, question.types, question.batch)},
+          {"marks", profile_marks(question.profiles, question.types.stages)}};
 }
 
 // Writes measured.csv and measured.json.
@@ -364,7 +377,7 @@ int sweep_command(const Arguments& arguments) {
   std::vector<MacsPerByte> shown = {{0}, {5}, {31.2}, {100}, {347.3}, {500}};
   if (question.points.back().value > 500) shown.push_back(question.points.back());
   const std::vector<NetworkRow> rows =
-      network_rows(networks, shown, 0, question.type, question.batch);
+      network_rows(networks, shown, 0, question.types, question.batch);
   Json report = report_of(networks, rows, shown, question, command_text("sweep", arguments));
   write_file(out + "/sweep.csv", sweep_csv(report["sweep"]));
   write_file(out + "/sweep.json", json_text(report["sweep"]) + "\n");

@@ -68,11 +68,12 @@ Json blocks_json(const Architecture& architecture) {
 
 std::vector<NetworkRow> network_rows(const std::vector<NetworkRecord>& networks,
                                      const std::vector<MacsPerByte>& ridge_points, size_t reference,
-                                     DataType type, int batch) {
+                                     NetworkTypes types, int batch) {
   std::vector<Graph> graphs;
   std::vector<std::vector<OpCost>> costs;
   for (const NetworkRecord& network : networks) {
-    costs.push_back(op_costs(graphs.emplace_back(lower(network.architecture))));
+    const Graph& graph = graphs.emplace_back(lower(network.architecture));
+    costs.push_back(on_axis(op_costs(graph), graph, types));
     for (OpCost& cost : costs.back()) cost = of_batch(cost, batch);
   }
   std::vector<NetworkRow> rows;
@@ -81,8 +82,8 @@ std::vector<NetworkRow> network_rows(const std::vector<NetworkRecord>& networks,
     NetworkRow& row = rows.emplace_back(
         NetworkRow{.network = networks[i], .parameters = cost.parameters, .macs = cost.macs.value});
     for (MacsPerByte ridge_point : ridge_points) {
-      row.relative_latency.push_back(latency(costs[i], ridge_point, type) /
-                                     latency(costs[reference], ridge_point, type));
+      row.relative_latency.push_back(latency(costs[i], ridge_point, types.stages) /
+                                     latency(costs[reference], ridge_point, types.stages));
     }
   }
   return rows;
@@ -122,7 +123,7 @@ Json network_report(const std::string& title, const std::string& command,
           {"reference", networks[0].architecture.name},
           {"ridge_points", values_json(shown)},
           {"networks", networks_json(network_rows(networks, shown, 0))},
-          {"sweep", sweep_json(networks, ridge_points(0, 500), DataType::kInt8)},
+          {"sweep", sweep_json(networks, ridge_points(0, 500), {})},
           {"marks", profile_marks()}};
 }
 

@@ -21,7 +21,7 @@ struct NetworkRow {
 // Latencies of `batch` images. `reference` is an index; the networks must outlive the rows.
 std::vector<NetworkRow> network_rows(const std::vector<NetworkRecord>& networks,
                                      const std::vector<MacsPerByte>& ridge_points, size_t reference,
-                                     DataType type = DataType::kInt8, int batch = 1);
+                                     NetworkTypes types = {}, int batch = 1);
 
 // What the report says of networks: {name, kind, parameters, macs, relative_latency,
 // shared_accuracy, ...} each.

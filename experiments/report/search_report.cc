@@ -109,7 +109,7 @@ Json search_report(const SearchContext& context, const SearchSummary& summary,
   if (!networks.empty()) {
     report["reference"] = networks[summary.reference].architecture.name;
     report["networks"] = networks_json(summary.rows);
-    report["sweep"] = sweep_json(networks, ridge_points(0, 500), DataType::kInt8);
+    report["sweep"] = sweep_json(networks, ridge_points(0, 500), {});
   }
   return report;
 }

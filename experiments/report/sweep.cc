@@ -22,15 +22,15 @@ Json accuracy_json(const std::optional<RatedAccuracy>& accuracy) {
   return {{"top1", accuracy->top1}, {"images", accuracy->images}, {"source", accuracy->source}};
 }
 
-Json ops_json(const Graph& graph, const std::vector<OpCost>& costs, DataType type, int batch) {
+Json ops_json(const Graph& graph, const std::vector<OpCost>& costs, NetworkTypes types, int batch) {
   Json ops = Json::array();
-  const std::vector<Bytes> memory = activation_memory(graph, type, batch);
+  const std::vector<Bytes> memory = activation_memory(graph, types, batch);
   for (size_t i = 0; i < costs.size(); ++i) {
     if (costs[i].macs.value == 0) continue;
     ops.push_back({{"name", graph.ops[i].name},
                    {"kind", to_string(graph.ops[i].kind)},
                    {"macs", costs[i].macs.value},
-                   {"bytes", bytes(costs[i], type).value},
+                   {"bytes", bytes(costs[i], types.stages).value},
                    {"memory_bytes", memory[i].value}});
   }
   return ops;
@@ -78,7 +78,8 @@ Json swaps_json(const std::vector<NetworkRecord>& networks, const std::vector<La
 }  // namespace
 
 Json sweep_json(const std::vector<NetworkRecord>& networks, const std::vector<MacsPerByte>& points,
-                DataType type, int batch) {
+                NetworkTypes types, int batch) {
+  const DataType type = types.stages;
   RidgeRange range{{0}, {500}};
   for (MacsPerByte point : points) range.high = std::max(range.high, point);
   Json result = {{"data_type", to_string(type)},
@@ -86,11 +87,12 @@ Json sweep_json(const std::vector<NetworkRecord>& networks, const std::vector<Ma
                  {"range", {range.low.value, range.high.value}},
                  {"ridge_points", Json::array()},
                  {"networks", Json::array()}};
+  if (types.are_mixed()) result["head_data_type"] = to_string(types.head);
   for (MacsPerByte point : points) result["ridge_points"].push_back(point.value);
   std::vector<LatencyCurve> curves;
   for (const NetworkRecord& network : networks) {
     const Graph graph = lower(network.architecture);
-    std::vector<OpCost> costs = op_costs(graph);
+    std::vector<OpCost> costs = on_axis(op_costs(graph), graph, types);
     for (OpCost& cost : costs) cost = of_batch(cost, batch);
     curves.push_back(latency_curve(costs, type));
     Json latencies = Json::array();
@@ -101,11 +103,11 @@ Json sweep_json(const std::vector<NetworkRecord>& networks, const std::vector<Ma
                                   {"parameters", total.parameters},
                                   {"macs", total.macs.value},
                                   {"bytes", curves.back().back().bytes.value},
-                                  {"peak_memory_bytes", peak_memory(graph, type, batch).value},
-                                  {"weight_memory_bytes", weight_memory(graph, type).value},
+                                  {"peak_memory_bytes", peak_memory(graph, types, batch).value},
+                                  {"weight_memory_bytes", weight_memory(graph, types).value},
                                   {"accuracy", accuracy_json(rating(network))},
                                   {"latency_macs", latencies},
-                                  {"ops", ops_json(graph, costs, type, batch)}});
+                                  {"ops", ops_json(graph, costs, types, batch)}});
   }
   const auto front = fronts(networks, curves, range);
   for (size_t i = 0; i < front.size(); ++i) {

@@ -10,11 +10,10 @@
 namespace ridgewalk {
 
 // Everything that sweep.json holds: latencies of `batch` images at `points`, the costs of every
-// operation for these, the ranges
-// of ridge points on the Pareto front and the swap points, both exact, from 0 to 500 or the last of
-// `points`.
+// operation for these (on_axis()), the ranges of ridge points on the Pareto front and the swap
+// points, both exact, from 0 to 500 or the last of `points`.
 Json sweep_json(const std::vector<NetworkRecord>& networks, const std::vector<MacsPerByte>& points,
-                DataType type, int batch = 1);
+                NetworkTypes types, int batch = 1);
 
 // Columns network,ridge_point,latency_macs.
 std::string sweep_csv(const Json& sweep);

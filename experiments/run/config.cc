@@ -61,6 +61,16 @@ std::string named_type(DataType type, DataType usual) {
   return type == usual ? "" : " " + std::string(to_string(type));
 }
 
+std::optional<DataType> read_head_type(FieldReader& reader) {
+  std::optional<DataType> type;
+  if (reader.has("head_type")) reader.optional("head_type", type.emplace());
+  return type;
+}
+
+std::string named_head(const LatencyModel& model) {
+  return model.head_type ? " head " + std::string(to_string(*model.head_type)) : "";
+}
+
 // "'peak_memory_kib', 'weights_mib', ..."
 std::string resource_keys() {
   std::string keys;
@@ -106,7 +116,7 @@ std::vector<Macs> relative_latency(FieldReader& reader, const SearchSpace& space
 }
 
 // {ridge: [FIRST, LAST], relative_to: ARCH
-//  [, factor: X, reduce: worst|mean, points: N, data_type: T, batch: N]}.
+//  [, factor: X, reduce: worst|mean, points: N, data_type: T, head_type: T, batch: N]}.
 Target read_range_target(FieldReader& reader, const SearchSpace& space) {
   const YamlSource source = reader.child("ridge");
   const std::vector<double> ends = reader.list<double>("ridge");
@@ -124,14 +134,19 @@ Target read_range_target(FieldReader& reader, const SearchSpace& space) {
   target.name = "ridge points " + number_text(ends[0]) + " to " + number_text(ends[1]) + ", " +
                 std::string(to_string(target.reduce)) + named_type(type, DataType::kInt8);
   const int batch = read_batch(reader);
-  for (LatencyModel& model : target.models) model.batch = batch;
-  target.name += named_batch(batch);
+  const std::optional<DataType> head = read_head_type(reader);
+  for (LatencyModel& model : target.models) {
+    if (head) model = with_head(std::move(model), *head);
+    model.batch = batch;
+  }
+  target.name += named_head(target.models[0]) + named_batch(batch);
   target.latency = relative_latency(reader, space, target.models);
   return target;
 }
 
-// {profile: NAME or ridge_point: X [, data_type: T, batch: N]}: what prices a target. The data type
-// is the profile's own, or int8, unless given.
+// {profile: NAME or ridge_point: X [, data_type: T, head_type: T, batch: N]}: what prices a target.
+// The data type is the profile's own, or int8, unless given; a head of another type is priced by
+// the profile's peaks.
 LatencyModel read_device(FieldReader& reader, const SearchSpace& space, Target& target) {
   const YamlSource source = reader.source();
   if (reader.has("profile") == reader.has("ridge_point")) {
@@ -140,20 +155,24 @@ LatencyModel read_device(FieldReader& reader, const SearchSpace& space, Target& 
   const int batch = read_batch(reader);
   std::optional<DataType> type;
   if (reader.has("data_type")) reader.optional("data_type", type.emplace());
+  const std::optional<DataType> head = read_head_type(reader);
   if (reader.has("ridge_point")) {
     LatencyModel model{.data_type = type.value_or(DataType::kInt8), .batch = batch};
     bounded(reader, "ridge_point", model.ridge_point.value, 0, 1e6);
     target.name = "ridge point " + reader.required<std::string>("ridge_point") +
-                  named_type(model.data_type, DataType::kInt8) + named_batch(batch);
+                  named_type(model.data_type, DataType::kInt8);
+    if (head) model = with_head(std::move(model), *head);
+    target.name += named_head(model) + named_batch(batch);
     return model;
   }
   const Profile profile = read_profile(reader, "profile");
   target.profile = profile;
-  target.name = profile.name + named_type(type.value_or(profile.data_type), profile.data_type) +
-                named_batch(batch);
   return at_line(source, [&] {
     LatencyModel model = relative_model(profile, type);
+    if (head) model = with_head(std::move(model), profile, *head);
     model.batch = batch;
+    target.name = profile.name + named_type(model.data_type, profile.data_type) +
+                  named_head(model) + named_batch(batch);
     // Refuses laws that lack an op of the space, here where the line is known.
     if (!model.laws.empty()) const CostTable table(space, {model});
     return model;
@@ -195,9 +214,9 @@ Target read_point_target(FieldReader& reader, const SearchSpace& space) {
   return target;
 }
 
-// {peak_memory_kib: X}, {weights_mib: X}, ... [, data_type: T] [, profile: P] [, batch: N]; energy
-// needs the profile, of the others it gives the data type. What is stored is so once for all
-// images.
+// {peak_memory_kib: X}, {weights_mib: X}, ... [, data_type: T, head_type: T] [, profile: P]
+// [, batch: N]; energy needs the profile, of the others it gives the data type. What is stored is
+// so once for all images.
 Target read_resource_target(FieldReader& reader, const ResourceUnit& unit) {
   const YamlSource source = reader.source();
   const bool is_energy = unit.resource == Resource::kEnergy;
@@ -210,13 +229,20 @@ Target read_resource_target(FieldReader& reader, const ResourceUnit& unit) {
     source.fail("'energy_mj' needs a profile that knows the energy of a MAC and of a byte");
   }
   if (!is_energy) reader.optional("data_type", type);
-  target.models = {is_energy ? at_line(source, [&] { return energy_model(*target.profile); })
-                             : resource_model(unit.resource, type)};
   const bool has_width =
       unit.resource == Resource::kPeakMemory || unit.resource == Resource::kWeights;
+  std::optional<DataType> head;
+  if (is_energy || has_width) head = read_head_type(reader);
+  target.models = {is_energy
+                       ? at_line(source,
+                                 [&] {
+                                   return energy_model(*target.profile,
+                                                       NetworkTypes{type, head.value_or(type)});
+                                 })
+                       : resource_model(unit.resource, type, head)};
   target.name = std::string(to_string(unit.resource)) +
                 (is_energy ? " on " + target.profile->name : "") +
-                (has_width ? named_type(type, DataType::kInt8) : "");
+                (has_width ? named_type(type, DataType::kInt8) : "") + named_head(target.models[0]);
   if (reader.has("batch")) {
     if (unit.resource != Resource::kPeakMemory && !is_energy) {
       reader.child("batch").fail("'" + std::string(unit.key) +

@@ -22,6 +22,9 @@ std::string fingerprint(const LatencyModel& model) {
                                  to_string(model.data_type), model.peak.value, model.depthwise_cost,
                                  model.op_overhead.value, model.floor.value, model.cache.value,
                                  model.cache_bandwidth.value);
+  if (model.head_type) {
+    text += fmt::format(" head {} at {}", to_string(*model.head_type), model.head_mac_cost);
+  }
   if (model.batch != 1) text += fmt::format(" batch {}", model.batch);
   if (model.kernels != KernelConvention::kFused) {
     text += " kernels " + std::string(to_string(model.kernels));

@@ -133,7 +133,7 @@ MemoryNeed inference_memory(const Graph& graph, int64_t batch, int bytes_per_act
 MemoryNeed compiled_memory(const Graph& graph, int batch, DataType type) {
   constexpr double kMaps = 2;  // scores and their softmax
   MemoryNeed need{.weights = kBytesPerWeight * weight_elements(graph),
-                  .activations = peak_memory(graph, type, batch).value};
+                  .activations = peak_memory(graph, {type}, batch).value};
   for (const Op& op : graph.ops) {
     if (op.kind != OpKind::kAttentionScores) continue;
     need.attention_scores =

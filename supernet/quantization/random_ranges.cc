@@ -4,14 +4,15 @@
 
 namespace ridgewalk {
 
-QuantizedNetwork quantized_for_timing(Network& folded) {
+QuantizedNetwork quantized_for_timing(Network& folded, RewriteOptions options) {
+  options.range_rule = "of random images";
   const Shape& image = folded.graph.ops[0].output;
   const torch::Tensor images = torch::randn({2, image.channels, image.height, image.width})
                                    .contiguous(torch::MemoryFormat::ChannelsLast);
   const CalibrationBatches batches{.count = 1, .batch = [&](int64_t) { return images; }};
-  const Calibration calibration =
-      calibrate(folded, value_forms(folded.graph), batches, {.method = RangeMethod::kMinMax});
-  return quantize(folded, calibration.ranges, {.range_rule = "of random images"});
+  const Calibration calibration = calibrate(folded, value_forms(folded.graph, options), batches,
+                                            {.method = RangeMethod::kMinMax});
+  return quantize(folded, calibration.ranges, options);
 }
 
 }  // namespace ridgewalk

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "space/error.h"
+#include "space/head.h"
 #include "space/suggestion.h"
 
 namespace ridgewalk {
@@ -137,6 +138,14 @@ bool multiplies_weights(OpKind kind) {
   return kind == OpKind::kConv || kind == OpKind::kDepthwise || kind == OpKind::kLinear;
 }
 
+void keep_head_in_fp32(const Graph& lowered, RewriteOptions& options) {
+  for (size_t i = size_t(head_begin(lowered)); i < lowered.ops.size(); ++i) {
+    const Op& op = lowered.ops[i];
+    if (multiplies_weights(op.kind)) options.fp32_ops.insert(op.name);
+    options.fp32_values.insert(op.name);
+  }
+}
+
 bool is_step_with_relu(const Graph& graph, const std::vector<int>& uses, int op) {
   if (!multiplies_weights(graph.ops[size_t(op)].kind) || uses[size_t(op)] != 1) return false;
   return std::any_of(graph.ops.begin() + op, graph.ops.end(),
@@ -156,7 +165,7 @@ std::vector<std::optional<ValueForm>> value_forms(const Graph& folded,
     const Op& op = folded.ops[i];
     is_negative[i] = any_negative(op, is_negative);
     if (op.kind == OpKind::kAttentionScores || is_step_with_relu(folded, uses, int(i)) ||
-        is_kept_for_fp32(folded, readers[i], options) ||
+        is_kept_for_fp32(folded, readers[i], options) || options.fp32_values.contains(op.name) ||
         (is_output(folded, int(i)) && readers[i].empty())) {
       continue;
     }

@@ -26,7 +26,8 @@ struct RewriteOptions {
   // Names of convolutions and linear layers that are kept in fp32: their weights, and the values
   // that only they multiply.
   std::set<std::string> fp32_ops = {};
-  std::string range_rule = "its range";  // how ranges were found: "the largest of 500 images"
+  std::set<std::string> fp32_values = {};  // names of ops whose results are not rounded, either
+  std::string range_rule = "its range";    // how ranges were found: "the largest of 500 images"
 };
 
 // How the value of an op is kept, before its range is known. Values that are never negative are u8
@@ -50,6 +51,9 @@ std::vector<std::optional<ValueForm>> value_forms(const Graph& folded,
 bool is_step_with_relu(const Graph& graph, const std::vector<int>& uses, int op);
 // Convolutions and linear layers, whose weights can be integers.
 bool multiplies_weights(OpKind kind);
+
+// Leaves in fp32 all that follows the last stage of a lowered architecture: weights and results.
+void keep_head_in_fp32(const Graph& lowered, RewriteOptions& options);
 
 // The scale of a value with this form, without its rule: of s8 the largest magnitude is 127, of u8
 // the largest value 255. A range of zeros has the smallest scale that is used.

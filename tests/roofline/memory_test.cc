@@ -38,7 +38,7 @@ Graph residual_block() {
 
 std::vector<double> memory_of(const Graph& graph, DataType type) {
   std::vector<double> bytes;
-  for (const Bytes& one : activation_memory(graph, type)) bytes.push_back(one.value);
+  for (const Bytes& one : activation_memory(graph, {type})) bytes.push_back(one.value);
   return bytes;
 }
 
@@ -49,7 +49,7 @@ TEST(ActivationMemory, IsWhatLivesMeanwhile) {
       ElementsAre(192, 192 + 1024, 1024 + 2048, 1024 + 2048, 1024 + 2048, 1024 + 16, 16 + 10));
   // Logits of bf16 are fp32.
   EXPECT_EQ(memory_of(residual_block(), DataType::kBf16).back(), 2 * 16 + 4 * 10);
-  EXPECT_EQ(peak_memory(residual_block(), DataType::kFp32).value, 4 * 3072);
+  EXPECT_EQ(peak_memory(residual_block(), {DataType::kFp32}).value, 4 * 3072);
 }
 
 // The stem's output is read again after the add: the sum needs a place of its own.
@@ -65,7 +65,7 @@ TEST(ActivationMemory, KeepsWhatIsReadLater) {
 
 // Of two images; weights do not count.
 TEST(ActivationMemory, OfABatchIsThatOfItsImages) {
-  EXPECT_EQ(peak_memory(residual_block(), DataType::kInt8, 2).value, 2 * 3072);
+  EXPECT_EQ(peak_memory(residual_block(), {DataType::kInt8}, 2).value, 2 * 3072);
 }
 
 // By hand, in bytes of int8: 64 x 64 positions and 8 heads have 2^27 scores, of which 2^24 are held
@@ -76,7 +76,7 @@ TEST(ActivationMemory, OfAttentionIsThatOfItsTiles) {
   architecture.stem = {.stride = 1, .width = 16};
   architecture.stages = {{MobileMqa{.heads = 8, .key_dim = 16, .value_dim = 16}}};
   constexpr double kPositions = 64 * 64;
-  EXPECT_EQ(peak_memory(lower(architecture), DataType::kInt8).value,
+  EXPECT_EQ(peak_memory(lower(architecture), {DataType::kInt8}).value,
             (4 + 1) * 0x1p24 + kPositions * (8 * 16 + 16 + 16 + 8 * 16 + 16));
 }
 
@@ -92,8 +92,8 @@ TEST(ActivationMemory, OfADetectorHoldsItsOutputs) {
 
 // 16 x 3 x 9 + 32 x 16 x 9 + 16 x 32 x 9 + 10 x 16 weights, 10 biases of 4 bytes.
 TEST(WeightMemory, HasBiasesOfFourBytes) {
-  EXPECT_EQ(weight_memory(residual_block(), DataType::kInt8).value, 432 + 4608 + 4608 + 160 + 40);
-  EXPECT_EQ(weight_memory(residual_block(), DataType::kBf16).value,
+  EXPECT_EQ(weight_memory(residual_block(), {DataType::kInt8}).value, 432 + 4608 + 4608 + 160 + 40);
+  EXPECT_EQ(weight_memory(residual_block(), {DataType::kBf16}).value,
             2 * (432 + 4608 + 4608 + 160) + 40);
 }
 
@@ -118,8 +118,8 @@ TEST(Memory, IsNearWhatAToolForMicrocontrollersAllocates) {
     Architecture architecture = find_architecture(one.network);
     architecture.resolution = one.resolution, architecture.classes = one.classes;
     const Graph graph = lower(architecture);
-    const double ram = peak_memory(graph, DataType::kInt8).value / 1024 / one.ram_kib;
-    const double weights = weight_memory(graph, DataType::kInt8).value / 1024 / one.weights_kib;
+    const double ram = peak_memory(graph, {DataType::kInt8}).value / 1024 / one.ram_kib;
+    const double weights = weight_memory(graph, {DataType::kInt8}).value / 1024 / one.weights_kib;
     EXPECT_NEAR(weights, 1, 0.002) << one.network;
     EXPECT_GT(ram, 0.85) << one.network;
     EXPECT_LT(ram, 1.37) << one.network;

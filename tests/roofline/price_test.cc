@@ -42,7 +42,20 @@ std::vector<LatencyModel> models_with_terms() {
   batch.batch = 8;
   unfused.kernels = both.kernels = KernelConvention::kUnfused;
   both.batch = 3;
-  return {depthwise, overhead, floor, cache, all, batch, unfused, both};
+  LatencyModel head = all;
+  head.data_type = DataType::kInt8;
+  head.head_type = DataType::kFp32, head.head_mac_cost = 3.9;
+  return {depthwise, overhead, floor, cache, all, batch, unfused, both, head};
+}
+
+// Int8 with an fp32 head: on a device, on the axis, and of every resource that depends on types.
+std::vector<LatencyModel> models_with_float_head() {
+  constexpr DataType kInt8 = DataType::kInt8, kFp32 = DataType::kFp32;
+  const Profile pixel = load_profile("pixel6-cpu");
+  return {with_head(latency_model(pixel), pixel, kFp32), with_head({.ridge_point = {31.2}}, kFp32),
+          resource_model(Resource::kWeights, kInt8, kFp32),
+          resource_model(Resource::kPeakMemory, kInt8, kFp32),
+          energy_model(load_profile("energy-45nm"), NetworkTypes{kInt8, kFp32})};
 }
 
 void expect_table_equals_lowering(const SearchSpace& space, const std::vector<LatencyModel>& models,
@@ -77,6 +90,7 @@ TEST(Price, OfATableIsThatOfTheGraphForThousandsOfNetworks) {
   models.push_back(models.back());
   models.back().batch = 8;  // by laws, too
   models.push_back(latency_model(load_profile("core-i7-12700h")));
+  for (const LatencyModel& model : models_with_float_head()) models.push_back(model);
   for (const std::string& name : built_in_spaces()) {
     expect_table_equals_lowering(load_search_space(name), models, 2000, 32);
     if (HasFatalFailure()) return;
@@ -108,6 +122,7 @@ TEST(Price, ByLawsReachesNoFurtherThanTheTableSays) {
 
 TEST(Price, ReachesWhatEnumerationFindsWithTerms) {
   expect_enumerated_reach(tiny_space(), models_with_terms());
+  expect_enumerated_reach(tiny_space(), models_with_float_head());
 }
 
 // By hand: as many MACs and activations as images, the weights once.
@@ -128,6 +143,80 @@ TEST(Price, OfABatchReadsTheWeightsOnce) {
   EXPECT_EQ(batch.activation_elements, 16 * network_cost(graph).activation_elements);
   model.ridge_point = {0};
   EXPECT_EQ(price(graph, model).value, 16 * macs);
+}
+
+// By hand. The head of mnv4-conv-small: 1x1 convolutions from 128 to 960 channels at 7 x 7 pixels
+// and from 960 to 1280 at one, and the classifier. At 20 MACs a byte the first one is bound by its
+// MACs in int8, and by them in fp32 still more; the other two wait for their weights.
+TEST(Price, OfAFloatHeadHasItsBytesAndItsPeak) {
+  Profile profile;
+  profile.name = "device";
+  profile.peak_gmacs = {{DataType::kInt8, {400, "test"}}, {DataType::kFp32, {80, "test"}}};
+  profile.bandwidth_gbps = Sourced{20, "test"};
+  const Graph graph = lower(find_architecture("mnv4-conv-small"));
+  const LatencyModel int8 = latency_model(profile);
+  const LatencyModel mixed = with_head(int8, profile, DataType::kFp32);
+  EXPECT_EQ(mixed.ridge_point, MacsPerByte{20});
+  const double first = 49. * 128 * 960, second = 960. * 1280, third = 1280. * 1000;
+  const auto elements = [](double weights, double in, double out) { return weights + in + out; };
+  const double before = std::max(first, 20 * elements(128 * 960, 49 * 128, 49 * 960)) +
+                        20 * elements(second, 960, 1280) + 20 * elements(third + 1000, 1280, 1000);
+  const double after = std::max(5 * first, 80 * elements(128 * 960, 49 * 128, 49 * 960)) +
+                       80 * elements(second, 960, 1280) + 80 * elements(third + 1000, 1280, 1000);
+  EXPECT_NEAR((price(graph, mixed) - price(graph, int8)).value, after - before, 1);
+  EXPECT_EQ(with_head(int8, profile, DataType::kInt8), int8);
+  EXPECT_NEAR(predict(graph, mixed).total().value, price(graph, mixed).value / 400e9, 1e-9);
+}
+
+// Weights of 128 x 960, 960 x 1280 and 1280 x 1000, three more bytes each; biases have four anyway.
+TEST(Price, OfAFloatHeadStoresItsWeightsInFp32) {
+  const Graph graph = lower(find_architecture("mnv4-conv-small"));
+  LatencyModel model = resource_model(Resource::kWeights, DataType::kInt8);
+  const double int8 = price(graph, model).value;
+  model.head_type = DataType::kFp32;
+  EXPECT_EQ(price(graph, model).value - int8, 3 * (128 * 960 + 960 * 1280 + 1280 * 1000));
+}
+
+// Where nothing is known of peaks the head takes as many times as long as it is wider.
+TEST(Price, OfAFloatHeadOnTheAxisIsFourTimesThatInInt8) {
+  const Graph graph = lower(find_architecture("mnv4-conv-small"));
+  const std::vector<OpCost> costs = op_costs(graph);
+  const LatencyModel int8{.ridge_point = {31.2}};
+  const LatencyModel mixed = with_head(int8, DataType::kFp32);
+  const Section head{graph, head_begin(graph), int(graph.ops.size())};
+  EXPECT_EQ(graph.ops[size_t(head.begin)].name, "blocks.4.0.conv");
+  EXPECT_EQ(price(graph, mixed).value,
+            (price(graph, int8) + 3 * load(head, costs, int8).time).value);
+  EXPECT_EQ(price(graph, mixed),
+            latency(on_axis(costs, graph, mixed.types()), int8.ridge_point, DataType::kInt8));
+  expect_error([&] { on_axis(costs, graph, {DataType::kFp32, DataType::kInt8}); }, "narrower");
+}
+
+// Horowitz's 0.23 pJ for an int8 MAC and 4.6 for one in fp32, and DRAM's 162.5 for each byte.
+TEST(Price, OfAFloatHeadTakesTheEnergyOfFp32) {
+  const Profile profile = load_profile("energy-45nm");
+  const Graph graph = lower(find_architecture("mnv4-conv-small"));
+  const double macs = 49. * 128 * 960 + 960. * 1280 + 1280. * 1000;
+  const double bytes = 3 * (128. * 960 + 49. * (128 + 960) + 960. * 1280 + 960 + 1280 +
+                            1280. * 1000 + 1000 + 1280 + 1000);
+  const double more =
+      price(graph, energy_model(profile, NetworkTypes{DataType::kInt8, DataType::kFp32})).value -
+      price(graph, energy_model(profile)).value;
+  EXPECT_NEAR(more, macs * (4.6 - 0.23) + bytes * 162.5, 1);
+  expect_error([&] { energy_model(profile, NetworkTypes{DataType::kInt8, DataType::kBf16}); },
+               "energy of a MAC in bf16", "picojoules_per_mac_of");
+}
+
+TEST(WithHead, RefusesWhatItCannotPrice) {
+  Profile profile;
+  profile.name = "device";
+  profile.peak_gmacs = {{DataType::kInt8, {400, "test"}}};
+  profile.bandwidth_gbps = Sourced{20, "test"};
+  expect_error([&] { with_head(latency_model(profile), profile, DataType::kFp32); }, "'device'",
+               "no peak for fp32", "peak_gmacs");
+  const Profile epyc = load_profile("epyc-zen5-1-thread");
+  expect_error([&] { with_head(latency_model(epyc), epyc, DataType::kBf16); },
+               "laws of ops in fp32", "bf16");
 }
 
 TEST(Price, ByLawsOfABatchIsThatOfItsOps) {

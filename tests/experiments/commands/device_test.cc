@@ -73,6 +73,34 @@ TEST_F(Program, DescribesABatch) {
   EXPECT_THAT(several.out, testing::HasSubstr("of 8 images"));
 }
 
+// What follows the last stage of mnv4-conv-small: convolutions from 128 to 960 channels at 7 x 7
+// pixels and from 960 to 1280 at one, the classifier.
+TEST_F(Program, DescribesAFloatHead) {
+  const auto described = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {"describe", "mnv4-conv-small", "--json"});
+    const Outcome outcome = run(words);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return nlohmann::json::parse(outcome.out);
+  };
+  const auto int8 = described({"--profile", "pixel6-cpu"});
+  const auto mixed = described({"--profile", "pixel6-cpu", "--head-dtype", "fp32"});
+  const int64_t weights = 128 * 960 + 960 * 1280 + 1280 * 1000;
+  const int64_t values = 49 * (128 + 960) + 960 + 1280 + 1280 + 1000;
+  EXPECT_EQ(mixed.at("bytes").get<int64_t>() - int8.at("bytes").get<int64_t>(),
+            3 * (weights + 1000 + values));
+  EXPECT_EQ(mixed.at("weight_memory_bytes").get<int64_t>() -
+                int8.at("weight_memory_bytes").get<int64_t>(),
+            3 * weights);
+  EXPECT_EQ(mixed.at("peak_memory_bytes"), int8.at("peak_memory_bytes"));  // that of an early map
+  EXPECT_EQ(mixed.at("head_data_type"), "fp32");
+  EXPECT_GT(mixed.at("latency").at("total_ms"), int8.at("latency").at("total_ms"));
+  EXPECT_EQ(described({"--profile", "pixel6-cpu", "--head-dtype", "int8"}), int8);
+  EXPECT_THAT(run({"describe", "mnv4-conv-small", "--head-dtype", "fp32"}).out,
+              testing::HasSubstr("mnv4-conv-small at 224 pixels, int8, head fp32\n"));
+  expect_refused({"describe", "mnv4-conv-small", "--profile", "tpu-v5e", "--head-dtype", "fp32"},
+                 {"no peak for fp32"});
+}
+
 TEST_F(Program, DescribesTheEnergyOfSeveralNetworks) {
   const std::vector<std::string> words = {"describe", "mnv4-conv-small", "mobilenet-v1",
                                           "--profile", "energy-45nm"};
@@ -83,9 +111,11 @@ TEST_F(Program, DescribesTheEnergyOfSeveralNetworks) {
   EXPECT_THAT(outcome.out,
               testing::HasSubstr(fmt::format(" {:.4g}\n", json.at("energy_mj").get<double>())));
   std::vector<std::string> wider = words;
-  wider.insert(wider.end(), {"--dtype", "fp16"});
+  wider.insert(wider.end(), {"--dtype", "bf16"});
   const Outcome other = run(wider);
-  EXPECT_THAT(other.out, testing::HasSubstr("energy: not known for fp16: energy-45nm has it for"));
+  EXPECT_THAT(
+      other.out,
+      testing::HasSubstr("energy: not known for bf16: energy-45nm has it for int8, fp16, fp32"));
 }
 
 TEST_F(Program, PredictsMillisecondsOnAProfile) {

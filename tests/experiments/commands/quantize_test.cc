@@ -1,6 +1,10 @@
 // Quantisation of a trained network, through the command line.
+#include "space/architecture.h"
+#include "space/head.h"
+#include "space/lowering.h"
 #include "supernet/formats/safetensors.h"
 #include "supernet/quantization/quantized_files.h"
+#include "supernet/quantization/rewrite.h"
 #include "tests/experiments/commands/program.h"
 
 namespace ridgewalk {
@@ -114,6 +118,64 @@ TEST_F(Quantize, EveryRescueRuns) {
       for (const auto& one : report["sensitivities"]) EXPECT_NE(one["name"], kept);
     }
   }
+}
+
+// What runs in fp32, and how much more is stored, are what `describe --head-dtype fp32` prices.
+TEST_F(Quantize, KeepsAFloatHeadAsItIsPriced) {
+  const auto report = report_of("float-head", {"--float-head"});
+  const std::string network = path("float-head/architecture.yaml");
+  const Graph lowered = lower(load_architecture(network));
+  std::set<std::string> head, multiplying;
+  for (size_t i = size_t(head_begin(lowered)); i < lowered.ops.size(); ++i) {
+    head.insert(lowered.ops[i].name);
+    if (multiplies_weights(lowered.ops[i].kind)) multiplying.insert(lowered.ops[i].name);
+  }
+  EXPECT_THAT(multiplying, testing::ElementsAre("classifier", "conv_head"));
+  EXPECT_EQ(report["options"]["keep_fp32"], nlohmann::json(multiplying));
+  const auto without_scales = [&](const std::string& name, const nlohmann::json& of) {
+    const QuantizedGraph quantized = load_quantized(path(name)).quantized;
+    double bytes = of["int8"]["bytes"].get<double>();
+    for (size_t i = 0; i < quantized.graph.ops.size(); ++i) {
+      const auto& weight = quantized.weights[i];
+      if (weight) bytes -= double(sizeof(float) * weight->scales.size());
+      if (name != "float-head" || head.count(quantized.graph.ops[i].name) == 0) continue;
+      EXPECT_FALSE(weight || quantized.values[i]) << quantized.graph.ops[i].name;
+    }
+    return bytes;
+  };
+  const auto priced = [&](const std::string& head_type) {
+    const Outcome outcome = run({"describe", network, "--head-dtype", head_type, "--json"});
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return nlohmann::json::parse(outcome.out)["weight_memory_bytes"].get<double>();
+  };
+  EXPECT_EQ(without_scales("float-head", report) -
+                without_scales("int8-head", report_of("int8-head", {})),
+            priced("fp32") - priced("int8"));
+
+  const auto expect_fp32_head = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words = {"bench",  network,     "--precision", "int8",      "--ops",
+                                      "--json", "--repeats", "1",           "--seconds", "0"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Outcome outcome = run(words);
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    size_t in_fp32 = 0;
+    const auto timing = nlohmann::json::parse(outcome.out);
+    for (const auto& step : timing["ops"]) {
+      if (step["macs"] == 0) continue;
+      const bool is_of_head = head.count(step["ops"][0]) > 0;
+      EXPECT_EQ(step["type"], is_of_head ? "fp32" : "int8") << step["name"];
+      if (!is_of_head) continue;
+      EXPECT_THAT(step["kernel"].get<std::string>(), testing::Not(HasSubstr("quantize")));
+      ++in_fp32;
+    }
+    EXPECT_EQ(in_fp32, multiplying.size());
+  };
+  expect_fp32_head({"--weights", path("float-head")});
+  expect_fp32_head({"--float-head"});
+  expect_refused({"bench", network, "--float-head"}, {"--precision int8"});
+  expect_refused(
+      {"bench", network, "--float-head", "--precision", "int8", "--weights", path("float-head")},
+      {"quantised already"});
 }
 
 TEST_F(Quantize, WeightsAloneAreSmaller) {

@@ -18,6 +18,34 @@ TEST_F(Program, SweepsTheRidgePoint) {
   EXPECT_EQ(html.find("src=\"http"), std::string::npos);
 }
 
+// By hand: the head of mnv4-conv-small has 128 x 960 products at 7 x 7 pixels, 960 x 1280 and 1280
+// x 1000, each four times as long in fp32.
+TEST_F(Program, SweepsWithAFloatHead) {
+  const std::string out = folder_ + "/float-head";
+  const Outcome outcome = run({"sweep", "mnv4-conv-small", "--head-dtype", "fp32", "--profile",
+                               "pixel6-cpu", "--out", out});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const int64_t head = 49 * 128 * 960 + 960 * 1280 + 1280 * 1000;
+  EXPECT_THAT(read(out + "/sweep.csv"),
+              HasSubstr("mnv4-conv-small,0," + std::to_string(186005568 + 3 * head) + "\n"));
+  const auto sweep = nlohmann::json::parse(read(out + "/sweep.json"));
+  EXPECT_EQ(sweep["head_data_type"], "fp32");
+  const auto described = nlohmann::json::parse(run({"describe", "mnv4-conv-small", "--profile",
+                                                    "pixel6-cpu", "--head-dtype", "fp32", "--json"})
+                                                   .out);
+  EXPECT_EQ(sweep["networks"][0]["weight_memory_bytes"], described["weight_memory_bytes"]);
+  const std::string row = "mnv4-conv-small,pixel6-cpu,false,";
+  const std::string table = read(out + "/profiles.csv");
+  ASSERT_THAT(table, HasSubstr(row));
+  EXPECT_NEAR(std::stod(table.substr(table.find(row) + row.size())),
+              described["latency"]["total_ms"].get<double>(), 1e-9);
+  expect_refused({"sweep", "mnv4-conv-small", "--dtype", "fp32", "--head-dtype", "int8", "--out",
+                  folder_ + "/narrow"},
+                 {"narrower"});
+  expect_refused({"sweep", "mnv4-conv-small", "--head-dtype", "fp23", "--out", folder_ + "/narrow"},
+                 {"--head-dtype"});
+}
+
 TEST_F(Program, SweepsWithAccuracies) {
   const std::string out = folder_ + "/rated";
   const Outcome outcome = run({"sweep", "mobilenet-v1", "mobilenet-v2", "mobilenet-v1-150", "--out",

@@ -272,6 +272,33 @@ targets:
   EXPECT_EQ(targets[4].models[1].data_type, DataType::kBf16);
 }
 
+// An int8 network whose head stays fp32 on a CPU whose int8 peak is 179 to fp32's 44.8.
+TEST_F(Config, PricesATargetWithAFloatHead) {
+  const SearchConfig config = load_search_config(written("head.yaml", R"(base: base.yaml
+targets:
+  - {profile: pixel6-cpu, head_type: fp32, relative_to: compact-nano}
+  - {profile: pixel6-cpu, relative_to: compact-nano}
+  - {profile: pixel6-cpu, head_type: int8, relative_to: compact-nano}
+  - {weights_mib: 4, head_type: fp32, limit: true}
+  - {profile: energy-45nm, energy_mj: 1, head_type: fp32}
+  - {ridge_point: 5, head_type: fp32, latency_macs: 1e6}
+  - {ridge: [0, 500], head_type: bf16, relative_to: compact-nano}
+)"),
+                                                 {});
+  const std::vector<Target>& targets = config.reward.targets;
+  EXPECT_EQ(targets[0].name, "pixel6-cpu head fp32");
+  EXPECT_EQ(targets[0].models[0].head_type, DataType::kFp32);
+  EXPECT_NEAR(targets[0].models[0].head_mac_cost, 179 / 44.8, 1e-12);
+  EXPECT_GT(targets[0].latency[0], targets[1].latency[0]);
+  EXPECT_EQ(targets[2].models, targets[1].models);
+  EXPECT_EQ(targets[3].models[0].head_type, DataType::kFp32);
+  EXPECT_THAT(targets[3].name, testing::EndsWith(" head fp32"));
+  EXPECT_NEAR(targets[4].models[0].head_mac_cost, 4.6 / 0.23, 1e-12);
+  EXPECT_EQ(targets[5].name, "ridge point 5 head fp32");
+  EXPECT_EQ(targets[5].models[0].head_mac_cost, 4);
+  for (const LatencyModel& model : targets[6].models) EXPECT_EQ(model.head_mac_cost, 2);
+}
+
 // Weights are read once for the images of a batch, so that eight take less than eight times as
 // long.
 TEST_F(Config, PricesATargetOfABatch) {
@@ -313,7 +340,7 @@ targets:
   EXPECT_EQ(targets[1].name, "energy on energy-45nm batch 8");
   const Graph graph = lower(for_space(find_architecture("compact-nano"), config.space));
   const std::vector<Macs> taken = prices(graph, config.reward.models());
-  EXPECT_EQ(taken[0].value, peak_memory(graph, DataType::kInt8, 4).value);
+  EXPECT_EQ(taken[0].value, peak_memory(graph, {DataType::kInt8}, 4).value);
   EXPECT_LT(taken[1], 8 * price(graph, energy_model(load_profile("energy-45nm"))));
   for (const char* key : {"weights_mib", "parameters_m", "macs_m"}) {
     EXPECT_EQ(refusal(written("bad.yaml", "base: base.yaml\ntargets:\n  - {" + std::string(key) +
@@ -346,6 +373,9 @@ terms: {floor_ms: {value: 1, source: here}}
   EXPECT_EQ(refusal_of("{profile: " + floor + ", relative_to: compact-nano}"),
             at + "profile 'floor' has no peak for int8: its latencies are only relative; add "
                  "peak_gmacs");
+  EXPECT_THAT(refusal_of("{profile: tpu-v5e, head_type: fp32, latency_ms: 1}"),
+              testing::StartsWith(at + "profile 'tpu-v5e' has no peak for fp32"));
+  EXPECT_THAT(refusal_of("{macs_m: 1, head_type: fp32}"), HasSubstr("head_type"));
   EXPECT_THAT(refusal_of("{profile: pixel6-cpu, data_type: fp64, latency_ms: 1}"),
               testing::StartsWith(at + "no data type is named 'fp64'"));
 }

@@ -14,7 +14,7 @@ namespace {
 double predicted_over_allocated(const Graph& graph, DataType type, int batch) {
   ParameterStore store(graph);
   const Inference inference(fold_norms(graph, store), batch, type);
-  return peak_memory(graph, type, batch).value / double(inference.arena_bytes());
+  return peak_memory(graph, {type}, batch).value / double(inference.arena_bytes());
 }
 
 void expect_within_2_percent(const Graph& graph, DataType type, int batch = 1) {
