@@ -34,6 +34,12 @@ std::string groups_violation(int groups, std::string_view field, int width) {
          std::to_string(width);
 }
 
+std::string kv_heads_violation(int kv_heads, int heads) {
+  if (kv_heads == 1 || kv_heads == heads) return {};
+  return "kv_heads is " + std::to_string(kv_heads) + "; it must be 1 (multi-query) or as many as " +
+         "heads, " + std::to_string(heads) + " (multi-head)";
+}
+
 std::string gate_violation(const std::optional<SqueezeExcite>& gate) {
   if (!gate) return {};
   if (!(gate->ratio > 0 && gate->ratio <= 16)) return "ratio must be above 0 and at most 16";
@@ -70,10 +76,10 @@ struct Violation {
                     groups_violation(b.groups, "width", b.width), strided);
   }
   std::string operator()(const MobileMqa& b) const {
-    return first_of(range_violation("heads", b.heads, 1, 256),
-                    range_violation("key_dim", b.key_dim, 1, 4096),
-                    range_violation("value_dim", b.value_dim, 1, 4096),
-                    range_violation("kv_stride", b.kv_stride, 1, 2));
+    return first_of(
+        range_violation("heads", b.heads, 1, 256), range_violation("key_dim", b.key_dim, 1, 4096),
+        range_violation("value_dim", b.value_dim, 1, 4096),
+        range_violation("kv_stride", b.kv_stride, 1, 2), kv_heads_violation(b.kv_heads, b.heads));
   }
   std::string operator()(const DepthwiseSeparable& b) const {
     return first_of(kernel_violation("kernel", b.kernel, false), stride_violation(b.stride),

@@ -127,12 +127,14 @@ std::string_view instantiation(const Uib& block);
 
 // Mobile multi-query attention (MobileNetV4, section 5, equation 2): `heads` query heads share one
 // key and one value head; with kv_stride 2, a 3x3 depthwise convolution reduces the keys, and
-// another one the values. Residual; keeps the width of its input.
+// another one the values. Residual; keeps the width of its input. With as many kv_heads as heads it
+// is multi-head attention: each has keys and values of its own (arXiv 1706.03762, section 3.2.2).
 struct MobileMqa {
   int heads = 4;
-  int key_dim = 64;
+  int key_dim = 64;  // of a head
   int value_dim = 64;
   int kv_stride = 1;
+  int kv_heads = 1;  // or as many as heads
   bool operator==(const MobileMqa&) const = default;
 };
 

@@ -18,6 +18,7 @@ void fields(auto& v, Of<MobileMqa> auto& attention) {
   v.required("key_dim", attention.key_dim);
   v.required("value_dim", attention.value_dim);
   v.required("kv_stride", attention.kv_stride);
+  v.omittable("kv_heads", attention.kv_heads, 1);
 }
 
 }  // namespace ridgewalk

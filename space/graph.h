@@ -69,8 +69,9 @@ struct Op {
   Shape output;
   int kernel = 1;
   int stride = 1;
-  int groups = 1;  // of a convolution: each reads its share of the channels; see groups_of()
-  int heads = 0;   // attention
+  int groups = 1;    // of a convolution: each reads its share of the channels; see groups_of()
+  int heads = 0;     // attention
+  int kv_heads = 1;  // of its keys or values: one for all heads, or as many
   bool bias = false;
   Activation activation = Activation::kNone;
   double layer_scale = 0;  // initial value

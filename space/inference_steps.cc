@@ -58,7 +58,8 @@ class Scheduler {
 
   int64_t elements_in_tiles(size_t mix) const {
     const Shape& scores = op(tiled_[mix].scores).output;
-    const int64_t rows = int64_t{scores.channels} * scores.height, keys = scores.width;
+    const int served = op(int(mix)).heads / op(int(mix)).kv_heads;
+    const int64_t rows = int64_t{served} * scores.height, keys = scores.width;
     const AttentionTile tile = attention_tile(batch_, rows, keys);
     return 2 * tile.images * tile.rows * keys;
   }

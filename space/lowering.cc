@@ -227,8 +227,9 @@ class Lowering {
   int block(const std::string& prefix, int x, const MobileMqa& b) {
     const int y = norm({prefix, ".norm"}, x);
     const int query = conv({prefix, ".attn.query.proj"}, y, b.heads * b.key_dim);
-    const int key = keys_or_values(prefix + ".attn.key", y, b.key_dim, b.kv_stride);
-    const int value = keys_or_values(prefix + ".attn.value", y, b.value_dim, b.kv_stride);
+    const int key = keys_or_values(prefix + ".attn.key", y, b.kv_heads * b.key_dim, b.kv_stride);
+    const int value =
+        keys_or_values(prefix + ".attn.value", y, b.kv_heads * b.value_dim, b.kv_stride);
     const Shape positions = shape(x);
     const int queries = positions.height * positions.width;
     const int keys = shape(key).height * shape(key).width;
@@ -236,11 +237,13 @@ class Lowering {
     scores.inputs.push_back(key);
     scores.output = {b.heads, queries, keys};
     scores.heads = b.heads;
+    scores.kv_heads = b.kv_heads;
     const int weights = same_shape(OpKind::kSoftmax, {prefix, ".attn.softmax"}, last());
     Op& mix = add(OpKind::kAttentionMix, {prefix, ".attn.mix"}, weights);
     mix.inputs.push_back(value);
     mix.output = {b.heads * b.value_dim, positions.height, positions.width};
     mix.heads = b.heads;
+    mix.kv_heads = b.kv_heads;
     const int out = conv({prefix, ".attn.output.proj"}, last(), positions.channels);
     return residual(prefix, layer_scale(prefix, out), x);
   }

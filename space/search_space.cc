@@ -19,7 +19,8 @@ std::string text_of(StageKind value) { return std::string(to_string(value)); }
 std::string text_of(const std::optional<MobileMqa>& mqa) {
   if (!mqa) return "none";
   return "mqa " + text_of(mqa->heads) + "x" + text_of(mqa->key_dim) + "x" +
-         text_of(mqa->value_dim) + "/" + text_of(mqa->kv_stride);
+         text_of(mqa->value_dim) + "/" + text_of(mqa->kv_stride) +
+         (mqa->kv_heads == 1 ? "" : " kv_heads " + text_of(mqa->kv_heads));
 }
 
 template <class T>

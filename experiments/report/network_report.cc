@@ -25,7 +25,8 @@ struct BlockText {
                        b.width);
   }
   std::string operator()(const MobileMqa& b) const {
-    return fmt::format("MQA {}x{}x{}/{}", b.heads, b.key_dim, b.value_dim, b.kv_stride);
+    return fmt::format("{} {}x{}x{}/{}", b.kv_heads > 1 ? "MHA" : "MQA", b.heads, b.key_dim,
+                       b.value_dim, b.kv_stride);
   }
   std::string operator()(const DepthwiseSeparable& b) const {
     return fmt::format("DwSep {0}x{0} w{1}", b.kernel, b.width);

@@ -114,6 +114,7 @@ const kKinds = [
   ["ExtraDW", "depthwise, expansion, depthwise, projection"],
   ["IB", "expansion, depthwise, projection"],
   ["MQA", "multi-query attention"],
+  ["MHA", "multi-head attention"],
   ["ConvNext", "depthwise, expansion, projection"],
   ["FFN", "expansion, projection"],
 ];

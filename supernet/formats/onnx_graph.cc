@@ -277,21 +277,27 @@ std::string OnnxGraph::activation(const Op& op, const std::string& x) {
 
 // Queries of all heads and positions as one matrix an image, as in the executor:
 // [N, h d, H, W] -> [N, h H W, d], times keys [N, d, M]. Of integers the product is scaled, so that
-// integers are multiplied.
+// integers are multiplied. Of multi-head attention each head's own: [N, h, H W, d] times [N, h, d,
+// M].
 std::string OnnxGraph::attention_scores(const Op& op) {
   const std::string& name = op.name;
   const int query = op.inputs[0], key = op.inputs[1];
   const int64_t heads = op.heads, queries = op.output.height, keys = op.output.width;
-  const int64_t dim = graph_.ops[size_t(key)].output.channels;
+  const bool is_multi_head = op.kv_heads > 1;
+  const int64_t dim = graph_.ops[size_t(key)].output.channels / op.kv_heads;
   const auto scaled = [&](const std::string& output, const std::string& x) {
     return node("Mul", output, {x, number(name + ".scale", 1 / std::sqrt(dim))});
   };
   const auto split =
       stored(query, reshape(name + ".query", names_[query], {0, heads, dim, queries}));
   const auto turned = stored(query, transpose(name + ".query_turned", split, {0, 1, 3, 2}));
-  const auto rows = stored(query, reshape(name + ".query_rows", turned, {0, heads * queries, dim}));
+  const auto rows =
+      is_multi_head
+          ? turned
+          : stored(query, reshape(name + ".query_rows", turned, {0, heads * queries, dim}));
   const auto columns = [&] {
-    return stored(key, reshape(name + ".key", names_[key], {0, dim, keys}));
+    const std::vector<int64_t> own{0, dim, keys}, of_heads{0, heads, dim, keys};
+    return stored(key, reshape(name + ".key", names_[key], is_multi_head ? of_heads : own));
   };
   if (is_integer(query)) {
     return scaled(name, node("MatMul", name + ".product", {rows, columns()}));
@@ -300,16 +306,22 @@ std::string OnnxGraph::attention_scores(const Op& op) {
   return node("MatMul", name, {factor, columns()});
 }
 
-// [N, h H W, M] times values [N, M, d] -> [N, h d, H, W].
+// [N, h H W, M] times values [N, M, d] -> [N, h d, H, W]; of multi-head attention [N, h, H W, M]
+// times [N, h, M, d].
 std::string OnnxGraph::attention_mix(int index) {
   const Op& op = graph_.ops[size_t(index)];
   const std::string& name = op.name;
   const int value = op.inputs[1];
   const Shape& from = graph_.ops[size_t(value)].output;
-  const int64_t keys = int64_t{from.height} * from.width, dim = from.channels;
+  const bool is_multi_head = op.kv_heads > 1;
+  const int64_t keys = int64_t{from.height} * from.width, dim = from.channels / op.kv_heads;
   const int64_t heads = op.heads, queries = int64_t{op.output.height} * op.output.width;
-  const auto columns = stored(value, reshape(name + ".value", names_[value], {0, dim, keys}));
-  const auto rows = stored(value, transpose(name + ".value_turned", columns, {0, 2, 1}));
+  const std::vector<int64_t> own{0, dim, keys}, of_heads{0, heads, dim, keys};
+  const auto columns =
+      stored(value, reshape(name + ".value", names_[value], is_multi_head ? of_heads : own));
+  const auto turned_heads =
+      is_multi_head ? std::vector<int64_t>{0, 1, 3, 2} : std::vector<int64_t>{0, 2, 1};
+  const auto rows = stored(value, transpose(name + ".value_turned", columns, turned_heads));
   const auto product =
       stored(index, node("MatMul", name + ".product", {names_[op.inputs[0]], rows}));
   const auto split = stored(index, reshape(name + ".split", product, {0, heads, queries, dim}));

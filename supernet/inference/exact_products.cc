@@ -53,6 +53,13 @@ void OpCompiler::exact_convolution(const InferenceStep& step) {
   end_integer_step(step.ops, result, "blocks:fp32");
 }
 
+// In the layout and the type of `to`.
+void OpCompiler::copy(Value from, Value to) {
+  const dnnl::reorder::primitive_desc description(
+      program_.engine(), layout(from), program_.engine(), layout(to), Program::attributes());
+  program_.add<dnnl::reorder>(description, {{DNNL_ARG_SRC, from}, {DNNL_ARG_DST, to}});
+}
+
 // Left times right, times `factor`, rounded where `product` is integers. Sums of attention are
 // below 2^24: those of scores have some tens of products, and the weights of each sum of a mix add
 // up to about 255.
@@ -61,9 +68,7 @@ std::string OpCompiler::exact_matrix_product(int index, Value left, Value right,
   const auto numbers = [&](Value integers) {
     const Desc source = layout(integers);
     const Value result = program_.value({onednn::sizes(source), Type::f32, Tag::abc});
-    const dnnl::reorder::primitive_desc description(program_.engine(), source, program_.engine(),
-                                                    layout(result), Program::attributes());
-    program_.add<dnnl::reorder>(description, {{DNNL_ARG_SRC, integers}, {DNNL_ARG_DST, result}});
+    copy(integers, result);
     return result;
   };
   const Value lefts = numbers(left), rights = numbers(right);
@@ -81,7 +86,14 @@ std::string OpCompiler::exact_matrix_product(int index, Value left, Value right,
   if (!is_rounded) return kernel;
   ValueScale unit = *scale_of(index);
   unit.scale = 1;
-  return kernel + round(reals, product, unit);
+  const Desc target = layout(product);
+  const Desc dense{onednn::sizes(target), onednn::type_of(target), Tag::abc};
+  if (target == dense) return kernel + round(reals, product, unit);
+  // Of one of several heads, between whose rows are those of the others.
+  const Value rounded = program_.value(dense);
+  const std::string rounding = round(reals, rounded, unit);
+  copy(rounded, product);
+  return kernel + rounding;
 }
 
 }  // namespace ridgewalk

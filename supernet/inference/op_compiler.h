@@ -103,6 +103,7 @@ class OpCompiler {
 
   // exact_products.cc: without VNNI
   void exact_convolution(const InferenceStep& step);
+  void copy(Value from, Value to);
   std::string exact_matrix_product(int index, Value left, Value right, float factor, Value product);
 
   // integer_ops.cc
@@ -116,17 +117,21 @@ class OpCompiler {
   Desc like(int index) const;
 
   // attention_ops.cc
+  struct Matrix;
+  struct Head;
   struct Tile;
-  Value as_matrix(Value value, int heads);
-  Desc transposed(Value matrix) const;
+  Matrix rows_of_head(Value image, int head, int heads, int rows_of_position);
+  Matrix rows_of_map(Value map, int head, int heads);
+  Value transposed(const Matrix& matrix);
   Type product_type(int index) const;
   std::string matrix_product(int index, Value left, Value right, double factor, Value product);
   void end_product(int index, Value value, const std::string& kernel);
   void attention_scores(int index);
   void attention_mix(int index);
   bool multiplies_integers(const InferenceStep& attention) const;
-  Value part(Value value, int64_t image, int64_t row, int64_t images, int64_t rows);
+  Matrix part(const Matrix& matrix, int64_t image, int64_t row, int64_t images, int64_t rows);
   void tiled_attention(const InferenceStep& step);
+  std::string attend_head(const InferenceStep& step, const Head& head);
   std::string attend_tile(const InferenceStep& step, const Tile& tile);
 
   void norm(int index);

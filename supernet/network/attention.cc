@@ -13,10 +13,8 @@ torch::Tensor positions_first(const torch::Tensor& x) {
   return x.permute({0, 2, 3, 1}).reshape({x.size(0), x.size(2) * x.size(3), x.size(1)});
 }
 
-// The queries of all positions and heads as one matrix [H W heads, key_dim] per image, so that the
-// scores are a single product (MobileNetV4, appendix G).
-torch::Tensor query_rows(const torch::Tensor& query, int64_t key_dim) {
-  return positions_first(query).reshape({query.size(0), -1, key_dim});
+torch::Tensor key_rows(const torch::Tensor& key, int64_t kv_heads) {
+  return rows_of_heads(key, kv_heads, key.size(1) / kv_heads);
 }
 
 double scale_of(const torch::Tensor& rows) { return 1 / std::sqrt(double(rows.size(2))); }
@@ -28,11 +26,6 @@ torch::Tensor scores_of(const torch::Tensor& rows, const torch::Tensor& keys) {
 // The scores are let go before anything else is computed.
 torch::Tensor weights_of(const torch::Tensor& rows, const torch::Tensor& keys) {
   return torch::softmax(scores_of(rows, keys), -1);
-}
-
-torch::Tensor as_image(const torch::Tensor& mixed, const Shape& output) {
-  return mixed.reshape({mixed.size(0), output.height, output.width, output.channels})
-      .permute({0, 3, 1, 2});
 }
 
 // Calls `compute` with a function that cuts [N, rows, ...] to a tile, and one that cuts
@@ -102,23 +95,44 @@ class TiledAttention : public torch::autograd::Function<TiledAttention> {
 
 }  // namespace
 
-torch::Tensor attention_scores(const torch::Tensor& query, const torch::Tensor& key) {
-  return scores_of(query_rows(query, key.size(1)), positions_first(key));
+// The queries of all positions and heads that one key head serves are one matrix, so that the
+// scores are a single product (MobileNetV4, appendix G).
+torch::Tensor rows_of_heads(const torch::Tensor& x, int64_t heads, int64_t d) {
+  const torch::Tensor positions = positions_first(x);
+  return positions.reshape({x.size(0), positions.size(1), heads, x.size(1) / heads})
+      .transpose(1, 2)
+      .reshape({x.size(0) * heads, -1, d});
+}
+
+torch::Tensor image_of_heads(const torch::Tensor& rows, const Shape& output, int64_t heads) {
+  const int64_t images = rows.size(0) / heads, positions = int64_t{output.height} * output.width;
+  return rows.reshape({images, heads, positions, output.channels / heads})
+      .transpose(1, 2)
+      .reshape({images, output.height, output.width, output.channels})
+      .permute({0, 3, 1, 2});
+}
+
+torch::Tensor attention_scores(const torch::Tensor& query, const torch::Tensor& key, int kv_heads) {
+  const torch::Tensor keys = key_rows(key, kv_heads);
+  const torch::Tensor scores = scores_of(rows_of_heads(query, kv_heads, keys.size(2)), keys);
+  return scores.reshape({query.size(0), -1, scores.size(2)});
 }
 
 torch::Tensor attention_mix(const torch::Tensor& weights, const torch::Tensor& value,
-                            const Shape& output) {
-  return as_image(torch::bmm(weights, positions_first(value)), output);
+                            const Shape& output, int kv_heads) {
+  const torch::Tensor of_heads = weights.reshape({weights.size(0) * kv_heads, -1, weights.size(2)});
+  return image_of_heads(torch::bmm(of_heads, key_rows(value, kv_heads)), output, kv_heads);
 }
 
 torch::Tensor attention(const torch::Tensor& query, const torch::Tensor& key,
-                        const torch::Tensor& value, const Shape& output, int64_t tile) {
-  const torch::Tensor rows = query_rows(query, key.size(1));
-  const torch::Tensor keys = positions_first(key);
+                        const torch::Tensor& value, const Shape& output, int kv_heads,
+                        int64_t tile) {
+  const torch::Tensor keys = key_rows(key, kv_heads), values = key_rows(value, kv_heads);
+  const torch::Tensor rows = rows_of_heads(query, kv_heads, keys.size(2));
   if (double(rows.size(0)) * double(rows.size(1)) * double(keys.size(1)) <= double(tile)) {
-    return attention_mix(weights_of(rows, keys), value, output);
+    return image_of_heads(torch::bmm(weights_of(rows, keys), values), output, kv_heads);
   }
-  return as_image(TiledAttention::apply(rows, keys, positions_first(value), tile), output);
+  return image_of_heads(TiledAttention::apply(rows, keys, values, tile), output, kv_heads);
 }
 
 }  // namespace ridgewalk

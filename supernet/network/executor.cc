@@ -100,7 +100,7 @@ torch::Tensor Executor::run(size_t index, const std::vector<torch::Tensor>& valu
     if (op.kind != OpKind::kAttentionMix) return {};
     const Inputs& sources = graph_->ops[size_t(scores)].inputs;
     return attention(values[size_t(sources[0])], values[size_t(sources[1])],
-                     values[size_t(op.inputs[1])], op.output);
+                     values[size_t(op.inputs[1])], op.output, op.kv_heads);
   }
   std::vector<torch::Tensor> inputs;
   for (size_t i = 0; i < op.inputs.size(); ++i) {

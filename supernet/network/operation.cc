@@ -94,9 +94,9 @@ torch::Tensor run_op(const Op& op, const std::vector<torch::Tensor>& parameters,
     case OpKind::kMultiply:
       return x * inputs[1];
     case OpKind::kAttentionScores:
-      return attention_scores(x, inputs[1]);
+      return attention_scores(x, inputs[1], op.kv_heads);
     case OpKind::kAttentionMix:
-      return attention_mix(x, inputs[1], op.output);
+      return attention_mix(x, inputs[1], op.output, op.kv_heads);
     case OpKind::kUpsample:
       return torch::upsample_nearest2d(x, {op.output.height, op.output.width});
   }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "supernet/network/attention.h"
 #include "supernet/network/operation.h"
 #include "supernet/quantization/plain_convolution.h"
 #include "supernet/quantization/rewrite.h"
@@ -20,11 +21,6 @@ double largest_magnitude(const ValueScale& scale) {
 
 bool is_elementwise(OpKind kind) {
   return kind == OpKind::kActivation || kind == OpKind::kSigmoid || kind == OpKind::kHardSigmoid;
-}
-
-// [N, C, H, W] -> [N, H W, C].
-torch::Tensor positions_first(const torch::Tensor& x) {
-  return x.permute({0, 2, 3, 1}).reshape({x.size(0), x.size(2) * x.size(3), x.size(1)});
 }
 
 torch::Tensor fp32_factors(const std::vector<double>& factors, int64_t dimensions) {
@@ -292,12 +288,15 @@ QuantizedExecutor::Value QuantizedExecutor::attention_product(
   const ValueScale& left = *quantized.values[size_t(op.inputs[0])];
   const ValueScale& right = *quantized.values[size_t(op.inputs[1])];
   torch::Tensor a = centred(inputs[0], op.inputs[0]);
-  torch::Tensor b = positions_first(centred(inputs[1], op.inputs[1]));  // [N, keys, d]
+  torch::Tensor b = centred(inputs[1], op.inputs[1]);
+  b = rows_of_heads(b, op.kv_heads, b.size(1) / op.kv_heads);  // [N k, keys, d]
   double product_scale = double(left.scale) * double(right.scale);
   if (op.kind == OpKind::kAttentionScores) {
-    a = positions_first(a).reshape({a.size(0), -1, b.size(2)});
+    a = rows_of_heads(a, op.kv_heads, b.size(2));
     product_scale /= std::sqrt(double(b.size(2)));
     b = b.transpose(1, 2);
+  } else {
+    a = a.reshape({b.size(0), -1, a.size(2)});
   }
   const bool is_exact =
       double(a.size(2)) * largest_magnitude(left) * largest_magnitude(right) < kExactInFp32;
@@ -305,11 +304,9 @@ QuantizedExecutor::Value QuantizedExecutor::attention_product(
                     : is_exact                    ? torch::kFloat
                                                   : torch::kDouble;
   torch::Tensor sums = torch::bmm(a.to(type), b.to(type)).to(torch::kFloat);
-  if (op.kind == OpKind::kAttentionMix) {
-    const Shape& shape = op.output;
-    sums = sums.reshape({sums.size(0), shape.height, shape.width, shape.channels})
-               .permute({0, 3, 1, 2});
-  }
+  sums = op.kind == OpKind::kAttentionMix
+             ? image_of_heads(sums, op.output, op.kv_heads)
+             : sums.reshape({sums.size(0) / op.kv_heads, -1, sums.size(2)});
   return {Value::Kind::kSum, sums, {product_scale}};
 }
 

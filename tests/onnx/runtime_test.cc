@@ -13,6 +13,7 @@
 #include "tests/formula_weights.h"
 #include "tests/grouped_network.h"
 #include "tests/onnx/exported.h"
+#include "tests/supernet/formats/small_hybrid.h"
 #include "tests/test_name.h"
 
 namespace ridgewalk {
@@ -36,6 +37,20 @@ TEST_F(Exported, ConvolutionsInGroupsGiveTheExecutorsLogits) {
   const auto expected = executors_logits(graph, store, images);
   const Network folded = fold_norms(graph, store);
   write_onnx(model(), folded.graph, folded.parameters);
+  EXPECT_LT((run(images, expected) - expected).abs().max().item<double>(),
+            1e-4 * expected.abs().max().item<double>());
+}
+
+TEST_F(Exported, MultiHeadAttentionGivesTheExecutorsLogits) {
+  at::NoGradGuard no_grad;
+  Architecture architecture = small_hybrid();
+  std::get<MobileMqa>(architecture.stages[0][1]).kv_heads = 2;
+  const Graph graph = lower(architecture);
+  ParameterStore store(graph);
+  fill(store);
+  const auto images = torch::randn({2, 1, 16, 16});
+  const auto expected = executors_logits(graph, store, images);
+  write_onnx(model(), graph, store);
   EXPECT_LT((run(images, expected) - expected).abs().max().item<double>(),
             1e-4 * expected.abs().max().item<double>());
 }

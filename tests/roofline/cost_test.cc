@@ -121,6 +121,40 @@ void expect_cost(const OpCost& cost, double macs, int64_t weights, int64_t activ
   EXPECT_EQ(cost.parameters, parameters);
 }
 
+// Each of two heads has keys and values of its own; the products are those of multi-query
+// attention.
+TEST(OpCosts, OfMultiHeadAttentionAreCountedByHand) {
+  Architecture a = small_network();
+  std::get<MobileMqa>(a.stages[0][1]).kv_heads = 2;
+  const auto check = [&](const char* name, double macs, int64_t weights, int64_t activations) {
+    SCOPED_TRACE(name);
+    expect_cost(cost_of(a, name), macs, weights, activations, weights);
+  };
+  check("blocks.0.1.attn.query.proj", 64 * 4 * 12, 4 * 12, 64 * (4 + 12));
+  check("blocks.0.1.attn.key.proj", 16 * 4 * 12, 4 * 12, 16 * (4 + 12));
+  check("blocks.0.1.attn.value.proj", 16 * 4 * 10, 4 * 10, 16 * (4 + 10));
+  check("blocks.0.1.attn.scores", 2 * 64 * 16 * 6, 0, 64 * 12 + 16 * 12 + 2 * 64 * 16);
+  check("blocks.0.1.attn.mix", 2 * 64 * 16 * 5, 0, 2 * 64 * 16 + 16 * 10 + 64 * 10);
+  check("blocks.0.1.attn.output.proj", 64 * 4 * 10, 4 * 10, 64 * (4 + 10));
+}
+
+// Three more heads of 64 keys and 64 values in each of four blocks of 160 channels and of four of
+// 256, all computed at 64 positions.
+TEST(OpCosts, OfMultiHeadAttentionExceedThoseOfMultiQueryByItsProjections) {
+  const Architecture query = find_architecture("mnv4-hybrid-medium");
+  Architecture head = query;
+  for (auto& stage : head.stages) {
+    for (Block& block : stage) {
+      if (auto* mqa = std::get_if<MobileMqa>(&block)) mqa->kv_heads = mqa->heads;
+    }
+  }
+  const NetworkCost one = network_cost(lower(query)), all = network_cost(lower(head));
+  const int64_t more = 4 * (3 * 128 * 160) + 4 * (3 * 128 * 256);
+  EXPECT_EQ(all.parameters - one.parameters, more);
+  EXPECT_EQ(all.macs.value - one.macs.value, double(64 * more));
+  EXPECT_EQ(all.attention_macs.value, one.attention_macs.value);
+}
+
 TEST(OpCosts, AreCountedByHand) {
   const Architecture a = small_network();
   const auto check = [&](const char* name, double macs, int64_t weights, int64_t activations,

@@ -28,7 +28,8 @@ Architecture every_block() {
   a.stages = {{Conv{.kernel = 1, .width = 9, .activation = Activation::kNone}},
               {FusedIb{.kernel = 7, .stride = 2, .expanded = 20, .width = 10}},
               {Uib{.kernel1 = 3, .kernel2 = 0, .expanded = 40, .width = 11, .stride = 2},
-               MobileMqa{.heads = 2, .key_dim = 6, .value_dim = 5, .kv_stride = 2}},
+               MobileMqa{.heads = 2, .key_dim = 6, .value_dim = 5, .kv_stride = 2},
+               MobileMqa{.heads = 3, .key_dim = 6, .value_dim = 5, .kv_heads = 3}},
               {DepthwiseSeparable{.kernel = 5, .stride = 2, .width = 13, .linear = false},
                DepthwiseSeparable{.width = 13, .squeeze_excite = gate},
                InvertedResidual{

@@ -59,6 +59,9 @@ TEST(Violation, NamesFieldValueAndRule) {
   EXPECT_THAT(violation(Conv{.kernel = 0, .width = 8}), HasSubstr("kernel is 0"));
   EXPECT_THAT(violation(FusedIb{.expanded = 0, .width = 8}), HasSubstr("expanded is 0"));
   EXPECT_THAT(violation(MobileMqa{.kv_stride = 3}), HasSubstr("kv_stride is 3"));
+  EXPECT_THAT(violation(MobileMqa{.heads = 4, .kv_heads = 2}),
+              HasSubstr("kv_heads is 2; it must be 1 (multi-query) or as many as heads, 4"));
+  EXPECT_EQ(violation(MobileMqa{.heads = 4, .kv_heads = 4}), "");
 }
 
 TEST(OutputWidth, AttentionKeepsItsInput) {

@@ -115,6 +115,27 @@ TEST(Inference, ComputesLargeAttentionInTiles) {
   EXPECT_EQ(step.ops, (std::vector<int>{4, 5, 6}));
 }
 
+// Head after head, whole and in tiles with a rest, and on the way through a network.
+TEST(Inference, RunsMultiHeadAttention) {
+  EXPECT_LT(difference(attention_graph(9, 4, 4), 1), 1e-4);
+  EXPECT_LT(difference(attention_graph(9, 4, 4), 3), 1e-4);
+  EXPECT_LT(difference(attention_graph(70, 2, 2), 1), 1e-4);
+  EXPECT_LT(difference(attention_graph(46, 2, 2), 3), 1e-4);
+  Architecture architecture = find_architecture("mnv4-hybrid-medium");
+  architecture.resolution = 72;
+  for (auto& stage : architecture.stages) {
+    for (Block& block : stage) {
+      if (auto* mqa = std::get_if<MobileMqa>(&block)) mqa->kv_heads = mqa->heads;
+    }
+  }
+  EXPECT_LT(difference(lower(architecture), 2), 1e-4);
+  const Graph graph = attention_graph(70, 2, 2);
+  ParameterStore store(graph);
+  const Inference inference(fold_norms(graph, store), 1);
+  EXPECT_NEAR(double(inference.arena_bytes()), compiled_memory(graph, 1).activations,
+              0.02 * double(inference.arena_bytes()));
+}
+
 // Maps of a detector, whose levels share weights, each against the executor's.
 TEST(Inference, GivesTheMapsOfADetector) {
   at::NoGradGuard no_grad;

@@ -175,6 +175,13 @@ TEST_F(Int8, ComputesLargeAttentionInTiles) {
   expect_equal(network, 1);
 }
 
+TEST_F(Int8, RunsMultiHeadAttention) {
+  for (const int side : {9, 46}) {  // whole, and in tiles with a rest
+    const QuantizedNetwork network = quantized(attention_graph(side, 4, 4));
+    expect_equal(network, 1);
+  }
+}
+
 // Weights alone are integers: the network runs in fp32, on what they stand for.
 TEST_F(Int8, RunsIntegerWeightsAlone) {
   const QuantizedNetwork network =

@@ -55,7 +55,7 @@ TEST(Attention, InTilesIsThePlainForm) {
   const torch::Tensor expected = by_definition(h, heads);
   const auto gradients = torch::autograd::grad({expected}, inputs, {upstream});
   for (int64_t tile : {100000, 2 * 108 * 9, 50 * 9, 1}) {
-    const torch::Tensor output = attention(h.query, h.key, h.value, h.output, tile);
+    const torch::Tensor output = attention(h.query, h.key, h.value, h.output, 1, tile);
     EXPECT_TRUE(torch::allclose(output, expected, 1e-5, 1e-6)) << tile;
     const auto given = torch::autograd::grad({output}, inputs, {upstream});
     for (size_t i = 0; i < inputs.size(); ++i) {
@@ -93,7 +93,7 @@ TEST(Attention, OfALargeMapTakesTheMemoryOfItsTiles) {
   };
   const Heads h{given.query, keys(), keys(), given.output};
   const int64_t before = most_memory();
-  const torch::Tensor output = attention(h.query, h.key, h.value, h.output);
+  const torch::Tensor output = attention(h.query, h.key, h.value, h.output, 1);
   output.sum().backward();
   EXPECT_LT(most_memory() - before, int64_t{1} << 30);
   // Some rows, by the definition in double.
