@@ -40,6 +40,10 @@ Macs passes(const Graph& network, double trained_images, double judged_images) {
   return (3 * trained_images + judged_images) * network_cost(network).macs;
 }
 
+double candidate_images(const SearchConfig& config, const Dataset& data) {
+  return double(data.search_validation.size()) + config.weights.calibration_images;
+}
+
 Macs training_budget(const Architecture& architecture, const SearchConfig& config,
                      const Dataset& data) {
   return passes(lower(architecture), double(config.train.epochs) * double(data.train.size()),
@@ -50,7 +54,7 @@ Macs stage_budget(const SearchContext& context, const StageOutcome& stage,
                   const SearchSpace& space) {
   std::map<Decisions, Seen> seen = seen_in_steps(context, std::string(to_string(stage.stage)));
   for (const CandidateResult& candidate : stage.candidates) {
-    seen[candidate.decisions].judged += double(context.data.search_validation.size());
+    seen[candidate.decisions].judged += candidate_images(context.config, context.data);
   }
   Macs sum;
   for (const auto& [decisions, images] : seen) {

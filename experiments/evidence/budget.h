@@ -12,6 +12,10 @@ namespace ridgewalk {
 // al., arXiv 2001.08361, section 2.1).
 Macs passes(const Graph& network, double trained_images, double judged_images);
 
+// Images that pass through a candidate to judge it with shared weights: those held out, and those
+// that its norms are calibrated on.
+double candidate_images(const SearchConfig& config, const Dataset& data);
+
 // Of a training from scratch, and of judging what it gave on search-validation.
 Macs training_budget(const Architecture& architecture, const SearchConfig& config,
                      const Dataset& data);

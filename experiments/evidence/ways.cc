@@ -145,8 +145,8 @@ Evolved evolution_phase(const SearchContext& context, const std::string& phase) 
   const Candidate best = *std::min_element(tried.begin(), tried.end(), is_better);
   Macs budget;
   for (const Candidate& one : tried) {
-    budget += passes(lower(decode(space, one.decisions)), 0,
-                     double(context.data.search_validation.size()));
+    budget +=
+        passes(lower(decode(space, one.decisions)), 0, candidate_images(config, context.data));
   }
   const Evolved evolved{.best = candidate_result(best, config.reward),
                         .architecture = decode(space, best.decisions),
