@@ -57,7 +57,7 @@ void require_supernet_memory(const SearchSpace& space, const SearchConfig& confi
   }
   const int lanes = std::max(supernets, std::min(session.compute.lanes, samples));
   MemoryNeed need = supernet_memory(space, batch, config.weights.validation_batch_size,
-                                    activation_bytes(session));
+                                    activation_bytes(session), config.weights.ema > 0);
   need.weights *= supernets;
   const int64_t resolution = *std::max_element(space.resolution.begin(), space.resolution.end());
   need.activations += loader_bytes(batch, space.channels * resolution * resolution, session);

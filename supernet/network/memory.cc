@@ -165,7 +165,7 @@ MemoryNeed training_memory(const Graph& graph, int64_t batch, int bytes_per_acti
 }
 
 MemoryNeed supernet_memory(const SearchSpace& space, int64_t batch, int64_t validation_batch,
-                           int bytes_per_activation) {
+                           int bytes_per_activation, bool has_average) {
   MemoryNeed most;
   for (const Architecture& architecture : covering(space)) {
     const Graph graph = lower(architecture, Naming::kShared);
@@ -176,8 +176,9 @@ MemoryNeed supernet_memory(const SearchSpace& space, int64_t batch, int64_t vali
     }
   }
   most.weights = 0;
+  const double copies = kTrainingCopies + (has_average ? 1 : 0);
   for (const Parameter& parameter : shared_parameters(space)) {
-    most.weights += kTrainingCopies * kBytesPerWeight * double(parameter.elements());
+    most.weights += copies * kBytesPerWeight * double(parameter.elements());
   }
   return most;
 }

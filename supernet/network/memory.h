@@ -31,9 +31,10 @@ MemoryNeed training_memory(const Graph& graph, int64_t batch, int bytes_per_acti
 
 // Of a supernet's step: the shared weights with what training keeps for each of them, and what the
 // largest network of the space takes, on `batch` training images or on `validation_batch` others.
-// An operation warm-up, which runs every option of a choice, takes more.
+// An operation warm-up, which runs every option of a choice, takes more. An average of the weights
+// is one copy more.
 MemoryNeed supernet_memory(const SearchSpace& space, int64_t batch, int64_t validation_batch,
-                           int bytes_per_activation = 4);
+                           int bytes_per_activation = 4, bool has_average = false);
 
 // Keeps what is freed for what is allocated next, from now on and for the whole process. glibc
 // would map every tensor beyond 32 MiB anew, and the kernel clears each page of it: half of the

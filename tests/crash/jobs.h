@@ -53,9 +53,9 @@ precision: fp32
 targets: {ridge_point: 31.2, relative_to: compact-nano}
 random_tolerance: 0.2
 reward: {form: absolute, beta: -2}
-weights: {batch_size: 8, validation_batch_size: 20, optimizer: adamw, learning_rate: 0.002, flip: true}
-coarse: {steps: 4, samples_per_step: 2, controller_learning_rate: 0.1, candidates: 4}
-fine: {steps: 4, samples_per_step: 2, controller_learning_rate: 0.1, candidates: 4, warm_start: true}
+weights: {batch_size: 8, validation_batch_size: 20, optimizer: adamw, learning_rate: 0.002, flip: true, ema: 0.9}
+coarse: {steps: 4, samples_per_step: 2, controller_delay: 0.5, controller_learning_rate: 0.1, candidates: 4, fair: true}
+fine: {steps: 4, samples_per_step: 3, sandwich: true, controller_learning_rate: 0.1, candidates: 4, warm_start: true}
 hybrid: {steps: 3, samples_per_step: 2, controller_learning_rate: 0.1, warm_start: true, latency_factor: 1.2}
 single: {steps: 8, samples_per_step: 2, method: random, evaluations: 6, tolerance: 0.2}
 train: {epochs: 1, batch_size: 20, optimizer: adamw, learning_rate: 0.005}

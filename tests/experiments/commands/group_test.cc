@@ -20,6 +20,10 @@ class Groups : public Program {
         "factor: 0.15",
         R"(single: {steps: 6, samples_per_step: 4, controller_delay: 0.5, controller_learning_rate: 0.1, candidates: 3}
 )");
+    std::ofstream(folder_ + "/sandwich.yaml") << config(
+        "factor: 0.15",
+        R"(single: {steps: 6, samples_per_step: 4, controller_delay: 0.5, sandwich: true, fair: true, candidates: 3}
+)");
     std::ofstream(folder_ + "/long.yaml")
         << config("factor: 0.15", R"(single: {steps: 4000, samples_per_step: 2, candidates: 3}
 )");
@@ -99,6 +103,13 @@ TEST_F(Groups, SearchAsOneProcessDoes) {
     expect_success(size, search(out, "search.yaml"));
     expect_same_files(out, one);
   }
+}
+
+TEST_F(Groups, TrainSandwichesAsOneProcessDoes) {
+  const std::string one = folder_ + "/one-sandwich", out = folder_ + "/several-sandwich";
+  ASSERT_EQ(run(search(one, "sandwich.yaml")).exit_code, 0);
+  expect_success(3, search(out, "sandwich.yaml"));
+  expect_same_files(out, one);
 }
 
 TEST_F(Groups, TrainAndDistilAsOneProcessDoes) {

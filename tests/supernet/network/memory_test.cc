@@ -95,6 +95,7 @@ TEST(Memory, OfASupernetHoldsTheStepOfEveryMember) {
   }
   const MemoryNeed need = supernet_memory(space, 8, 16);
   EXPECT_EQ(need.weights, 4 * 4 * elements);
+  EXPECT_EQ(supernet_memory(space, 8, 16, 4, true).weights, 5 * 4 * elements);
   std::mt19937_64 random(1);
   for (int i = 0; i < 300; ++i) {
     const Graph graph = lower(decode(space, sample(space, random)));
