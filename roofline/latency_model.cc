@@ -98,6 +98,10 @@ bool LatencyModel::is_beyond_batches() const {
 
 std::string why_guess(const LatencyModel& model) {
   if (model.is_by_datasheet) return "by a datasheet's peak; no network was measured";
+  if (model.has_head_by_datasheet) {
+    return "a head in " + std::string(to_string(*model.head_type)) +
+           " by the datasheet's peaks; no network with one was measured";
+  }
   if (!model.is_beyond_batches()) return "";
   const auto& [fewest, most] = *model.fitted_batches;
   const std::string range =
@@ -166,6 +170,7 @@ LatencyModel with_head(LatencyModel model, const Profile& profile, DataType head
   };
   model.head_type = head;
   model.head_mac_cost = peak(model.data_type) / peak(head);
+  model.has_head_by_datasheet = true;
   return model;
 }
 

@@ -41,6 +41,7 @@ struct LatencyModel {
   // No network was measured for the peak. Those of MobileNetV4, table 6, took 4 to 31 times what
   // the datasheets of two phones' GPUs say.
   bool is_by_datasheet = false;
+  bool has_head_by_datasheet = false;  // what its MACs cost beside the others'
   std::optional<BatchRange> fitted_batches = {};
   std::string profile = {};  // that it is of, for messages
 
@@ -54,7 +55,7 @@ struct LatencyModel {
   // Ridge point and data type alone: the same at any peak.
   bool is_plain() const;
   // Whether seconds are a guess: by a datasheet, or of a batch beyond those that were measured.
-  bool is_guess() const { return is_by_datasheet || is_beyond_batches(); }
+  bool is_guess() const { return is_by_datasheet || has_head_by_datasheet || is_beyond_batches(); }
   bool is_beyond_batches() const;
   // Its ridge point on the axis of `type`: what the bytes of narrower elements would have to cost.
   MacsPerByte place_on_axis(DataType type) const;

@@ -135,6 +135,11 @@ int fit_command(const Arguments& arguments) {
   if (!line.parse(arguments)) return 0;
   const FitQuestion question = question_of(line);
   if (const auto out = line.find<std::string>("out")) {
+    if (question.reading.counting.bytes != ByteConvention::kMnv4) {
+      throw Error(
+          "--out: who reads a profile counts bytes by the convention 'mnv4', which this fit does "
+          "not; leave --bytes or --out out");
+    }
     refuse_overwriting(*out, question.table);
     if (const auto test = line.find<std::string>("test")) refuse_overwriting(*out, *test);
   }

@@ -181,6 +181,7 @@ struct SweepQuestion {
   std::vector<MacsPerByte> points;  // ascending, the profiles' places among them
   std::vector<std::string> profiles;
   NetworkTypes types = {};
+  bool has_type = false;       // asked for, else each profile has its own
   bool has_head_type = false;  // of its own
   int batch = 1;
   std::optional<Profile> calibrated;  // of --measure
@@ -196,6 +197,7 @@ SweepQuestion sweep_question(const CommandLine& line) {
       .batch = line.get<int>("batch"),
       .calibrated = {},
       .quiet = line.has("quiet")};
+  question.has_type = line.given("dtype");
   question.has_head_type = line.has("head-dtype");
   if (question.has_head_type) {
     question.types.head =
@@ -273,7 +275,8 @@ std::vector<OnProfile> on_profiles(const std::vector<NetworkRecord>& networks,
       without_peak.push_back(profile.name);
       continue;
     }
-    LatencyModel model = latency_model(profile);
+    LatencyModel model =
+        question.has_type ? latency_model(profile, question.types.stages) : latency_model(profile);
     if (question.has_head_type) model = with_head(model, profile, question.types.head);
     model.batch = question.batch;
     OnProfile& one =
@@ -371,6 +374,7 @@ int sweep_command(const Arguments& arguments) {
   const std::vector<NetworkRecord> members = members_of(line, networks);
   networks.insert(networks.end(), members.begin(), members.end());
   const std::string out = line.required("out");
+  const std::vector<OnProfile> latencies = on_profiles(networks, question);
   make_folder(out);
   write_members(out, members);
 
@@ -381,7 +385,6 @@ int sweep_command(const Arguments& arguments) {
   Json report = report_of(networks, rows, shown, question, command_text("sweep", arguments));
   write_file(out + "/sweep.csv", sweep_csv(report["sweep"]));
   write_file(out + "/sweep.json", json_text(report["sweep"]) + "\n");
-  const std::vector<OnProfile> latencies = on_profiles(networks, question);
   if (!latencies.empty()) write_file(out + "/profiles.csv", profiles_csv(networks, latencies));
   std::string measured_text;
   if (question.calibrated) {

@@ -228,9 +228,13 @@ Target read_resource_target(FieldReader& reader, const ResourceUnit& unit) {
   } else if (is_energy) {
     source.fail("'energy_mj' needs a profile that knows the energy of a MAC and of a byte");
   }
-  if (!is_energy) reader.optional("data_type", type);
   const bool has_width =
       unit.resource == Resource::kPeakMemory || unit.resource == Resource::kWeights;
+  if (!is_energy && !has_width && reader.has("data_type")) {
+    reader.child("data_type")
+        .fail("'" + std::string(unit.key) + "' is the same in every data type; leave it out");
+  }
+  if (has_width) reader.optional("data_type", type);
   std::optional<DataType> head;
   if (is_energy || has_width) head = read_head_type(reader);
   target.models = {is_energy

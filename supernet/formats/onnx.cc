@@ -57,6 +57,9 @@ OnnxFile read_onnx(const std::string& path) {
     throw Error(path, 0, "is not an ONNX model, or cut off");
   }
   OnnxFile file;
+  for (const onnx::NodeProto& node : model.graph().node()) {
+    file.is_quantized = file.is_quantized || node.op_type() == "DequantizeLinear";
+  }
   for (const onnx::ValueInfoProto& output : model.graph().output()) {
     file.outputs.push_back(output.name());
   }

@@ -39,6 +39,7 @@ std::string onnx_version();
 // The float initialisers of an ONNX file that write_onnx() wrote, by name, and its metadata_props.
 struct OnnxFile : TensorFile {
   std::vector<std::string> outputs;  // their names
+  bool is_quantized = false;         // holds integers and operations that scale them
 };
 // Throws Error when the file is no ONNX model, or a tensor is damaged.
 OnnxFile read_onnx(const std::string& path);

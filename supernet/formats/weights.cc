@@ -181,6 +181,14 @@ void fold_into(const Graph& graph, const ParameterStore& from, const std::vector
   to.full(convolution.name + ".bias").copy_(bias);
 }
 
+// `export` of a quantised network writes integers, between operations that scale them.
+void refuse_quantized(const OnnxFile& file, const std::string& path) {
+  if (!file.is_quantized) return;
+  throw Error(path, 0,
+              "is of a quantised network; give the folder that `quantize` wrote with --precision "
+              "int8, or the weights in fp32");
+}
+
 // `export --features` leaves out what comes after the last map.
 void refuse_features(const OnnxFile& file, const std::string& path) {
   if (file.outputs.empty() || !file.outputs[0].starts_with("features_")) return;
@@ -271,6 +279,7 @@ Network load_network(const std::string& path, const Graph& graph, torch::Device 
   }
   const OnnxFile file = read_onnx(path);
   refuse_features(file, path);
+  refuse_quantized(file, path);
   Graph folded = fold_norms(graph).graph;
   const std::string bias = "conv_stem.bias";  // which only the folded network has
   const bool is_folded = std::any_of(file.tensors.begin(), file.tensors.end(),

@@ -316,6 +316,8 @@ TEST(LatencyModelOf, KnowsWhatNoNetworkWasMeasuredFor) {
   EXPECT_FALSE(is_guess("pixel6-cpu"));
   EXPECT_FALSE(is_guess("epyc-zen5-1-thread"));
   EXPECT_FALSE(is_guess("core-i7-12700h"));
+  const Profile pixel = load_profile("pixel6-cpu");  // fitted in int8
+  EXPECT_TRUE(with_head(latency_model(pixel), pixel, DataType::kFp32).is_guess());
 }
 
 // As it is fitted: of a GPU's large batches nothing follows for single images, whose launches they

@@ -34,7 +34,7 @@ TEST_F(Program, SweepsWithAFloatHead) {
                                                     "pixel6-cpu", "--head-dtype", "fp32", "--json"})
                                                    .out);
   EXPECT_EQ(sweep["networks"][0]["weight_memory_bytes"], described["weight_memory_bytes"]);
-  const std::string row = "mnv4-conv-small,pixel6-cpu,false,";
+  const std::string row = "mnv4-conv-small,pixel6-cpu,true,";
   const std::string table = read(out + "/profiles.csv");
   ASSERT_THAT(table, HasSubstr(row));
   EXPECT_NEAR(std::stod(table.substr(table.find(row) + row.size())),
@@ -44,6 +44,29 @@ TEST_F(Program, SweepsWithAFloatHead) {
                  {"narrower"});
   expect_refused({"sweep", "mnv4-conv-small", "--head-dtype", "fp23", "--out", folder_ + "/narrow"},
                  {"--head-dtype"});
+  expect_refused({"sweep", "mnv4-conv-small", "--head-dtype", "bf16", "--profile",
+                  "epyc-zen5-1-thread", "--out", folder_ + "/laws"},
+                 {"laws"});
+  EXPECT_FALSE(fs::exists(folder_ + "/laws"));
+}
+
+// What a profile says of a data type that was asked for, and without one of its own.
+TEST_F(Program, SweepsProfilesInATypeThatIsGiven) {
+  for (const auto& [type, is_guess] : {std::pair("int8", "false"), {"fp32", "true"}}) {
+    const std::string out = folder_ + "/typed";
+    ASSERT_EQ(
+        run({"sweep", "mnv4-conv-small", "--dtype", type, "--profile", "pixel6-cpu", "--out", out})
+            .exit_code,
+        0);
+    const auto described = nlohmann::json::parse(
+        run({"describe", "mnv4-conv-small", "--profile", "pixel6-cpu", "--dtype", type, "--json"})
+            .out);
+    const std::string row = std::string("mnv4-conv-small,pixel6-cpu,") + is_guess + ",";
+    const std::string table = read(out + "/profiles.csv");
+    ASSERT_THAT(table, HasSubstr(row));
+    EXPECT_NEAR(std::stod(table.substr(table.find(row) + row.size())),
+                described["latency"]["total_ms"].get<double>(), 1e-9);
+  }
 }
 
 TEST_F(Program, SweepsWithAccuracies) {

@@ -376,6 +376,7 @@ terms: {floor_ms: {value: 1, source: here}}
   EXPECT_THAT(refusal_of("{profile: tpu-v5e, head_type: fp32, latency_ms: 1}"),
               testing::StartsWith(at + "profile 'tpu-v5e' has no peak for fp32"));
   EXPECT_THAT(refusal_of("{macs_m: 1, head_type: fp32}"), HasSubstr("head_type"));
+  EXPECT_THAT(refusal_of("{parameters_m: 1, data_type: fp32}"), HasSubstr("in every data type"));
   EXPECT_THAT(refusal_of("{profile: pixel6-cpu, data_type: fp64, latency_ms: 1}"),
               testing::StartsWith(at + "no data type is named 'fp64'"));
 }

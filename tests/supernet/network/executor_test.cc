@@ -220,7 +220,7 @@ TEST(Executor, RunsConvolutionsInGroups) {
           .copy_(from.narrow(0, g * outputs, outputs));
     }
   }
-  const torch::Tensor images = torch::randn({2, 3, 32, 32});
+  const torch::Tensor images = torch::randn({16, 3, 32, 32});
   for (NormMode mode : {NormMode::kRunning, NormMode::kBatch}) {
     const torch::Tensor expected = Executor(dense, whole).forward(images, mode);
     const torch::Tensor logits = Executor(graph, store).forward(images, mode);
