@@ -57,7 +57,7 @@ weights: {batch_size: 8, validation_batch_size: 20, optimizer: adamw, learning_r
 coarse: {steps: 4, samples_per_step: 2, controller_delay: 0.5, controller_learning_rate: 0.1, candidates: 4, fair: true}
 fine: {steps: 4, samples_per_step: 3, sandwich: true, controller_learning_rate: 0.1, candidates: 4, warm_start: true}
 hybrid: {steps: 3, samples_per_step: 2, controller_learning_rate: 0.1, warm_start: true, latency_factor: 1.2}
-single: {steps: 8, samples_per_step: 2, method: random, evaluations: 6, tolerance: 0.2}
+single: {steps: 10, samples_per_step: 2, method: random, evaluations: 6, tolerance: 0.2}
 train: {epochs: 1, batch_size: 20, optimizer: adamw, learning_rate: 0.005}
 report_ridge_points: [0, 500]
 checkpoint_every: 2
