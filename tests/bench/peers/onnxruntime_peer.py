@@ -1,6 +1,7 @@
 """ONNX Runtime as a peer: onnxruntime_peer.py infer NETWORK.onnx BATCH THREADS
 
-or onnxruntime_peer.py classify NETWORK.onnx IMAGES CLASSES, which writes the likeliest class of each image.
+or onnxruntime_peer.py classify NETWORK.onnx IMAGES CLASSES, which writes the likeliest class of each image, or
+onnxruntime_peer.py top1 NETWORK.onnx IMAGES LABELS, which prints how many of these are the labels.
 """
 import sys
 
@@ -23,16 +24,24 @@ def infer(path, batch, threads):
     answer(lambda: session.run(None, {image.name: images}))
 
 
-def classify(path, images, classes):
+def likeliest(path, images):
     session = session_of(path, 1)
     name = session.get_inputs()[0].name
-    logits = [session.run(None, {name: image[None]})[0] for image in numpy.load(images)]
-    numpy.save(classes, numpy.concatenate(logits).argmax(1))
+    logits = [session.run(None, {name: image[None]})[0] for image in numpy.load(images, mmap_mode="r")]
+    return numpy.concatenate(logits).argmax(1)
+
+
+def classify(path, images, classes):
+    numpy.save(classes, likeliest(path, images))
+
+
+def top1(path, images, labels):
+    print((likeliest(path, images) == numpy.load(labels)).mean())
 
 
 def main():
     what, *arguments = sys.argv[1:]
-    {"infer": infer, "classify": classify}[what](*arguments)
+    {"infer": infer, "classify": classify, "top1": top1}[what](*arguments)
 
 
 main()

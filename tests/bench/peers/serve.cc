@@ -1,8 +1,10 @@
 // ridgewalk as one of the peers that tests/bench/peers/run lets take turns.
 //
 //   ridgewalk_peers_bench sample SPACE SEED                 a random member of a space, as YAML
-//   ridgewalk_peers_bench images FOLDER DATA COUNT PREFIX   of a quantised network, as .npy: test
-//       images as it takes them, their labels, and the classes it finds; training images
+//   ridgewalk_peers_bench images FOLDER DATA COUNT TRAINING PREFIX   of a quantised network, as
+//   .npy:
+//       COUNT test images as it takes them, their labels, and the classes it finds; TRAINING
+//       training images
 //   ridgewalk_peers_bench quantize ARCH FOLDER              fresh weights, and images.npy
 //   ridgewalk_peers_bench int8|fp32 FOLDER                  of these, one image on one thread
 //   ridgewalk_peers_bench train|infer ARCH RESOLUTION BATCH PRECISION THREADS
@@ -139,23 +141,23 @@ void infer_one(const std::string& folder, bool is_int8) {
 }
 
 void write_images(const std::string& folder, const std::string& data_name, int64_t count,
-                  const std::string& prefix) {
+                  int64_t training_count, const std::string& prefix) {
   at::set_num_threads(1);
   const QuantizedExecutor network(load_quantized(folder));
   const Graph& graph = network.network().quantized.graph;
   Dataset data = load_dataset(data_name, 0, 0, {.resolution = graph.ops[0].output.height});
   if (network.network().provenance) normalize_as(*network.network().provenance, data);
-  const auto pass = [&](const ImageSet& set, const LogitsOf& logits_of) {
-    evaluate(logits_of, graph, data, set, {}, {.batch_size = 100, .most = count});
+  const auto pass = [&](const ImageSet& set, int64_t most, const LogitsOf& logits_of) {
+    evaluate(logits_of, graph, data, set, {}, {.batch_size = 100, .most = most});
   };
   std::vector<torch::Tensor> images, classes, training;
-  pass(data.test, [&](const torch::Tensor& batch) {
+  pass(data.test, count, [&](const torch::Tensor& batch) {
     images.push_back(batch.contiguous());
     const torch::Tensor logits = network.forward(batch);
     classes.push_back(logits.argmax(1));
     return logits;
   });
-  pass(data.train, [&](const torch::Tensor& batch) {
+  pass(data.train, training_count, [&](const torch::Tensor& batch) {
     training.push_back(batch.contiguous());
     return torch::zeros({batch.size(0), graph.ops.back().output.channels});
   });
@@ -177,8 +179,8 @@ int run(const std::vector<std::string>& words) {
     std::cout << to_yaml(decode(space, sample(space, random)));
     return 0;
   }
-  if (words.size() == 5 && words[0] == "images") {
-    write_images(words[1], words[2], std::stoll(words[3]), words[4]);
+  if (words.size() == 6 && words[0] == "images") {
+    write_images(words[1], words[2], std::stoll(words[3]), std::stoll(words[4]), words[5]);
     return 0;
   }
   if (words.size() == 3 && words[0] == "quantize") {

@@ -46,10 +46,11 @@ class Int8Script : public FolderTest {
     std::filesystem::permissions(program, std::filesystem::perms::owner_all);
   }
   // What it prints.
-  std::string run(const std::string& what, const std::string& options = "") {
-    const std::string command = "LOG='" + path("log") + "' COUNT=3 SEEDS='1 2' experiments/int8 " +
-                                what + " '" + path("out") + "' '" + path("program") + "' " +
-                                options + " >'" + path("printed") + "'";
+  std::string run(const std::string& what, const std::string& options = "",
+                  const std::string& environment = "") {
+    const std::string command = "LOG='" + path("log") + "' COUNT=3 SEEDS='1 2' " + environment +
+                                " experiments/int8 " + what + " '" + path("out") + "' '" +
+                                path("program") + "' " + options + " >'" + path("printed") + "'";
     EXPECT_EQ(std::system(command.c_str()), 0);
     return read(path("printed"));
   }
@@ -88,6 +89,22 @@ TEST_F(Int8Script, HoldsSearchesBesideEachOther) {
   EXPECT_EQ(read(path("out/networks/trained-2.yaml")), "name: trained-2\nwidth: 8\n");
   EXPECT_THAT(read(path("out/search.csv")), HasSubstr("off-2,0.9000,0.8980,0.20,0.9000,0.00\n"));
   EXPECT_THAT(read(path("log")), HasSubstr("--quantized trained --seed 2"));
+}
+
+TEST_F(Int8Script, TakesNetworksOfTheCatalogueAndOtherImages) {
+  const std::string environment =
+      "NETWORKS='first second' DATA=imagefolder:colours METHODS='ptq qat'"
+      " INPUT='--channels 3 --resolution 48' TRAINING=short.yaml";
+  EXPECT_THAT(run("catalogue", "", environment),
+              HasSubstr("ptq: 2 networks lose 0.90 points on average"));
+  EXPECT_EQ(read(path("out/catalogue.csv")),
+            "network,fp32_top1,ptq_top1,ptq_drop,qat_top1,qat_drop\n"
+            "first,0.9000,0.8910,0.90,0.9000,0.00\nsecond,0.9000,0.8910,0.90,0.9000,0.00\n");
+  const std::string given = " --channels 3 --resolution 48 ";
+  EXPECT_THAT(read(path("log")), HasSubstr("train second" + given +
+                                           "--data imagefolder:colours "
+                                           "--config short.yaml"));
+  EXPECT_THAT(read(path("log")), HasSubstr("quantize second" + given + "--weights"));
 }
 
 }  // namespace
