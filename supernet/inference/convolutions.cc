@@ -47,6 +47,23 @@ OpCompiler::Filters OpCompiler::filters(int index) const {
   return filters;
 }
 
+ConvolutionShape OpCompiler::shape_of(int index) const {
+  const Op& o = op(index);
+  const bool is_linear = o.kind == OpKind::kLinear;
+  const Shape& image = op(o.inputs[0]).output;
+  return {.in_channels = image.channels,
+          .channels = o.output.channels,
+          .groups = groups_of(o),
+          .kernel_height = is_linear ? image.height : o.kernel,
+          .kernel_width = is_linear ? image.width : o.kernel,
+          .stride = o.stride,
+          .height = image.height,
+          .width = image.width,
+          .out_height = o.output.height,
+          .out_width = o.output.width,
+          .padding = is_linear ? 0 : (o.kernel - 1) / 2};
+}
+
 OpCompiler::Convolution OpCompiler::geometry(int index, const torch::Tensor& weight, Type source,
                                              Type weights, Type output) const {
   const Op& o = op(index);
@@ -252,16 +269,8 @@ void OpCompiler::integer_depthwise(const InferenceStep& step) {
   const Shape& image = op(o.inputs[0]).output;
   const Filters filters = this->filters(index);
   const auto kernel = std::make_shared<const IntegerDepthwise>(
-      DepthwiseShape{.channels = image.channels,
-                     .kernel = o.kernel,
-                     .stride = o.stride,
-                     .height = image.height,
-                     .width = image.width,
-                     .out_height = o.output.height,
-                     .out_width = o.output.width,
-                     .padding = (o.kernel - 1) / 2},
-      filters.weight.data_ptr<int8_t>(), input_scale(index)->type == IntegerType::kS8,
-      own_rounding(step, filters));
+      shape_of(index), filters.weight.data_ptr<int8_t>(),
+      input_scale(index)->type == IntegerType::kS8, own_rounding(step, filters));
   const int64_t bytes = kernel->scratchpad_bytes(), parts = at::get_num_threads();
   const Value scratchpad = program_.scratchpad({{parts * bytes}, Type::u8, Tag::x});
   const Value result = integers_of(last);

@@ -12,23 +12,11 @@ using Tag = dnnl::memory::format_tag;
 void OpCompiler::exact_convolution(const InferenceStep& step) {
   const int index = step.ops[0], last = step.ops.back();
   const Op& o = op(index);
-  const bool is_linear = o.kind == OpKind::kLinear;
   const Shape& image = op(o.inputs[0]).output;
   const Filters filters = this->filters(index);
   const auto kernel = std::make_shared<const IntegerConvolution>(
-      ConvolutionShape{.in_channels = image.channels,
-                       .channels = o.output.channels,
-                       .groups = groups_of(o),
-                       .kernel_height = is_linear ? image.height : o.kernel,
-                       .kernel_width = is_linear ? image.width : o.kernel,
-                       .stride = o.stride,
-                       .height = image.height,
-                       .width = image.width,
-                       .out_height = o.output.height,
-                       .out_width = o.output.width,
-                       .padding = is_linear ? 0 : (o.kernel - 1) / 2},
-      filters.weight.data_ptr<int8_t>(), input_scale(index)->type == IntegerType::kS8,
-      own_rounding(step, filters));
+      shape_of(index), filters.weight.data_ptr<int8_t>(),
+      input_scale(index)->type == IntegerType::kS8, own_rounding(step, filters));
   const int64_t bytes = kernel->scratchpad_bytes(), parts = at::get_num_threads();
   const Value scratchpad = program_.scratchpad({{parts * bytes}, Type::u8, Tag::x});
   const bool is_rounded = scale_of(last).has_value();

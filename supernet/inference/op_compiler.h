@@ -13,6 +13,7 @@
 #include "space/inference_steps.h"
 #include "supernet/inference/module.h"
 #include "supernet/inference/program.h"
+#include "supernet/kernels/convolution_shape.h"
 #include "supernet/kernels/integer_kernel.h"
 
 namespace ridgewalk {
@@ -87,6 +88,7 @@ class OpCompiler {
     std::vector<double> scales;  // one per output channel, of integer weights
   };
   Filters filters(int index) const;
+  ConvolutionShape shape_of(int index) const;
   Convolution geometry(int index, const torch::Tensor& weight, Type source, Type weights,
                        Type output) const;
   size_t fused_count(const InferenceStep& step) const;
@@ -157,17 +159,17 @@ class OpCompiler {
   std::vector<Inference::Step>& steps_;
 };
 
-// Shares out the strips of all images to `parts` threads: run(part, image, first strip, after the
-// last).
+// Shares out the strips of all images to at most `parts` threads: run(part, image, first strip,
+// after the last). No two that run at once have the same part.
 template <class Run>
 void in_strips(int64_t images, int64_t strips, int64_t parts, const Run& run) {
-  at::parallel_for(0, parts, 1, [&](int64_t part, int64_t) {
-    int64_t strip = part * images * strips / parts;
-    const int64_t after = (part + 1) * images * strips / parts;
+  at::parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
+    int64_t strip = begin * images * strips / parts;
+    const int64_t after = end * images * strips / parts;
     while (strip < after) {
       const int64_t image = strip / strips, first = strip % strips;
       const int64_t last = std::min(strips, first + after - strip);
-      run(part, image, first, last);
+      run(begin, image, first, last);
       strip += last - first;
     }
   });

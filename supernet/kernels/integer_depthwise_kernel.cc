@@ -94,7 +94,7 @@ RIDGEWALK_VNNI void interleave_rows(const uint8_t* const* rows, int64_t count, u
 struct Tile {
   const uint8_t* x;       // interleaved
   int64_t column, group;  // bytes from one to the next
-  int64_t kernel, stride, groups;
+  int64_t kernel_width, stride, groups;
   const int8_t* weights;
   int64_t weight_rows;
   const int32_t* bias;
@@ -118,7 +118,7 @@ RIDGEWALK_VNNI RIDGEWALK_INLINE void pixels(const Tile& tile, int64_t first) {
   const int64_t step = tile.stride * tile.column;
   for (int64_t g = 0; g < tile.groups; ++g) {
     const uint8_t* from = tile.x + g * tile.group + first * step;
-    for (int64_t v = 0; v < tile.kernel; ++v) {
+    for (int64_t v = 0; v < tile.kernel_width; ++v) {
       __m512i values[kPixels];
 #pragma GCC unroll 8
       for (int p = 0; p < kPixels; ++p) values[p] = _mm512_loadu_si512(from + p * step);
@@ -195,31 +195,32 @@ bool IntegerDepthwise::is_fast() {
 #endif
 }
 
-IntegerDepthwise::IntegerDepthwise(const DepthwiseShape& shape, const int8_t* weight,
+IntegerDepthwise::IntegerDepthwise(const ConvolutionShape& shape, const int8_t* weight,
                                    bool is_signed, SumRounding rounding)
     : shape_(shape),
       is_signed_(is_signed),
       is_packed_(is_fast()),
-      groups_((shape.kernel + kGroup - 1) / kGroup),
-      together_((kGroup * groups_ - shape.kernel) / shape.stride + 1),
+      groups_((shape.kernel_height + kGroup - 1) / kGroup),
+      together_((kGroup * groups_ - shape.kernel_height) / shape.stride + 1),
       rounding_(std::move(rounding)) {
   is_packed_ ? pack(weight) : transpose(weight);
 }
 
 void IntegerDepthwise::pack(const int8_t* weight) {
-  const int64_t kernel = shape_.kernel, taps = kernel * kernel;
+  const int64_t height = shape_.kernel_height, width = shape_.kernel_width;
+  const int64_t taps = height * width;
   const int64_t blocks = (shape_.channels + kLanes - 1) / kLanes;
-  weights_.resize(size_t(blocks * groups_ * kernel * together_ * kBlock));
+  weights_.resize(size_t(blocks * groups_ * width * together_ * kBlock));
   int8_t* to = weights_.data();
   for (int64_t block = 0; block < blocks; ++block) {
     for (int64_t g = 0; g < groups_; ++g) {
-      for (int64_t v = 0; v < kernel; ++v) {
+      for (int64_t v = 0; v < width; ++v) {
         for (int64_t r = 0; r < together_; ++r) {
           for (int64_t lane = 0; lane < kLanes; ++lane) {
             for (int64_t i = 0; i < kGroup; ++i, ++to) {
               const int64_t c = block * kLanes + lane, u = g * kGroup + i - r * shape_.stride;
-              const bool is_there = c < shape_.channels && u >= 0 && u < kernel;
-              *to = is_there ? weight[c * taps + u * kernel + v] : int8_t{0};
+              const bool is_there = c < shape_.channels && u >= 0 && u < height;
+              *to = is_there ? weight[c * taps + u * width + v] : int8_t{0};
             }
           }
         }
@@ -235,7 +236,7 @@ void IntegerDepthwise::pack(const int8_t* weight) {
 }
 
 void IntegerDepthwise::transpose(const int8_t* weight) {
-  const int64_t taps = shape_.kernel * shape_.kernel;
+  const int64_t taps = shape_.kernel_height * shape_.kernel_width;
   for (int64_t t = 0; t < taps; ++t) {
     for (int64_t c = 0; c < shape_.channels; ++c) weights_.push_back(weight[c * taps + t]);
   }
@@ -243,7 +244,7 @@ void IntegerDepthwise::transpose(const int8_t* weight) {
 
 // Of the padded input that are read.
 int64_t IntegerDepthwise::columns() const {
-  return (shape_.out_width - 1) * shape_.stride + shape_.kernel;
+  return (shape_.out_width - 1) * shape_.stride + shape_.kernel_width;
 }
 
 int64_t IntegerDepthwise::channels_at_once() const {
@@ -263,7 +264,7 @@ int64_t IntegerDepthwise::scratchpad_bytes() const {
 void IntegerDepthwise::interleave(const uint8_t* x, int64_t row, int64_t channel, int64_t count,
                                   uint8_t* to) const {
   static const uint8_t zeros[kInCache / kGroup] = {};
-  const DepthwiseShape& s = shape_;
+  const ConvolutionShape& s = shape_;
   const uint8_t flip = flip_of(is_signed_);
   const int64_t read = std::min(s.width, columns() - s.padding);
   const int64_t pixel = kGroup * count, right = columns() - s.padding - read;
@@ -285,7 +286,7 @@ void IntegerDepthwise::interleave(const uint8_t* x, int64_t row, int64_t channel
 
 void IntegerDepthwise::run_strip(const uint8_t* x, int64_t strip, int64_t channel,
                                  uint8_t* scratchpad, uint8_t* y) const {
-  const DepthwiseShape& s = shape_;
+  const ConvolutionShape& s = shape_;
   const int64_t count = std::min(channels_at_once(), s.channels - channel);
   const int64_t first = strip * together_;
   const int64_t column = kGroup * count, group = columns() * column;
@@ -293,13 +294,13 @@ void IntegerDepthwise::run_strip(const uint8_t* x, int64_t strip, int64_t channe
     interleave(x, first * s.stride - s.padding + g * kGroup, channel, count,
                scratchpad + g * group);
   }
-  const int64_t block_weights = groups_ * s.kernel * together_ * kBlock;
+  const int64_t block_weights = groups_ * s.kernel_width * together_ * kBlock;
   for (int64_t c = 0; c < count; c += kLanes) {
     const size_t from = size_t(channel + c);
     const Tile tile{.x = scratchpad + kGroup * c,
                     .column = column,
                     .group = group,
-                    .kernel = s.kernel,
+                    .kernel_width = s.kernel_width,
                     .stride = s.stride,
                     .groups = groups_,
                     .weights = weights_.data() + int64_t(from) / kLanes * block_weights,
@@ -319,12 +320,12 @@ void IntegerDepthwise::run_strip(const uint8_t* x, int64_t strip, int64_t channe
 
 // One output row.
 void IntegerDepthwise::run_plain(const uint8_t* x, int64_t row, int32_t* sums, uint8_t* y) const {
-  const DepthwiseShape& s = shape_;
+  const ConvolutionShape& s = shape_;
   for (int64_t column = 0; column < s.out_width; ++column) {
     std::copy_n(rounding_.bias.begin(), s.channels, sums);
-    for (int64_t tap = 0; tap < s.kernel * s.kernel; ++tap) {
-      const int64_t i = row * s.stride - s.padding + tap / s.kernel;
-      const int64_t j = column * s.stride - s.padding + tap % s.kernel;
+    for (int64_t tap = 0; tap < s.kernel_height * s.kernel_width; ++tap) {
+      const int64_t i = row * s.stride - s.padding + tap / s.kernel_width;
+      const int64_t j = column * s.stride - s.padding + tap % s.kernel_width;
       if (i < 0 || i >= s.height || j < 0 || j >= s.width) continue;
       add_products(x + (i * s.width + j) * s.channels, weights_.data() + tap * s.channels,
                    s.channels, is_signed_, sums);

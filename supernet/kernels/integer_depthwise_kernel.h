@@ -4,22 +4,17 @@
 #include <cstdint>
 #include <vector>
 
+#include "supernet/kernels/convolution_shape.h"
 #include "supernet/kernels/integer_kernel.h"
 
 namespace ridgewalk {
 
-struct DepthwiseShape {
-  int64_t channels = 0, kernel = 1, stride = 1;
-  int64_t height = 0, width = 0;          // of the input
-  int64_t out_height = 0, out_width = 0;  // what lies outside the input is 0
-  int64_t padding = 0;                    // above and on the left
-};
-
 // A convolution with its weights packed for this CPU. Every sum is exact; it must fit int32.
 class IntegerDepthwise {
  public:
-  // weight is s8 [channels, kernel, kernel]; the input is s8 or u8.
-  IntegerDepthwise(const DepthwiseShape& shape, const int8_t* weight, bool is_signed,
+  // A group for each channel; weight is s8 [channels, kernel_height, kernel_width]; the input is s8
+  // or u8.
+  IntegerDepthwise(const ConvolutionShape& shape, const int8_t* weight, bool is_signed,
                    SumRounding rounding);
 
   // Output rows are computed in strips of a few; runs for different strips do not disturb each
@@ -43,7 +38,7 @@ class IntegerDepthwise {
                  uint8_t* y) const;
   void interleave(const uint8_t* x, int64_t row, int64_t channel, int64_t count, uint8_t* to) const;
 
-  DepthwiseShape shape_;
+  ConvolutionShape shape_;
   bool is_signed_, is_packed_;
   int64_t groups_, together_;  // of four input rows, and output rows, in a strip
   SumRounding rounding_;

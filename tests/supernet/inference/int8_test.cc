@@ -131,6 +131,22 @@ TEST_F(Int8, RunsOnTwoThreads) {
   at::set_num_threads(1);
 }
 
+// Inside a parallel loop there is but one thread of those that it was compiled for.
+TEST_F(Int8, RunsWhollyOnFewerThreadsThanItWasCompiledFor) {
+  at::NoGradGuard no_grad;
+  at::set_num_threads(2);
+  const QuantizedNetwork network = quantized(resized("mobilenet-v3-large", 64));
+  const torch::Tensor images = normal_images(network.quantized.graph, 2);
+  Inference outside(network, 2), inside(network, 2);
+  const torch::Tensor expected = outside.forward(images);
+  torch::Tensor logits;
+  at::parallel_for(0, 2, 1, [&](int64_t begin, int64_t) {
+    if (begin == 0) logits = inside.forward(images);
+  });
+  EXPECT_TRUE(logits.equal(expected));
+  at::set_num_threads(1);
+}
+
 int steps_in(const Inference& inference, DataType type) {
   return int(std::count_if(inference.steps().begin(), inference.steps().end(),
                            [&](const Inference::Step& step) { return step.type == type; }));

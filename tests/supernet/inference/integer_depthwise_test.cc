@@ -21,10 +21,13 @@ class IntegerDepthwiseTest : public testing::TestWithParam<CpuLevel> {
   void TearDown() override { limit_cpu_level(kAll); }
 };
 
-DepthwiseShape shape_of(int64_t channels, int64_t kernel, int64_t stride, int64_t height,
-                        int64_t width) {
-  return {.channels = channels,
-          .kernel = kernel,
+ConvolutionShape shape_of(int64_t channels, int64_t kernel, int64_t stride, int64_t height,
+                          int64_t width) {
+  return {.in_channels = channels,
+          .channels = channels,
+          .groups = channels,
+          .kernel_height = kernel,
+          .kernel_width = kernel,
           .stride = stride,
           .height = height,
           .width = width,
@@ -40,7 +43,7 @@ torch::Tensor integers(torch::IntArrayRef sizes, bool is_signed) {
   return is_signed ? (bytes - 128).to(torch::kChar) : bytes.to(torch::kByte);
 }
 
-std::vector<uint8_t> run(const IntegerDepthwise& kernel, const DepthwiseShape& shape,
+std::vector<uint8_t> run(const IntegerDepthwise& kernel, const ConvolutionShape& shape,
                          const torch::Tensor& pixels) {
   std::vector<uint8_t> y(size_t(shape.out_height * shape.out_width * shape.channels), 99);
   std::vector<uint8_t> scratchpad(size_t(kernel.scratchpad_bytes()), 77);
@@ -51,8 +54,8 @@ std::vector<uint8_t> run(const IntegerDepthwise& kernel, const DepthwiseShape& s
   return y;
 }
 
-void expect_plain(const DepthwiseShape& shape, bool is_signed) {
-  const int64_t c = shape.channels, k = shape.kernel;
+void expect_plain(const ConvolutionShape& shape, bool is_signed) {
+  const int64_t c = shape.channels, k = shape.kernel_height;
   const torch::Tensor x = integers({1, c, shape.height, shape.width}, is_signed);
   const torch::Tensor weight = integers({c, 1, k, k}, true);
   const torch::Tensor bias = torch::randint(-20000, 20000, {c}, torch::kInt);
@@ -83,7 +86,7 @@ void expect_plain(const DepthwiseShape& shape, bool is_signed) {
 // 1 2 3 / 4 5 6 / 7 8 9, with an edge filter, bias 1 and factor 0.5, by hand: 5 / 2 and 7 / 2 are
 // rounded to 2 and 4, the even ones, and what is below 0 is cut off.
 TEST_P(IntegerDepthwiseTest, GivesWhatIsComputedByHand) {
-  const DepthwiseShape shape = shape_of(1, 3, 1, 3, 3);
+  const ConvolutionShape shape = shape_of(1, 3, 1, 3, 3);
   const int8_t weight[] = {-1, 0, 1, -1, 0, 1, -1, 0, 1};
   const IntegerDepthwise kernel(shape, weight, false, {.bias = {1}, .factors = {0.5}});
   const torch::Tensor x = torch::arange(1, 10, torch::kByte);
