@@ -142,12 +142,11 @@ const std::vector<Executor>& Supernet::bind_all(std::span<const Decisions> sampl
   return bound_;
 }
 
-// For judging, rounded where that is.
-std::vector<Executor> Supernet::bind_judged(std::span<const Decisions> samples) {
+std::vector<Executor> Supernet::bind_judged(std::span<const Decisions> samples, bool is_rounded) {
   std::vector<Executor> networks;
   for (const Decisions& sample : samples) {
     networks.push_back(bind(sample, judged_parameters()));
-    if (rounds_judged()) networks.back().round(batch_rounding(networks.back().graph()));
+    if (is_rounded) networks.back().round(batch_rounding(networks.back().graph()));
   }
   return networks;
 }
@@ -285,7 +284,7 @@ std::vector<double> Supernet::accuracy(int step, std::span<const Decisions> samp
   }
   const auto labels = batch.labels.to(compute_.device);
   std::vector<Executor> averaged;
-  if (average_) averaged = bind_judged(samples);
+  if (average_) averaged = bind_judged(samples, rounds_judged());
   const auto& networks = average_ ? averaged : bind_all(samples, rounds_judged());
   const auto on_device = batch.images.to(compute_.device);
   std::vector<torch::Tensor> hits(samples.size());  // read after the loop, as the losses of train()
@@ -338,8 +337,7 @@ Accuracy Supernet::validate(const Decisions& sample) { return validate(sample, r
 Accuracy Supernet::validate_rounded(const Decisions& sample) { return validate(sample, true); }
 
 Accuracy Supernet::validate(const Decisions& sample, bool is_rounded) {
-  Executor network = bind_judged({&sample, 1}).front();
-  if (is_rounded) network.round(batch_rounding(network.graph()));
+  const Executor network = bind_judged({&sample, 1}, is_rounded).front();
   const bool calibrates = options_.calibration_images > 0;
   if (calibrates) calibrate(network.graph());
   return evaluate(network, data_, data_.search_validation, compute_,

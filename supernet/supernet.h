@@ -94,7 +94,7 @@ class Supernet {
   Accuracy validate(const Decisions& sample, bool is_rounded);
   const std::vector<Executor>& bind_all(std::span<const Decisions> samples, bool is_rounded);
   void calibrate(Graph graph);
-  std::vector<Executor> bind_judged(std::span<const Decisions> samples);
+  std::vector<Executor> bind_judged(std::span<const Decisions> samples, bool is_rounded);
   Batch validation_batch(int step);
   struct Trained {
     torch::Tensor loss, logits;
