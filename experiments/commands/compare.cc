@@ -16,6 +16,7 @@
 #include "experiments/report/report.h"
 #include "experiments/run/csv.h"
 #include "experiments/run/interrupt.h"
+#include "experiments/run/target_config.h"
 #include "space/catalog.h"
 #include "space/error.h"
 #include "space/file.h"

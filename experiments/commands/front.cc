@@ -11,6 +11,7 @@
 #include "experiments/run/recalibration.h"
 #include "experiments/run/search_run.h"
 #include "experiments/run/seed_streams.h"
+#include "experiments/run/target_config.h"
 #include "roofline/price.h"
 #include "search/front.h"
 #include "space/catalog.h"

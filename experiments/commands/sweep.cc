@@ -2,21 +2,17 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <map>
 #include <random>
 #include <set>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "experiments/commands/command_line.h"
+#include "experiments/commands/profile_latencies.h"
 #include "experiments/machine/measurement.h"
 #include "experiments/machine/table_names.h"
 #include "experiments/report/network_report.h"
 #include "experiments/report/report.h"
-#include "experiments/run/csv.h"
-#include "experiments/run/results.h"
-#include "roofline/price.h"
 #include "space/decisions.h"
 #include "space/file.h"
 #include "space/lowering.h"
@@ -179,11 +175,7 @@ Profile calibrated_profile(const CommandLine& line, const std::vector<std::strin
 
 struct SweepQuestion {
   std::vector<MacsPerByte> points;  // ascending, the profiles' places among them
-  std::vector<std::string> profiles;
-  NetworkTypes types = {};
-  bool has_type = false;       // asked for, else each profile has its own
-  bool has_head_type = false;  // of its own
-  int batch = 1;
+  ProfileQuestion on;
   std::optional<Profile> calibrated;  // of --measure
   bool quiet = false;
 };
@@ -191,41 +183,27 @@ struct SweepQuestion {
 SweepQuestion sweep_question(const CommandLine& line) {
   SweepQuestion question{
       .points = parse_ridge_points(line.get<std::string>("ridge"), line.get<int>("points")),
-      .profiles =
-          line.find<std::vector<std::string>>("profile").value_or(std::vector<std::string>()),
-      .types = {option_named<DataType>("--dtype", line.get<std::string>("dtype"))},
-      .batch = line.get<int>("batch"),
+      .on = profile_question(line),
       .calibrated = {},
       .quiet = line.has("quiet")};
-  question.has_type = line.given("dtype");
-  question.has_head_type = line.has("head-dtype");
-  if (question.has_head_type) {
-    question.types.head =
-        option_named<DataType>("--head-dtype", line.get<std::string>("head-dtype"));
-  }
   std::vector<MacsPerByte>& points = question.points;
-  for (const std::string& name : question.profiles) {
+  for (const std::string& name : question.on.profiles) {
     const Profile profile = load_profile(name);
     const LatencyModel model{.ridge_point = profile.ridge_point(), .data_type = profile.data_type};
-    points.push_back(model.place_on_axis(question.types.stages));
+    points.push_back(model.place_on_axis(question.on.types.stages));
   }
   std::sort(points.begin(), points.end());
   points.erase(std::unique(points.begin(), points.end()), points.end());
   const Session session = line.session();
   if (line.has("measure")) {
-    if (question.has_head_type)
+    if (question.on.has_head_type)
       throw Error("--measure times one data type; leave --head-dtype out");
-    if (question.batch != 1) throw Error("--measure times single images; leave --batch out");
+    if (question.on.batch != 1) throw Error("--measure times single images; leave --batch out");
     if (!session.compute.device.is_cpu()) throw Error("--device: --measure is only for the CPU");
-    question.calibrated = calibrated_profile(line, question.profiles);
+    question.calibrated = calibrated_profile(line, question.on.profiles);
     checked_threads(question.calibrated->threads, question.quiet);
   }
   return question;
-}
-
-// " of 8 images"
-std::string of_batch_text(int batch) {
-  return batch == 1 ? "" : fmt::format(" of {} images", batch);
 }
 
 void make_folder(const std::string& path) {
@@ -255,80 +233,6 @@ void print_fronts(const Json& sweep) {
              rows);
 }
 
-// Milliseconds of each network on a profile, as `describe --profile` has them.
-struct OnProfile {
-  std::string profile;
-  bool is_guess = false;  // LatencyModel::is_guess()
-  std::string why = {};   // why_guess()
-  std::vector<double> ms = {};
-  bool is_lower_bound = false;  // of a network at least: its laws lack an op
-};
-
-// On the profiles that have a peak: the latencies of others are only relative, which is said.
-std::vector<OnProfile> on_profiles(const std::vector<NetworkRecord>& networks,
-                                   const SweepQuestion& question) {
-  std::vector<OnProfile> result;
-  std::vector<std::string> without_peak;
-  for (const std::string& name : question.profiles) {
-    const Profile profile = load_profile(name);
-    if (!profile.peak() && !profile.is_overhead_alone()) {
-      without_peak.push_back(profile.name);
-      continue;
-    }
-    LatencyModel model =
-        question.has_type ? latency_model(profile, question.types.stages) : latency_model(profile);
-    if (question.has_head_type) model = with_head(model, profile, question.types.head);
-    model.batch = question.batch;
-    OnProfile& one =
-        result.emplace_back(OnProfile{profile.name, model.is_guess(), why_guess(model)});
-    for (const NetworkRecord& network : networks) {
-      const Graph graph = lower(network.architecture);
-      one.ms.push_back(1e3 * (price(graph, model) / model.peak).value);
-      one.is_lower_bound |= !model.laws.empty() && !kinds_without_law(whole(graph), model).empty();
-    }
-  }
-  if (!without_peak.empty() && !question.quiet) {
-    fmt::print(stderr, "no milliseconds on {}: without a peak latencies are only relative\n",
-               fmt::join(without_peak, ", "));
-  }
-  return result;
-}
-
-std::string profiles_csv(const std::vector<NetworkRecord>& networks,
-                         const std::vector<OnProfile>& latencies) {
-  std::string csv = "network,profile,is_guess,latency_ms\n";
-  for (size_t i = 0; i < networks.size(); ++i) {
-    for (const OnProfile& on : latencies) {
-      csv += fmt::format("{},{},{},{}\n", csv_quoted(networks[i].architecture.name),
-                         csv_quoted(on.profile), on.is_guess, on.ms[i]);
-    }
-  }
-  return csv;
-}
-
-void print_profiles(const std::vector<NetworkRecord>& networks,
-                    const std::vector<OnProfile>& latencies, int batch) {
-  if (latencies.empty()) return;
-  fmt::print("Latency{} on each profile\n\n{:<22}", of_batch_text(batch), "network");
-  for (const OnProfile& on : latencies) {
-    fmt::print(" {:>18}", (on.is_lower_bound ? ">= " : "") + on.profile);
-  }
-  for (size_t i = 0; i < networks.size(); ++i) {
-    fmt::print("\n{:<22}", networks[i].architecture.name);
-    for (const OnProfile& on : latencies) {
-      fmt::print(" {:>18}", milliseconds_text(on.ms[i], on.is_guess));
-    }
-  }
-  std::map<std::string, std::vector<std::string>> profiles_by_reason;
-  for (const OnProfile& on : latencies) {
-    if (on.is_guess) profiles_by_reason[on.why].push_back(on.profile);
-  }
-  fmt::print("\n\n");
-  for (const auto& [why, profiles] : profiles_by_reason) {
-    fmt::print("~ on {}: {}\n\n", fmt::join(profiles, ", "), why);
-  }
-}
-
 void write_members(const std::string& out, const std::vector<NetworkRecord>& members) {
   if (!members.empty()) make_folder(out + "/members");
   for (const NetworkRecord& member : members) {
@@ -340,15 +244,15 @@ void write_members(const std::string& out, const std::vector<NetworkRecord>& mem
 Json report_of(const std::vector<NetworkRecord>& networks, const std::vector<NetworkRow>& rows,
                const std::vector<MacsPerByte>& shown, const SweepQuestion& question,
                const std::string& command) {
-  return {{"title", "Networks over the ridge point" + of_batch_text(question.batch)},
+  return {{"title", "Networks over the ridge point" + of_batch_text(question.on.batch)},
           {"created", now_text()},
           {"version", RIDGEWALK_VERSION},
           {"command", command},
           {"reference", networks[0].architecture.name},
           {"ridge_points", values_json(shown)},
           {"networks", networks_json(rows)},
-          {"sweep", sweep_json(networks, question.points, question.types, question.batch)},
-          {"marks", profile_marks(question.profiles, question.types.stages)}};
+          {"sweep", sweep_json(networks, question.points, question.on.types, question.on.batch)},
+          {"marks", profile_marks(question.on.profiles, question.on.types.stages)}};
 }
 
 // Writes measured.csv and measured.json.
@@ -374,18 +278,19 @@ int sweep_command(const Arguments& arguments) {
   const std::vector<NetworkRecord> members = members_of(line, networks);
   networks.insert(networks.end(), members.begin(), members.end());
   const std::string out = line.required("out");
-  const std::vector<OnProfile> latencies = on_profiles(networks, question);
+  const ProfileLatencies latencies = on_profiles(networks, question.on);
+  if (!question.quiet) print_missing_peaks(latencies);
   make_folder(out);
   write_members(out, members);
 
   std::vector<MacsPerByte> shown = {{0}, {5}, {31.2}, {100}, {347.3}, {500}};
   if (question.points.back().value > 500) shown.push_back(question.points.back());
   const std::vector<NetworkRow> rows =
-      network_rows(networks, shown, 0, question.types, question.batch);
+      network_rows(networks, shown, 0, question.on.types, question.on.batch);
   Json report = report_of(networks, rows, shown, question, command_text("sweep", arguments));
   write_file(out + "/sweep.csv", sweep_csv(report["sweep"]));
   write_file(out + "/sweep.json", json_text(report["sweep"]) + "\n");
-  if (!latencies.empty()) write_file(out + "/profiles.csv", profiles_csv(networks, latencies));
+  if (!latencies.on.empty()) write_file(out + "/profiles.csv", profiles_csv(networks, latencies));
   std::string measured_text;
   if (question.calibrated) {
     const MeasuredNetworks measured = measure(networks, question, out);
@@ -395,9 +300,9 @@ int sweep_command(const Arguments& arguments) {
   write_file(out + "/report.html", report_html(report));
   if (question.quiet) return 0;
   fmt::print("Latency{} at each ridge point (MACs/byte) relative to {}\n\n{}\n",
-             of_batch_text(question.batch), networks[0].architecture.name,
+             of_batch_text(question.on.batch), networks[0].architecture.name,
              network_table(rows, shown));
-  print_profiles(networks, latencies, question.batch);
+  print_profiles(networks, latencies, question.on.batch);
   print_fronts(report["sweep"]);
   fmt::print("{}report: {}/report.html\n", measured_text, out);
   return 0;

@@ -70,7 +70,4 @@ SearchConfig load_search_config(const std::string& path, const ConfigOverrides& 
 SearchConfig search_config_from_yaml(const std::string& yaml, const std::string& path,
                                      const ConfigOverrides& overrides);
 
-// The architecture with input and head of the space.
-Architecture for_space(Architecture architecture, const SearchSpace& space);
-
 }  // namespace ridgewalk

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "experiments/run/seed_streams.h"
+#include "experiments/run/target_config.h"
 #include "experiments/run/training_phase.h"
 #include "roofline/price.h"
 #include "space/derived_spaces.h"
