@@ -77,8 +77,10 @@ std::vector<Candidate> search_fronts(const Trial& trial, int evaluations, std::m
   }
   if (tried.empty()) {
     const auto within = any_within_limits(trial.space, trial.table, trial.reward);
-    if (!within)
-      throw Error("no architecture of space '" + trial.space.name + "' is within all limits");
+    if (!within) {
+      throw Error("no architecture of space '" + trial.space.name +
+                  "' was found within all limits; give wider limits");
+    }
     try_new(*within);
   }
   for (int tries = 0; int(tried.size()) < evaluations && tries < kMostRejections; ++tries) {

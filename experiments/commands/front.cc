@@ -127,7 +127,7 @@ void require_any_within(const SearchSpace& space, const FrontRequest& request) {
   throw Error(request.folder, 0,
               "no architecture of space '" + space.name +
                   "' was found within all limits of the run's targets, and front shows none above "
-                  "them");
+                  "them; search with wider limits first");
 }
 
 // Candidates by the shared weights of a supernet, and which of them are on the front of each
@@ -171,7 +171,7 @@ Json latency_json(const std::vector<MacsPerByte>& points, const std::vector<Macs
   return json;
 }
 
-std::vector<TargetSummary> limits_of(const FrontRequest& request) {
+std::vector<TargetSummary> limit_summaries(const FrontRequest& request) {
   std::vector<TargetSummary> limits = target_summaries(request.reward);
   std::erase_if(limits, [](const TargetSummary& target) { return !target.is_limit; });
   return limits;
@@ -183,7 +183,7 @@ Json fronts_json(const Fronts& fronts, const FrontRequest& request, const Search
                  {"space", space.name},
                  {"reference", request.reference.name},
                  {"tried", fronts.tried.size()}};
-  if (const auto limits = limits_of(request); !limits.empty()) result["limits"] = limits;
+  if (const auto limits = limit_summaries(request); !limits.empty()) result["limits"] = limits;
   result["fronts"] = Json::array();
   for (size_t t = 0; t < fronts.by_target.size(); ++t) {
     Json networks = Json::array();
@@ -210,7 +210,7 @@ Json fronts_json(const Fronts& fronts, const FrontRequest& request, const Search
 }
 
 void print(const Fronts& fronts, const FrontRequest& request) {
-  for (const TargetSummary& limit : limits_of(request)) {
+  for (const TargetSummary& limit : limit_summaries(request)) {
     fmt::print("at most: {}{}\n", limit.name,
                limit.amount ? " (" + amount_text(*limit.amount) + ")"
                : limit.latency_ms
@@ -242,7 +242,7 @@ void write(const RunFolder& run, const Fronts& fronts, const FrontRequest& reque
   Json report = network_report("Fronts of one supernet", command, networks,
                                request.config.report_ridge_points);
   report["fronts"] = result;
-  report["targets"] = limits_of(request);
+  report["targets"] = limit_summaries(request);
   write_file(run.file("report.html"), report_html(report));
 }
 

@@ -309,7 +309,12 @@ TEST(SearchFronts, TryNothingAboveALimit) {
     for (const Candidate& one : all) EXPECT_LE(one.latency[1].value, limit);
   }
   reward.targets.back().latency = {{*prices.begin() - 1}};
-  EXPECT_THROW(search_fronts({space, table, reward, fake}, 100, random), Error);
+  try {
+    search_fronts({space, table, reward, fake}, 100, random);
+    FAIL() << "must be refused";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("within all limits; give wider limits"));
+  }
 }
 
 // Uniform samples do not meet the one member with the fewest weights: the search begins with it.

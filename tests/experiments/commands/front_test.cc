@@ -99,7 +99,8 @@ TEST_F(Front, KeepsToTheLimitsOfItsRun) {
   }
   EXPECT_THAT(read(out + "/report.html"), HasSubstr("\"peak_memory_kib\":16.0"));
   with_limit("0.5");
-  expect_refused({"front", limited, "--out", folder_ + "/x"}, {limited, "within all limits"});
+  expect_refused({"front", limited, "--out", folder_ + "/x"},
+                 {limited, "within all limits", "search with wider limits"});
   EXPECT_FALSE(fs::exists(folder_ + "/x"));
 }
 
