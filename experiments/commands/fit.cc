@@ -135,10 +135,11 @@ int fit_command(const Arguments& arguments) {
   if (!line.parse(arguments)) return 0;
   const FitQuestion question = question_of(line);
   if (const auto out = line.find<std::string>("out")) {
-    if (question.reading.counting.bytes != ByteConvention::kMnv4) {
-      throw Error(
-          "--out: who reads a profile counts bytes by the convention 'mnv4', which this fit does "
-          "not; leave --bytes or --out out");
+    if (const ByteConvention bytes = question.reading.counting.bytes;
+        bytes != ByteConvention::kMnv4) {
+      throw Error("--out: a profile's bytes are counted by mnv4, not by " +
+                  std::string(to_string(bytes)) +
+                  "; leave out --bytes to write a profile, or --out to see this fit alone");
     }
     refuse_overwriting(*out, question.table);
     if (const auto test = line.find<std::string>("test")) refuse_overwriting(*out, *test);

@@ -293,7 +293,8 @@ TEST_F(Program, FitsLatenciesOfBatches) {
     EXPECT_EQ(nlohmann::json::parse(described.out)["latency"]["is_guess"], is_guess);
   }
   expect_refused({"fit", folder_ + "/batches.csv", "--bytes", "aten", "--out", folder_ + "/a.yaml"},
-                 {"--bytes", "mnv4"});
+                 {"bytes are counted by mnv4, not by aten", "leave out --bytes to write a profile",
+                  "--out to see this fit alone"});
   const auto json = nlohmann::json::parse(outcome.out);
   EXPECT_EQ(json.at("networks").size(), 14u);
   EXPECT_NEAR(json.at("fit").at("ridge_point"), 40, 0.2);
