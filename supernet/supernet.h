@@ -72,7 +72,7 @@ class Supernet {
   // On the whole search-validation split, batch statistics of validation_batch_size images, or
   // those of calibration_images.
   Accuracy validate(const Decisions& sample);
-  // The same, rounded as int8 would be, whatever the options say.
+  // The same, rounded as int8 would be, whatever the options say. Not with calibration_images.
   Accuracy validate_rounded(const Decisions& sample);
 
   NamedTensors state();

@@ -8,10 +8,23 @@
 #include <fmt/format.h>
 
 #include "experiments/run/interrupt.h"
+#include "space/error.h"
 #include "space/lowering.h"
 #include "supernet/training/provenance_check.h"
 
 namespace ridgewalk {
+namespace {
+
+SharedJudgeOptions checked(SharedJudgeOptions options) {
+  if (options.in_int8 && options.supernet.calibration_images > 0) {
+    throw Error(options.weights, 0,
+                "is judged by the statistics of calibration_images, which are those of networks in "
+                "fp32; leave --quantized out, or rank a run without calibration_images");
+  }
+  return options;
+}
+
+}  // namespace
 
 void to_json(Json& json, const SharedJudgement& judgement) {
   json = {{"top1", judgement.top1}, {"loss", judgement.loss}, {"proxies", Json::object()}};
@@ -32,7 +45,7 @@ void from_json(const Json& json, SharedJudgement& judgement) {
 
 SharedJudge::SharedJudge(SharedJudgeOptions options, const SearchSpace& space, const Dataset& data,
                          const Compute& compute)
-    : options_(std::move(options)),
+    : options_(checked(std::move(options))),
       space_(space),
       data_(data),
       compute_(compute),

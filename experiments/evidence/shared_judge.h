@@ -37,7 +37,8 @@ struct SharedJudgeOptions {
 // Threads may use it at once.
 class SharedJudge {
  public:
-  // `space` and `data` must outlive it.
+  // `space` and `data` must outlive it. Throws Error where networks that are judged in int8 should
+  // be calibrated, or for weights that do not fit.
   SharedJudge(SharedJudgeOptions options, const SearchSpace& space, const Dataset& data,
               const Compute& compute);
 

@@ -101,6 +101,22 @@ TEST_F(Evidence, RankInInt8AddsWhatRoundingLeaves) {
       {"--quantized"});
 }
 
+// Statistics of training images are those of networks that nothing rounds.
+TEST_F(Evidence, RankInInt8RefusesCalibratedJudging) {
+  const std::string calibrated = folder_ + "/calibrated";
+  fs::copy(supernet_, calibrated, fs::copy_options::recursive);
+  std::string text = read(calibrated + "/config.yaml");
+  text.replace(text.find("weights: {"), 10, "weights: {calibration_images: 100, ");
+  std::ofstream(calibrated + "/config.yaml") << text;
+  std::vector<std::string> command = rank_five(folder_ + "/rank-calibrated");
+  command[1] = calibrated;
+  EXPECT_EQ(run(command).exit_code, 0);
+  command[3] = folder_ + "/x";
+  command.emplace_back("--quantized");
+  expect_refused(command, {calibrated, "calibration_images", "leave --quantized out"});
+  EXPECT_FALSE(fs::exists(folder_ + "/x"));
+}
+
 // With the trainings of an earlier ranking nothing is trained; the figures are the same.
 TEST_F(Evidence, RankTakesTheTrainingsOfAnother) {
   const std::string out = folder_ + "/rank-first";
