@@ -153,7 +153,7 @@ void print_stage(const StageOutcome& stage, const std::vector<Target>& targets) 
                latency.target);
     if (latency.amount) fmt::print(" ({})", amount_text(*latency.amount));
     if (!latency.latency_ms) continue;
-    fmt::print(" ({})", milliseconds_text(*latency.latency_ms, target->models[0].is_guess()));
+    fmt::print(" ({})", milliseconds_text(*latency.latency_ms, latency.is_guess));
   }
   fmt::print("\n");
 }

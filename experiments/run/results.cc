@@ -53,6 +53,7 @@ std::vector<TargetSummary> target_summaries(const Reward& reward) {
     TargetSummary& summary = summaries.emplace_back(TargetSummary{.name = target.name});
     const LatencyModel& model = target.models[0];
     if (model.data_type != DataType::kInt8) summary.data_type = model.data_type;
+    summary.head_type = model.head_type;
     summary.batch = model.batch;
     summary.is_limit = target.is_limit;
     if (target.latency.size() != 1) continue;
@@ -80,6 +81,7 @@ CandidateResult candidate_result(const Candidate& candidate, const Reward& rewar
     if (target.latency.size() == 1 && !latency.amount) {
       latency.latency_macs = candidate.latency[first].value;
       latency.latency_ms = milliseconds(candidate.latency[first], target.models[0]);
+      latency.is_guess = latency.latency_ms && target.models[0].is_guess();
     }
     result.latency.push_back(std::move(latency));
     first += target.latency.size();
@@ -151,6 +153,7 @@ void to_json(Json& json, const TargetSummary& target) {
           {"ridge_point", value_or_null(target.ridge_point)},
           {"latency_macs", value_or_null(target.latency_macs)}};
   if (target.data_type) json["data_type"] = to_string(*target.data_type);
+  if (target.head_type) json["head_type"] = to_string(*target.head_type);
   if (target.batch != 1) json["batch"] = target.batch;
   if (target.latency_ms) json["latency_ms"] = *target.latency_ms;
   add_amount(json, target.amount);
@@ -165,6 +168,9 @@ void from_json(const Json& json, TargetSummary& target) {
   if (json.contains("data_type")) {
     target.data_type = value_named<DataType>(json["data_type"].get<std::string>());
   }
+  if (json.contains("head_type")) {
+    target.head_type = value_named<DataType>(json["head_type"].get<std::string>());
+  }
   target.batch = json.value("batch", 1);
   if (json.contains("latency_ms")) target.latency_ms = json["latency_ms"].get<double>();
   target.amount = amount_in(json);
@@ -176,6 +182,7 @@ void to_json(Json& json, const TargetLatency& latency) {
   json = {{"target", latency.target}};
   if (latency.latency_macs) json["latency_macs"] = *latency.latency_macs;
   if (latency.latency_ms) json["latency_ms"] = *latency.latency_ms;
+  if (latency.is_guess) json["is_guess"] = true;
   add_amount(json, latency.amount);
   json["of_target"] = latency.of_target;
 }
@@ -184,6 +191,7 @@ void from_json(const Json& json, TargetLatency& latency) {
   json.at("target").get_to(latency.target);
   if (json.contains("latency_macs")) latency.latency_macs = json["latency_macs"].get<double>();
   if (json.contains("latency_ms")) latency.latency_ms = json["latency_ms"].get<double>();
+  latency.is_guess = json.value("is_guess", false);
   latency.amount = amount_in(json);
   latency.of_target = number_or_nan(json.at("of_target"));
 }

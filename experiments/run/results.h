@@ -27,6 +27,7 @@ struct TargetSummary {
   std::string name;
   std::optional<double> ridge_point = {};     // MACs per byte
   std::optional<DataType> data_type = {};     // where it is not int8
+  std::optional<DataType> head_type = {};     // where it is not that
   int batch = 1;                              // images that a latency is of
   std::optional<double> latency_macs = {};    // in units of one MAC at peak
   std::optional<double> latency_ms = {};      // of a profile with a peak
@@ -41,6 +42,7 @@ struct TargetLatency {
   std::string target;
   std::optional<double> latency_macs = {};  // absent for a range of ridge points
   std::optional<double> latency_ms = {};    // of a profile with a peak
+  bool is_guess = false;                    // of those: LatencyModel::is_guess()
   std::optional<ResourceAmount> amount = {};
   double of_target = 0;  // latency, or amount, over the target's
 };

@@ -119,6 +119,26 @@ TEST(Results, ADeviceWithAPeakHasMillisecondsAndItsDataType) {
   EXPECT_EQ(Json(Json::parse(summary).get<std::vector<TargetSummary>>()).dump(), summary);
 }
 
+// No network with a head in fp32 was measured on it: its milliseconds are a guess wherever they
+// stand.
+TEST(Results, ATargetWithAFloatHeadSaysSoAndThatItIsAGuess) {
+  const Profile pixel = load_profile("pixel6-cpu");
+  const LatencyModel int8 = latency_model(pixel);
+  const LatencyModel mixed = with_head(int8, pixel, DataType::kFp32);
+  const Reward reward{.targets = {{.name = "mixed", .models = {mixed}, .latency = {{1e9}}},
+                                  {.name = "int8", .models = {int8}, .latency = {{1e9}}}}};
+  const Json targets = target_summaries(reward);
+  EXPECT_EQ(targets[0].at("head_type"), "fp32");
+  EXPECT_EQ(targets[0].at("is_guess"), true);
+  EXPECT_FALSE(targets[1].contains("head_type") || targets[1].contains("is_guess")) << targets;
+  EXPECT_EQ(Json(targets.get<std::vector<TargetSummary>>()), targets);
+  const Json latency =
+      candidate_result({.decisions = {}, .latency = {{2e9}, {2e9}}}, reward).latency;
+  EXPECT_EQ(latency[0].at("is_guess"), true);
+  EXPECT_FALSE(latency[1].contains("is_guess")) << latency;
+  EXPECT_EQ(Json(latency.get<std::vector<TargetLatency>>()), latency);
+}
+
 TEST(Results, AStageIsReadBackAsItWas) {
   const CandidateResult best{.decisions = {0, 2},
                              .accuracy = 0.5,
