@@ -60,6 +60,11 @@ LatencyModel roofline_of(const Profile& profile, DataType type) {
     model.peak = profile.peak().value_or(MacsPerSecond{});
   } else if (const auto datasheet = profile.datasheet_ridge_point(type)) {
     model.ridge_point = *datasheet;
+  } else if (profile.is_overhead_alone()) {
+    throw Error("profile '" + profile.name + "' has only the overhead of an operation in " +
+                std::string(to_string(profile.data_type)) + ", which says nothing of " +
+                std::string(to_string(type)) +
+                "; leave the data type out, or fit latencies in that type");
   } else {
     throw Error("profile '" + profile.name + "' has no ridge point for " +
                 std::string(to_string(type)) + "; it has " + data_types_of(profile) +

@@ -294,6 +294,12 @@ TEST(LatencyModelOf, AnOverheadAloneCountsOps) {
   EXPECT_NEAR((price(small, model) / model.peak).value, 20e-6 * double(ops), 1e-12);
   EXPECT_EQ(price(small, model), price(large, model));
   EXPECT_EQ(predict(small, model).total(), price(small, model) / model.peak);
+  // Peaks and a bandwidth would give other types a ridge point, but not an overhead.
+  const std::string refusal = error_of([&] { latency_model(profile, DataType::kFp32); });
+  EXPECT_EQ(refusal,
+            "profile 'gpu' has only the overhead of an operation in fp16, which says nothing of "
+            "fp32; leave the data type out, or fit latencies in that type");
+  EXPECT_EQ(error_of([&] { relative_model(profile, DataType::kFp32); }), refusal);
   // Of a runtime that fuses nothing: a norm after each of the convolutions, and more.
   const Profile eager = profile_from_yaml(
       "{name: eager, data_type: fp16, terms: {kernels: unfused, "
