@@ -29,7 +29,7 @@ void add_laws(const Profile& profile, LatencyModel& model) {
   model.bandwidths = profile.read_bandwidths();
   const auto peak = profile.peak_gmacs.find(profile.data_type);
   if (peak != profile.peak_gmacs.end()) model.bound_peak = {peak->second.value * 1e9};
-  model.is_by_datasheet = false;
+  model.is_by_datasheet = model.has_fitted_ridge_point = false;
   model.fitted_batches = profile.fitted_batches;
   if (model.peak.value == 0) model.peak = kUnit;
 }
@@ -58,6 +58,7 @@ LatencyModel roofline_of(const Profile& profile, DataType type) {
   } else if (profile.ridge_point_is_effective() && type == profile.data_type) {
     model.ridge_point = profile.ridge_point();
     model.peak = profile.peak().value_or(MacsPerSecond{});
+    model.has_fitted_ridge_point = model.is_by_datasheet;
   } else if (const auto datasheet = profile.datasheet_ridge_point(type)) {
     model.ridge_point = *datasheet;
   } else if (profile.is_overhead_alone()) {
@@ -93,6 +94,7 @@ bool LatencyModel::is_plain() const {
                                .peak = peak,
                                .data_type = data_type,
                                .is_by_datasheet = is_by_datasheet,
+                               .has_fitted_ridge_point = has_fitted_ridge_point,
                                .fitted_batches = fitted_batches,
                                .profile = profile};
 }
@@ -102,6 +104,7 @@ bool LatencyModel::is_beyond_batches() const {
 }
 
 std::string why_guess(const LatencyModel& model) {
+  if (model.has_fitted_ridge_point) return "by a datasheet's peak; only the ridge point was fitted";
   if (model.is_by_datasheet) return "by a datasheet's peak; no network was measured";
   if (model.has_head_by_datasheet) {
     return "a head in " + std::string(to_string(*model.head_type)) +

@@ -41,7 +41,8 @@ struct LatencyModel {
   // No network was measured for the peak. Those of MobileNetV4, table 6, took 4 to 31 times what
   // the datasheets of two phones' GPUs say.
   bool is_by_datasheet = false;
-  bool has_head_by_datasheet = false;  // what its MACs cost beside the others'
+  bool has_fitted_ridge_point = false;  // beside the datasheet's peak
+  bool has_head_by_datasheet = false;   // what its MACs cost beside the others'
   std::optional<BatchRange> fitted_batches = {};
   std::string profile = {};  // that it is of, for messages
 
@@ -61,7 +62,7 @@ struct LatencyModel {
   MacsPerByte place_on_axis(DataType type) const;
 };
 
-// What makes it a guess: "by a datasheet's peak; no network was measured"; empty where it is none.
+// What makes it a guess, "by a datasheet's peak; no network was measured"; empty where it is none.
 std::string why_guess(const LatencyModel& model);
 
 // Plain ones without a peak.

@@ -77,17 +77,13 @@ void print_latency(const Json& latency, const Counting& counting) {
   const auto ms = [&](const char* key) { return latency[key].get<double>(); };
   const std::string images =
       counting.batch == 1 ? "" : fmt::format(" for {} images", counting.batch);
-  if (counting.model->is_beyond_batches()) {
+  if (counting.model->is_guess()) {
     fmt::print("  latency         {}{} on {}, {}\n",
                milliseconds_text(latency.value("laws_ms", ms("total_ms")), true), images,
                counting.profile->name, why_guess(*counting.model));
-    return;
-  }
-  if (counting.model->is_by_datasheet) {
-    fmt::print(
-        "  latency         {} on {} by the peak of its datasheet: no network was measured,\n"
-        "                  and phones' GPUs took 4 to 31 times as long as theirs say\n",
-        milliseconds_text(ms("total_ms"), true), counting.profile->name);
+    if (counting.model->is_by_datasheet) {
+      fmt::print("                  (phones' GPUs took 4 to 31 times as long as theirs say)\n");
+    }
     return;
   }
   fmt::print("  latency         {:.4g} ms{} on {} ({}): roofline {:.4g}", ms("total_ms"), images,

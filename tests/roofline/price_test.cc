@@ -347,6 +347,7 @@ TEST(LatencyModelOf, KnowsTheBatchesThatWereMeasured) {
   EXPECT_EQ(why("epyc-zen5-1-thread", 2),
             "by what was measured of single images, none of batches of 2");  // by laws
   EXPECT_EQ(why("pixel6-gpu", 8), "by a datasheet's peak; no network was measured");
+  EXPECT_EQ(why("pixel4-dsp", 1), "by a datasheet's peak; only the ridge point was fitted");
 }
 
 TEST(RelativeModel, NeedsAPeakOnlyForTermsInSeconds) {

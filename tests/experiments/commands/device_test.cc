@@ -39,11 +39,20 @@ TEST_F(Program, MeasuresNetworks) {
   EXPECT_FALSE(two[1].contains("ops"));
 }
 
-// No network was measured on it.
-TEST_F(Program, DescribeMarksWhatADatasheetAloneSays) {
-  const Outcome described = run({"describe", "mnv4-conv-small", "--profile", "pixel6-gpu"});
-  EXPECT_THAT(described.out, testing::HasSubstr("no network was measured"));
-  EXPECT_THAT(described.out, testing::HasSubstr("  latency         ~"));
+// No network was measured on the first, none for the peak of the second, and none with such a head
+// on the third.
+TEST_F(Program, DescribeMarksWhatADatasheetSays) {
+  const auto expect_marked = [](const std::string& profile, const std::string& head,
+                                const std::string& why) {
+    const Outcome described =
+        run({"describe", "mnv4-conv-small", "--profile", profile, "--head-dtype", head});
+    EXPECT_THAT(described.out, testing::HasSubstr("  latency         ~"));
+    EXPECT_THAT(described.out, testing::HasSubstr(" ms on " + profile + ", " + why + "\n"));
+  };
+  expect_marked("pixel6-gpu", "fp16", "by a datasheet's peak; no network was measured");
+  expect_marked("pixel4-dsp", "int8", "by a datasheet's peak; only the ridge point was fitted");
+  expect_marked("pixel6-cpu", "fp32",
+                "a head in fp32 by the datasheet's peaks; no network with one was measured");
 }
 
 // By hand: as many MACs and activations, the weights once.
