@@ -4,7 +4,10 @@
 #include <cstdlib>
 #include <utility>
 
+#include <torch/cuda.h>
+
 #include "space/error.h"
+#include "supernet/training/nccl_exchange.h"
 
 // LibTorch's headers of Gloo include Gloo's own, which not every LibTorch brings (Debian:
 // libgloo-dev).
@@ -37,6 +40,10 @@ int64_t ProcessGroup::from_first(int64_t own, bool getting_ready) {
 bool ProcessGroup::any(bool own) {
   const std::vector<int64_t> all = gathered(own ? 1 : 0);
   return std::any_of(all.begin(), all.end(), [](int64_t yes) { return yes != 0; });
+}
+
+torch::Device ProcessGroup::carrier(torch::Device device) const {
+  return device.is_cuda() && has_nccl() ? device : torch::kCPU;
 }
 
 std::vector<torch::Tensor> ProcessGroup::exchanged(const torch::Tensor& own,
@@ -85,6 +92,11 @@ void require_known(const std::string& host) {
   ::freeaddrinfo(found);
 }
 
+std::string first_line(const std::exception& error) {
+  const std::string what = error.what();
+  return what.substr(0, what.find('\n'));
+}
+
 // LibTorch 2 asks for libuv, which Debian's has not.
 void without_libuv(auto& options) {
   if constexpr (requires { options.useLibUV; }) options.useLibUV = false;
@@ -120,6 +132,23 @@ struct ProcessGroup::Connections {
     return c10::make_intrusive<c10d::ProcessGroupGloo>(
         c10::make_intrusive<c10d::PrefixStore>(name, store), member.rank, member.size, options);
   }
+
+  // Sends a tensor to each process and receives one from each; nothing of what is empty.
+  void exchange(const std::vector<torch::Tensor>& to, const std::vector<torch::Tensor>& from,
+                int rank) const {
+    std::vector<c10::intrusive_ptr<c10d::Work>> works;
+    const int size = int(to.size());
+    for (int r = 0; r < size; ++r) {
+      std::vector<at::Tensor> one{from[size_t(r)]};
+      if (one[0].numel() > 0) works.push_back(at_work->recv(one, r, kTag));
+    }
+    for (int i = 1; i < size; ++i) {  // not all to the same one first
+      const int r = (rank + i) % size;
+      std::vector<at::Tensor> one{to[size_t(r)]};
+      if (one[0].numel() > 0) works.push_back(at_work->send(one, r, kTag));
+    }
+    for (const auto& work : works) work->wait();
+  }
 };
 
 ProcessGroup::ProcessGroup(const GroupMember& member, std::chrono::seconds timeout)
@@ -128,9 +157,8 @@ ProcessGroup::ProcessGroup(const GroupMember& member, std::chrono::seconds timeo
   try {
     connections_ = std::make_unique<Connections>(member, timeout);
   } catch (const std::exception& error) {
-    const std::string what = error.what();
     throw Error("the " + std::to_string(size_) + " processes cannot meet at " + member.host + ":" +
-                std::to_string(member.port) + " (" + what.substr(0, what.find('\n')) +
+                std::to_string(member.port) + " (" + first_line(error) +
                 "); all must be started, and reach MASTER_ADDR at a free MASTER_PORT");
   }
 }
@@ -172,26 +200,41 @@ std::string ProcessGroup::from_first(const std::string& own) {
   return bytes;
 }
 
+NcclExchange& ProcessGroup::between_gpus(torch::Device own) {
+  if (nccl_) return *nccl_;
+  try {
+    const std::string meeting_point = from_first(is_first() ? NcclExchange::meeting_point() : "");
+    nccl_ = std::make_unique<NcclExchange>(meeting_point, rank_, size_, own);
+    return *nccl_;
+  } catch (const GroupLost&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw Error("NCCL cannot connect the GPUs of the " + std::to_string(size_) + " processes (" +
+                first_line(error) +
+                "); each needs a GPU of its own, and NCCL_DEBUG=WARN says more");
+  }
+}
+
 std::vector<torch::Tensor> ProcessGroup::dealt_out(const std::vector<torch::Tensor>& own,
                                                    const std::vector<int64_t>& sizes) {
-  return guarded(timeout_, [&] {
-    std::vector<torch::Tensor> all;
-    std::vector<c10::intrusive_ptr<c10d::Work>> works;
-    for (int r = 0; r < size_; ++r) {
-      const torch::Tensor& mine = own[size_t(r)];
-      all.push_back(r == rank_ ? mine : torch::empty({sizes[size_t(r)]}, mine.options()));
-      if (r == rank_ || sizes[size_t(r)] == 0) continue;
-      std::vector<at::Tensor> one{all.back()};
-      works.push_back(connections_->at_work->recv(one, r, kTag));
-    }
-    for (int i = 1; i < size_; ++i) {  // not all to the same one first
-      const int r = (rank_ + i) % size_;
-      std::vector<at::Tensor> one{own[size_t(r)]};
-      if (one[0].numel() > 0) works.push_back(connections_->at_work->send(one, r, kTag));
-    }
-    for (const auto& work : works) work->wait();
-    return all;
-  });
+  const auto rank = size_t(rank_);
+  std::vector<torch::Tensor> to = own, from;
+  for (size_t r = 0; r < to.size(); ++r) {
+    from.push_back(torch::empty({r == rank ? 0 : sizes[r]}, own[rank].options()));
+  }
+  to[rank] = from[rank];
+  if (own[rank].is_cuda()) {
+    NcclExchange& nccl = between_gpus(own[rank].device());
+    torch::cuda::synchronize(own[rank].device().index());
+    guarded(timeout_, [&] {
+      connections_->at_work->barrier()->wait();  // NCCL does not see that a process has ended
+      nccl.exchange(to, from, timeout_);
+    });
+  } else {
+    guarded(timeout_, [&] { connections_->exchange(to, from, rank_); });
+  }
+  from[rank] = own[rank];
+  return from;
 }
 
 #else

@@ -1,4 +1,4 @@
-// Processes that compute one run together, over c10d's Gloo.
+// Processes that compute one run together, over c10d's Gloo and, between GPUs, NCCL.
 #pragma once
 
 #include <chrono>
@@ -11,6 +11,8 @@
 #include <torch/types.h>
 
 namespace ridgewalk {
+
+class NcclExchange;
 
 // Which process of the group this is, and where the first one listens.
 struct GroupMember {
@@ -53,8 +55,12 @@ class ProcessGroup {
   // What the first process gives.
   int64_t from_first(int64_t own, bool getting_ready = false);
   std::string from_first(const std::string& own);
-  // The tensor [sizes[rank]] of each process, by rank; all of the type of `own`, on the CPU. Every
-  // process sends its own to every other: (size - 1) times its bytes.
+
+  // Where a tensor of this device must lie to be sent: there, or on the CPU, for want of NCCL.
+  torch::Device carrier(torch::Device device) const;
+  // The tensor [sizes[rank]] of each process, by rank; all of the type of `own`, and all on
+  // carriers of one kind, GPUs one for each process. Every process sends its own to every other:
+  // (size - 1) times its bytes. Throws Error where NCCL cannot connect the GPUs.
   std::vector<torch::Tensor> exchanged(const torch::Tensor& own, const std::vector<int64_t>& sizes);
   // Sends a tensor to each process, by rank; gives that of each for this one, [sizes[rank]].
   std::vector<torch::Tensor> dealt_out(const std::vector<torch::Tensor>& own,
@@ -65,12 +71,14 @@ class ProcessGroup {
 
  private:
   struct Connections;
+  NcclExchange& between_gpus(torch::Device own);
   template <class Action>
   auto guarded(std::chrono::seconds timeout, Action action);
 
   int rank_, size_;
   std::chrono::seconds timeout_;
   std::unique_ptr<Connections> connections_;
+  std::unique_ptr<NcclExchange> nccl_;  // when the first tensor goes by it
 };
 
 // What this process and the others compute of `count` independent pieces of work: those whose

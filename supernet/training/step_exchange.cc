@@ -12,10 +12,11 @@ size_t part_of(const torch::Tensor& leaf, const std::vector<int64_t>& bounds) {
   return size_t(after - bounds.begin()) - 1;
 }
 
-torch::Tensor packed(std::vector<torch::Tensor> parts, torch::ScalarType type = torch::kFloat) {
-  if (parts.empty()) return torch::empty({0}, type);
+torch::Tensor packed(std::vector<torch::Tensor> parts, torch::Device device,
+                     torch::ScalarType type = torch::kFloat) {
+  if (parts.empty()) return torch::empty({0}, torch::TensorOptions(device).dtype(type));
   for (torch::Tensor& part : parts) part = part.flatten();
-  return torch::cat(parts).cpu();
+  return torch::cat(parts).to(device);
 }
 
 // Reads tensors from a flat one, one after the other.
@@ -41,7 +42,7 @@ torch::Tensor zero_like(const torch::Tensor& leaf) {
 // Gives each process the values of all pieces, and the gradients of its part from the pieces of
 // others. In another's part those slices have zeros here: they are used all the same.
 void deal_out(ProcessGroup& group, std::span<const StepPiece> pieces,
-              const std::vector<int64_t>& bounds) {
+              const std::vector<int64_t>& bounds, torch::Device carrier) {
   const auto rank = size_t(group.rank());
   std::vector<std::vector<torch::Tensor>> to(static_cast<size_t>(group.size()));
   std::vector<int64_t> sizes(to.size());
@@ -64,7 +65,7 @@ void deal_out(ProcessGroup& group, std::span<const StepPiece> pieces,
     }
   }
   std::vector<torch::Tensor> own;
-  for (auto& parts : to) own.push_back(packed(std::move(parts)));
+  for (auto& parts : to) own.push_back(packed(std::move(parts), carrier));
   std::vector<Unpacker> from;
   for (torch::Tensor& flat : group.dealt_out(own, sizes)) from.emplace_back(std::move(flat));
   for (const StepPiece& piece : pieces) {
@@ -92,7 +93,7 @@ void exchange_values(ProcessGroup& group, std::span<const StepPiece> pieces) {
     }
   }
   std::vector<Unpacker> from;
-  for (torch::Tensor& flat : group.exchanged(packed(std::move(own), type), sizes)) {
+  for (torch::Tensor& flat : group.exchanged(packed(std::move(own), torch::kCPU, type), sizes)) {
     from.emplace_back(std::move(flat));
   }
   for (const StepPiece& piece : pieces) {
@@ -104,7 +105,8 @@ void exchange_values(ProcessGroup& group, std::span<const StepPiece> pieces) {
 void sum_gradients(ProcessGroup& group, std::span<const StepPiece> pieces, ParameterStore& store) {
   at::NoGradGuard no_grad;
   const std::vector<int64_t> bounds = part_bounds(store, group.size());
-  deal_out(group, pieces, bounds);
+  const torch::Device carrier = group.carrier(store.values().device());
+  deal_out(group, pieces, bounds, carrier);
   const auto rank = size_t(group.rank());
   std::vector<torch::Tensor> leaves;
   for (const StepPiece& piece : pieces) {
@@ -115,7 +117,7 @@ void sum_gradients(ProcessGroup& group, std::span<const StepPiece> pieces, Param
   std::vector<int64_t> sizes;
   for (size_t r = 0; r + 1 < bounds.size(); ++r) sizes.push_back(bounds[r + 1] - bounds[r]);
   const auto parts =
-      group.exchanged(grads.narrow(0, bounds[rank], sizes[rank]).cpu().contiguous(), sizes);
+      group.exchanged(grads.narrow(0, bounds[rank], sizes[rank]).to(carrier).contiguous(), sizes);
   for (size_t r = 0; r < parts.size(); ++r) {
     if (r != rank) grads.narrow(0, bounds[r], sizes[r]).copy_(parts[r]);
   }

@@ -20,7 +20,8 @@ struct StepPiece {
   std::vector<torch::Tensor> leaves = {};  // slices of a store with their gradients
 };
 
-// Gives every process the values of all pieces. All processes list the same pieces.
+// Gives every process the values of all pieces, through the CPU's memory. All processes list the
+// same pieces.
 void exchange_values(ProcessGroup& group, std::span<const StepPiece> pieces);
 
 // store.collect_gradients() of all pieces: store.grads() is what it would be in every process if

@@ -7,6 +7,7 @@
 
 #include "space/decisions.h"
 #include "space/lowering.h"
+#include "supernet/training/nccl_exchange.h"
 #include "supernet/training/step_exchange.h"
 #include "tests/helpers.h"
 #include "tests/supernet/group_of_threads.h"
@@ -30,6 +31,8 @@ TEST(ProcessGroups, GiveEachWhatTheOthersHave) {
       for (int r = 0; r < size; ++r) EXPECT_EQ(all[size_t(r)], 10 * r);
       EXPECT_TRUE(group->any(rank == 1));
       EXPECT_FALSE(group->any(false));
+      EXPECT_EQ(group->carrier(torch::kCPU), torch::Device(torch::kCPU));
+      EXPECT_EQ(group->carrier({torch::kCUDA, 1}).is_cuda(), has_nccl());
       EXPECT_EQ(group->from_first(7 + rank, true), 7);
       EXPECT_EQ(group->from_first(rank == 0 ? std::string("a\0b", 3) : ""), std::string("a\0b", 3));
       EXPECT_EQ(group->from_first(rank == 0 ? "" : "other"), "");
