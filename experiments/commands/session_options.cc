@@ -154,9 +154,15 @@ Session CommandLine::session(int threads, const std::string& precision) const {
   Session session{.compute = {}, .quiet = is_quiet()};
   session.compute.group = group_;
   session.compute.lanes = set_threads_and_lanes(threads);
-  session.compute.device =
-      at_option("--device", [&] { return device_named(get<std::string>("device")); });
+  session.compute.device = at_option("--device", [&] {
+    const auto process = launch_ ? std::optional(launch_->number_here) : std::nullopt;
+    return device_named(get<std::string>("device"), process);
+  });
   if (!session.compute.device.is_cpu()) session.compute.lanes = 1;
+  if (group_ && group_->carrier(session.compute.device) != session.compute.device && !is_quiet()) {
+    std::cerr << "ridgewalk: built without NCCL; gradients go from GPU to GPU through the CPU's "
+                 "memory\n";
+  }
   session.compute.precision = at_option("--precision", [&] {
     const std::string name = has("precision") ? get<std::string>("precision") : precision;
     // What is faster on the first machine, or what its run has.

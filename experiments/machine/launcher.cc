@@ -61,12 +61,13 @@ std::string first_node(const std::string& list) {
 
 // The names of a launcher's variables.
 struct Names {
-  const char *rank, *size, *on_this_machine;
+  const char *rank, *size, *on_this_machine, *number_here;
 };
-constexpr Names kTorchrun = {"RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"};
+constexpr Names kTorchrun = {"RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "LOCAL_RANK"};
 constexpr Names kOpenMpi = {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
-                            "OMPI_COMM_WORLD_LOCAL_SIZE"};
-constexpr Names kSlurm = {"SLURM_PROCID", "SLURM_NTASKS", "SLURM_STEP_TASKS_PER_NODE"};
+                            "OMPI_COMM_WORLD_LOCAL_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"};
+constexpr Names kSlurm = {"SLURM_PROCID", "SLURM_NTASKS", "SLURM_STEP_TASKS_PER_NODE",
+                          "SLURM_LOCALID"};
 
 // Nothing where no launcher has started this process. A script of Slurm's has SLURM_PROCID, too,
 // but is not a step.
@@ -131,6 +132,9 @@ std::optional<Launch> launch_of(const Variables& variables) {
     std::string& text = first.begin()->second;
     text = text.substr(0, text.find_first_of("(,"));
     launch.on_this_machine = number(first, names->on_this_machine, 1, member.size);
+  }
+  if (find(variables, names->number_here) != nullptr) {
+    launch.number_here = number(variables, names->number_here, 0, member.size - 1);
   }
   member.host = host_of(variables, *names, launch);
   member.port = port_of(variables, *names);

@@ -16,6 +16,7 @@ Variables environment_variables();
 struct Launch {
   GroupMember member;
   int on_this_machine = 1;  // processes of the group
+  int number_here = 0;      // of this process among them
   bool operator==(const Launch&) const = default;
 };
 

@@ -59,8 +59,11 @@ std::string fingerprint(const Reward& reward) {
   return text;
 }
 
+// Whichever GPU of a machine it is.
+std::string kind_of(torch::Device device) { return torch::Device(device.type()).str(); }
+
 std::string fingerprint(const Compute& compute) {
-  return fmt::format("{}{}\nprecision: {}\nthreads: {}\n", kDeviceKey, compute.device.str(),
+  return fmt::format("{}{}\nprecision: {}\nthreads: {}\n", kDeviceKey, kind_of(compute.device),
                      to_string(compute.precision), at::get_num_threads());
 }
 
@@ -104,7 +107,7 @@ std::optional<int> threads_of_run(const std::string& folder) {
 }
 
 std::optional<DataType> precision_of(const std::string& fingerprint, torch::Device device) {
-  if (value_of(fingerprint, "device") != device.str()) return std::nullopt;
+  if (value_of(fingerprint, "device") != kind_of(device)) return std::nullopt;
   for (const DataType precision : {DataType::kFp32, DataType::kBf16}) {
     if (value_of(fingerprint, "precision") == to_string(precision)) return precision;
   }

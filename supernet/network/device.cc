@@ -9,7 +9,7 @@
 
 namespace ridgewalk {
 
-torch::Device device_named(const std::string& name) {
+torch::Device device_named(const std::string& name, std::optional<int> process) {
   if (name == "cpu") return torch::kCPU;
   if (name != "cuda") {
     throw Error("no device is named '" + name + "'; " + suggestion(name, {"cpu", "cuda"}));
@@ -25,7 +25,19 @@ torch::Device device_named(const std::string& name) {
         "list one");
   }
   at::globalContext().setDeterministicCuDNN(true);
-  return torch::kCUDA;
+  if (!process) return torch::kCUDA;
+  require_gpu(*process, int(torch::cuda::device_count()));
+  const torch::Device own(torch::kCUDA, c10::DeviceIndex(*process));
+  c10::impl::getDeviceGuardImpl(torch::kCUDA)->setDevice(own);
+  return own;
+}
+
+void require_gpu(int process, int gpus) {
+  if (process < gpus) return;
+  throw Error("this machine shows " + std::to_string(gpus) + (gpus == 1 ? " GPU" : " GPUs") +
+              " to process " + std::to_string(process) +
+              " (from 0) on it; start no more processes on a machine than it has GPUs, and let "
+              "each see all of them (srun --gpu-bind=none)");
 }
 
 }  // namespace ridgewalk

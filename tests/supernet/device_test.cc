@@ -14,6 +14,7 @@
 #include "supernet/supernet.h"
 #include "supernet/training/provenance_check.h"
 #include "tests/helpers.h"
+#include "tests/supernet/group_of_threads.h"
 #include "tests/supernet/on_device.h"
 
 namespace ridgewalk {
@@ -253,6 +254,39 @@ TEST_F(OnDevice, Bf16ComputesInBf16AndIsNear) {
   EXPECT_GT(distance(logits, expected), 0);
 }
 
+// A GPU for each process, and beside it the same step of one process.
+TEST_F(OnDevice, ProcessesGetTheBitsOfOne) {
+  constexpr int kProcesses = 2;
+  if (compute_.device.is_cuda() && torch::cuda::device_count() < kProcesses) {
+    GTEST_SKIP() << "needs " << kProcesses << " GPUs";
+  }
+  const std::vector<Decisions> samples{sample_of(space_, false), sample_of(space_, true),
+                                       sample_of(space_, false)};
+  const auto values_after_a_step = [&](const Compute& compute) {
+    const SupernetOptions options{
+        .steps = 2, .samples_per_step = int(samples.size()), .batch_size = 8, .seed = 5};
+    Supernet supernet(space_, data_, options, compute);
+    supernet.train(0, samples);
+    return supernet.parameters().values().cpu().clone();
+  };
+  const torch::Tensor alone = values_after_a_step(compute_);
+  in_group(kProcesses, [&](const std::shared_ptr<ProcessGroup>& group) {
+    const int rank = group->rank();
+    Compute compute = compute_;
+    compute.group = group;
+    if (compute.device.is_cuda()) compute.device = device_named("cuda", rank);
+    // The first process gives nothing to the second, which gives it two numbers.
+    const auto options = torch::TensorOptions(group->carrier(compute.device)).dtype(torch::kLong);
+    const torch::Tensor given = torch::arange(rank == 0 ? 0 : 2, options);
+    const auto got = group->exchanged(given, {0, 2});
+    EXPECT_EQ(got[0].numel(), 0);
+    EXPECT_TRUE(torch::equal(got[1].cpu(), torch::arange(2)));
+    EXPECT_EQ(got[1].device().type(), options.device().type());
+    EXPECT_TRUE(torch::equal(values_after_a_step(compute), alone));
+    group->leave();
+  });
+}
+
 TEST(Devices, AreNamed) {
   EXPECT_EQ(device_named("cpu"), torch::Device(torch::kCPU));
   expect_error([] { device_named("cdua"); }, "'cdua'", "did you mean cuda?");
@@ -262,7 +296,22 @@ TEST(Devices, AreNamed) {
     expect_error([] { device_named("cuda"); }, "no GPU", "nvidia-smi");
   } else {
     expect_error([] { device_named("cuda"); }, "a LibTorch without CUDA", "CONTRIBUTING.md");
+    expect_error([] { device_named("cuda", 1); }, "a LibTorch without CUDA");
   }
+}
+
+TEST(Devices, AreOneForEachProcess) {
+  EXPECT_EQ(device_named("cpu", 1), torch::Device(torch::kCPU));
+  require_gpu(0, 1);
+  require_gpu(7, 8);
+  expect_error([] { require_gpu(1, 1); }, "shows 1 GPU to process 1 ", "no more processes");
+  expect_error([] { require_gpu(9, 8); }, "shows 8 GPUs to process 9 ", "--gpu-bind=none");
+  if (!torch::cuda::is_available()) return;
+  const int gpus = int(torch::cuda::device_count());
+  EXPECT_EQ(device_named("cuda", gpus - 1),
+            torch::Device(torch::kCUDA, c10::DeviceIndex(gpus - 1)));
+  expect_error([&] { device_named("cuda", gpus); }, "no more processes");
+  device_named("cuda", 0);  // the current one again
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <csignal>
 #include <thread>
 
+#include <torch/cuda.h>
+
 #include "tests/experiments/commands/program.h"
 #include "tests/free_port.h"
 
@@ -198,6 +200,14 @@ TEST_F(Groups, RefuseInALine) {
                                 "refused");
   EXPECT_EQ(lost.exit_code, 2);
   EXPECT_THAT(lost.err, HasSubstr("cannot meet at no-such-host.invalid:1"));
+
+  if (!torch::cuda::is_available()) {
+    words.insert(words.end(), {"--device", "cuda"});
+    const std::vector<Outcome> without_gpu = wait_for_all(start_all(2, words));
+    EXPECT_EQ(without_gpu[0].exit_code, 2);
+    EXPECT_EQ(without_gpu[1].exit_code, 2);
+    EXPECT_THAT(without_gpu[0].err, HasSubstr("--device"));
+  }
 
   // Two that were given different things.
   const std::string teacher = folder_ + "/teacher.safetensors";

@@ -8,27 +8,22 @@ namespace ridgewalk {
 namespace {
 
 Variables torchrun() {
-  return {{"RANK", "1"},
-          {"WORLD_SIZE", "4"},
-          {"LOCAL_WORLD_SIZE", "2"},
-          {"MASTER_ADDR", "node1"},
-          {"MASTER_PORT", "29400"}};
+  return {{"RANK", "1"},       {"WORLD_SIZE", "4"},      {"LOCAL_WORLD_SIZE", "2"},
+          {"LOCAL_RANK", "1"}, {"MASTER_ADDR", "node1"}, {"MASTER_PORT", "29400"}};
 }
 
 Variables slurm() {
-  return {{"SLURM_PROCID", "3"},
-          {"SLURM_NTASKS", "4"},
-          {"SLURM_STEP_NUM_TASKS", "4"},
-          {"SLURM_STEP_ID", "2"},
-          {"SLURM_JOB_ID", "1234"},
-          {"SLURM_STEP_TASKS_PER_NODE", "2(x2)"},
-          {"SLURM_STEP_NODELIST", "node[03-04]"}};
+  return {{"SLURM_PROCID", "3"},         {"SLURM_NTASKS", "4"},
+          {"SLURM_STEP_NUM_TASKS", "4"}, {"SLURM_STEP_ID", "2"},
+          {"SLURM_JOB_ID", "1234"},      {"SLURM_STEP_TASKS_PER_NODE", "2(x2)"},
+          {"SLURM_LOCALID", "1"},        {"SLURM_STEP_NODELIST", "node[03-04]"}};
 }
 
 Variables open_mpi() {
-  return {{"OMPI_COMM_WORLD_RANK", "0"},
+  return {{"OMPI_COMM_WORLD_RANK", "1"},
           {"OMPI_COMM_WORLD_SIZE", "2"},
           {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"},
+          {"OMPI_COMM_WORLD_LOCAL_RANK", "1"},
           {"PMIX_NAMESPACE", "2837446657"}};
 }
 
@@ -43,9 +38,10 @@ Variables without(Variables variables, const std::string& name) {
 }
 
 TEST(Launchers, SayWhichProcessThisIs) {
-  EXPECT_EQ(launch_of(torchrun()), (Launch{{1, 4, "node1", 29400}, 2}));
-  EXPECT_EQ(launch_of(slurm()), (Launch{{3, 4, "node03", 21236}, 2}));  // 20000 + 1234 + 2
-  EXPECT_EQ(launch_of(open_mpi()), (Launch{{0, 2, "127.0.0.1", 26657}, 2}));
+  EXPECT_EQ(launch_of(torchrun()), (Launch{{1, 4, "node1", 29400}, 2, 1}));
+  EXPECT_EQ(launch_of(slurm()), (Launch{{3, 4, "node03", 21236}, 2, 1}));  // 20000 + 1234 + 2
+  EXPECT_EQ(launch_of(open_mpi()), (Launch{{1, 2, "127.0.0.1", 26657}, 2, 1}));
+  EXPECT_EQ(launch_of(without(torchrun(), "LOCAL_RANK"))->number_here, 0);
   // The agent of torchrun, which has the port, says so.
   EXPECT_EQ(launch_of(with(torchrun(), "TORCHELASTIC_USE_AGENT_STORE", "True"))->member.port,
             29401);
@@ -87,6 +83,7 @@ TEST(Launchers, AreRefusedInALineWhereTheyContradictThemselves) {
   expect_error([] { launch_of(with(torchrun(), "WORLD_SIZE", "0")); }, "WORLD_SIZE is '0'");
   expect_error([] { launch_of(with(torchrun(), "MASTER_PORT", "99999")); },
                "MASTER_PORT is '99999'");
+  expect_error([] { launch_of(with(torchrun(), "LOCAL_RANK", "4")); }, "LOCAL_RANK is '4'");
   expect_error([] { launch_of(without(torchrun(), "WORLD_SIZE")); }, "lacks WORLD_SIZE", "export");
   expect_error([] { launch_of(without(torchrun(), "MASTER_PORT")); }, "lacks MASTER_PORT");
   expect_error([] { launch_of(without(torchrun(), "MASTER_ADDR")); }, "lacks MASTER_ADDR");

@@ -121,7 +121,9 @@ TEST_F(Fingerprint, KnowsAllThatPricesATarget) {
 
 TEST_F(Fingerprint, KnowsDevicePrecisionAndThreads) {
   const std::string here = of({}, {.precision = DataType::kBf16});
-  EXPECT_NE(here, of({}, {.device = torch::kCUDA, .precision = DataType::kBf16}));
+  const std::string on_gpu = of({}, {.device = torch::kCUDA, .precision = DataType::kBf16});
+  EXPECT_NE(here, on_gpu);
+  EXPECT_EQ(on_gpu, of({}, {.device = {torch::kCUDA, 1}, .precision = DataType::kBf16}));
   EXPECT_NE(here, of({}, {.precision = DataType::kFp32}));
   EXPECT_EQ(here, of({}, {.precision = DataType::kBf16, .lanes = 3}));
   at::set_num_threads(2);
