@@ -2,6 +2,7 @@
 
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "supernet/kernels/cpu_level.h"
 #include "supernet/network/libraries.h"
 #include "supernet/network/precision.h"
 
@@ -20,12 +21,21 @@ std::array<torch::Tensor, 2> gradients(const torch::Tensor& grad, const torch::T
   return {of_input, of_weight};
 }
 
+// oneDNN computes in bf16 from AVX-512 on. For other CPUs LibTorch adds up a weight's gradient in
+// bf16, too, which leaves a digit of it.
+bool adds_up_in_bf16() { return cpu_level() < CpuLevel::kAvx512; }
+
 // Tap (i, j) of the weight meets the padded input from row i and column j on. So the gradient of a
 // window of the weight is that of a smaller convolution over the input from the window's corner on.
 // Windows overlap by a row and a column.
 torch::Tensor weight_gradient(const torch::Tensor& grad, const torch::Tensor& x,
                               const torch::Tensor& weight, int64_t stride) {
   const int64_t kernel = weight.size(2), padding = (kernel - 1) / 2;
+  if (adds_up_in_bf16()) {
+    return gradients(grad.to(torch::kFloat), x.to(torch::kFloat), weight.to(torch::kFloat), stride,
+                     padding, {false, true})[1]
+        .to(weight.scalar_type());
+  }
   if (kernel <= kWindow) return gradients(grad, x, weight, stride, padding, {false, true})[1];
   const torch::Tensor padded =
       torch::constant_pad_nd(x, {padding, padding, padding, padding}).detach();
@@ -87,8 +97,9 @@ struct OwnGradients : torch::autograd::Function<OwnGradients> {
 torch::Tensor depthwise_conv(const torch::Tensor& x, const torch::Tensor& weight, int64_t stride) {
   const int64_t kernel = weight.size(2);
   const bool trains = torch::GradMode::is_enabled() && weight.requires_grad();
-  const bool is_slow = kernel > kWindow || (stride > 1 && strided_gradient_is_slow());
-  if (is_slow && trains && x.device().is_cpu() && computes_in_bf16(x.device())) {
+  const bool is_better =
+      kernel > kWindow || adds_up_in_bf16() || (stride > 1 && strided_gradient_is_slow());
+  if (is_better && trains && x.device().is_cpu() && computes_in_bf16(x.device())) {
     // As autocast would, but before the function, which saves both for its backward pass.
     return OwnGradients::apply(x.to(torch::kBFloat16), weight.to(torch::kBFloat16), stride);
   }

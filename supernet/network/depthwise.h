@@ -10,7 +10,8 @@ namespace ridgewalk {
 // than 3x3 is assembled from the gradients of its 3x3 windows, because oneDNN's depthwise kernel
 // handles only 3x3: for 5x5 it falls back to a kernel for grouped convolutions that is 100 times
 // slower. Where stride > 1, oneDNN 3 does so for the gradient of the input too, which is computed
-// in fp32 there.
+// in fp32 there. Without AVX-512 it has none in bf16, and the gradient of a weight is computed in
+// fp32.
 torch::Tensor depthwise_conv(const torch::Tensor& x, const torch::Tensor& weight, int64_t stride);
 
 }  // namespace ridgewalk
