@@ -22,7 +22,7 @@ std::array<torch::Tensor, 2> gradients(const torch::Tensor& grad, const torch::T
 }
 
 // oneDNN computes in bf16 from AVX-512 on. For other CPUs LibTorch adds up a weight's gradient in
-// bf16, too, which leaves a digit of it.
+// bf16, too, which leaves about one correct digit.
 bool adds_up_in_bf16() { return cpu_level() < CpuLevel::kAvx512; }
 
 // Tap (i, j) of the weight meets the padded input from row i and column j on. So the gradient of a
@@ -97,9 +97,9 @@ struct OwnGradients : torch::autograd::Function<OwnGradients> {
 torch::Tensor depthwise_conv(const torch::Tensor& x, const torch::Tensor& weight, int64_t stride) {
   const int64_t kernel = weight.size(2);
   const bool trains = torch::GradMode::is_enabled() && weight.requires_grad();
-  const bool is_better =
+  const bool needs_own_gradients =
       kernel > kWindow || adds_up_in_bf16() || (stride > 1 && strided_gradient_is_slow());
-  if (is_better && trains && x.device().is_cpu() && computes_in_bf16(x.device())) {
+  if (needs_own_gradients && trains && x.device().is_cpu() && computes_in_bf16(x.device())) {
     // As autocast would, but before the function, which saves both for its backward pass.
     return OwnGradients::apply(x.to(torch::kBFloat16), weight.to(torch::kBFloat16), stride);
   }

@@ -34,9 +34,10 @@ torch::Device device_named(const std::string& name, std::optional<int> process) 
 
 void require_gpu(int process, int gpus) {
   if (process < gpus) return;
-  throw Error("this machine shows " + std::to_string(gpus) + (gpus == 1 ? " GPU" : " GPUs") +
-              " to process " + std::to_string(process) +
-              " (from 0) on it; start no more processes on a machine than it has GPUs, and let "
+  throw Error("process " + std::to_string(process) +
+              " of this machine (counted from 0) sees only " + std::to_string(gpus) +
+              (gpus == 1 ? " GPU" : " GPUs") +
+              "; start no more processes on a machine than it has GPUs, and let "
               "each see all of them (srun --gpu-bind=none)");
 }
 

@@ -23,9 +23,10 @@ class NcclExchange {
   // Waits for the others.
   NcclExchange(const std::string& meeting_point, int rank, int size, torch::Device gpu);
 
-  // Sends a tensor to each process, by rank, and receives one from each; all contiguous. Throws
-  // where that takes longer: the communicator is unusable, and `from` may still be written to.
-  void exchange(std::vector<torch::Tensor>& to, std::vector<torch::Tensor>& from,
+  // Sends a tensor to each process, by rank, and receives one from each; all contiguous. Returns
+  // false where that takes longer than `timeout`: then the communicator is unusable, and `from` may
+  // still be written to. While NCCL connects, here and in the first exchange, nothing limits it.
+  bool exchange(std::vector<torch::Tensor>& to, std::vector<torch::Tensor>& from,
                 std::chrono::seconds timeout);
 
  private:

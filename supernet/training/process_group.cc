@@ -97,6 +97,12 @@ std::string first_line(const std::exception& error) {
   return what.substr(0, what.find('\n'));
 }
 
+GroupLost lost(int size, std::chrono::seconds timeout) {
+  return GroupLost("another of the " + std::to_string(size) +
+                   " processes has ended, or has not answered for " +
+                   std::to_string(timeout.count()) + " s");
+}
+
 // LibTorch 2 asks for libuv, which Debian's has not.
 void without_libuv(auto& options) {
   if constexpr (requires { options.useLibUV; }) options.useLibUV = false;
@@ -170,9 +176,7 @@ auto ProcessGroup::guarded(std::chrono::seconds timeout, Action action) {
   try {
     return action();
   } catch (const std::exception&) {  // of Gloo or c10d, which say no more than that
-    throw GroupLost("another of the " + std::to_string(size_) +
-                    " processes has ended, or has not answered for " +
-                    std::to_string(timeout.count()) + " s");
+    throw lost(size_, timeout);
   }
 }
 
@@ -202,17 +206,9 @@ std::string ProcessGroup::from_first(const std::string& own) {
 
 NcclExchange& ProcessGroup::between_gpus(torch::Device own) {
   if (nccl_) return *nccl_;
-  try {
-    const std::string meeting_point = from_first(is_first() ? NcclExchange::meeting_point() : "");
-    nccl_ = std::make_unique<NcclExchange>(meeting_point, rank_, size_, own);
-    return *nccl_;
-  } catch (const GroupLost&) {
-    throw;
-  } catch (const std::exception& error) {
-    throw Error("NCCL cannot connect the GPUs of the " + std::to_string(size_) + " processes (" +
-                first_line(error) +
-                "); each needs a GPU of its own, and NCCL_DEBUG=WARN says more");
-  }
+  const std::string meeting_point = from_first(is_first() ? NcclExchange::meeting_point() : "");
+  nccl_ = std::make_unique<NcclExchange>(meeting_point, rank_, size_, own);
+  return *nccl_;
 }
 
 std::vector<torch::Tensor> ProcessGroup::dealt_out(const std::vector<torch::Tensor>& own,
@@ -224,12 +220,19 @@ std::vector<torch::Tensor> ProcessGroup::dealt_out(const std::vector<torch::Tens
   }
   to[rank] = from[rank];
   if (own[rank].is_cuda()) {
-    NcclExchange& nccl = between_gpus(own[rank].device());
     torch::cuda::synchronize(own[rank].device().index());
-    guarded(timeout_, [&] {
-      connections_->at_work->barrier()->wait();  // NCCL does not see that a process has ended
-      nccl.exchange(to, from, timeout_);
-    });
+    try {
+      NcclExchange& nccl = between_gpus(own[rank].device());
+      // NCCL does not see that a process has ended.
+      guarded(timeout_, [&] { connections_->at_work->barrier()->wait(); });
+      if (!nccl.exchange(to, from, timeout_)) throw lost(size_, timeout_);
+    } catch (const GroupLost&) {
+      throw;
+    } catch (const std::exception& error) {
+      throw Error("NCCL cannot connect the GPUs of the " + std::to_string(size_) + " processes (" +
+                  first_line(error) +
+                  "); each needs a GPU of its own, and NCCL_DEBUG=WARN says more");
+    }
   } else {
     guarded(timeout_, [&] { connections_->exchange(to, from, rank_); });
   }
@@ -245,8 +248,7 @@ ProcessGroup::ProcessGroup(const GroupMember& member, std::chrono::seconds timeo
     : rank_(member.rank), size_(member.size), timeout_(timeout) {
   throw Error(
       "this ridgewalk was built without Gloo, which a run of several processes needs: build it "
-      "with "
-      "a LibTorch that has it and Gloo's headers (Debian: libgloo-dev), or start one process");
+      "with a LibTorch that has it and Gloo's headers (Debian: libgloo-dev), or start one process");
 }
 
 ProcessGroup::~ProcessGroup() = default;

@@ -281,7 +281,7 @@ TEST_F(OnDevice, ProcessesGetTheBitsOfOne) {
     const auto got = group->exchanged(given, {0, 2});
     EXPECT_EQ(got[0].numel(), 0);
     EXPECT_TRUE(torch::equal(got[1].cpu(), torch::arange(2)));
-    EXPECT_EQ(got[1].device().type(), options.device().type());
+    EXPECT_EQ(got[1].device(), group->carrier(compute.device));
     EXPECT_TRUE(torch::equal(values_after_a_step(compute), alone));
     group->leave();
   });
@@ -304,8 +304,10 @@ TEST(Devices, AreOneForEachProcess) {
   EXPECT_EQ(device_named("cpu", 1), torch::Device(torch::kCPU));
   require_gpu(0, 1);
   require_gpu(7, 8);
-  expect_error([] { require_gpu(1, 1); }, "shows 1 GPU to process 1 ", "no more processes");
-  expect_error([] { require_gpu(9, 8); }, "shows 8 GPUs to process 9 ", "--gpu-bind=none");
+  expect_error([] { require_gpu(1, 1); }, "process 1 of this machine", "only 1 GPU;",
+               "no more processes");
+  expect_error([] { require_gpu(9, 8); }, "process 9 of this machine", "only 8 GPUs;",
+               "--gpu-bind=none");
   if (!torch::cuda::is_available()) return;
   const int gpus = int(torch::cuda::device_count());
   EXPECT_EQ(device_named("cuda", gpus - 1),

@@ -1,7 +1,8 @@
 """ONNX Runtime as a peer: onnxruntime_peer.py infer NETWORK.onnx BATCH THREADS
 
 or onnxruntime_peer.py classify NETWORK.onnx IMAGES CLASSES, which writes the likeliest class of each image, or
-onnxruntime_peer.py top1 NETWORK.onnx IMAGES LABELS, which prints how many of these are the labels.
+onnxruntime_peer.py top1 NETWORK.onnx IMAGES LABELS, which prints the share of images
+whose likeliest class is their label.
 """
 import sys
 

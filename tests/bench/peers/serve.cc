@@ -1,10 +1,9 @@
 // ridgewalk as one of the peers that tests/bench/peers/run lets take turns.
 //
 //   ridgewalk_peers_bench sample SPACE SEED                 a random member of a space, as YAML
-//   ridgewalk_peers_bench images FOLDER DATA COUNT TRAINING PREFIX   of a quantised network, as
-//   .npy:
-//       COUNT test images as it takes them, their labels, and the classes it finds; TRAINING
-//       training images
+//   ridgewalk_peers_bench images FOLDER DATA COUNT TRAINING PREFIX
+//       of a quantised network, as .npy: COUNT test images as it takes them, their labels, and the
+//       classes it finds; TRAINING training images
 //   ridgewalk_peers_bench quantize ARCH FOLDER              fresh weights, and images.npy
 //   ridgewalk_peers_bench int8|fp32 FOLDER                  of these, one image on one thread
 //   ridgewalk_peers_bench train|infer ARCH RESOLUTION BATCH PRECISION THREADS

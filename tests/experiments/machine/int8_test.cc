@@ -48,9 +48,10 @@ class Int8Script : public FolderTest {
   // What it prints.
   std::string run(const std::string& what, const std::string& options = "",
                   const std::string& environment = "") {
-    const std::string command = "LOG='" + path("log") + "' COUNT=3 SEEDS='1 2' " + environment +
-                                " experiments/int8 " + what + " '" + path("out") + "' '" +
-                                path("program") + "' " + options + " >'" + path("printed") + "'";
+    const std::string command =
+        "env -u DATA -u INPUT -u METHODS -u NETWORKS -u SEARCH -u TRAINING LOG='" + path("log") +
+        "' COUNT=3 SEEDS='1 2' " + environment + " experiments/int8 " + what + " '" + path("out") +
+        "' '" + path("program") + "' " + options + " >'" + path("printed") + "'";
     EXPECT_EQ(std::system(command.c_str()), 0);
     return read(path("printed"));
   }

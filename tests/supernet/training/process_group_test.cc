@@ -32,7 +32,8 @@ TEST(ProcessGroups, GiveEachWhatTheOthersHave) {
       EXPECT_TRUE(group->any(rank == 1));
       EXPECT_FALSE(group->any(false));
       EXPECT_EQ(group->carrier(torch::kCPU), torch::Device(torch::kCPU));
-      EXPECT_EQ(group->carrier({torch::kCUDA, 1}).is_cuda(), has_nccl());
+      EXPECT_EQ(group->carrier({torch::kCUDA, 1}),
+                has_nccl() ? torch::Device(torch::kCUDA, 1) : torch::Device(torch::kCPU));
       EXPECT_EQ(group->from_first(7 + rank, true), 7);
       EXPECT_EQ(group->from_first(rank == 0 ? std::string("a\0b", 3) : ""), std::string("a\0b", 3));
       EXPECT_EQ(group->from_first(rank == 0 ? "" : "other"), "");
