@@ -13,8 +13,8 @@ namespace ridgewalk {
 struct ProfileQuestion {
   std::vector<std::string> profiles;
   NetworkTypes types = {};
-  bool has_type = false;       // asked for, else each profile has its own
-  bool has_head_type = false;  // of its own
+  bool has_type = false;       // --dtype was given; else each profile has its own
+  bool has_head_type = false;  // --head-dtype was given
   int batch = 1;
 };
 // Of --profile, --dtype, --head-dtype and --batch.
@@ -25,7 +25,7 @@ struct OnProfile {
   bool is_guess = false;        // LatencyModel::is_guess()
   std::string why = {};         // why_guess()
   std::vector<double> ms = {};  // one per network
-  bool is_lower_bound = false;  // of a network at least: its laws lack an op
+  bool is_lower_bound = false;  // for at least one network, which has an op without a law
 };
 struct ProfileLatencies {
   std::vector<OnProfile> on = {};
