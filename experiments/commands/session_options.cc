@@ -155,8 +155,12 @@ Session CommandLine::session(int threads, const std::string& precision) const {
   session.compute.group = group_;
   session.compute.lanes = set_threads_and_lanes(threads);
   session.compute.device = at_option("--device", [&] {
-    const auto process = launch_ ? std::optional(launch_->number_here) : std::nullopt;
-    return device_named(get<std::string>("device"), process);
+    const std::string name = get<std::string>("device");
+    if (!launch_) return device_named(name);
+    if (name != "cpu" && !launch_->number_here) {
+      throw Error("nothing says which process of its machine this is; export LOCAL_RANK, from 0");
+    }
+    return device_named(name, launch_->number_here);
   });
   if (!session.compute.device.is_cpu()) session.compute.lanes = 1;
   if (group_ && group_->carrier(session.compute.device) != session.compute.device && !is_quiet()) {

@@ -15,8 +15,8 @@ Variables environment_variables();
 
 struct Launch {
   GroupMember member;
-  int on_this_machine = 1;  // processes of the group
-  int number_here = 0;      // of this process among them
+  int on_this_machine = 1;         // processes of the group
+  std::optional<int> number_here;  // of this process among them, where the launcher says it
   bool operator==(const Launch&) const = default;
 };
 

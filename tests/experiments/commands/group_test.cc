@@ -46,6 +46,7 @@ class Groups : public Program {
                                {{"RANK", std::to_string(rank)},
                                 {"WORLD_SIZE", std::to_string(size)},
                                 {"LOCAL_WORLD_SIZE", std::to_string(size)},
+                                {"LOCAL_RANK", std::to_string(rank)},
                                 {"MASTER_ADDR", "127.0.0.1"},
                                 {"MASTER_PORT", port},
                                 {"TMPDIR", folder_}}));  // what is killed leaves files
@@ -208,6 +209,23 @@ TEST_F(Groups, RefuseInALine) {
     EXPECT_EQ(without_gpu[1].exit_code, 2);
     EXPECT_THAT(without_gpu[0].err, HasSubstr("--device"));
   }
+
+  // Each would take the first GPU.
+  words = search(folder_ + "/refused", "search.yaml");
+  words.insert(words.end(), {"--device", "cuda"});
+  std::vector<pid_t> unnumbered;
+  const std::string common_port = std::to_string(free_port());
+  for (const char* rank : {"0", "1"}) {
+    unnumbered.push_back(start(words, name_of(rank[0] - '0'),
+                               {{"RANK", rank},
+                                {"WORLD_SIZE", "2"},
+                                {"MASTER_ADDR", "127.0.0.1"},
+                                {"MASTER_PORT", common_port}}));
+  }
+  const std::vector<Outcome> refused = wait_for_all(unnumbered);
+  EXPECT_EQ(refused[0].exit_code, 2);
+  EXPECT_EQ(refused[1].exit_code, 2);
+  EXPECT_THAT(refused[0].err, HasSubstr("export LOCAL_RANK"));
 
   // Two that were given different things.
   const std::string teacher = folder_ + "/teacher.safetensors";
