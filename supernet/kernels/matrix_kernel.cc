@@ -8,8 +8,16 @@
 namespace ridgewalk {
 namespace {
 
-constexpr int kRows = 8;     // of a tile, whose sums stay in registers
 constexpr int kVectors = 2;  // columns of a tile, in registers
+// Rows of a tile, whose sums stay in registers. x86 has 32 of them only with AVX-512; of 8 rows in
+// 16 registers, some would be stored and loaded at each depth.
+#ifdef RIDGEWALK_X86
+template <class V>
+constexpr int kRows = V::kLanes == 16 ? 8 : 4;
+#else
+template <class V>
+constexpr int kRows = 8;
+#endif
 
 // Adds a * b, number by number.
 template <class V>
@@ -116,9 +124,9 @@ RIDGEWALK_INLINE void panel(const Product<T>& p, const typename UnitOf<T>::Unit*
                             int64_t columns, Result* result, int64_t row) {
   const int64_t left_row = kAcross ? 1 : p.row;
   int64_t r = 0;
-  for (; r + kRows <= p.rows; r += kRows) {
-    tile<V, kAdds, kRows, kWide, kAcross>(p, p.left + r * left_row, right, columns,
-                                          result + r * row, row);
+  for (; r + kRows<V> <= p.rows; r += kRows<V>) {
+    tile<V, kAdds, kRows<V>, kWide, kAcross>(p, p.left + r * left_row, right, columns,
+                                             result + r * row, row);
   }
   for (; r < p.rows; ++r) {
     tile<V, kAdds, 1, kWide, kAcross>(p, p.left + r * left_row, right, columns, result + r * row,
