@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include <ATen/Parallel.h>
@@ -170,6 +172,25 @@ void print_measured(const Json& measured, const std::vector<Target>& targets) {
   }
 }
 
+// How many of the random networks each found one beats, where there are several.
+void print_places(const std::vector<NetworkRow>& rows) {
+  std::vector<double> random;
+  for (const NetworkRow& row : rows) {
+    const auto top1 = test_top1(row.network);
+    if (row.network.kind == NetworkKind::kRandom && top1) random.push_back(*top1);
+  }
+  if (random.size() < 2) return;
+  for (const NetworkRow& row : rows) {
+    const auto top1 = test_top1(row.network);
+    if (row.network.kind != NetworkKind::kFound || !top1) continue;
+    fmt::print("{}: better on the test images than {} of {} random networks\n",
+               row.network.architecture.name,
+               std::count_if(random.begin(), random.end(), [&](double one) { return one < *top1; }),
+               random.size());
+  }
+  fmt::print("\n");
+}
+
 void print(const SearchSummary& summary, const SearchConfig& config) {
   for (const StageOutcome& stage : summary.outcome.stages) {
     print_stage(stage, config.reward.targets);
@@ -181,6 +202,7 @@ void print(const SearchSummary& summary, const SearchConfig& config) {
       "search-validation,\ntest accuracy after {} epochs from scratch\n\n{}\n",
       summary.rows[summary.reference].network.architecture.name, config.train.epochs,
       network_table(summary.rows, config.report_ridge_points));
+  print_places(summary.rows);
   for (const PhaseTiming& timing : summary.timing) {
     fmt::print("{:<20} {:>5.0f} s\n", timing.title, timing.seconds);
   }

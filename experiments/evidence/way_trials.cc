@@ -71,7 +71,8 @@ void WayTrials::add_trials(const std::string& name, const Run& run) {
     trials_.push_back(trial);
     return;
   }
-  for (const Architecture& member : random_members(run.seed->config(), random_networks_)) {
+  const SearchConfig& config = run.seed->config();
+  for (const Architecture& member : random_members(config, config.reward, random_networks_)) {
     trial.name = name + "." + member.name;
     trial.work = [run, member](RunFolder& part, const Session& session) {
       const auto data = run.seed->data();

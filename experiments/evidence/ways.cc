@@ -103,7 +103,7 @@ NetworkRecord trained(const SearchContext& context, const Origin& origin, const 
 
 std::vector<NetworkRecord> random_networks(const SearchContext& context, int count) {
   const Origin origin{.way = Way::kRandomNetworks, .seed = context.config.seed, .budget = Macs{}};
-  return trained(context, origin, random_members(context.config, count));
+  return trained(context, origin, random_members(context.config, context.config.reward, count));
 }
 
 // The best that evolution tried with the supernet of random search.
@@ -197,25 +197,6 @@ NetworkRecord searched_network(const SearchContext& context, Way way,
 
 }  // namespace
 
-std::vector<Architecture> random_members(const SearchConfig& config, int count) {
-  const SearchSpace space = searched_space(config.space, SearchStage::kSingle, std::nullopt);
-  const CostTable table(space, config.reward.models());
-  std::mt19937_64 random(stream_seed(config.seed, SeedStream::kRandomNetworks));
-  std::vector<Architecture> members;
-  for (const Decisions& decisions :
-       samples_near_targets(space, table, config.reward, config.random_tolerance, count, random)) {
-    members.push_back(decode(space, decisions));
-    members.back().name = fmt::format("random-{:02}", members.size());
-  }
-  if (int(members.size()) < count) {
-    throw Error(
-        fmt::format("space '{}' has only {} networks near the targets; give fewer "
-                    "--random-networks or a larger random_tolerance",
-                    space.name, members.size()));
-  }
-  return members;
-}
-
 void check_ways(const SearchConfig& config, const std::vector<Way>& ways, int random_networks,
                 const Dataset& data) {
   check_data(config, data);
@@ -224,7 +205,7 @@ void check_ways(const SearchConfig& config, const std::vector<Way>& ways, int ra
   for (Way way : ways) {
     check_sections(config, way);
     if (stages_of(way).empty()) {
-      random_members(config, random_networks);
+      random_members(config, config.reward, random_networks);
       continue;
     }
     const int64_t own = training_images(config, way);

@@ -38,8 +38,7 @@ std::vector<NetworkRecord> run_way(const WaysContext& context, Way way);
 // The same in another folder than its own.
 std::vector<NetworkRecord> run_way(const WaysContext& context, Way way, RunFolder& run);
 
-// The random networks of a seed, and the training of one.
-std::vector<Architecture> random_members(const SearchConfig& config, int count);
+// The training of a random network of a seed.
 TrainingResult train_member(const WaysContext& context, const Architecture& member, RunFolder& run);
 
 }  // namespace ridgewalk

@@ -134,6 +134,7 @@ SearchConfig config_of(const std::string& yaml, const std::string& path,
   config.reference = reader.has("reference") ? read_architecture(reader, "reference")
                                              : find_architecture("mnv4-conv-small");
   bounded(reader, "random_tolerance", config.random_tolerance, 1e-6, 1);
+  bounded(reader, "random_networks", config.random_networks, 1, 1000);
   bounded(reader, "checkpoint_every", config.checkpoint_every, 1, 1e9);
   const std::vector<double> reported = reader.list<double>("report_ridge_points");
   if (reported.size() > kMostRidgePoints) {

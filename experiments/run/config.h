@@ -43,6 +43,7 @@ struct SearchConfig {
   TrainOptions train;              // of the found networks, from scratch
   Architecture reference;          // scaled to the targets' latency, for comparison
   double random_tolerance = 0.05;  // relative distance of a random network from the target
+  int random_networks = 1;         // that are trained beside what was found
   std::vector<MacsPerByte> report_ridge_points;
   int checkpoint_every = 100;  // steps
 

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <filesystem>
 
+#include <fmt/format.h>
+
 #include "experiments/run/seed_streams.h"
 #include "experiments/run/target_config.h"
 #include "experiments/run/training_phase.h"
@@ -78,21 +80,22 @@ NetworkRecord found_network(const std::vector<StageOutcome>& stages, SearchStage
   return network;
 }
 
-Architecture random_network(const SearchConfig& config, const Reward& reward) {
-  return random_architecture(searched_space(config.space, SearchStage::kSingle, std::nullopt),
-                             reward, config.random_tolerance,
-                             stream_seed(config.seed, SeedStream::kRandomNetworks));
+// "random" where there is one.
+std::vector<Architecture> random_networks(const SearchConfig& config, const Reward& reward) {
+  std::vector<Architecture> networks = random_members(config, reward, config.random_networks);
+  if (networks.size() == 1) networks[0].name = "random";
+  return networks;
 }
 
 // Laws that were corrected on the way may have left no network near the targets; what was searched
 // until then is not lost for that.
-std::optional<Architecture> random_network_if_any(const SearchContext& context,
-                                                  const Reward& reward) {
+std::vector<Architecture> random_networks_if_any(const SearchContext& context,
+                                                 const Reward& reward) {
   try {
-    return random_network(context.config, reward);
+    return random_networks(context.config, reward);
   } catch (const Error& error) {
-    say(context.session, std::string("without a random network: ") + error.what());
-    return std::nullopt;
+    say(context.session, std::string("without random networks: ") + error.what());
+    return {};
   }
 }
 
@@ -100,9 +103,7 @@ std::vector<LimitShare> limits_of(const Architecture& architecture, const Reward
   return limit_shares(reward, prices(lower(architecture), reward.models()));
 }
 
-// What the stages found, and networks of the targets' latency that no search found. The random one
-// is a member of the convolutional space that the coarse and fine stages search, as in a
-// comparison.
+// What the stages found, and networks of the targets' latency that no search found.
 std::vector<NetworkRecord> networks_to_train(const SearchContext& context, const Reward& reward,
                                              const std::vector<StageOutcome>& stages) {
   const SearchConfig& config = context.config;
@@ -111,8 +112,8 @@ std::vector<NetworkRecord> networks_to_train(const SearchContext& context, const
       found_network(stages, SearchStage::kFine, "found-conv"),
       found_network(stages, SearchStage::kHybrid, "found-hybrid"),
       {.architecture = scale_to_latency(reference, reward), .kind = NetworkKind::kReference}};
-  if (const auto random = random_network_if_any(context, reward)) {
-    networks.push_back({.architecture = *random, .kind = NetworkKind::kRandom});
+  for (const Architecture& random : random_networks_if_any(context, reward)) {
+    networks.push_back({.architecture = random, .kind = NetworkKind::kRandom});
   }
   for (NetworkRecord& network : networks) {
     network.of_limits = limits_of(network.architecture, reward);
@@ -130,7 +131,9 @@ std::vector<Architecture> networks_to_measure(const SearchContext& context, cons
   networks = {outcome.stages.back().architecture,
               scale_to_latency(for_space(config.reference, config.space), reward)};
   networks[0].name = "found";
-  if (const auto random = random_network_if_any(context, reward)) networks.push_back(*random);
+  for (const Architecture& random : random_networks_if_any(context, reward)) {
+    networks.push_back(random);
+  }
   return networks;
 }
 
@@ -252,7 +255,7 @@ StartingPoint check_search(const SearchConfig& config, const SearchPlan& plan,
   }
   // It may be that no network meets all of several targets.
   if (plan.trains_networks || plan.measure) {
-    random_network(config, with_law_factor(config.reward, start.law_factor));
+    random_networks(config, with_law_factor(config.reward, start.law_factor));
   }
   return start;
 }
@@ -332,8 +335,8 @@ Architecture scale_to_latency(const Architecture& architecture, const Reward& re
     if (largest_limit > 1) return 1e9 * largest_limit;
     return std::abs((largest > 0 ? largest : largest_limit) - 1);
   };
-  Architecture nearest = architecture;
-  double smallest = INFINITY;
+  Architecture nearest = architecture;  // whose widths may be others than scaling rounds to
+  double smallest = distance_of(architecture);
   for (int hundredths = 5; hundredths <= 400; ++hundredths) {
     Architecture scaled = scale(architecture, hundredths / 100.0);
     const double distance = distance_of(scaled);
@@ -345,14 +348,24 @@ Architecture scale_to_latency(const Architecture& architecture, const Reward& re
   return nearest;
 }
 
-Architecture random_architecture(const SearchSpace& space, const Reward& reward, double tolerance,
-                                 uint64_t seed) {
-  std::mt19937_64 random(seed);
+std::vector<Architecture> random_members(const SearchConfig& config, const Reward& reward,
+                                         int count) {
+  const SearchSpace space = searched_space(config.space, SearchStage::kSingle, std::nullopt);
   const CostTable table(space, reward.models());
-  Architecture architecture =
-      decode(space, sample_near_targets(space, table, reward, tolerance, random));
-  architecture.name = "random";
-  return architecture;
+  std::mt19937_64 random(stream_seed(config.seed, SeedStream::kRandomNetworks));
+  std::vector<Architecture> members;
+  for (const Decisions& decisions :
+       samples_near_targets(space, table, reward, config.random_tolerance, count, random)) {
+    members.push_back(decode(space, decisions));
+    members.back().name = fmt::format("random-{:02}", members.size());
+  }
+  if (int(members.size()) < count) {
+    throw Error(
+        fmt::format("space '{}' has only {} networks near the targets; ask for fewer random "
+                    "networks or give a larger random_tolerance",
+                    space.name, members.size()));
+  }
+  return members;
 }
 
 }  // namespace ridgewalk

@@ -65,12 +65,13 @@ SearchOutcome run_search(const SearchContext& context, const SearchPlan& plan,
 
 // `architecture` with the width multiplier (steps of 0.01) that brings the largest of its ratios to
 // the targets nearest to 1, or to limits where there are only those, and exceeds no limit, or
-// exceeds them least. Needs at least one target.
+// exceeds them least; as it is where that is no farther. Needs at least one target.
 Architecture scale_to_latency(const Architecture& architecture, const Reward& reward);
 
-// A uniform sample of the space whose latency is within `tolerance` of every target's. Throws Error
-// when a million samples hold none.
-Architecture random_architecture(const SearchSpace& space, const Reward& reward, double tolerance,
-                                 uint64_t seed);
+// `count` different uniform samples, random-01 and so on, of the convolutional space that the
+// coarse and fine stages search, whose latency is within `config.random_tolerance` of every
+// target's. Throws Error where a million samples hold none, or there are fewer.
+std::vector<Architecture> random_members(const SearchConfig& config, const Reward& reward,
+                                         int count);
 
 }  // namespace ridgewalk
