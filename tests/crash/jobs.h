@@ -126,6 +126,7 @@ checkpoint_every: 2
   // What a job left: all its files but the checkpoints, without what differs from run to run.
   std::map<std::string, std::string> results() const {
     std::map<std::string, std::string> files;
+    if (!fs::exists(results_folder())) return files;  // whose making was refused
     for (const auto& entry : fs::recursive_directory_iterator(results_folder())) {
       if (!entry.is_regular_file()) continue;
       const std::string name = fs::relative(entry.path(), results_folder());
