@@ -157,7 +157,7 @@ Session CommandLine::session(int threads, const std::string& precision) const {
   session.compute.device = at_option("--device", [&] {
     const std::string name = get<std::string>("device");
     if (!launch_) return device_named(name);
-    if (name != "cpu" && !launch_->number_here) {
+    if (name == "cuda" && !launch_->number_here) {
       throw Error("nothing says which process of its machine this is; export LOCAL_RANK, from 0");
     }
     return device_named(name, launch_->number_here);

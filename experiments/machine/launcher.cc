@@ -132,6 +132,7 @@ std::optional<Launch> launch_of(const Variables& variables) {
     std::string& text = first.begin()->second;
     text = text.substr(0, text.find_first_of("(,"));
     launch.on_this_machine = number(first, names->on_this_machine, 1, member.size);
+    if (launch.on_this_machine == 1) launch.number_here = 0;
   }
   if (find(variables, names->number_here) != nullptr) {
     launch.number_here = number(variables, names->number_here, 0, member.size - 1);

@@ -245,11 +245,9 @@ StartingPoint check_search(const SearchConfig& config, const SearchPlan& plan,
     const Reward reward = scaled_targets(with_law_factor(config.reward, start.law_factor),
                                          stage_config.latency_factor);
     // What an earlier stage found may miss the target: StagePhase says so, and goes on.
-    if (!(known && start.architecture)) {
-      const std::string out_of_reach =
-          TunasSearch(space, reward, stage_config.tunas).out_of_reach();
-      if (!out_of_reach.empty()) throw Error(out_of_reach);
-    }
+    if (known && start.architecture) continue;
+    const std::string out_of_reach = TunasSearch(space, reward, stage_config.tunas).out_of_reach();
+    if (!out_of_reach.empty()) throw Error(out_of_reach);
     // Without architectures to try there is no point in training the supernet.
     if (known && stage_config.tunas.method != SearchMethod::kTunas) {
       std::mt19937_64 random(config.seed);

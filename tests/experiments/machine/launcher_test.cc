@@ -42,6 +42,8 @@ TEST(Launchers, SayWhichProcessThisIs) {
   EXPECT_EQ(launch_of(slurm()), (Launch{{3, 4, "node03", 21236}, 2, 1}));  // 20000 + 1234 + 2
   EXPECT_EQ(launch_of(open_mpi()), (Launch{{1, 2, "127.0.0.1", 26657}, 2, 1}));
   EXPECT_EQ(launch_of(without(torchrun(), "LOCAL_RANK"))->number_here, std::nullopt);
+  EXPECT_EQ(
+      launch_of(with(without(torchrun(), "LOCAL_RANK"), "LOCAL_WORLD_SIZE", "1"))->number_here, 0);
   // The agent of torchrun, which has the port, says so.
   EXPECT_EQ(launch_of(with(torchrun(), "TORCHELASTIC_USE_AGENT_STORE", "True"))->member.port,
             29401);
