@@ -232,7 +232,7 @@ CommandLine search_command_line() {
   line.add()("judge", po::value<std::string>(),
              "grad-norm, snip, synflow, naswot or zen judges in place of shared weights, and none "
              "are trained: with --method random or evolution");
-  line.add()("measure", "time what was found, the reference and a random network on this machine");
+  line.add()("measure", "time what was found, the reference and random networks on this machine");
   line.add_number<int>("recalibrate", kFewestRecalibrating, 1000,
                        "networks near the optimum that are timed in the middle of each stage; the\n"
                        "search goes on with the laws that they correct");

@@ -205,7 +205,7 @@ void check_ways(const SearchConfig& config, const std::vector<Way>& ways, int ra
   for (Way way : ways) {
     check_sections(config, way);
     if (stages_of(way).empty()) {
-      random_members(config, config.reward, random_networks);
+      require_random_members(config, config.reward, random_networks);
       continue;
     }
     const int64_t own = training_images(config, way);

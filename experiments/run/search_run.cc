@@ -80,23 +80,22 @@ NetworkRecord found_network(const std::vector<StageOutcome>& stages, SearchStage
   return network;
 }
 
-// "random" where there is one.
-std::vector<Architecture> random_networks(const SearchConfig& config, const Reward& reward) {
-  std::vector<Architecture> networks = random_members(config, reward, config.random_networks);
-  if (networks.size() == 1) networks[0].name = "random";
-  return networks;
-}
-
-// Laws that were corrected on the way may have left no network near the targets; what was searched
-// until then is not lost for that.
-std::vector<Architecture> random_networks_if_any(const SearchContext& context,
-                                                 const Reward& reward) {
+// As many as were asked for; a single one is called "random". Laws that were corrected on the way
+// may have left fewer near the targets, or none: what was searched until then is not lost for that.
+std::vector<Architecture> random_networks(const SearchContext& context, const Reward& reward) {
+  const int asked = context.config.random_networks;
+  std::vector<Architecture> networks;
   try {
-    return random_networks(context.config, reward);
+    networks = random_members(context.config, reward, asked);
   } catch (const Error& error) {
     say(context.session, std::string("without random networks: ") + error.what());
-    return {};
   }
+  if (asked == 1 && !networks.empty()) networks[0].name = "random";
+  if (!networks.empty() && int(networks.size()) < asked) {
+    say(context.session, fmt::format("with {} of {} random networks: no more are near the targets",
+                                     networks.size(), asked));
+  }
+  return networks;
 }
 
 std::vector<LimitShare> limits_of(const Architecture& architecture, const Reward& reward) {
@@ -112,7 +111,7 @@ std::vector<NetworkRecord> networks_to_train(const SearchContext& context, const
       found_network(stages, SearchStage::kFine, "found-conv"),
       found_network(stages, SearchStage::kHybrid, "found-hybrid"),
       {.architecture = scale_to_latency(reference, reward), .kind = NetworkKind::kReference}};
-  for (const Architecture& random : random_networks_if_any(context, reward)) {
+  for (const Architecture& random : random_networks(context, reward)) {
     networks.push_back({.architecture = random, .kind = NetworkKind::kRandom});
   }
   for (NetworkRecord& network : networks) {
@@ -131,7 +130,7 @@ std::vector<Architecture> networks_to_measure(const SearchContext& context, cons
   networks = {outcome.stages.back().architecture,
               scale_to_latency(for_space(config.reference, config.space), reward)};
   networks[0].name = "found";
-  for (const Architecture& random : random_networks_if_any(context, reward)) {
+  for (const Architecture& random : random_networks(context, reward)) {
     networks.push_back(random);
   }
   return networks;
@@ -257,7 +256,8 @@ StartingPoint check_search(const SearchConfig& config, const SearchPlan& plan,
   }
   // It may be that no network meets all of several targets.
   if (plan.trains_networks || plan.measure) {
-    random_networks(config, with_law_factor(config.reward, start.law_factor));
+    require_random_members(config, with_law_factor(config.reward, start.law_factor),
+                           config.random_networks);
   }
   return start;
 }
@@ -361,13 +361,16 @@ std::vector<Architecture> random_members(const SearchConfig& config, const Rewar
     members.push_back(decode(space, decisions));
     members.back().name = fmt::format("random-{:02}", members.size());
   }
-  if (int(members.size()) < count) {
-    throw Error(
-        fmt::format("space '{}' has only {} networks near the targets; ask for fewer random "
-                    "networks or give a larger random_tolerance",
-                    space.name, members.size()));
-  }
   return members;
+}
+
+void require_random_members(const SearchConfig& config, const Reward& reward, int count) {
+  const size_t found = random_members(config, reward, count).size();
+  if (int(found) >= count) return;
+  throw Error(
+      fmt::format("space '{}' has only {} networks near the targets; ask for fewer random "
+                  "networks or give a larger random_tolerance",
+                  config.space.name, found));
 }
 
 }  // namespace ridgewalk

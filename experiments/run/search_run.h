@@ -18,7 +18,7 @@ struct SearchPlan {
   Recalibration recalibration = {};
 
   std::vector<SearchStage> stages;
-  // Afterwards the found networks, a reference and a random network are trained from scratch. Needs
+  // Afterwards the found networks, a reference and random networks are trained from scratch. Needs
   // the stages fine and hybrid.
   bool trains_networks = false;
 };
@@ -36,9 +36,9 @@ std::string file_name(const NetworkRecord& network);
 void check_data(const SearchConfig& config, const Dataset& data);
 
 // Everything that can be refused before anything is trained or written: a target that no
-// architecture of the stages' spaces can reach, targets that no random network meets, options that
-// do not fit together, what check_data() refuses, an earlier run in `from` (empty for none) that
-// lacks what the first stage needs. Returns what the first stage starts from. Throws Error.
+// architecture of the stages' spaces can reach, targets that too few random networks meet, options
+// that do not fit together, what check_data() refuses, an earlier run in `from` (empty for none)
+// that lacks what the first stage needs. Returns what the first stage starts from. Throws Error.
 StartingPoint check_search(const SearchConfig& config, const SearchPlan& plan,
                            const std::string& from, const Dataset& data);
 
@@ -68,10 +68,12 @@ SearchOutcome run_search(const SearchContext& context, const SearchPlan& plan,
 // exceeds them least; as it is where that is no farther. Needs at least one target.
 Architecture scale_to_latency(const Architecture& architecture, const Reward& reward);
 
-// `count` different uniform samples, random-01 and so on, of the convolutional space that the
+// Up to `count` different uniform samples, random-01 and so on, of the convolutional space that the
 // coarse and fine stages search, whose latency is within `config.random_tolerance` of every
-// target's. Throws Error where a million samples hold none, or there are fewer.
+// target's. Throws Error where a million samples hold none.
 std::vector<Architecture> random_members(const SearchConfig& config, const Reward& reward,
                                          int count);
+// Throws Error where there are fewer than `count`.
+void require_random_members(const SearchConfig& config, const Reward& reward, int count);
 
 }  // namespace ridgewalk

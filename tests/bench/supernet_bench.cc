@@ -12,6 +12,7 @@
 #include "space/catalog.h"
 #include "space/lowering.h"
 #include "supernet/inference/peaks.h"
+#include "supernet/kernels/packing.h"
 #include "supernet/network/batch_norm.h"
 #include "supernet/network/depthwise.h"
 #include "tests/bench/random_images.h"
@@ -201,6 +202,47 @@ BENCHMARK_CAPTURE(differentiate_network, fp32, DataType::kFp32)
 BENCHMARK_CAPTURE(differentiate_network, bf16, DataType::kBf16)
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);
+
+// Products of matrices in fp32 on one thread: LibTorch's, and ours with a right operand that is
+// packed before.
+void product(benchmark::State& state, bool own) {
+  at::set_num_threads(1);
+  const int64_t rows = state.range(0), columns = state.range(1), depth = state.range(2);
+  const auto left = torch::randn({rows, depth}), right = torch::randn({depth, columns});
+  auto result = torch::empty({rows, columns});
+  const auto packed = torch::empty(packed_units<float>(depth, columns));
+  pack<float>(right.data_ptr<float>(), columns, 1, depth, columns, packed.data_ptr<float>());
+  const Product<float> ours{.left = left.data_ptr<float>(),
+                            .row = depth,
+                            .right = packed.data_ptr<float>(),
+                            .panel = packed_panel<float>(depth),
+                            .right_step = panel_columns(),
+                            .rows = rows,
+                            .columns = columns,
+                            .depth = depth};
+  for (auto _ : state) {
+    if (own) {
+      multiply(ours, result.data_ptr<float>(), columns);
+    } else {
+      at::mm_out(result, left, right);
+    }
+    benchmark::ClobberMemory();
+  }
+  state.counters["MACs/s"] = benchmark::Counter(double(rows * columns * depth),
+                                                benchmark::Counter::kIsIterationInvariantRate);
+}
+void product_shapes(benchmark::internal::Benchmark* bench) {
+  bench->ArgNames({"rows", "columns", "depth"})
+      ->Args({64, 256, 192})
+      ->Args({384, 256, 64})
+      ->Args({8, 784, 16})
+      ->Args({10, 512, 96})
+      ->Args({192, 64, 768})
+      ->Args({12, 300, 40})
+      ->Unit(benchmark::kMicrosecond);
+}
+BENCHMARK_CAPTURE(product, libtorch, false)->Apply(product_shapes);
+BENCHMARK_CAPTURE(product, ridgewalk, true)->Apply(product_shapes);
 
 // Forward and backward of a depthwise convolution in bf16 (in fp32 ours is LibTorch's): LibTorch's
 // and ours.

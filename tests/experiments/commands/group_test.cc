@@ -1,10 +1,12 @@
 // Runs of several processes, as a launcher would start them, beside the same run of one.
 #include <chrono>
 #include <csignal>
+#include <functional>
 #include <thread>
 
 #include <torch/cuda.h>
 
+#include "experiments/machine/launcher.h"
 #include "tests/experiments/commands/program.h"
 #include "tests/free_port.h"
 
@@ -38,20 +40,28 @@ class Groups : public Program {
             "1",      "--threads", "1"};
   }
 
-  static std::vector<pid_t> start_all(int size, const std::vector<std::string>& words) {
+  // As one starts a group by hand, `words` for each process, with what else a launcher says of one.
+  static std::vector<pid_t> start_all(const std::vector<std::vector<std::string>>& words,
+                                      const std::function<Variables(int)>& more = {}) {
     const std::string port = std::to_string(free_port());
     std::vector<pid_t> children;
-    for (int rank = 0; rank < size; ++rank) {
-      children.push_back(start(words, name_of(rank),
-                               {{"RANK", std::to_string(rank)},
-                                {"WORLD_SIZE", std::to_string(size)},
-                                {"LOCAL_WORLD_SIZE", std::to_string(size)},
-                                {"LOCAL_RANK", std::to_string(rank)},
+    for (size_t rank = 0; rank < words.size(); ++rank) {
+      Variables variables = more ? more(int(rank)) : Variables{};
+      variables.merge(Variables{{"RANK", std::to_string(rank)},
+                                {"WORLD_SIZE", std::to_string(words.size())},
                                 {"MASTER_ADDR", "127.0.0.1"},
                                 {"MASTER_PORT", port},
-                                {"TMPDIR", folder_}}));  // what is killed leaves files
+                                {"TMPDIR", folder_}});  // what is killed leaves files
+      children.push_back(start(words[rank], name_of(int(rank)), variables));
     }
     return children;
+  }
+  // As torchrun does.
+  static std::vector<pid_t> start_all(int size, const std::vector<std::string>& words) {
+    return start_all(std::vector(size_t(size), words), [&](int rank) {
+      return Variables{{"LOCAL_WORLD_SIZE", std::to_string(size)},
+                       {"LOCAL_RANK", std::to_string(rank)}};
+    });
   }
   static std::vector<Outcome> wait_for_all(const std::vector<pid_t>& children) {
     std::vector<Outcome> outcomes;
@@ -209,25 +219,19 @@ TEST_F(Groups, RefuseInALine) {
     EXPECT_EQ(without_gpu[1].exit_code, 2);
     EXPECT_THAT(without_gpu[0].err, HasSubstr("--device"));
   }
+}
 
-  // Each would take the first GPU.
-  words = search(folder_ + "/refused", "search.yaml");
+// Each would take the first one.
+TEST_F(Groups, RefuseGpusWhereNothingNumbersThem) {
+  std::vector<std::string> words = search(folder_ + "/refused", "search.yaml");
   words.insert(words.end(), {"--device", "cuda"});
-  std::vector<pid_t> unnumbered;
-  const std::string common_port = std::to_string(free_port());
-  for (const char* rank : {"0", "1"}) {
-    unnumbered.push_back(start(words, name_of(rank[0] - '0'),
-                               {{"RANK", rank},
-                                {"WORLD_SIZE", "2"},
-                                {"MASTER_ADDR", "127.0.0.1"},
-                                {"MASTER_PORT", common_port}}));
-  }
-  const std::vector<Outcome> refused = wait_for_all(unnumbered);
-  EXPECT_EQ(refused[0].exit_code, 2);
-  EXPECT_EQ(refused[1].exit_code, 2);
-  EXPECT_THAT(refused[0].err, HasSubstr("export LOCAL_RANK"));
+  const std::vector<Outcome> outcomes = wait_for_all(start_all({words, words}));
+  EXPECT_EQ(outcomes[0].exit_code, 2);
+  EXPECT_EQ(outcomes[1].exit_code, 2);
+  EXPECT_THAT(outcomes[0].err, HasSubstr("export LOCAL_RANK"));
+}
 
-  // Two that were given different things.
+TEST_F(Groups, RefuseDifferentInputs) {
   const std::string teacher = folder_ + "/teacher.safetensors";
   const std::vector<std::string> network = {"compact-nano", "--channels",   "1", "--classes",
                                             "10",           "--resolution", "28"};
@@ -239,18 +243,10 @@ TEST_F(Groups, RefuseInALine) {
                                      "1"};
   distil.insert(distil.end(), network.begin(), network.end());
   for (const auto& command : {search(folder_ + "/refused", "search.yaml"), distil}) {
-    const std::string port = std::to_string(free_port());
-    std::vector<pid_t> children;
-    for (const char* rank : {"0", "1"}) {
-      words = command;
-      words.insert(words.end(), {"--seed", rank});
-      children.push_back(start(words, name_of(rank[0] - '0'),
-                               {{"RANK", rank},
-                                {"WORLD_SIZE", "2"},
-                                {"MASTER_ADDR", "127.0.0.1"},
-                                {"MASTER_PORT", port}}));
-    }
-    const std::vector<Outcome> outcomes = wait_for_all(children);
+    std::vector<std::vector<std::string>> words(2, command);
+    words[0].insert(words[0].end(), {"--seed", "0"});
+    words[1].insert(words[1].end(), {"--seed", "1"});
+    const std::vector<Outcome> outcomes = wait_for_all(start_all(words));
     EXPECT_EQ(outcomes[0].exit_code, 2);
     EXPECT_EQ(outcomes[1].exit_code, 2);
     EXPECT_THAT(outcomes[0].err, HasSubstr("process 1 of 2 was given another configuration"));

@@ -1,6 +1,7 @@
 // Searches whose judge is a training-free proxy.
 #include <csignal>
 
+#include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
 #include "experiments/run/seed_streams.h"
@@ -100,7 +101,7 @@ TEST_F(ProxySearch, JudgesEveryStage) {
   for (const std::string name : {"coarse", "fine", "hybrid"}) {
     text.replace(text.find(name + ": {"), name.size() + 3, name + ": {evaluations: 4, ");
   }
-  std::ofstream(folder_ + "/few.yaml") << text;
+  std::ofstream(folder_ + "/few.yaml") << text << "random_networks: 2\n";
   const Outcome outcome = run({"search", "all", "--config", folder_ + "/few.yaml", "--out",
                                folder_ + "/all", "--method", "random", "--judge", "zen"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
@@ -110,7 +111,16 @@ TEST_F(ProxySearch, JudgesEveryStage) {
     EXPECT_FALSE(fs::exists(folder_ + "/all/" + name + "-supernet.safetensors"));
   }
   EXPECT_TRUE(result["networks"][0]["accuracy_shared_weights"].IsNull());
-  EXPECT_TRUE(result["networks"][0]["accuracy_from_scratch"]["test"]["top1"].IsScalar());
+  const auto top1 = [&](int network) {
+    return result["networks"][network]["accuracy_from_scratch"]["test"]["top1"].as<double>();
+  };
+  ASSERT_EQ(result["networks"].size(), 5u);
+  EXPECT_EQ(result["networks"][3]["architecture"].as<std::string>(), "random-01.yaml");
+  EXPECT_EQ(result["networks"][4]["architecture"].as<std::string>(), "random-02.yaml");
+  EXPECT_THAT(
+      outcome.out,
+      HasSubstr(fmt::format("found-conv: better on the test images than {} of 2 random networks\n",
+                            (top1(3) < top1(0)) + (top1(4) < top1(0)))));
 }
 
 TEST_F(ProxySearch, RefusesWhatAProxyCannotJudge) {

@@ -219,11 +219,14 @@ TEST_F(Program, AStageStartsFromAResultThatMissesTheTarget) {
   const std::string coarse = folder_ + "/missing", fine = folder_ + "/missing-fine";
   const std::string config = folder_ + "/config.yaml";
   ASSERT_EQ(run({"search", "coarse", "--config", config, "--out", coarse}).exit_code, 0);
-  const Outcome found = run({"search", "fine", "--config", config, "--from", coarse, "--out", fine,
-                             "--targets", "{ridge_point: 5, latency_macs: 1000}"});
-  EXPECT_EQ(found.exit_code, 0);
-  EXPECT_THAT(found.err, HasSubstr("takes that long"));
-  EXPECT_THAT(found.err, HasSubstr("goes as near as it can"));
+  for (const std::string method : {"tunas", "random"}) {
+    const Outcome found =
+        run({"search", "fine", "--config", config, "--from", coarse, "--out", fine + method,
+             "--targets", "{ridge_point: 5, latency_macs: 1000}", "--method", method});
+    EXPECT_EQ(found.exit_code, 0) << found.err;
+    EXPECT_THAT(found.err, HasSubstr("takes that long"));
+    EXPECT_THAT(found.err, HasSubstr("goes as near as it can"));
+  }
 }
 
 // A run that starts from one whose laws were corrected goes on with these, and so does a ranking of
