@@ -49,8 +49,9 @@ CommandLine quantize_line() {
   line.add()("method", po::value<std::string>()->default_value("ptq"),
              "ptq, qat, dynamic or weights");
   line.add_number<int64_t>("images", 1, 1'000'000, "training images to calibrate on", 1000);
-  line.add()("ranges", po::value<std::string>()->default_value("mse"),
-             "min-max, percentile, mse or entropy");
+  line.add()("ranges", po::value<std::string>()->default_value("nearest"),
+             "min-max, percentile, mse or entropy; nearest: of mse and the percentiles\n"
+             "99.99 and 99.9, the one with the logits that are nearest to those in fp32");
   line.add_number<double>("percentile", 50, 100, "of --ranges percentile", 99.99);
   line.add()("per-tensor", "one scale for all output channels of a weight");
   line.add()("zero-points", "u8 with a zero point where activations may be negative, not s8");
@@ -92,6 +93,16 @@ std::set<std::string> names_in(const std::string& list) {
   return names;
 }
 
+std::vector<CalibrationOptions> range_rules(const CommandLine& line) {
+  const std::string ranges = line.get<std::string>("ranges");
+  if (line.given("percentile") && ranges != "percentile") {
+    throw Error("--percentile goes with --ranges percentile");
+  }
+  if (ranges == "nearest") return kRangeCandidates;
+  return {{.method = option_named<RangeMethod>("--ranges", ranges),
+           .percentile = line.get<double>("percentile")}};
+}
+
 QuantizeOptions quantize_options(const CommandLine& line) {
   QuantizeOptions options{
       .method = option_named<QuantizationMethod>("--method", line.get<std::string>("method")),
@@ -101,8 +112,7 @@ QuantizeOptions quantize_options(const CommandLine& line) {
       .seed = line.seed(),
       .batch_size = line.get<int>("batch-size")};
   PostTrainingOptions& ptq = options.post_training;
-  ptq.calibration.method = option_named<RangeMethod>("--ranges", line.get<std::string>("ranges"));
-  ptq.calibration.percentile = line.get<double>("percentile");
+  ptq.calibrations = range_rules(line);
   ptq.equalizes = line.has("equalize");
   ptq.rounding = option_named<WeightRounding>("--rounding", line.get<std::string>("rounding"));
   ptq.bias_correction =
@@ -112,9 +122,6 @@ QuantizeOptions quantize_options(const CommandLine& line) {
   ptq.rewrite.rounds_values =
       options.method == QuantizationMethod::kPtq || options.method == QuantizationMethod::kQat;
   if (line.has("keep-fp32")) ptq.rewrite.fp32_ops = names_in(line.get<std::string>("keep-fp32"));
-  if (line.given("percentile") && ptq.calibration.method != RangeMethod::kPercentile) {
-    throw Error("--percentile goes with --ranges percentile");
-  }
   if (options.method != QuantizationMethod::kQat) {
     refuse_qat_options(line);
   } else if (ptq.bias_correction != BiasCorrection::kNone) {
@@ -246,6 +253,7 @@ int quantize(const CommandLine& line, const std::string& command) {
                             .options = options_json(options, quantization),
                             .fp32 = measure(quantization.folded()),
                             .int8 = measure(quantized),
+                            .range_trials = quantization.range_trials(),
                             .graph = quantized.quantized};
   require_finite(result.fp32.accuracy, weights);
   if (trained) result.options["qat"] = trained->json;

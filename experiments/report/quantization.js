@@ -26,6 +26,7 @@ function quantizationSection() {
   const ops = records(result.ops);
   const noisy = ops.filter((op) => known(op.signal_to_noise_db));
   const kept = records(result.kept_in_fp32);
+  const tried = records(result.range_trials);
   const sensitive = records(result.sensitivities).slice(0, 12);
   return [
     make("h2", {}, "fp32 and int8"),
@@ -35,6 +36,8 @@ function quantizationSection() {
       weightsRow(`int8 (${said(result.method)})`, record(result.int8), fp32.top1),
       ...kept.map((some) => weightsRow(`int8, ${count(list(some.ops).length, "operation")} in fp32`, some, fp32.top1)),
     ]),
+    tried.length ? table("range-trials", "Rules of the ranges that were tried", ["Rule", "Logits, dB"],
+      tried.map((one) => [said(one.rule), known(one.logits_db) ? one.logits_db.toFixed(1) : "–"])) : null,
     noisy.length ? noiseChart(noisy) : null,
     sensitive.length ? table("sensitivities", "What operations kept in fp32 give back", ["Kept in fp32", "Logits gain, dB"],
       sensitive.map((one) => [said(one.name), pointsText(one.gain_db)])) : null,

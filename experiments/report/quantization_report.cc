@@ -66,6 +66,14 @@ std::string noisiest_text(const QuantizationResult& result) {
   return text.empty() ? "" : "  most noise: " + text + "\n";
 }
 
+std::string range_trials_text(const std::vector<RangeTrial>& trials) {
+  std::string text;
+  for (const RangeTrial& trial : trials) {
+    text += fmt::format("{}{} {:.1f} dB", text.empty() ? "" : ", ", trial.rule, trial.decibels);
+  }
+  return text.empty() ? "" : "  logits by the rule of ranges: " + text + "\n";
+}
+
 }  // namespace
 
 std::vector<std::string> fp32_results(const QuantizedGraph& quantized) {
@@ -85,9 +93,12 @@ std::vector<std::string> fp32_results(const QuantizedGraph& quantized) {
 }
 
 Json quantization_json(const QuantizationResult& result) {
-  Json sensitivities = Json::array(), kept = Json::array();
+  Json sensitivities = Json::array(), kept = Json::array(), trials = Json::array();
   for (const Sensitivity& sensitivity : result.sensitivities) {
     sensitivities.push_back({{"name", sensitivity.op}, {"gain_db", sensitivity.gain_db}});
+  }
+  for (const RangeTrial& trial : result.range_trials) {
+    trials.push_back({{"rule", trial.rule}, {"logits_db", number_or_null(trial.decibels)}});
   }
   for (const KeptInFp32& some : result.kept_in_fp32) {
     Json row = measured_json(some.measured);
@@ -106,6 +117,7 @@ Json quantization_json(const QuantizationResult& result) {
           {"drop_points", 100 * (result.fp32.accuracy.top1 - result.int8.accuracy.top1)},
           {"fp32_results", fp32_results(result.graph)},
           {"ops", ops_json(result)},
+          {"range_trials", trials},
           {"sensitivities", sensitivities},
           {"kept_in_fp32", kept}};
 }
@@ -120,7 +132,8 @@ std::string quantization_text(const QuantizationResult& result) {
         some.ops.size() == 1 ? some.ops[0] : fmt::format("{} ops", some.ops.size());
     labelled.emplace_back(which + " in fp32", &some.measured);
   }
-  return text + measured_text(labelled) + noisiest_text(result);
+  return text + measured_text(labelled) + range_trials_text(result.range_trials) +
+         noisiest_text(result);
 }
 
 }  // namespace ridgewalk

@@ -26,6 +26,7 @@ struct QuantizationResult {
   std::string network, method, data;
   Json options;
   MeasuredWeights fp32, int8;
+  std::vector<RangeTrial> range_trials = {};
   QuantizedGraph graph = {};
   std::vector<std::optional<double>> decibels = {};  // one per op: signal_to_noise()
   std::vector<Sensitivity> sensitivities = {};

@@ -204,35 +204,42 @@ ValueRange entropy_range(const Histogram& all, const ValueForm& form) {
   return best;
 }
 
-Calibration calibrate(Network& folded, const std::vector<std::optional<ValueForm>>& forms,
-                      const CalibrationBatches& batches, const CalibrationOptions& options) {
+std::vector<Calibration> calibrate(Network& folded,
+                                   const std::vector<std::optional<ValueForm>>& forms,
+                                   const CalibrationBatches& batches,
+                                   const std::vector<CalibrationOptions>& options) {
   const std::vector<Op>& ops = folded.graph.ops;
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  Calibration result{.ranges = std::vector<ValueRange>(ops.size(), {kInfinity, -kInfinity}),
-                     .images = 0,
-                     .rule = {}};
-  result.images = observe_all(folded, batches, [&](size_t i, const torch::Tensor& value) {
+  std::vector<ValueRange> all(ops.size(), {kInfinity, -kInfinity});
+  const int64_t images = observe_all(folded, batches, [&](size_t i, const torch::Tensor& value) {
     if (!is_observed(forms[i])) return;
     const auto [low, high] = value.aminmax();
-    ValueRange& range = result.ranges[i];
+    ValueRange& range = all[i];
     if (std::isnan(range.low)) return;
     if (!(low.item<double>() >= range.low)) range.low = low.item<double>();
     if (!(high.item<double>() <= range.high)) range.high = high.item<double>();
   });
-  if (result.images == 0) {
+  if (images == 0) {
     throw Error("no image to calibrate on can be decoded; repair the training images");
   }
-  result.rule = rule_of(options, result.images);
   std::vector<Histogram> histograms(ops.size());
   for (size_t i = 0; i < ops.size(); ++i) {
     if (!is_observed(forms[i])) {
-      result.ranges[i] = {};
+      all[i] = {};
       continue;
     }
-    require_finite_range(ops[i], result.ranges[i]);
-    histograms[i] = empty_histogram(result.ranges[i], *forms[i]);
+    require_finite_range(ops[i], all[i]);
+    histograms[i] = empty_histogram(all[i], *forms[i]);
   }
-  if (options.method == RangeMethod::kMinMax) return result;
+  std::vector<Calibration> results;
+  for (const CalibrationOptions& each : options) {
+    results.push_back({.ranges = all, .images = images, .rule = rule_of(each, images)});
+  }
+  if (std::ranges::all_of(options, [](const CalibrationOptions& each) {
+        return each.method == RangeMethod::kMinMax;
+      })) {
+    return results;
+  }
   observe_all(folded, batches, [&](size_t i, const torch::Tensor& value) {
     Histogram& histogram = histograms[i];
     if (!is_observed(forms[i]) || histogram.high == histogram.low) return;
@@ -243,11 +250,13 @@ Calibration calibrate(Network& folded, const std::vector<std::optional<ValueForm
     }
   });
   for (size_t i = 0; i < ops.size(); ++i) {
-    if (is_observed(forms[i]) && histograms[i].high > histograms[i].low) {
-      result.ranges[i] = chosen(histograms[i], *forms[i], options);
+    if (!is_observed(forms[i]) || histograms[i].high <= histograms[i].low) continue;
+    for (size_t k = 0; k < options.size(); ++k) {
+      if (options[k].method == RangeMethod::kMinMax) continue;
+      results[k].ranges[i] = chosen(histograms[i], *forms[i], options[k]);
     }
   }
-  return result;
+  return results;
 }
 
 torch::Tensor first_images(const CalibrationBatches& batches, const Graph& graph) {

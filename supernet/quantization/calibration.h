@@ -69,9 +69,12 @@ struct Calibration {
   std::string rule;  // RewriteOptions::range_rule
 };
 
-// Runs the folded network over all batches, twice where the method needs distributions. Throws
-// Error when there are no images, or a value is NaN or infinite.
-Calibration calibrate(Network& folded, const std::vector<std::optional<ValueForm>>& forms,
-                      const CalibrationBatches& batches, const CalibrationOptions& options = {});
+// Runs the folded network over all batches, twice where a method needs distributions. Returns one
+// calibration for each of the options. Throws Error when there are no images, or a value is NaN or
+// infinite.
+std::vector<Calibration> calibrate(Network& folded,
+                                   const std::vector<std::optional<ValueForm>>& forms,
+                                   const CalibrationBatches& batches,
+                                   const std::vector<CalibrationOptions>& options);
 
 }  // namespace ridgewalk

@@ -37,16 +37,6 @@ void add_energies(const Executor& exact, const std::vector<torch::Tensor>& value
   });
 }
 
-double logits_decibels(const QuantizedNetwork& network, const CalibrationBatches& batches,
-                       const std::vector<torch::Tensor>& logits) {
-  const QuantizedExecutor executor(network);
-  Energies energies;
-  for (int64_t b = 0; b < batches.count; ++b) {
-    energies.add(logits[size_t(b)], executor.forward(batches.batch(b)));
-  }
-  return energies.decibels();
-}
-
 }  // namespace
 
 std::vector<std::optional<double>> signal_to_noise(Network& folded, const QuantizedNetwork& network,
@@ -79,20 +69,40 @@ std::vector<std::optional<double>> signal_to_noise(Network& folded, const Quanti
   return result;
 }
 
-std::vector<Sensitivity> sensitivities(const PostTraining& quantization,
-                                       const CalibrationBatches& batches) {
+double logits_signal_to_noise(const QuantizedNetwork& network, const CalibrationBatches& batches,
+                              const std::vector<torch::Tensor>& logits) {
   at::NoGradGuard no_grad;
-  const Graph& graph = quantization.folded().graph;
-  const Executor exact(graph, quantization.folded().parameters);
+  const QuantizedExecutor executor(network);
+  Energies energies;
+  for (int64_t b = 0; b < batches.count; ++b) {
+    const torch::Tensor batch = batches.batch(b);
+    if (batch.size(0) > 0) energies.add(logits[size_t(b)], executor.forward(batch));
+  }
+  return energies.decibels();
+}
+
+std::vector<torch::Tensor> exact_logits(Network& folded, const CalibrationBatches& batches) {
+  at::NoGradGuard no_grad;
+  const Executor executor(folded.graph, folded.parameters);
   std::vector<torch::Tensor> logits;
   for (int64_t b = 0; b < batches.count; ++b) {
-    logits.push_back(exact.forward(batches.batch(b), NormMode::kRunning));
+    const torch::Tensor batch = batches.batch(b);
+    logits.push_back(batch.size(0) > 0 ? executor.forward(batch, NormMode::kRunning)
+                                       : torch::Tensor());
   }
-  const double before = logits_decibels(quantization.rounded(), batches, logits);
+  return logits;
+}
+
+std::vector<Sensitivity> sensitivities(const PostTraining& quantization,
+                                       const CalibrationBatches& batches) {
+  const Graph& graph = quantization.folded().graph;
+  const std::vector<torch::Tensor> logits = exact_logits(quantization.folded(), batches);
+  const double before = logits_signal_to_noise(quantization.rounded(), batches, logits);
   std::vector<Sensitivity> result;
   for (const Op& op : graph.ops) {
     if (!multiplies_weights(op.kind) || quantization.fp32_ops().contains(op.name)) continue;
-    const double decibels = logits_decibels(quantization.rounded({op.name}), batches, logits);
+    const double decibels =
+        logits_signal_to_noise(quantization.rounded({op.name}), batches, logits);
     result.push_back({op.name, decibels - before});
   }
   std::stable_sort(result.begin(), result.end(), [](const Sensitivity& a, const Sensitivity& b) {

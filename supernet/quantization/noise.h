@@ -15,6 +15,12 @@ namespace ridgewalk {
 std::vector<std::optional<double>> signal_to_noise(Network& folded, const QuantizedNetwork& network,
                                                    const CalibrationBatches& batches);
 
+// Of the logits, in dB, over batches whose logits in fp32 are given.
+double logits_signal_to_noise(const QuantizedNetwork& network, const CalibrationBatches& batches,
+                              const std::vector<torch::Tensor>& logits);
+// In fp32, of each batch: [N, classes].
+std::vector<torch::Tensor> exact_logits(Network& folded, const CalibrationBatches& batches);
+
 // What the logits gain when one more op is kept in fp32, in dB of signal to noise.
 struct Sensitivity {
   std::string op;

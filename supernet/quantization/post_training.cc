@@ -6,6 +6,7 @@
 #include "supernet/quantization/adaptive_rounding.h"
 #include "supernet/quantization/bias_correction.h"
 #include "supernet/quantization/equalization.h"
+#include "supernet/quantization/noise.h"
 
 namespace ridgewalk {
 namespace {
@@ -40,9 +41,20 @@ PostTraining::PostTraining(const Network& network, CalibrationBatches batches,
   }
   if (options_.equalizes) equalized_pairs_ = equalize(*folded_);
   if (!options_.rewrite.rounds_values) return;
-  calibration_ = calibrate(*folded_, value_forms(folded_->graph, options_.rewrite), batches_,
-                           options_.calibration);
+  calibration_ = nearest(calibrate(*folded_, value_forms(folded_->graph, options_.rewrite),
+                                   batches_, options_.calibrations));
   options_.rewrite.range_rule = calibration_.rule;
+}
+
+Calibration PostTraining::nearest(std::vector<Calibration> calibrations) {
+  if (calibrations.size() == 1) return std::move(calibrations[0]);
+  const std::vector<torch::Tensor> logits = exact_logits(*folded_, batches_);
+  for (const Calibration& each : calibrations) {
+    const QuantizedNetwork network = quantize(*folded_, each.ranges, options_.rewrite);
+    range_trials_.push_back({each.rule, logits_signal_to_noise(network, batches_, logits)});
+  }
+  const auto best = std::ranges::max_element(range_trials_, {}, &RangeTrial::decibels);
+  return std::move(calibrations[size_t(best - range_trials_.begin())]);
 }
 
 QuantizedNetwork PostTraining::rounded(const std::set<std::string>& more) const {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "supernet/quantization/calibration.h"
 #include "supernet/quantization/quantized_network.h"
@@ -31,9 +32,23 @@ template <>
 inline constexpr auto kNames<WeightRounding> = name_table<WeightRounding>(
     "rounding", {{WeightRounding::kNearest, "nearest"}, {WeightRounding::kAdaptive, "adaround"}});
 
+// What suits most networks, and narrower ranges for those whose values have long tails, such as
+// those of hard swish.
+inline const std::vector<CalibrationOptions> kRangeCandidates = {
+    {.method = RangeMethod::kMse},
+    {.method = RangeMethod::kPercentile, .percentile = 99.99},
+    {.method = RangeMethod::kPercentile, .percentile = 99.9}};
+
+// What a rule of the ranges leaves of the logits over the calibration images.
+struct RangeTrial {
+  std::string rule;     // Calibration::rule
+  double decibels = 0;  // logits_signal_to_noise()
+};
+
 struct PostTrainingOptions {
   RewriteOptions rewrite = {};  // its range_rule is that of the calibration
-  CalibrationOptions calibration = {};
+  // Of several, the one whose logits over the calibration images are nearest to those in fp32.
+  std::vector<CalibrationOptions> calibrations = kRangeCandidates;
   bool equalizes = false;  // equalize(), before calibration
   WeightRounding rounding = WeightRounding::kNearest;
   BiasCorrection bias_correction = BiasCorrection::kNone;  // after rounding
@@ -57,14 +72,20 @@ class PostTraining {
   Network& folded() const { return *folded_; }  // and equalised
   const std::set<std::string>& fp32_ops() const { return options_.rewrite.fp32_ops; }
   const Calibration& calibration() const { return calibration_; }
+  // By which it was chosen; empty where nothing was.
+  const std::vector<RangeTrial>& range_trials() const { return range_trials_; }
   int equalized_pairs() const { return equalized_pairs_; }
 
  private:
+  // Tries each, and returns the first of those with the nearest logits.
+  Calibration nearest(std::vector<Calibration> calibrations);
+
   const Network& trained_;
   std::unique_ptr<Network> folded_;
   CalibrationBatches batches_;
   PostTrainingOptions options_;
   Calibration calibration_;
+  std::vector<RangeTrial> range_trials_;
   int equalized_pairs_ = 0;
 };
 

@@ -10,9 +10,9 @@ QuantizedNetwork quantized_for_timing(Network& folded, RewriteOptions options) {
   const torch::Tensor images = torch::randn({2, image.channels, image.height, image.width})
                                    .contiguous(torch::MemoryFormat::ChannelsLast);
   const CalibrationBatches batches{.count = 1, .batch = [&](int64_t) { return images; }};
-  const Calibration calibration = calibrate(folded, value_forms(folded.graph, options), batches,
-                                            {.method = RangeMethod::kMinMax});
-  return quantize(folded, calibration.ranges, options);
+  const std::vector<Calibration> calibrations = calibrate(
+      folded, value_forms(folded.graph, options), batches, {{.method = RangeMethod::kMinMax}});
+  return quantize(folded, calibrations[0].ranges, options);
 }
 
 }  // namespace ridgewalk

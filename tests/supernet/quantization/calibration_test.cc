@@ -83,7 +83,7 @@ class CalibrationTest : public SmallHybrid {
   }
 
   Calibration calibrated(RangeMethod method) {
-    return calibrate(folded_, value_forms(folded_.graph), batches(), {.method = method});
+    return calibrate(folded_, value_forms(folded_.graph), batches(), {{.method = method}})[0];
   }
 
   double error(const QuantizedNetwork& network, const torch::Tensor& images) {
@@ -132,15 +132,16 @@ TEST_F(CalibrationTest, OtherRangesLieWithinAndRepeat) {
 
 TEST_F(CalibrationTest, RefusesNoImagesAndValuesThatAreNotNumbers) {
   const auto forms = value_forms(folded_.graph);
-  expect_error([&] { calibrate(folded_, forms, {.count = 0, .batch = {}}); }, "no image");
+  expect_error([&] { calibrate(folded_, forms, {.count = 0, .batch = {}}, {{}}); }, "no image");
   CalibrationBatches broken = batches();
   broken.batch = [](int64_t b) {
     auto images = uniform(10, {8, 1, 16, 16});
     if (b == 1) images[3][0][2][2] = std::numeric_limits<float>::quiet_NaN();
     return images;
   };
-  expect_error([&] { calibrate(folded_, forms, broken, {.method = RangeMethod::kMinMax}); }, "NaN");
-  expect_error([&] { calibrate(folded_, forms, broken); }, "NaN");
+  expect_error([&] { calibrate(folded_, forms, broken, {{.method = RangeMethod::kMinMax}}); },
+               "NaN");
+  expect_error([&] { calibrate(folded_, forms, broken, {{}}); }, "NaN");
 }
 
 TEST_F(CalibrationTest, EqualisationKeepsTheFunctionAndLevelsTheWeights) {
@@ -245,10 +246,33 @@ TEST_F(CalibrationTest, TheOpWithTheCoarsestWeightsGainsMostFromFp32) {
   folded_.parameters.full("blocks.0.0.pw_exp.conv.weight")[3][0].fill_(100);
   const PostTraining quantization(
       folded_, batches(),
-      {.rewrite = {.per_channel = false}, .calibration = {.method = RangeMethod::kMinMax}});
+      {.rewrite = {.per_channel = false}, .calibrations = {{.method = RangeMethod::kMinMax}}});
   const auto list = sensitivities(quantization, batches());
   EXPECT_EQ(list[0].op, "blocks.0.0.pw_exp.conv");
   EXPECT_GT(list[0].gain_db, list[1].gain_db);
+}
+
+TEST_F(CalibrationTest, TakesTheRulesOfRangesWhoseLogitsAreNearest) {
+  const CalibrationOptions all{.method = RangeMethod::kMinMax},
+      half{.method = RangeMethod::kPercentile, .percentile = 50},
+      least{.method = RangeMethod::kMse};
+  for (const auto& rules : {std::vector{half, all, least}, std::vector{least, half}}) {
+    const PostTraining quantization(folded_, batches(), {.calibrations = rules});
+    const std::vector<RangeTrial>& trials = quantization.range_trials();
+    ASSERT_EQ(trials.size(), rules.size());
+    double most = -100;
+    std::string best;
+    for (size_t i = 0; i < rules.size(); ++i) {
+      const auto alone = calibrate(folded_, value_forms(folded_.graph), batches(), {rules[i]})[0];
+      const auto noise = signal_to_noise(folded_, quantize(folded_, alone.ranges), batches());
+      EXPECT_EQ(trials[i].rule, alone.rule);
+      EXPECT_NEAR(trials[i].decibels, noise.back().value(), 1e-4) << alone.rule;
+      if (trials[i].decibels > most)
+        std::tie(most, best) = std::tie(trials[i].decibels, alone.rule);
+    }
+    EXPECT_EQ(quantization.calibration().rule, best);
+    EXPECT_NE(best, "50 % of the values of 24 images");
+  }
 }
 
 // Where some are kept in fp32 already, the gain is that of one more.
