@@ -162,12 +162,14 @@ test('fronts of the supernet: the set is chosen by keyboard, latencies follow th
 
 test('a network in fp32 and in int8', async () => {
   const page = pages.quantized;
-  const { fp32, int8, kept_in_fp32: kept, ops, sensitivities, fp32_results: floats } = data.quantized.quantization;
+  const { fp32, int8, kept_in_fp32: kept, ops, sensitivities, range_trials: tried, fp32_results: floats } = data.quantized.quantization;
   const signed = (value) => (value > 0 ? '+' : '') + two(value);
   const row = (label, one) => [label, (100 * one.top1).toFixed(2), signed(100 * (one.top1 - fp32.top1)), (100 * one.top5).toFixed(2), one.loss.toFixed(4), `${+(one.bytes / 1024).toPrecision(3)}\u00a0KiB`];
   assert.deepEqual(kept.map((some) => some.ops.length), [1, 2, 4, 8]);
   assert.deepEqual(await cells(page, 'quantization'), [row('fp32', fp32), row('int8 (ptq)', int8),
     ...kept.map((some) => row(`int8, ${some.ops.length} operation${some.ops.length === 1 ? '' : 's'} in fp32`, some))]);
+  assert.equal(tried.length, 3);
+  assert.deepEqual(await cells(page, 'range-trials'), tried.map((one) => [one.rule, one.logits_db.toFixed(1)]));
   assert.deepEqual(await cells(page, 'sensitivities'), sensitivities.slice(0, 12).map((one) => [one.name, signed(one.gain_db)]));
 
   const noisy = ops.filter((op) => typeof op.signal_to_noise_db === 'number');

@@ -252,7 +252,7 @@ TEST_F(CalibrationTest, TheOpWithTheCoarsestWeightsGainsMostFromFp32) {
   EXPECT_GT(list[0].gain_db, list[1].gain_db);
 }
 
-TEST_F(CalibrationTest, TakesTheRulesOfRangesWhoseLogitsAreNearest) {
+TEST_F(CalibrationTest, TakesTheRuleOfRangesWhoseLogitsAreNearest) {
   const CalibrationOptions all{.method = RangeMethod::kMinMax},
       half{.method = RangeMethod::kPercentile, .percentile = 50},
       least{.method = RangeMethod::kMse};
@@ -273,6 +273,7 @@ TEST_F(CalibrationTest, TakesTheRulesOfRangesWhoseLogitsAreNearest) {
     EXPECT_EQ(quantization.calibration().rule, best);
     EXPECT_NE(best, "50 % of the values of 24 images");
   }
+  EXPECT_TRUE(PostTraining(folded_, batches(), {.calibrations = {all}}).range_trials().empty());
 }
 
 // Where some are kept in fp32 already, the gain is that of one more.
