@@ -23,7 +23,7 @@ function compact(value) {
 const fixed = (digits) => (value) => (known(value) ? value.toFixed(digits) : "–");
 const signed = (digits, plus) => (value) => (known(value) && value > 0 ? plus : "") + fixed(digits)(value).replace("-", "−");
 const percent = (value) => (known(value) ? (100 * value).toFixed(2) + "\u00a0%" : "–");
-const kibText = (bytes) => (known(bytes) ? `${compact(bytes / 1024)}\u00a0KiB` : "–");
+const bytesText = (bytes) => (!known(bytes) ? "–" : bytes < 1000 * 2 ** 10 ? `${compact(bytes / 2 ** 10)}\u00a0KiB` : `${compact(bytes / 2 ** 20)}\u00a0MiB`);
 const ridge = (value) => (known(value) ? String(+value.toPrecision(4)) : "–");
 const count = (number, noun) => `${said(number)} ${noun}${number === 1 ? "" : "s"}`;
 

@@ -63,7 +63,7 @@ function memoryRow(column) {
     const ops = network().ops;
     const kib = ops.map((op) => op.memory_bytes / 1024);
     const peak = Math.max(...kib);
-    name.textContent = `In memory, ${data.sweep.data_type}: at most ${kibText(1024 * peak)}, at ${ops[kib.indexOf(peak)].name}`;
+    name.textContent = `In memory, ${data.sweep.data_type}: at most ${bytesText(1024 * peak)}, at ${ops[kib.indexOf(peak)].name}`;
     return {
       type: "bar",
       data: { labels: ops.map((op) => op.name), datasets: [{ data: kib, backgroundColor: kib.map((one) => css(one === peak ? "--c1" : "--c2")),
@@ -74,7 +74,7 @@ function memoryRow(column) {
           y: { min: 0, afterFit: (scale) => { scale.width = 36; }, ticks: { callback: compact, maxTicksLimit: 3, font: { size: 10 } } },
         },
         interaction: { mode: "index", intersect: false },
-        plugins: { legend: { display: false }, tooltip: { displayColors: false, callbacks: { label: (item) => kibText(1024 * item.raw) } } },
+        plugins: { legend: { display: false }, tooltip: { displayColors: false, callbacks: { label: (item) => bytesText(1024 * item.raw) } } },
       },
     };
   };

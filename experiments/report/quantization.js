@@ -4,7 +4,7 @@ const accuracyText = (value) => (known(value) ? (100 * value).toFixed(2) : "–"
 const pointsText = signed(2, "+");
 
 function weightsRow(name, measured, top1) {
-  return [name, accuracyText(measured.top1), pointsText(100 * (measured.top1 - top1)), accuracyText(measured.top5), known(measured.loss) ? measured.loss.toFixed(4) : "–", kibText(measured.bytes)];
+  return [name, accuracyText(measured.top1), pointsText(100 * (measured.top1 - top1)), accuracyText(measured.top5), known(measured.loss) ? measured.loss.toFixed(4) : "–", bytesText(measured.bytes)];
 }
 
 function noiseChart(ops) {
@@ -36,7 +36,7 @@ function quantizationSection() {
       weightsRow(`int8 (${said(result.method)})`, record(result.int8), fp32.top1),
       ...kept.map((some) => weightsRow(`int8, ${count(list(some.ops).length, "operation")} in fp32`, some, fp32.top1)),
     ]),
-    tried.length ? table("range-trials", "Rules of the ranges that were tried", ["Rule", "Logits, dB"],
+    tried.length ? table("range-trials", "Rules of the ranges that were tried", ["Rule of the ranges (the nearest logits win)", "Signal to noise of the logits, dB"],
       tried.map((one) => [said(one.rule), known(one.logits_db) ? one.logits_db.toFixed(1) : "–"])) : null,
     noisy.length ? noiseChart(noisy) : null,
     sensitive.length ? table("sensitivities", "What operations kept in fp32 give back", ["Kept in fp32", "Logits gain, dB"],

@@ -69,9 +69,9 @@ std::string noisiest_text(const QuantizationResult& result) {
 std::string range_trials_text(const std::vector<RangeTrial>& trials) {
   std::string text;
   for (const RangeTrial& trial : trials) {
-    text += fmt::format("{}{} {:.1f} dB", text.empty() ? "" : ", ", trial.rule, trial.decibels);
+    text += fmt::format("{}{:.1f} dB by {}", text.empty() ? "" : ", ", trial.decibels, trial.rule);
   }
-  return text.empty() ? "" : "  logits by the rule of ranges: " + text + "\n";
+  return text.empty() ? "" : "  logits, the nearest are taken: " + text + "\n";
 }
 
 }  // namespace

@@ -55,8 +55,8 @@ function networkColumns() {
     ...list(data.ridge_points).map((point, at) => ({ title: ridge(point), value: (i) => list(networks[i].relative_latency)[at], format: fixed(3), relative: true })),
     { title: "Accuracy, shared weights" + (splits.length ? `\n(${splits.join(", ")})` : ""), value: of("shared_accuracy"), format: percent },
     { title: "Accuracy, from scratch\n(test)", value: of("test_accuracy"), format: percent },
-    { title: "Peak\nmemory", value: (i) => (same ? swept[i].peak_memory_bytes : undefined), format: kibText },
-    { title: "Stored\nweights", value: (i) => (same ? swept[i].weight_memory_bytes : undefined), format: kibText },
+    { title: "Peak\nmemory", value: (i) => (same ? swept[i].peak_memory_bytes : undefined), format: bytesText },
+    { title: "Stored\nweights", value: (i) => (same ? swept[i].weight_memory_bytes : undefined), format: bytesText },
   ].filter(({ value }) => networks.some((_, i) => known(value(i))));
 }
 
