@@ -214,12 +214,13 @@ void check(const Trainings& trainings, const SearchSpace& space, const Dataset& 
 std::string settings_text(const RankRequest& request, uint64_t seed) {
   return fmt::format(
       "stage: {}\nnetworks: {}\ntolerance: {}\nseed: {}\nrepeats: {}\n"
-      "tune-steps: {}\nvalidation-batch-size: {}\n{}",
+      "tune-steps: {}\nvalidation-batch-size: {}\n{}{}",
       to_string(request.stage), request.count, request.tolerance, seed, request.repeats,
       request.tune_steps, request.config.weights.validation_batch_size,
       request.has_truth() ? "truth: " + request.truth.table + "\n"
       : request.in_int8   ? "quantized: judged and trained networks\n"
-                          : "");
+                          : "",
+      request.with_proxies ? "" : "no-proxies\n");
 }
 
 std::vector<RunFolder> one_run(const std::string& path, const std::string& fingerprint) {
@@ -258,7 +259,8 @@ int rank_command(const Arguments& arguments) {
                      .supernet = config.weights,
                      .tune_steps = request.tune_steps,
                      .seed = stream_seed(request.seed, SeedStream::kProxies),
-                     .in_int8 = request.in_int8},
+                     .in_int8 = request.in_int8,
+                     .with_proxies = request.with_proxies},
                     space, data, session.compute);
   inputs.settings = settings_text(request, trainings.seed);
   inputs.weights = &judge.weights();

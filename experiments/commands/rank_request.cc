@@ -44,6 +44,7 @@ CommandLine rank_command_line() {
   line.add()("quantized",
              "also in int8: each training after rounding, and the supernet's judgement with "
              "rounded weights and values");
+  line.add()("no-proxies", "leave the training-free proxies out, which take seconds a network");
   line.add()("config", po::value<std::string>(),
              "YAML of the training from scratch, if not the run's");
   line.add_seed("of the sample and of the training", 0);
@@ -73,6 +74,7 @@ RankRequest rank_request(const CommandLine& line) {
     if (line.has(option)) *value = line.get<std::string>(option);
   }
   request.in_int8 = line.has("quantized");
+  request.with_proxies = !line.has("no-proxies");
   request.truth.all = !line.given("networks");
   for (const char* option : {"trained", "repeats", "config", "quantized"}) {
     if (request.has_truth() && line.given(option)) {

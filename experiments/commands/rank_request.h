@@ -25,6 +25,7 @@ struct RankRequest {
   } truth;
 
   bool in_int8 = false;  // beside fp32
+  bool with_proxies = true;
   bool quiet = false;
 
   bool has_truth() const { return !truth.table.empty(); }

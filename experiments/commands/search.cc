@@ -10,6 +10,7 @@
 #include "experiments/report/report.h"
 #include "experiments/report/search_report.h"
 #include "experiments/run/counted.h"
+#include "experiments/run/environment.h"
 #include "experiments/run/fingerprint.h"
 #include "experiments/run/group_run.h"
 #include "experiments/run/interrupt.h"
@@ -265,8 +266,10 @@ int search(const CommandLine& line, const Arguments& arguments) {
   }
 
   RunFolder run = open_run(request, start, data, session);
+  const std::string device =
+      session.compute.device.is_cpu() ? cpu_name() : gpu_names() + " beside " + cpu_name();
   const std::string machine =
-      fmt::format("{}, {}, {}, LibTorch {}", cpu_name(), counted(at::get_num_threads(), "thread"),
+      fmt::format("{}, {}, {}, LibTorch {}", device, counted(at::get_num_threads(), "thread"),
                   to_string(session.compute.precision), libtorch_version());
   write_file(run.file("config.yaml"),
              fmt::format("# ridgewalk {} on {}\n{}", RIDGEWALK_VERSION, machine, config.resolved));

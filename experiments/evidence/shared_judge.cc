@@ -55,7 +55,7 @@ SharedJudge::SharedJudge(SharedJudgeOptions options, const SearchSpace& space, c
 SharedJudgement SharedJudge::operator()(const Decisions& network,
                                         const std::stop_token& stop) const {
   SharedJudgement judgement = by_weights(network, stop);
-  add_proxies(network, judgement);
+  if (options_.with_proxies) add_proxies(network, judgement);
   return judgement;
 }
 

@@ -32,6 +32,7 @@ struct SharedJudgeOptions {
   int tune_steps = 0;    // that a copy of the weights trains on a network before it is judged
   uint64_t seed = 0;     // of the proxies' weights and images
   bool in_int8 = false;  // judges each network in int8, too
+  bool with_proxies = true;
 };
 
 // Threads may use it at once.

@@ -47,11 +47,28 @@ std::string cpu_features() {
 
 }  // namespace
 
+std::string gpu_names(const std::string& driver) {
+  std::vector<std::string> names;
+  std::error_code no_driver;
+  for (const auto& gpu : std::filesystem::directory_iterator(driver + "/gpus", no_driver)) {
+    std::ifstream information(gpu.path() / "information");
+    for (std::string line; std::getline(information, line);) {
+      if (line.rfind("Model:", 0) != 0) continue;
+      names.push_back(line.substr(std::min(line.size(), line.find_first_not_of(" \t", 6))));
+    }
+  }
+  std::sort(names.begin(), names.end());
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
 std::vector<std::pair<std::string, std::string>> environment(int threads) {
-  return {{"ridgewalk", RIDGEWALK_VERSION}, {"compiler", compiler()},
-          {"libtorch", libtorch_version()}, {"onednn", onednn_version()},
-          {"onnx", onnx_version()},         {"cpu", cpu_name()},
-          {"cpu_features", cpu_features()}, {"threads", std::to_string(threads)}};
+  std::vector<std::pair<std::string, std::string>> all = {
+      {"ridgewalk", RIDGEWALK_VERSION}, {"compiler", compiler()},
+      {"libtorch", libtorch_version()}, {"onednn", onednn_version()},
+      {"onnx", onnx_version()},         {"cpu", cpu_name()},
+      {"cpu_features", cpu_features()}, {"threads", std::to_string(threads)}};
+  if (const std::string gpus = gpu_names(); !gpus.empty()) all.emplace_back("gpus", gpus);
+  return all;
 }
 
 void record_environment(const std::string& path) {

@@ -18,6 +18,14 @@
 namespace ridgewalk {
 namespace {
 
+int64_t learned_elements(const ParameterStore& store) {
+  int64_t elements = 0;
+  for (const Parameter& parameter : store.parameters()) {
+    if (is_learned(parameter.role)) elements += parameter.elements();
+  }
+  return elements;
+}
+
 // Where a search stage is, its weights excepted.
 struct SearchState {
   std::string search;              // TunasSearch::state()
@@ -134,7 +142,7 @@ StagePhase::StagePhase(const SearchContext& context, SearchStage stage, const St
   say(context.session,
       fmt::format("{}: {:.3g} architectures, {} shared parameters, {:.1f} % of them common to "
                   "all UIB instantiations",
-                  phase_, size(space_), supernet_.parameters().learned(),
+                  phase_, size(space_), learned_elements(supernet_.parameters()),
                   100 * share_in_common(space_)));
 }
 

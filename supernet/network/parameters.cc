@@ -102,13 +102,16 @@ void ParameterStore::note_layer_scales(const Graph& graph) {
 }
 
 void ParameterStore::allocate(torch::Device device) {
+  // A GPU's kernels read several numbers at once, and fault where one begins elsewhere. What lies
+  // between is 0 and stays so. On the CPU, which does not mind, nothing does.
+  const int64_t alignment = device.is_cpu() ? 1 : 16;
   int64_t offset = 0;
   for (int wanted : {0, 1, 2}) {
     for (size_t i = 0; i < parameters_.size(); ++i) {
       const Parameter& parameter = parameters_[i];
       if (region(parameter.role) != wanted) continue;
       places_[parameter.name] = {.offset = offset, .index = i, .slices = {}};
-      offset += parameter.elements();
+      offset += (parameter.elements() + alignment - 1) / alignment * alignment;
     }
     if (wanted == 0) decayed_ = offset;
     if (wanted == 1) learned_ = offset;

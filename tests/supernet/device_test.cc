@@ -99,6 +99,15 @@ TEST_F(OnDevice, DepthwiseConvolutionsAreLibTorchs) {
   }
 }
 
+// Kernels of a GPU read 16 bytes at once.
+TEST_F(OnDevice, ParametersBeginWhereKernelsCanReadThem) {
+  ParameterStore store(space_, compute_.device);
+  for (const Parameter& parameter : store.parameters()) {
+    const auto at = std::uintptr_t(store.full(parameter.name).data_ptr());
+    EXPECT_EQ(at % (compute_.device.is_cpu() ? sizeof(float) : 16), 0) << parameter.name;
+  }
+}
+
 TEST_F(OnDevice, BatchesArrive) {
   const Graph graph = lower(network());
   for (const int threads : {0, 2}) {
@@ -123,6 +132,7 @@ TEST_F(OnDevice, EvaluationsRepeatAndAreThoseOfTheCpu) {
   for (ParameterStore* one : {&store, &on_cpu}) one->initialize(1);
   const Executor network(graph, store), reference(graph, on_cpu);
   const EvaluationOptions options{.batch_size = 16, .most = 32};
+  // A loss of about 10; a GPU's fp32 convolutions may be TF32.
   const Accuracy expected = evaluate(reference, data_, data_.test, {}, options);
   for (const DataType precision : {DataType::kFp32, DataType::kBf16}) {
     compute_.precision = precision;
@@ -131,7 +141,7 @@ TEST_F(OnDevice, EvaluationsRepeatAndAreThoseOfTheCpu) {
     EXPECT_EQ(first.loss, second.loss);
     EXPECT_EQ(first.top1, second.top1);
     EXPECT_EQ(first.images, expected.images);
-    EXPECT_NEAR(first.loss, expected.loss, precision == DataType::kFp32 ? 1e-3 : 0.05);
+    EXPECT_NEAR(first.loss, expected.loss, precision == DataType::kFp32 ? 0.01 : 0.05);
   }
 }
 

@@ -141,6 +141,10 @@ TEST_F(Evidence, RankTakesTheTrainingsOfAnother) {
   const Outcome tuned = reused("rank-tuned", {"--tune-steps", "3"});
   EXPECT_EQ(tuned.exit_code, 0) << tuned.err;
   EXPECT_NE(read(out + "/rank.csv"), read(folder_ + "/rank-tuned/rank.csv"));
+  const Outcome bare = reused("rank-bare", {"--no-proxies"});
+  EXPECT_EQ(bare.exit_code, 0) << bare.err;
+  EXPECT_THAT(bare.out, testing::Not(HasSubstr("proxy")));
+  EXPECT_EQ(read(out + "/rank.csv"), read(folder_ + "/rank-bare/rank.csv"));
 }
 
 // A ranking's trainings, whatever became of the file.

@@ -5,7 +5,10 @@
 #include <torch/version.h>
 #include <yaml-cpp/yaml.h>
 
+#include <filesystem>
+#include <fstream>
 #include <map>
+#include <utility>
 
 #include "tests/folder_test.h"
 
@@ -44,6 +47,19 @@ TEST(Environment, TellsTheExtensionsOfTheCpu) {
 #endif
 
 using EnvironmentFile = FolderTest;
+
+// As the driver writes it.
+TEST_F(EnvironmentFile, NamesTheGpusOfADriver) {
+  EXPECT_EQ(gpu_names(path("nothing")), "");
+  for (const auto& [slot, model] : {std::pair("0000:81:00.0", "NVIDIA H100 80GB HBM3"),
+                                    std::pair("0000:23:00.0", "NVIDIA A10G")}) {
+    const std::string folder = path("driver/gpus/") + slot;
+    std::filesystem::create_directories(folder);
+    std::ofstream(folder + "/information")
+        << "Model: \t\t " << model << "\nIRQ:   \t\t 47\nGPU UUID: \t GPU-0\n";
+  }
+  EXPECT_EQ(gpu_names(path("driver")), "NVIDIA A10G, NVIDIA H100 80GB HBM3");
+}
 
 TEST_F(EnvironmentFile, HasOneEntryForEachMachineInTurn) {
   const std::string file = path("environment.yaml");
