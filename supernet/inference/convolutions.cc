@@ -284,7 +284,7 @@ void OpCompiler::integer_depthwise(const InferenceStep& step) {
                   });
       },
       {input(index), scratchpad, result});
-  end_integer_step(step.ops, result, IntegerDepthwise::is_fast() ? "strips:avx512_vnni" : "plain");
+  end_integer_step(step.ops, result, kernel->name());
 }
 
 }  // namespace ridgewalk

@@ -1,5 +1,5 @@
-// Products of integers on a CPU without VNNI, whose sums oneDNN would saturate on the way: as fp32,
-// which is exact for integers below 2^24.
+// Products of integers on a CPU without VNNI, whose sums oneDNN would saturate on the way: those of
+// convolutions by a kernel of our own, those of attention as fp32, which is exact below 2^24.
 #include <memory>
 
 #include "supernet/inference/op_compiler.h"
@@ -38,7 +38,7 @@ void OpCompiler::exact_convolution(const InferenceStep& step) {
                   });
       },
       {input(index), scratchpad, result});
-  end_integer_step(step.ops, result, "blocks:fp32");
+  end_integer_step(step.ops, result, "blocks:int16");
 }
 
 // In the layout and the type of `to`.

@@ -9,7 +9,7 @@ namespace ridgewalk {
 namespace {
 
 constexpr int64_t kRows = 32;    // output pixels of a block
-constexpr int64_t kDepth = 512;  // products: 512 * 255 * 128 < 2^24
+constexpr int64_t kDepth = 512;  // products of a part; even, for they are multiplied in pairs
 
 void finish(const int32_t* sums, int64_t channels, const SumRounding& rounding, uint8_t* y) {
   round_sums(sums, channels, rounding, y);
@@ -23,12 +23,12 @@ void finish(const int32_t* sums, int64_t channels, const SumRounding& rounding, 
 }
 
 // Of each input channel's taps, to the channels of each tap.
-std::vector<float> by_tap(const int8_t* weight, int64_t rows, int64_t channels, int64_t taps) {
-  std::vector<float> result(size_t(rows * channels * taps));
+std::vector<int16_t> by_tap(const int8_t* weight, int64_t rows, int64_t channels, int64_t taps) {
+  std::vector<int16_t> result(size_t(rows * channels * taps));
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t c = 0; c < channels; ++c) {
       for (int64_t t = 0; t < taps; ++t) {
-        result[size_t((r * taps + t) * channels + c)] = float(*weight++);
+        result[size_t((r * taps + t) * channels + c)] = *weight++;
       }
     }
   }
@@ -39,21 +39,21 @@ std::vector<float> by_tap(const int8_t* weight, int64_t rows, int64_t channels, 
 
 IntegerConvolution::IntegerConvolution(const ConvolutionShape& shape, const int8_t* weight,
                                        bool is_signed, SumRounding rounding)
-    : shape_(shape), form_{is_signed, 1}, rounding_(std::move(rounding)) {
+    : shape_(shape), is_signed_(is_signed), rounding_(std::move(rounding)) {
   const int64_t taps = shape.kernel_height * shape.kernel_width;
   const int64_t in = shape.in_channels / shape.groups, out = shape.channels / shape.groups;
   const int64_t products = taps * in;
   for (int64_t begin = 0; begin < products; begin += kDepth) {
     const int64_t depth = std::min(kDepth, products - begin);
     parts_.push_back({begin, depth, group_weights_});
-    group_weights_ += size_t(packed_units<float>(depth, out));
+    group_weights_ += size_t(packed_units<int16_t>(depth, out));
   }
-  const std::vector<float> rows = by_tap(weight, shape.channels, in, taps);
+  const std::vector<int16_t> rows = by_tap(weight, shape.channels, in, taps);
   weights_.resize(size_t(shape.groups) * group_weights_);
   for (int64_t g = 0; g < shape.groups; ++g) {
     for (const Part& part : parts_) {
-      pack<float>(rows.data() + g * out * products + part.begin, 1, products, part.depth, out,
-                  weights_.data() + size_t(g) * group_weights_ + part.weights);
+      pack_integers(rows.data() + g * out * products + part.begin, products, part.depth, out,
+                    weights_.data() + size_t(g) * group_weights_ + part.weights);
     }
   }
 }
@@ -63,13 +63,13 @@ int64_t IntegerConvolution::blocks() const {
 }
 
 int64_t IntegerConvolution::scratchpad_bytes() const {
-  const int64_t read = parts_.front().depth, product = shape_.channels / shape_.groups;
-  return kRows * (read + product + shape_.channels) * int64_t(sizeof(float));
+  const int64_t units = ridgewalk::units<int16_t>(parts_.front().depth);
+  return kRows * (units + shape_.channels) * int64_t(sizeof(int32_t));
 }
 
 // What a part multiplies for an output pixel.
-void IntegerConvolution::read(const uint8_t* x, int64_t pixel, int64_t group, const Part& part,
-                              float* row) const {
+void IntegerConvolution::read_pixel(const uint8_t* x, int64_t pixel, int64_t group,
+                                    const Part& part, int16_t* row) const {
   const ConvolutionShape& s = shape_;
   const int64_t channels = s.in_channels / s.groups;
   const int64_t top = pixel / s.out_width * s.stride - s.padding;
@@ -79,12 +79,33 @@ void IntegerConvolution::read(const uint8_t* x, int64_t pixel, int64_t group, co
     const int64_t i = top + tap / s.kernel_width, j = left + tap % s.kernel_width;
     const int64_t count = std::min(channels - channel, part.depth - done);
     if (i < 0 || i >= s.height || j < 0 || j >= s.width) {
-      std::fill_n(row + done, count, 0.F);
+      std::fill_n(row + done, count, int16_t{});
     } else {
       const int64_t from = (i * s.width + j) * s.in_channels + group * channels + channel;
-      dequantize_row(x + from, count, form_, row + done);
+      widen_row(x + from, count, is_signed_, row + done);
     }
     done += count;
+  }
+}
+
+// The same for several output pixels. Of an odd depth, what lies behind the last number of each is
+// multiplied by 0.
+void IntegerConvolution::read(const uint8_t* x, int64_t first, int64_t rows, int64_t group,
+                              const Part& part, int16_t* to) const {
+  const ConvolutionShape& s = shape_;
+  const int64_t row = 2 * units<int16_t>(part.depth);
+  const bool reads_pixels =
+      s.kernel_height == 1 && s.kernel_width == 1 && s.stride == 1 && s.padding == 0;
+  if (reads_pixels && part.depth == s.in_channels && row == part.depth) {
+    return widen_row(x + first * row, rows * row, is_signed_, to);
+  }
+  const uint8_t* from = x + first * s.in_channels + group * (s.in_channels / s.groups) + part.begin;
+  for (int64_t r = 0; r < rows; ++r) {
+    if (reads_pixels) {
+      widen_row(from + r * s.in_channels, part.depth, is_signed_, to + r * row);
+    } else {
+      read_pixel(x, first + r, group, part, to + r * row);
+    }
   }
 }
 
@@ -93,27 +114,23 @@ void IntegerConvolution::sum(const uint8_t* x, int64_t first, int64_t rows, uint
                              int32_t* sums) const {
   const ConvolutionShape& s = shape_;
   const int64_t out = s.channels / s.groups;
-  auto* const left = reinterpret_cast<float*>(scratchpad);
-  float* const products = left + kRows * parts_.front().depth;
+  auto* const left = reinterpret_cast<int16_t*>(scratchpad);
   for (int64_t r = 0; r < rows; ++r) {
     std::copy_n(rounding_.bias.begin(), s.channels, sums + r * s.channels);
   }
   for (int64_t g = 0; g < s.groups; ++g) {
     for (const Part& part : parts_) {
-      for (int64_t r = 0; r < rows; ++r) read(x, first + r, g, part, left + r * part.depth);
-      multiply({.left = left,
-                .row = part.depth,
-                .right = weights_.data() + size_t(g) * group_weights_ + part.weights,
-                .panel = packed_panel<float>(part.depth),
-                .right_step = panel_columns(),
-                .rows = rows,
-                .columns = out,
-                .depth = part.depth},
-               products, out);
-      for (int64_t r = 0; r < rows; ++r) {
-        int32_t* const to = sums + r * s.channels + g * out;
-        for (int64_t c = 0; c < out; ++c) to[c] += int32_t(products[r * out + c]);
-      }
+      const int64_t depth = units<int16_t>(part.depth);
+      read(x, first, rows, g, part, left);
+      multiply_add({.left = reinterpret_cast<const UnitOf<int16_t>::Unit*>(left),
+                    .row = depth,
+                    .right = weights_.data() + size_t(g) * group_weights_ + part.weights,
+                    .panel = packed_panel<int16_t>(part.depth),
+                    .right_step = panel_columns(),
+                    .rows = rows,
+                    .columns = out,
+                    .depth = depth},
+                   sums + g * out, s.channels);
     }
   }
 }

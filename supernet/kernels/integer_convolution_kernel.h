@@ -11,8 +11,8 @@
 
 namespace ridgewalk {
 
-// Multiplies as fp32, whose sums of integers are exact below 2^24: so many products are added at a
-// time, and those sums as int32, which the whole must fit.
+// Multiplies integers of 16 bits, two neighbours in depth at once, and adds them up as int32, which
+// the whole must fit.
 class IntegerConvolution {
  public:
   // weight is s8 [channels, in_channels / groups, kernel_height, kernel_width]; the input is s8 or
@@ -29,23 +29,26 @@ class IntegerConvolution {
   void run(const uint8_t* x, int64_t first, int64_t last, uint8_t* scratchpad, float* y) const;
 
  private:
-  // Of the products that give a sum: the range whose sum is exact.
+  // Of the products that give a sum: a range that stays in the cache with the pixels of a block.
   struct Part {
     int64_t begin = 0, depth = 0;
     size_t weights = 0;  // where its packed weights begin in those of a group
   };
 
   void sum(const uint8_t* x, int64_t first, int64_t rows, uint8_t* scratchpad, int32_t* sums) const;
-  void read(const uint8_t* x, int64_t pixel, int64_t group, const Part& part, float* row) const;
+  void read_pixel(const uint8_t* x, int64_t pixel, int64_t group, const Part& part,
+                  int16_t* row) const;
+  void read(const uint8_t* x, int64_t first, int64_t rows, int64_t group, const Part& part,
+            int16_t* to) const;
   template <class T>
   void run_blocks(const uint8_t* x, int64_t first, int64_t last, uint8_t* scratchpad, T* y) const;
 
   ConvolutionShape shape_;
-  IntegerForm form_;
+  bool is_signed_;
   SumRounding rounding_;
   std::vector<Part> parts_;
   size_t group_weights_ = 0;
-  std::vector<float> weights_;  // [group, part], each packed
+  std::vector<uint32_t> weights_;  // [group, part], each packed
 };
 
 }  // namespace ridgewalk

@@ -203,7 +203,17 @@ IntegerDepthwise::IntegerDepthwise(const ConvolutionShape& shape, const int8_t* 
       groups_((shape.kernel_height + kGroup - 1) / kGroup),
       together_((kGroup * groups_ - shape.kernel_height) / shape.stride + 1),
       rounding_(std::move(rounding)) {
-  is_packed_ ? pack(weight) : transpose(weight);
+  if (is_packed_) {
+    pack(weight);
+  } else if (PairedDepthwise::can_run(shape)) {
+    paired_.emplace(shape, weight, is_signed, rounding_);
+  } else {
+    transpose(weight);
+  }
+}
+
+const char* IntegerDepthwise::name() const {
+  return is_packed_ ? "strips:avx512_vnni" : paired_ ? "pairs:avx2" : "plain";
 }
 
 void IntegerDepthwise::pack(const int8_t* weight) {
@@ -348,7 +358,11 @@ void IntegerDepthwise::run(const uint8_t* x, int64_t first_strip, int64_t last_s
 #endif
   const int64_t end = std::min(last_strip * together_, shape_.out_height);
   for (int64_t row = first_strip * together_; row < end; ++row) {
-    run_plain(x, row, reinterpret_cast<int32_t*>(scratchpad), y);
+    if (paired_) {
+      paired_->run(x, row, y);
+    } else {
+      run_plain(x, row, reinterpret_cast<int32_t*>(scratchpad), y);
+    }
   }
 }
 

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "supernet/kernels/convolution_shape.h"
 #include "supernet/kernels/integer_kernel.h"
+#include "supernet/kernels/paired_depthwise_kernel.h"
 
 namespace ridgewalk {
 
@@ -24,8 +26,10 @@ class IntegerDepthwise {
   void run(const uint8_t* x, int64_t first_strip, int64_t last_strip, uint8_t* scratchpad,
            uint8_t* y) const;
 
-  // Whether this CPU has instructions that add four products (AVX-512 with VNNI); all others run
-  // plain loops.
+  // Of what runs: "pairs:avx2".
+  const char* name() const;
+
+  // Whether this CPU has instructions that add four products (AVX-512 with VNNI).
   static bool is_fast();
 
  private:
@@ -42,6 +46,7 @@ class IntegerDepthwise {
   bool is_signed_, is_packed_;
   int64_t groups_, together_;  // of four input rows, and output rows, in a strip
   SumRounding rounding_;
+  std::optional<PairedDepthwise> paired_;  // in place of what follows
   // Packed: [16 channels, group, column, output row, channel, input row of the group]; else
   // [row, column, channel].
   std::vector<int8_t> weights_;

@@ -92,6 +92,15 @@ RIDGEWALK_EACH_CPU void dequantize_row(const uint8_t* __restrict x, int64_t coun
   for (int64_t i = 0; i < count; ++i) y[i] = float(integer(x[i], bytes)) * scale;
 }
 
+RIDGEWALK_EACH_CPU void widen_row(const uint8_t* __restrict x, int64_t count, bool is_signed,
+                                  int16_t* __restrict y) {
+  if (is_signed) {
+    for (int64_t i = 0; i < count; ++i) y[i] = int8_t(x[i]);
+  } else {
+    for (int64_t i = 0; i < count; ++i) y[i] = x[i];
+  }
+}
+
 RIDGEWALK_EACH_CPU void add_row(const uint8_t* __restrict a, const uint8_t* __restrict b,
                                 int64_t count, const SumForm& form, uint8_t* __restrict y) {
   const Bytes of_a(form.a), of_b(form.b), of_y(form.y);

@@ -19,6 +19,8 @@ void quantize_row(const float* x, int64_t count, const IntegerForm& form, uint8_
 void quantize_image(const float* planes, int64_t channels, int64_t pixels, const IntegerForm& form,
                     uint8_t* y);
 void dequantize_row(const uint8_t* x, int64_t count, const IntegerForm& form, float* y);
+// The integers themselves.
+void widen_row(const uint8_t* x, int64_t count, bool is_signed, int16_t* y);
 
 // Rounds a * a_factor + b * b_factor. The result does not depend on how the CPU adds where the
 // factors have at most 16 significant bits.

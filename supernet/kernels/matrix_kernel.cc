@@ -40,6 +40,23 @@ RIDGEWALK_INLINE void add_product(uint32_t a, const typename V::Word& b, typenam
   sum += high * (typename V::Float)(b & 0xffff0000);
 }
 
+// Both products of a pair of integers.
+template <class V>
+RIDGEWALK_INLINE void add_product(uint32_t a, const typename V::Word& b, typename V::Int& sum) {
+  using Int = typename V::Int;
+#ifdef RIDGEWALK_X86
+  if constexpr (V::kLanes > 4) {
+    const typename V::Word left = a - typename V::Word{};
+    Int both;
+    asm("vpmaddwd %2, %1, %0" : "=v"(both) : "v"(left), "v"(b));
+    sum += both;
+    return;
+  }
+#endif
+  sum += int32_t(int16_t(a)) * ((Int)(b << 16) >> 16);
+  sum += int32_t(int16_t(a >> 16)) * ((Int)b >> 16);
+}
+
 template <class V>
 RIDGEWALK_INLINE void load_units(const float* from, typename V::Float& to) {
   to = *reinterpret_cast<const typename V::FloatAt*>(from);
@@ -57,11 +74,27 @@ template <class V>
 struct RegisterOf<V, Bf16> {
   using Type = typename V::Word;
 };
+template <class V>
+struct RegisterOf<V, int16_t> {
+  using Type = typename V::Word;
+};
 
-template <bool kAdds, class V, class Result>
-RIDGEWALK_INLINE void put(const typename V::Float& sum, Result* to) {
+// Sums in registers, and one by one.
+template <class V, class T>
+struct SumOf {
+  using Type = typename V::Float;
+  using Number = float;
+};
+template <class V>
+struct SumOf<V, int16_t> {
+  using Type = typename V::Int;
+  using Number = int32_t;
+};
+
+template <bool kAdds, class V, class Sum, class Result>
+RIDGEWALK_INLINE void put(const Sum& sum, Result* to) {
   if constexpr (kAdds) {
-    typename V::Float before;
+    Sum before;
     load<V>(to, before);
     before += sum;
     store<V>(before, to);
@@ -70,16 +103,25 @@ RIDGEWALK_INLINE void put(const typename V::Float& sum, Result* to) {
   }
 }
 
+template <bool kAdds, class Result>
+RIDGEWALK_INLINE void put_one(float sum, Result& to) {
+  store(kAdds ? to_float(to) + sum : sum, to);
+}
+template <bool kAdds>
+RIDGEWALK_INLINE void put_one(int32_t sum, int32_t& to) {
+  to = kAdds ? to + sum : sum;
+}
+
 // One tile: kTile rows by kWide registers, of which `columns` numbers count.
 template <class V, bool kAdds, int kTile, int kWide, bool kAcross, class T, class Result>
 RIDGEWALK_INLINE void tile(const Product<T>& p, const typename UnitOf<T>::Unit* left,
                            const typename UnitOf<T>::Unit* right, int64_t columns, Result* result,
                            int64_t row) {
-  typename V::Float sums[kTile][kWide];
+  typename SumOf<V, T>::Type sums[kTile][kWide];
 #pragma GCC unroll 16
   for (int r = 0; r < kTile; ++r) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kWide; ++v) sums[r][v] = typename V::Float{};
+    for (int v = 0; v < kWide; ++v) sums[r][v] = typename SumOf<V, T>::Type{};
   }
   const int64_t left_row = kAcross ? 1 : p.row, step = kAcross ? p.step : 1;
   const int64_t depth = p.depth, right_step = p.right_step;
@@ -104,17 +146,14 @@ RIDGEWALK_INLINE void tile(const Product<T>& p, const typename UnitOf<T>::Unit* 
     }
     return;
   }
-  float all[kTile][kWide * V::kLanes];
+  typename SumOf<V, T>::Number all[kTile][kWide * V::kLanes];
 #pragma GCC unroll 16
   for (int r = 0; r < kTile; ++r) {
 #pragma GCC unroll 4
     for (int v = 0; v < kWide; ++v) store<V>(sums[r][v], all[r] + v * V::kLanes);
   }
   for (int r = 0; r < kTile; ++r) {
-    for (int64_t c = 0; c < columns; ++c) {
-      Result& to = result[r * row + c];
-      store(kAdds ? to_float(to) + all[r][c] : all[r][c], to);
-    }
+    for (int64_t c = 0; c < columns; ++c) put_one<kAdds>(all[r][c], result[r * row + c]);
   }
 }
 
@@ -222,6 +261,9 @@ void multiply_add(const Product<Bf16>& product, Bf16* result, int64_t row) {
   run<true>(product, result, row);
 }
 void multiply_add(const Product<Bf16>& product, float* result, int64_t row) {
+  run<true>(product, result, row);
+}
+void multiply_add(const Product<int16_t>& product, int32_t* result, int64_t row) {
   run<true>(product, result, row);
 }
 

@@ -1,4 +1,5 @@
-// Products of matrices that lie in a cache, in fp32 or bf16, summed in fp32.
+// Products of matrices that lie in a cache: of fp32 or bf16, summed in fp32, and of 16-bit
+// integers, summed exactly.
 #pragma once
 
 #include <cstdint>
@@ -7,8 +8,8 @@
 
 namespace ridgewalk {
 
-// What a product multiplies at once: an fp32, or a pair of bf16 that are neighbours in depth (the
-// first in the lower half).
+// What a product multiplies at once: an fp32, or a pair of bf16 or of integers that are neighbours
+// in depth (the first in the lower half).
 template <class T>
 struct UnitOf;
 template <>
@@ -19,6 +20,11 @@ struct UnitOf<float> {
 template <>
 struct UnitOf<Bf16> {
   using Unit = uint32_t;
+  static constexpr int64_t kDepth = 2;
+};
+template <>
+struct UnitOf<int16_t> {
+  typedef uint32_t Unit __attribute__((may_alias));  // of an array of int16_t
   static constexpr int64_t kDepth = 2;
 };
 
@@ -44,5 +50,7 @@ void multiply(const Product<Bf16>& product, Bf16* result, int64_t row);
 void multiply(const Product<Bf16>& product, float* result, int64_t row);
 void multiply_add(const Product<Bf16>& product, Bf16* result, int64_t row);
 void multiply_add(const Product<Bf16>& product, float* result, int64_t row);
+// The sums must fit 32 bits, and no pair of products may be twice the square of -2^15.
+void multiply_add(const Product<int16_t>& product, int32_t* result, int64_t row);
 
 }  // namespace ridgewalk

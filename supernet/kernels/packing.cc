@@ -163,6 +163,21 @@ void pack(const float* from, int64_t depth_stride, int64_t column_stride, int64_
 template void pack<float>(const float*, int64_t, int64_t, int64_t, int64_t, float*);
 template void pack<Bf16>(const float*, int64_t, int64_t, int64_t, int64_t, uint32_t*);
 
+void pack_integers(const int16_t* from, int64_t stride, int64_t depth, int64_t columns,
+                   UnitOf<int16_t>::Unit* to) {
+  const int64_t panel = panel_columns();
+  const auto number = [&](int64_t d, int64_t c) {
+    return d < depth && c < columns ? uint16_t(from[c * stride + d]) : uint16_t{};
+  };
+  for (int64_t first = 0; first < columns; first += panel) {
+    for (int64_t d = 0; d < depth; d += 2) {
+      for (int64_t c = first; c < first + panel; ++c) {
+        *to++ = number(d, c) | uint32_t(number(d + 1, c)) << 16;
+      }
+    }
+  }
+}
+
 RIDGEWALK_EACH_CPU void pair_rows(const Bf16* rows, int64_t count, int64_t channels, uint32_t* to) {
   for (int64_t r = 0; r < count; r += 2) {
     const Bf16* __restrict low = rows + r * channels;

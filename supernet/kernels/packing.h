@@ -28,6 +28,10 @@ int64_t packed_panel(int64_t depth) {
   return panel_columns() * units<T>(depth);
 }
 
+// The same of integers [columns, depth], whose columns are `stride` apart.
+void pack_integers(const int16_t* from, int64_t stride, int64_t depth, int64_t columns,
+                   UnitOf<int16_t>::Unit* to);
+
 // Rows (2 i, 2 i + 1) of rows [count, channels] as units [ceil(count / 2), channels]; a row that
 // is missing is 0.
 void pair_rows(const Bf16* rows, int64_t count, int64_t channels, uint32_t* to);

@@ -51,6 +51,7 @@ struct Vectors;
     typedef uint16_t Half __attribute__((vector_size(BYTES / 2), may_alias));               \
     typedef float FloatAt __attribute__((vector_size(BYTES), may_alias, aligned(4)));       \
     typedef uint32_t WordAt __attribute__((vector_size(BYTES), may_alias, aligned(4)));     \
+    typedef int32_t IntAt __attribute__((vector_size(BYTES), may_alias, aligned(4)));       \
     typedef uint16_t HalfAt __attribute__((vector_size(BYTES / 2), may_alias, aligned(2))); \
   };
 RIDGEWALK_VECTORS(4)  // for what is left over
@@ -87,8 +88,16 @@ RIDGEWALK_INLINE void load(const Bf16* from, typename V::Float& to) {
   to = (typename V::Float)(words << 16);
 }
 template <class V>
+RIDGEWALK_INLINE void load(const int32_t* from, typename V::Int& to) {
+  to = *reinterpret_cast<const typename V::IntAt*>(from);
+}
+template <class V>
 RIDGEWALK_INLINE void store(const typename V::Float& from, float* to) {
   *reinterpret_cast<typename V::FloatAt*>(to) = from;
+}
+template <class V>
+RIDGEWALK_INLINE void store(const typename V::Int& from, int32_t* to) {
+  *reinterpret_cast<typename V::IntAt*>(to) = from;
 }
 // Rounds as store() of one number does, but that instructions for bf16 make subnormal numbers 0 and
 // change the bits of NaN.

@@ -244,6 +244,30 @@ void product_shapes(benchmark::internal::Benchmark* bench) {
 BENCHMARK_CAPTURE(product, libtorch, false)->Apply(product_shapes);
 BENCHMARK_CAPTURE(product, ridgewalk, true)->Apply(product_shapes);
 
+// The same of integers, as int8 multiplies on CPUs without VNNI.
+void integer_product(benchmark::State& state) {
+  const int64_t rows = state.range(0), columns = state.range(1), depth = state.range(2);
+  const std::vector<int16_t> left(size_t(rows * depth), 100), right(size_t(depth * columns), -3);
+  std::vector<int32_t> result(size_t(rows * columns));
+  std::vector<uint32_t> packed(size_t(packed_units<int16_t>(depth, columns)));
+  pack_integers(right.data(), depth, depth, columns, packed.data());
+  const Product<int16_t> ours{.left = reinterpret_cast<const UnitOf<int16_t>::Unit*>(left.data()),
+                              .row = units<int16_t>(depth),
+                              .right = packed.data(),
+                              .panel = packed_panel<int16_t>(depth),
+                              .right_step = panel_columns(),
+                              .rows = rows,
+                              .columns = columns,
+                              .depth = units<int16_t>(depth)};
+  for (auto _ : state) {
+    multiply_add(ours, result.data(), columns);
+    benchmark::ClobberMemory();
+  }
+  state.counters["MACs/s"] = benchmark::Counter(double(rows * columns * depth),
+                                                benchmark::Counter::kIsIterationInvariantRate);
+}
+BENCHMARK(integer_product)->Apply(product_shapes);
+
 // Forward and backward of a depthwise convolution in bf16 (in fp32 ours is LibTorch's): LibTorch's
 // and ours.
 void depthwise(benchmark::State& state, bool own) {

@@ -115,8 +115,13 @@ TEST_P(IntegerDepthwiseTest, TakesExtremeSizes) {
   expect_plain(shape_of(1300, 5, 2, 6, 12), false);
 }
 
-INSTANTIATE_TEST_SUITE_P(Cpus, IntegerDepthwiseTest, testing::Values(CpuLevel::kBase, kAll),
-                         [](const auto& test) { return test.param == kAll ? "this" : "plain"; });
+INSTANTIATE_TEST_SUITE_P(Cpus, IntegerDepthwiseTest,
+                         testing::Values(CpuLevel::kBase, CpuLevel::kAvx2, kAll),
+                         [](const auto& test) {
+                           return test.param == CpuLevel::kBase   ? "plain"
+                                  : test.param == CpuLevel::kAvx2 ? "avx2"
+                                                                  : "this";
+                         });
 
 }  // namespace
 }  // namespace ridgewalk
