@@ -267,7 +267,9 @@ int search(const CommandLine& line, const Arguments& arguments) {
 
   RunFolder run = open_run(request, start, data, session);
   const std::string device =
-      session.compute.device.is_cpu() ? cpu_name() : gpu_names() + " beside " + cpu_name();
+      session.compute.device.is_cpu()
+          ? cpu_name()
+          : fmt::format("{} ({}) beside {}", session.compute.device.str(), gpu_names(), cpu_name());
   const std::string machine =
       fmt::format("{}, {}, {}, LibTorch {}", device, counted(at::get_num_threads(), "thread"),
                   to_string(session.compute.precision), libtorch_version());

@@ -88,8 +88,7 @@ void IntegerConvolution::read_pixel(const uint8_t* x, int64_t pixel, int64_t gro
   }
 }
 
-// The same for several output pixels. Of an odd depth, what lies behind the last number of each is
-// multiplied by 0.
+// The same for several output pixels; 0 follows where the depth is odd.
 void IntegerConvolution::read(const uint8_t* x, int64_t first, int64_t rows, int64_t group,
                               const Part& part, int16_t* to) const {
   const ConvolutionShape& s = shape_;
@@ -106,6 +105,7 @@ void IntegerConvolution::read(const uint8_t* x, int64_t first, int64_t rows, int
     } else {
       read_pixel(x, first + r, group, part, to + r * row);
     }
+    if (part.depth < row) to[r * row + part.depth] = 0;
   }
 }
 

@@ -26,7 +26,7 @@ class IntegerDepthwise {
   void run(const uint8_t* x, int64_t first_strip, int64_t last_strip, uint8_t* scratchpad,
            uint8_t* y) const;
 
-  // Of what runs: "pairs:avx2".
+  // The kernel that runs, such as "pairs:avx2".
   const char* name() const;
 
   // Whether this CPU has instructions that add four products (AVX-512 with VNNI).

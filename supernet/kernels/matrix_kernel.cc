@@ -45,16 +45,18 @@ template <class V>
 RIDGEWALK_INLINE void add_product(uint32_t a, const typename V::Word& b, typename V::Int& sum) {
   using Int = typename V::Int;
 #ifdef RIDGEWALK_X86
+  const typename V::Word left = a - typename V::Word{};
+  auto both = (Int)left;
   if constexpr (V::kLanes > 4) {
-    const typename V::Word left = a - typename V::Word{};
-    Int both;
-    asm("vpmaddwd %2, %1, %0" : "=v"(both) : "v"(left), "v"(b));
-    sum += both;
-    return;
+    asm("vpmaddwd %1, %0, %0" : "+v"(both) : "v"(b));
+  } else {
+    asm("pmaddwd %1, %0" : "+x"(both) : "x"(b));
   }
-#endif
+  sum += both;
+#else
   sum += int32_t(int16_t(a)) * ((Int)(b << 16) >> 16);
   sum += int32_t(int16_t(a >> 16)) * ((Int)b >> 16);
+#endif
 }
 
 template <class V>

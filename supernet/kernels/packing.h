@@ -28,7 +28,7 @@ int64_t packed_panel(int64_t depth) {
   return panel_columns() * units<T>(depth);
 }
 
-// The same of integers [columns, depth], whose columns are `stride` apart.
+// As pack(), of integers whose columns lie one after the other, `stride` apart: [columns, depth].
 void pack_integers(const int16_t* from, int64_t stride, int64_t depth, int64_t columns,
                    UnitOf<int16_t>::Unit* to);
 

@@ -1,5 +1,6 @@
 #include "supernet/kernels/paired_depthwise_kernel.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -18,6 +19,12 @@ constexpr int64_t kHalf = 8;    // whose sums do
 // Interleaving takes place within 16 bytes: the channels of each half of a block.
 constexpr std::array<int64_t, kBlock> kOrder = {0, 1, 2, 3, 8,  9,  10, 11,
                                                 4, 5, 6, 7, 12, 13, 14, 15};
+
+int64_t blocks(int64_t channels) { return (channels + kBlock - 1) / kBlock; }
+// The last block overlaps the one before, so that it is as wide as all others where there are two.
+int64_t first_channel(int64_t block, int64_t channels) {
+  return std::max<int64_t>(0, std::min(block * kBlock, channels - kBlock));
+}
 
 #ifdef RIDGEWALK_X86
 // The low byte of its sum with a small number is that number, rounded half to even.
@@ -82,7 +89,7 @@ RIDGEWALK_AVX2 RIDGEWALK_INLINE void pixels(const Block& block, const uint8_t* c
   }
 }
 
-// Some channels of kPixels pixels, which lie one after the other.
+// A block of channels of kPixels pixels, which lie one after the other.
 template <bool kSigned, int kPixels>
 RIDGEWALK_AVX2 void channels_of(const Block& block, const uint8_t* const* taps, int64_t channel,
                                 int64_t channels, uint8_t* y) {
@@ -96,9 +103,10 @@ RIDGEWALK_AVX2 void channels_of(const Block& block, const uint8_t* const* taps, 
     return;
   }
   // Nothing behind the last channel may be read.
-  uint8_t copies[kPixels * 2 * PairedDepthwise::kMostTaps][kBlock] = {};
+  uint8_t copies[kPixels * 2 * PairedDepthwise::kMostTaps][kBlock];
   const uint8_t* own[kPixels * 2 * PairedDepthwise::kMostTaps];
   for (int64_t t = 0; t < kPixels * 2 * block.pairs; ++t) {
+    std::memset(copies[t], 0, kBlock);
     std::memcpy(copies[t], taps[t] + channel, size_t(count));
     own[t] = copies[t];
   }
@@ -129,7 +137,8 @@ PairedDepthwise::PairedDepthwise(const ConvolutionShape& shape, const int8_t* we
       most_(rounding.most),
       zeros_(size_t(shape.channels)) {
   const int64_t taps = shape.kernel_height * shape.kernel_width;
-  for (int64_t first = 0; first < shape.channels; first += kBlock) {
+  for (int64_t block = 0; block < blocks(shape.channels); ++block) {
+    const int64_t first = first_channel(block, shape.channels);
     for (int64_t place : kOrder) {
       const auto c = size_t(first + place);
       const bool is_there = c < rounding.bias.size();
@@ -170,14 +179,14 @@ void PairedDepthwise::run(const uint8_t* x, int64_t row, uint8_t* y) const {
     const auto run = is_signed_
                          ? (count == kPixels ? channels_of<true, 2> : channels_of<true, 1>)
                          : (count == kPixels ? channels_of<false, 2> : channels_of<false, 1>);
-    for (int64_t channel = 0; channel < s.channels; channel += kBlock) {
-      const Block block{.weights = weights_.data() + channel * 2 * pairs_,
+    for (int64_t b = 0; b < blocks(s.channels); ++b) {
+      const Block block{.weights = weights_.data() + b * kBlock * 2 * pairs_,
                         .pairs = pairs_,
-                        .bias = bias_.data() + channel,
-                        .factors = factors_.data() + channel,
+                        .bias = bias_.data() + b * kBlock,
+                        .factors = factors_.data() + b * kBlock,
                         .least = least_,
                         .most = most_};
-      run(block, places, channel, s.channels, to);
+      run(block, places, first_channel(b, s.channels), s.channels, to);
     }
   }
 #else

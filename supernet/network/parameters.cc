@@ -102,8 +102,8 @@ void ParameterStore::note_layer_scales(const Graph& graph) {
 }
 
 void ParameterStore::allocate(torch::Device device) {
-  // A GPU's kernels read several numbers at once, and fault where one begins elsewhere. What lies
-  // between is 0 and stays so. On the CPU, which does not mind, nothing does.
+  // A GPU's kernels read several numbers at once and fault at an address that is no multiple of
+  // their size. What fills the gaps is 0 and stays so. The CPU needs no gaps.
   const int64_t alignment = device.is_cpu() ? 1 : 16;
   int64_t offset = 0;
   for (int wanted : {0, 1, 2}) {

@@ -2,8 +2,6 @@
 #include <map>
 #include <numeric>
 
-#include <ATen/Context.h>
-
 #include "supernet/supernet.h"
 #include "tests/supernet/on_device.h"
 
@@ -57,7 +55,6 @@ torch::Tensor prefix(torch::Tensor tensor, const std::vector<int64_t>& shape) {
 
 // One batch holds all images, so that the loss does not depend on their order.
 TEST_F(OnDevice, AStepOfASampledNetworkIsThatOfPlainAutograd) {
-  at::globalContext().setAllowTF32CuDNN(false);  // a GPU's fp32 convolutions have 11 bits with it
   Dataset few = data_;
   few.train = {data_.train.images.narrow(0, 0, 32), data_.train.labels.narrow(0, 0, 32)};
   const SupernetOptions options{.steps = 10,

@@ -127,7 +127,9 @@ TEST_F(Evidence, RankTakesTheTrainingsOfAnother) {
     arguments.insert(arguments.end(), more.begin(), more.end());
     return run(arguments);
   };
-  EXPECT_EQ(reused("rank-reused", {}).exit_code, 0);
+  const Outcome again = reused("rank-reused", {});
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_THAT(again.out, HasSubstr("proxy naswot"));
   EXPECT_FALSE(fs::exists(folder_ + "/rank-reused/network-000.safetensors"));
   EXPECT_EQ(read(out + "/rank.csv"), read(folder_ + "/rank-reused/rank.csv"));
   // Another training of each is added to those known.

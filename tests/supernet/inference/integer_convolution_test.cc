@@ -90,11 +90,14 @@ TEST_P(IntegerConvolutionTest, GivesThePlainSums) {
     expect_plain(24, 48, 3, 3, 1, is_signed);
     expect_plain(7, 7, 7, 5, 1, is_signed);
     expect_plain(20, 5, 1, 7, 3, is_signed);
-    expect_plain(1500, 33, 1, 1, 1, is_signed);  // more products than fp32 adds exactly
+    expect_plain(21, 10, 1, 1, 1, is_signed);
+    expect_plain(24, 8, 1, 1, 2, is_signed);
+    expect_plain(1030, 6, 2, 1, 1, is_signed);
+    expect_plain(1500, 33, 1, 1, 1, is_signed);  // in several parts
   }
 }
 
-// Pairs of the largest products would not fit 16 bits, nor 1,300 of them fp32's 24.
+// Pairs of the largest products would not fit 16 bits.
 TEST_P(IntegerConvolutionTest, SaturatesNowhere) {
   constexpr int64_t kChannels = 1300;
   const ConvolutionShape shape{.in_channels = kChannels,
