@@ -44,7 +44,7 @@ CommandLine rank_command_line() {
   line.add()("quantized",
              "also in int8: each training after rounding, and the supernet's judgement with "
              "rounded weights and values");
-  line.add()("no-proxies", "leave the training-free proxies out, which take seconds a network");
+  line.add()("no-proxies", "leave the training-free proxies out, which take seconds per network");
   line.add()("config", po::value<std::string>(),
              "YAML of the training from scratch, if not the run's");
   line.add_seed("of the sample and of the training", 0);

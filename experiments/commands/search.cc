@@ -21,6 +21,13 @@
 namespace ridgewalk {
 namespace {
 
+// What networks are computed by.
+std::string processor_name(torch::Device device) {
+  if (device.is_cpu()) return cpu_name();
+  const std::string gpus = gpu_names();
+  return (gpus.empty() ? device.str() : gpus) + " beside " + cpu_name();
+}
+
 SearchPlan plan_named(const std::string& word) {
   if (word != "all") return {.stages = {value_named<SearchStage>(word)}};
   return {.stages = {SearchStage::kCoarse, SearchStage::kFine, SearchStage::kHybrid},
@@ -266,13 +273,10 @@ int search(const CommandLine& line, const Arguments& arguments) {
   }
 
   RunFolder run = open_run(request, start, data, session);
-  const std::string device =
-      session.compute.device.is_cpu()
-          ? cpu_name()
-          : fmt::format("{} ({}) beside {}", session.compute.device.str(), gpu_names(), cpu_name());
   const std::string machine =
-      fmt::format("{}, {}, {}, LibTorch {}", device, counted(at::get_num_threads(), "thread"),
-                  to_string(session.compute.precision), libtorch_version());
+      fmt::format("{}, {}, {}, LibTorch {}", processor_name(session.compute.device),
+                  counted(at::get_num_threads(), "thread"), to_string(session.compute.precision),
+                  libtorch_version());
   write_file(run.file("config.yaml"),
              fmt::format("# ridgewalk {} on {}\n{}", RIDGEWALK_VERSION, machine, config.resolved));
   const SearchContext context{{run, data, session}, config};

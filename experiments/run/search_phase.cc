@@ -18,6 +18,7 @@
 namespace ridgewalk {
 namespace {
 
+// Without the gaps of a GPU's store.
 int64_t learned_elements(const ParameterStore& store) {
   int64_t elements = 0;
   for (const Parameter& parameter : store.parameters()) {

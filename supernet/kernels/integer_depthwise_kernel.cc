@@ -18,9 +18,6 @@ constexpr int64_t kLanes = 16;               // channels whose sums fill a regis
 constexpr int64_t kInCache = 1 << 16;        // bytes of a strip that stay in the first cache
 constexpr int64_t kBlock = kGroup * kLanes;  // channels that are interleaved together
 
-// The low byte of its sum with a small number is that number, rounded half to even.
-constexpr float kRounder = 0x1.8p23F;
-
 // s8 as u8 that are 128 larger, as VNNI multiplies them.
 constexpr uint8_t flip_of(bool is_signed) { return is_signed ? 0x80 : 0; }
 

@@ -28,9 +28,6 @@ RIDGEWALK_INLINE int integer(uint8_t byte, const Bytes& form) {
   return int(uint8_t(byte ^ form.flip)) - form.zero;
 }
 
-// What is added to a number below 2^22 rounds it to an integer, half to even.
-constexpr float kRounder = 0x1.8p23F;
-
 RIDGEWALK_INLINE uint8_t rounded(float x, const Bytes& form) {
   x = x > form.least ? x : form.least;  // NaN, too
   x = x > form.most ? form.most : x;

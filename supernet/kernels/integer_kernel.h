@@ -7,6 +7,10 @@
 
 namespace ridgewalk {
 
+// Its sum with a number below 2^22 rounds that number to an integer, half to even, whose low byte
+// is that of the sum.
+inline constexpr float kRounder = 0x1.8p23F;
+
 // real = scale * integer. Bytes are s8 or u8.
 struct IntegerForm {
   bool is_signed = false;

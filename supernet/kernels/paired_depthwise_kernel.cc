@@ -27,9 +27,6 @@ int64_t first_channel(int64_t block, int64_t channels) {
 }
 
 #ifdef RIDGEWALK_X86
-// The low byte of its sum with a small number is that number, rounded half to even.
-constexpr float kRounder = 0x1.8p23F;
-
 struct Block {
   const int16_t* weights;
   int64_t pairs;
@@ -103,8 +100,8 @@ RIDGEWALK_AVX2 void channels_of(const Block& block, const uint8_t* const* taps, 
     return;
   }
   // Nothing behind the last channel may be read.
-  uint8_t copies[kPixels * 2 * PairedDepthwise::kMostTaps][kBlock];
-  const uint8_t* own[kPixels * 2 * PairedDepthwise::kMostTaps];
+  uint8_t copies[kPixels * (PairedDepthwise::kMostTaps + 1)][kBlock];
+  const uint8_t* own[kPixels * (PairedDepthwise::kMostTaps + 1)];
   for (int64_t t = 0; t < kPixels * 2 * block.pairs; ++t) {
     std::memset(copies[t], 0, kBlock);
     std::memcpy(copies[t], taps[t] + channel, size_t(count));
@@ -156,29 +153,31 @@ PairedDepthwise::PairedDepthwise(const ConvolutionShape& shape, const int8_t* we
   }
 }
 
+const uint8_t** PairedDepthwise::find_taps(const uint8_t* x, int64_t row, int64_t column,
+                                           const uint8_t** to) const {
+  const ConvolutionShape& s = shape_;
+  const int64_t top = row * s.stride - s.padding, left = column * s.stride - s.padding;
+  for (int64_t i = top; i < top + s.kernel_height; ++i) {
+    for (int64_t j = left; j < left + s.kernel_width; ++j) {
+      const bool is_inside = i >= 0 && i < s.height && j >= 0 && j < s.width;
+      *to++ = is_inside ? x + (i * s.width + j) * s.channels : zeros_.data();
+    }
+  }
+  if (s.kernel_height * s.kernel_width % 2 != 0) *to++ = zeros_.data();
+  return to;
+}
+
 void PairedDepthwise::run(const uint8_t* x, int64_t row, uint8_t* y) const {
 #ifdef RIDGEWALK_X86
-  constexpr int64_t kPixels = 2;
   const ConvolutionShape& s = shape_;
-  const int64_t taps = s.kernel_height * s.kernel_width, top = row * s.stride - s.padding;
-  const uint8_t* places[kPixels * 2 * kMostTaps];
-  for (int64_t column = 0; column < s.out_width; column += kPixels) {
-    const int64_t count = std::min(kPixels, s.out_width - column);
-    const uint8_t** place = places;
-    for (int64_t p = 0; p < count; ++p) {
-      const int64_t left = (column + p) * s.stride - s.padding;
-      for (int64_t i = top; i < top + s.kernel_height; ++i) {
-        for (int64_t j = left; j < left + s.kernel_width; ++j) {
-          const bool is_inside = i >= 0 && i < s.height && j >= 0 && j < s.width;
-          *place++ = is_inside ? x + (i * s.width + j) * s.channels : zeros_.data();
-        }
-      }
-      if (taps % 2 != 0) *place++ = zeros_.data();
-    }
+  const auto of_two = is_signed_ ? channels_of<true, 2> : channels_of<false, 2>;
+  const auto of_one = is_signed_ ? channels_of<true, 1> : channels_of<false, 1>;
+  for (int64_t column = 0; column < s.out_width; column += 2) {
+    const uint8_t* taps[2 * (kMostTaps + 1)];
+    const uint8_t** const second = find_taps(x, row, column, taps);
+    const bool has_two = column + 1 < s.out_width;
+    if (has_two) find_taps(x, row, column + 1, second);
     uint8_t* const to = y + (row * s.out_width + column) * s.channels;
-    const auto run = is_signed_
-                         ? (count == kPixels ? channels_of<true, 2> : channels_of<true, 1>)
-                         : (count == kPixels ? channels_of<false, 2> : channels_of<false, 1>);
     for (int64_t b = 0; b < blocks(s.channels); ++b) {
       const Block block{.weights = weights_.data() + b * kBlock * 2 * pairs_,
                         .pairs = pairs_,
@@ -186,7 +185,7 @@ void PairedDepthwise::run(const uint8_t* x, int64_t row, uint8_t* y) const {
                         .factors = factors_.data() + b * kBlock,
                         .least = least_,
                         .most = most_};
-      run(block, places, first_channel(b, s.channels), s.channels, to);
+      (has_two ? of_two : of_one)(block, taps, first_channel(b, s.channels), s.channels, to);
     }
   }
 #else

@@ -22,6 +22,10 @@ class PairedDepthwise {
   void run(const uint8_t* x, int64_t row, uint8_t* y) const;
 
  private:
+  // Where the taps of an output pixel begin, two for each pair. Returns the end of what it wrote.
+  const uint8_t** find_taps(const uint8_t* x, int64_t row, int64_t column,
+                            const uint8_t** to) const;
+
   ConvolutionShape shape_;
   bool is_signed_;
   int64_t pairs_;  // of taps

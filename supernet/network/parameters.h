@@ -30,7 +30,7 @@ inline constexpr auto kNames<Initialization> =
 // The parameters of a space in shared naming, each as large as the largest architecture needs it.
 std::vector<Parameter> shared_parameters(const SearchSpace& space);
 
-// All parameters lie in one flat tensor, all gradients in another:
+// All parameters lie in one flat tensor (on a GPU with gaps of zeros), all gradients in another:
 //
 //   values  [ conv and linear weights | norms, biases, layer scales | running statistics ]
 //   grads   [ conv and linear weights | norms, biases, layer scales ]
@@ -66,7 +66,7 @@ class ParameterStore {
   }
   void collect_gradients(const std::vector<torch::Tensor>& leaves, std::pair<int64_t, int64_t> own);
   // Where the decayed() weights are in a slice that the last collect_gradients() found a gradient
-  // in: bool [decayed()]. Of a stand-alone network after a backward pass, everywhere.
+  // in: bool [decayed()]. Of a stand-alone network after a backward pass, all but the gaps.
   torch::Tensor used() const;
 
   // Gives each of these sets of leaves running statistics of its own, for networks that update them

@@ -23,7 +23,7 @@ class OnDevice : public TinyDataset {
   OnDevice() {
     const char* name = std::getenv("RIDGEWALK_TEST_DEVICE");
     compute_.device = device_named(name != nullptr ? name : "cpu");
-    at::globalContext().setAllowTF32CuDNN(false);  // its convolutions keep 11 bits of fp32
+    at::globalContext().setAllowTF32CuDNN(false);  // which has 11 bits
     torch::manual_seed(1);
     at::set_num_threads(1);
   }
