@@ -146,8 +146,8 @@ TEST(Price, OfABatchReadsTheWeightsOnce) {
 }
 
 // By hand. The head of mnv4-conv-small: 1x1 convolutions from 128 to 960 channels at 7 x 7 pixels
-// and from 960 to 1280 at one, and the classifier. At 20 MACs a byte the first one is bound by its
-// MACs in int8, and by them in fp32 still more; the other two wait for their weights.
+// and from 960 to 1280 at one, and the classifier. At 20 MACs per byte the first one is bound by
+// its MACs in int8, and by them in fp32 still more; the other two wait for their weights.
 TEST(Price, OfAFloatHeadHasItsBytesAndItsPeak) {
   Profile profile;
   profile.name = "device";
