@@ -32,6 +32,8 @@ const TunasOptions& checked(const TunasOptions& o) {
   require(o.samples_per_step >= 1, "samples_per_step", o.samples_per_step, "at least 1");
   require(!o.sandwich || o.samples_per_step >= 3, "samples_per_step", o.samples_per_step,
           "at least 3 with sandwich: the largest network, the smallest, and others");
+  require(!o.fair || o.method != SearchMethod::kTunas || o.controller_delay > 0, "controller_delay",
+          o.controller_delay, "above 0 with fair, which ends when the controller learns");
   require(o.candidates >= 1, "candidates", o.candidates, "at least 1");
   require(o.controller_delay >= 0 && o.controller_delay <= 1, "controller_delay",
           o.controller_delay, "from 0 to 1");

@@ -104,12 +104,16 @@ void sync_to_disk(const std::string& path) {
 
 std::string read_file(const std::string& path) {
   std::error_code unreadable;
+  const fs::file_status status = fs::status(path, unreadable);
+  if (fs::is_character_file(status) || fs::is_block_file(status)) {
+    throw Error(path, 0, "is a device, which may have no end; give the name of a file");
+  }
   std::ifstream stream(path, std::ios::binary);
   std::string text, part(1 << 16, '\0');
   while (stream.read(part.data(), std::streamsize(part.size())), stream.gcount() > 0) {
     text.append(part, 0, size_t(stream.gcount()));
   }
-  if (fs::is_directory(path, unreadable) || !stream.is_open() || stream.bad()) {
+  if (fs::is_directory(status) || !stream.is_open() || stream.bad()) {
     throw Error(path, 0, "cannot be read; give the name of an existing file");
   }
   return text;

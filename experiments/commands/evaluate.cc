@@ -106,11 +106,11 @@ int evaluate_command(const Arguments& arguments) {
   const Architecture architecture = line.classifier(line.words()[0]);
   const std::string weights = line.required("weights");
   const bool is_int8 = session.compute.precision == DataType::kInt8;
-  if (is_int8 != is_quantized(weights)) {
-    throw Error(weights + (is_int8 ? " is not quantised: `ridgewalk quantize` makes what is"
-                                   : " is quantised: give --precision int8"));
+  if (is_int8) {
+    require_quantized(weights, architecture);
+  } else if (is_quantized(weights)) {
+    throw Error(weights + " is quantised: give --precision int8");
   }
-  if (is_int8) require_quantized(weights, architecture);
   const Dataset data = data_to_evaluate(weights, architecture, line, session);
   const Graph graph = lower(architecture);
   require_inference_memory(graph, std::min<int64_t>(batch_size, data.test.size()), session);

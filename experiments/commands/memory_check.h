@@ -16,6 +16,7 @@ double loader_bytes(int64_t batch, int64_t elements, const Session& session);
 // lanes take more memory than is available. A GPU's memory is not checked.
 void require_inference_memory(const Graph& graph, int64_t batch, const Session& session);
 void require_training_memory(const Graph& graph, int64_t batch, const Session& session);
+void require_rounded_training_memory(const Graph& graph, int64_t batch, const Session& session);
 // For the shared weights of `space` and the networks that they judge and that are trained from
 // scratch after them; of `supernets` that are trained at the same time, one lane each.
 void require_supernet_memory(const SearchSpace& space, const SearchConfig& config,

@@ -7,6 +7,7 @@
 #include "experiments/commands/quantize_training.h"
 #include "experiments/report/quantization_report.h"
 #include "experiments/report/report.h"
+#include "experiments/run/run_folder.h"
 #include "space/error.h"
 #include "space/file.h"
 #include "space/lowering.h"
@@ -40,7 +41,8 @@ CommandLine quantize_line() {
           ".\n"
           "  ptq      weights and activations, whose ranges are those over training images\n"
           "  qat      then trained with its rounding simulated\n"
-          "  dynamic  weights; inputs of products are rounded by the range of each batch\n"
+          "  dynamic  weights; inputs of products are rounded by the range of each batch,\n"
+          "           in this command alone: what it writes is what `weights` writes\n"
           "  weights  weights alone; activations stay fp32",
       "arch", 1);
   line.add()("weights", po::value<std::string>(), "safetensors or ONNX file");
@@ -65,7 +67,7 @@ CommandLine quantize_line() {
   line.add_number<int64_t>("sensitivity", 0, 1'000'000,
                            "calibration images that decide which ops gain most from fp32; 0: none",
                            128);
-  line.add_seed("of the calibration images", 0);
+  line.add_seed("of the calibration images, and of what qat draws", 0);
   line.add_number<int>("batch-size", 1, 65536, "images", 250);
   add_qat_options(line);
   line.add()("json", "for machines");
@@ -87,7 +89,10 @@ std::set<std::string> names_in(const std::string& list) {
   std::set<std::string> names;
   for (size_t begin = 0; begin <= list.size();) {
     const size_t end = std::min(list.find(',', begin), list.size());
-    names.insert(list.substr(begin, end - begin));
+    std::string name = list.substr(begin, end - begin);
+    name.erase(0, name.find_first_not_of(' '));
+    name.erase(name.find_last_not_of(' ') + 1);
+    names.insert(name);
     begin = end + 1;
   }
   return names;
@@ -130,12 +135,21 @@ QuantizeOptions quantize_options(const CommandLine& line) {
     throw Error("--rounding goes with the other methods: qat trains what it rounds");
   } else if (line.given("sensitivity") && options.sensitivity_images > 0) {
     throw Error("--sensitivity goes with the other methods: qat changes what it would compare");
+  } else {
+    check_qat_options(line);
   }
   for (const char* option : {"ranges", "zero-points"}) {
     if (!ptq.rewrite.rounds_values && line.given(option)) {
       throw Error(fmt::format("--{} goes with --method ptq or qat: {} has no ranges of activations",
                               option, line.get<std::string>("method")));
     }
+  }
+  const bool sees_images = ptq.rewrite.rounds_values || ptq.rounding != WeightRounding::kNearest ||
+                           ptq.bias_correction == BiasCorrection::kData;
+  if (!sees_images && line.given("images")) {
+    throw Error(
+        "--images goes with --method ptq or qat, --rounding adaround or --bias-correction "
+        "data: nothing else looks at images before the test");
   }
   return options;
 }
@@ -204,6 +218,13 @@ void write_all(const std::string& out, const Architecture& architecture,
                                                 {"quantization", report}}));
 }
 
+// A line where the folder is not what was measured.
+std::string only_here(QuantizationMethod method) {
+  if (method != QuantizationMethod::kDynamic) return "";
+  return "inputs are rounded by the range of each batch in this command alone: with the folder, "
+         "evaluate, bench and export do what --method weights does\n";
+}
+
 Session session_in_fp32(const CommandLine& line) {
   Session session = line.session(0, "fp32");
   if (!session.compute.device.is_cpu() || session.compute.precision != DataType::kFp32) {
@@ -218,6 +239,9 @@ int quantize(const CommandLine& line, const std::string& command) {
   const Session session = session_in_fp32(line);
   refuse_overwriting(out + "/model.safetensors", weights);
   require_possible_folder(out);
+  if (options.method != QuantizationMethod::kQat && holds_run(out)) {
+    throw Error(out, 0, "holds a run, some of whose files this would replace; give another --out");
+  }
   const Architecture architecture = line.classifier(line.words()[0]);
   const bool trains = options.method == QuantizationMethod::kQat;
   const Dataset data = data_to_evaluate(weights, architecture, line, session, trains);
@@ -260,7 +284,8 @@ int quantize(const CommandLine& line, const std::string& command) {
   if (options.sensitivity_images > 0 && !trains) {
     result.decibels = signal_to_noise(quantization.folded(), quantized,
                                       calibration_batches(data, graph, options.sensitivity_images,
-                                                          options.batch_size, options.seed));
+                                                          options.batch_size, options.seed),
+                                      measure.float_inputs);
     if (options.method == QuantizationMethod::kPtq) {
       measure_sensitivity(quantization, options, measure, result);
     }
@@ -269,7 +294,8 @@ int quantize(const CommandLine& line, const std::string& command) {
   const Json report = quantization_json(result);
   write_all(out, architecture, quantized, report, command);
   fmt::print("{}", line.has("json") ? json_text(report) + "\n"
-                                    : quantization_text(result) + (trained ? trained->text : ""));
+                                    : quantization_text(result) + (trained ? trained->text : "") +
+                                          only_here(options.method));
   return 0;
 }
 

@@ -6,6 +6,7 @@
 #include "experiments/commands/memory_check.h"
 #include "experiments/run/fingerprint.h"
 #include "experiments/run/group_run.h"
+#include "experiments/run/interrupt.h"
 #include "experiments/run/train_config.h"
 #include "experiments/run/training_phase.h"
 #include "space/file.h"
@@ -32,7 +33,7 @@ TrainOptions qat_options(const CommandLine& line, const std::string& config) {
   if (line.given("learning-rate")) {
     options.optimizer.learning_rate = line.get<double>("learning-rate");
   }
-  options.seed = line.seed();
+  if (line.given("seed")) options.seed = line.seed();
   return options;
 }
 
@@ -56,6 +57,14 @@ RunFolder open_qat(const CommandLine& line, const QatStart& start, const std::st
        .data = data,
        .compute = session.compute});
   return open_run(line.required("out"), line.has("resume"), inputs, nullptr);
+}
+
+std::string qat_config(const CommandLine& line) {
+  return line.has("config") ? read_file(line.get<std::string>("config")) : "";
+}
+
+ScaleRule scale_rule(const CommandLine& line) {
+  return option_named<ScaleRule>("--scales", line.get<std::string>("scales"));
 }
 
 // Both networks on the images that training holds out, else on the test images.
@@ -118,20 +127,27 @@ void refuse_qat_options(const CommandLine& line) {
   }
 }
 
+void check_qat_options(const CommandLine& line) {
+  qat_options(line, qat_config(line));
+  scale_rule(line);
+  require_run(line.required("out"), line.has("resume"));
+}
+
 QatResult train_quantized(const CommandLine& line, const QatStart& start, const Dataset& data,
                           const Session& session) {
-  const std::string config = line.has("config") ? read_file(line.get<std::string>("config")) : "";
+  const std::string config = qat_config(line);
   const TrainOptions options = qat_options(line, config);
-  const ScaleRule rule = option_named<ScaleRule>("--scales", line.get<std::string>("scales"));
+  const ScaleRule rule = scale_rule(line);
   Session own = session;
   own.checkpoint_every = line.get<int>("checkpoint-every");
-  require_training_memory(start.quantization.folded().graph,
-                          std::min<int64_t>(options.batch_size, data.train.size()), own);
+  require_rounded_training_memory(start.quantization.folded().graph,
+                                  std::min<int64_t>(options.batch_size, data.train.size()), own);
   RunFolder run = open_qat(line, start, config, options, data, own);
   const QuantizationAware aware{
       .folded = start.quantization.folded(),
       .simulation = {.start = start.quantized.quantized, .rewrite = start.rewrite, .rule = rule},
       .frozen_from = line.get<double>("freeze")};
+  catch_interrupts();
   QatResult result{quantization_aware_phase({run, data, own}, aware, options), {}, {}};
 
   const Comparison comparison(data, session);

@@ -13,6 +13,8 @@ namespace ridgewalk {
 void add_qat_options(CommandLine& line);
 // Throws Error naming the first of them that is given though the method is another.
 void refuse_qat_options(const CommandLine& line);
+// Throws Error for what train_quantized() would refuse of them, before anything is computed.
+void check_qat_options(const CommandLine& line);
 
 // A network before training that knows its quantisation.
 struct QatStart {

@@ -60,11 +60,13 @@ Trainings trained_before(const std::string& folder, const Trainings& expected) {
 }
 
 // Those of a table that the space has, or as many of them as were asked for.
-Trainings networks_of_truth(const RankRequest& request, const SearchSpace& space) {
-  const auto& asked = request.truth;
+Trainings networks_of_truth(RankRequest& request, const SearchSpace& space) {
+  auto& asked = request.truth;
   std::optional<NetworkCode> code;
-  if (!asked.code.empty()) code = load_network_code(asked.code);
+  if (!asked.code.empty()) code = load_network_code(asked.code, space);
   Truth truth = read_truth(asked.table, code, asked.accuracy, space);
+  asked.rows = truth.rows;
+  asked.in_space = truth.networks.size();
   if (!request.quiet) {
     std::fprintf(stderr, "%s: %zu of %zu networks are in the space '%s'%s%s\n", asked.table.c_str(),
                  truth.networks.size(), truth.rows, space.name.c_str(),
@@ -88,8 +90,8 @@ Trainings networks_of_truth(const RankRequest& request, const SearchSpace& space
 }
 
 // The networks to rank, with their trainings so far.
-Trainings networks_of(const RankRequest& request, const std::string& recipe,
-                      const SearchSpace& space, const Reward& reward, const RunInputs& common) {
+Trainings networks_of(RankRequest& request, const std::string& recipe, const SearchSpace& space,
+                      const Reward& reward, const RunInputs& common) {
   if (request.has_truth()) return networks_of_truth(request, space);
   const Dataset& data = common.data;
   const Compute& compute = common.compute;
@@ -176,6 +178,8 @@ void write_ranking(const SearchContext& context, const RankRequest& request,
   if (request.has_truth()) {
     result.erase("epochs");
     result["truth"] = request.truth.table;
+    result["truth_rows"] = request.truth.rows;
+    result["truth_rows_in_space"] = request.truth.in_space;
   }
   if (ranked_by.near_median) {
     result["tolerance_of_median_macs"] = request.tolerance;
@@ -191,10 +195,13 @@ void write_ranking(const SearchContext& context, const RankRequest& request,
   report["ranking"] = result;
   report["ranking"]["networks"] = ranked;
   write_file(run.file("report.html"), report_html(report));
-  const std::string trained = request.has_truth()
-                                  ? "accuracies of " + request.truth.table
-                                  : fmt::format("{} epochs from scratch on {}",
-                                                context.config.train.epochs, context.data.name);
+  const std::string trained =
+      request.has_truth() ? fmt::format(
+                                "accuracies of {}, {} of whose {} networks are of "
+                                "the space",
+                                request.truth.table, request.truth.in_space, request.truth.rows)
+                          : fmt::format("{} epochs from scratch on {}", context.config.train.epochs,
+                                        context.data.name);
   fmt::print("{}; {}\n\n{}\n", space.name, trained, ranking_text(ranked_by.all));
   if (ranked_by.near_median) {
     fmt::print("Of those within {:g} % of the median MACs:\n\n{}\n", 100 * request.tolerance,
@@ -203,11 +210,13 @@ void write_ranking(const SearchContext& context, const RankRequest& request,
   fmt::print("all networks: {}\nreport: {}\n", run.file("rank.csv"), run.file("report.html"));
 }
 
-// Throws Error for what does not fit: networks of another space, labels, a teacher.
-void check(const Trainings& trainings, const SearchSpace& space, const Dataset& data,
-           const TrainOptions& options, const Compute& compute) {
+// Throws Error for what does not fit: networks of another space, labels, a teacher, a ranking whose
+// trainings have left no weights.
+void check(const RankRecipe& recipe, const Trainings& trainings, const SearchSpace& space,
+           const Dataset& data, const Compute& compute) {
   for (const NetworkRecord& network : trainings.networks) encode(space, network.architecture);
-  const Trainer probe(trainings.networks[0].architecture, data, options, compute);
+  require_earlier_weights(recipe, trainings);
+  const Trainer probe(trainings.networks[0].architecture, data, recipe.train, compute);
 }
 
 // What a ranking is told apart by, beside its inputs.
@@ -265,11 +274,11 @@ int rank_command(const Arguments& arguments) {
   inputs.settings = settings_text(request, trainings.seed);
   inputs.weights = &judge.weights();
   inputs.more = "recipe: " + recipe + "\n" + trainings_text(trainings);
-  check(trainings, space, data, config.train, session.compute);
+  const RankRecipe rank_recipe = request.recipe();
+  check(rank_recipe, trainings, space, data, session.compute);
 
   const std::string out = line.required("out");
   const std::string print = fingerprint(inputs);
-  const RankRecipe rank_recipe = request.recipe();
   std::optional<Leadership> lead;
   if (const auto workers = line.workers()) {
     const SharedTrials shared{

@@ -22,6 +22,7 @@ struct RankRequest {
   struct {
     std::string table, code, accuracy;  // files; empty where not given
     bool all = true;                    // of its networks, else `count`
+    size_t rows = 0, in_space = 0;      // of the table; known once it is read
   } truth;
 
   bool in_int8 = false;  // beside fp32

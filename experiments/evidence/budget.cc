@@ -15,17 +15,22 @@ struct Seen {
   double trained = 0, judged = 0;
 };
 
-std::map<Decisions, Seen> seen_in_steps(const SearchContext& context, const std::string& phase) {
+std::map<Decisions, Seen> seen_in_steps(const SearchContext& context, SearchStage stage) {
   const SupernetOptions& weights = context.config.weights;
+  const std::string phase(to_string(stage));
+  // The largest and the smallest network, the first of a step's samples, are only trained.
+  const size_t unjudged = context.config.stages.at(stage).tunas.sandwich ? 2 : 0;
   std::map<Decisions, Seen> seen;
   std::ifstream log(context.run.file("log.jsonl"));
   for (std::string line; std::getline(log, line);) {
     const Json record = Json::parse(line, nullptr, false);
     if (!record.is_object() || record.value("phase", "") != phase) continue;
     try {
-      for (const auto& sample : record.at("samples").get<std::vector<Decisions>>()) {
-        seen[sample].trained += weights.batch_size;
-        if (!record.at("accuracy").is_null()) seen[sample].judged += weights.validation_batch_size;
+      const auto samples = record.at("samples").get<std::vector<Decisions>>();
+      for (size_t i = 0; i < samples.size(); ++i) {
+        seen[samples[i]].trained += weights.batch_size;
+        if (i < unjudged || record.at("accuracy").is_null()) continue;
+        seen[samples[i]].judged += weights.validation_batch_size;
       }
     } catch (const Json::exception&) {
       throw context.run.damaged();
@@ -52,7 +57,7 @@ Macs training_budget(const Architecture& architecture, const SearchConfig& confi
 
 Macs stage_budget(const SearchContext& context, const StageOutcome& stage,
                   const SearchSpace& space) {
-  std::map<Decisions, Seen> seen = seen_in_steps(context, std::string(to_string(stage.stage)));
+  std::map<Decisions, Seen> seen = seen_in_steps(context, stage.stage);
   for (const CandidateResult& candidate : stage.candidates) {
     seen[candidate.decisions].judged += candidate_images(context.config, context.data);
   }

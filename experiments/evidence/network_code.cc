@@ -24,19 +24,8 @@ std::vector<std::string> symbols_of(const std::string& name, const std::string& 
   return symbols;
 }
 
-NetworkCode::Meaning meaning_of(const YamlSource& source) {
-  NetworkCode::Meaning meaning;
-  if (source.node.IsMap()) {
-    for (const auto& entry : source.node) {
-      const YamlSource value{entry.second, source.file};
-      meaning.options[entry.first.Scalar()] = yaml_value<std::string>(value, "an option");
-    }
-    return meaning;
-  }
-  meaning.option = yaml_value<std::string>(source, "what a symbol stands for");
-  meaning.is_absent = meaning.option == "none";
-  return meaning;
-}
+// "stages.1" of the block "stages.1.2".
+std::string stage_of(const std::string& block) { return block.substr(0, block.rfind('.')); }
 
 // A space's choices by name.
 class Choices {
@@ -47,6 +36,20 @@ class Choices {
   }
 
   bool has(const std::string& name) const { return index_.contains(name); }
+
+  // Whether a block of a stage has this name: choices' names begin with it.
+  bool has_block(const std::string& name) const {
+    const auto next = index_.lower_bound(name + ".");
+    return has(stage_of(name) + ".depth") && next != index_.end() &&
+           next->first.starts_with(name + ".");
+  }
+
+  bool has_option(const std::string& name, const std::string& option) const {
+    const auto at = index_.find(name);
+    if (at == index_.end()) return false;
+    const std::vector<std::string>& options = list_[at->second].options;
+    return std::find(options.begin(), options.end(), option) != options.end();
+  }
 
   void decide(const std::string& name, const std::string& option) {
     const auto at = index_.find(name);
@@ -77,33 +80,85 @@ class Choices {
   std::vector<bool> decided_;
 };
 
-// "stages.1" of the block "stages.1.2".
-std::string stage_of(const std::string& block) { return block.substr(0, block.rfind('.')); }
+// The places of a code: choices, and the blocks of a stage from its first on.
+std::vector<std::string> read_places(const YamlSource& source, const Choices& choices) {
+  if (!source.node.IsSequence()) source.fail("'places' must be a list");
+  std::vector<std::string> places;
+  std::map<std::string, int> blocks;  // so far, by stage
+  for (const auto& node : source.node) {
+    const YamlSource place{node, source.file};
+    const auto name = yaml_value<std::string>(place, "a place");
+    if (std::find(places.begin(), places.end(), name) != places.end()) {
+      place.fail("'" + name + "' is a place already; remove one");
+    }
+    places.push_back(name);
+    if (choices.has(name)) continue;
+    if (!choices.has_block(name)) {
+      place.fail("the space has no block and no choice '" + name + "'");
+    }
+    const std::string next = stage_of(name) + "." + std::to_string(blocks[stage_of(name)]++);
+    if (name != next) place.fail("'" + name + "' stands where '" + next + "' belongs");
+  }
+  if (places.empty()) source.fail("'places' is empty");
+  return places;
+}
+
+// What a symbol stands for, which must be possible at one of the places.
+NetworkCode::Meaning read_meaning(const YamlSource& source, const std::vector<std::string>& places,
+                                  const Choices& choices) {
+  NetworkCode::Meaning meaning;
+  const auto somewhere = [&](const auto& is_possible) {
+    return std::any_of(places.begin(), places.end(), is_possible);
+  };
+  if (!source.node.IsMap()) {
+    meaning.option = yaml_value<std::string>(source, "what a symbol stands for");
+    meaning.is_absent = meaning.option == "none";
+    if (!meaning.is_absent && !somewhere([&](const std::string& place) {
+          return choices.has_option(place, meaning.option);
+        })) {
+      source.fail("'" + meaning.option + "' is an option of no choice among the places");
+    }
+    return meaning;
+  }
+  for (const auto& entry : source.node) {
+    const YamlSource value{entry.second, source.file};
+    const std::string choice = yaml_value<std::string>({entry.first, source.file}, "a choice");
+    const auto option = yaml_value<std::string>(value, "an option");
+    if (!meaning.options.emplace(choice, option).second) {
+      value.fail("'" + choice + "' is given twice; remove one");
+    }
+    if (!somewhere([&](const std::string& place) { return choices.has(place + "." + choice); })) {
+      value.fail("no block among the places has a choice '" + choice + "'");
+    }
+    if (!somewhere([&](const std::string& place) {
+          return choices.has_option(place + "." + choice, option);
+        })) {
+      value.fail("'" + option + "' is an option of '" + choice + "' in no block among the places");
+    }
+  }
+  return meaning;
+}
 
 }  // namespace
 
-NetworkCode load_network_code(const std::string& path) {
-  const YamlSource source = parse_yaml(read_file(path), path);
-  if (!source.node.IsMap()) source.fail("a code has the keys separator, places and symbols");
+NetworkCode load_network_code(const std::string& path, const SearchSpace& space) {
+  FieldReader reader(parse_yaml(read_file(path), path));
+  const Choices choices(space);
   NetworkCode code;
-  for (const auto& entry : source.node) {
-    const std::string& key = entry.first.Scalar();
-    const YamlSource value{entry.second, path};
-    if (key == "separator") {
-      code.separator = yaml_value<std::string>(value, key);
-    } else if (key == "places" && value.node.IsSequence()) {
-      for (const auto& place : value.node) {
-        code.places.push_back(yaml_value<std::string>({place, path}, "a place"));
+  reader.optional("separator", code.separator);
+  code.places = read_places(reader.child("places"), choices);
+  if (reader.has("symbols")) {
+    const YamlSource symbols = reader.child("symbols");
+    if (!symbols.node.IsMap()) symbols.fail("'symbols' must be a mapping");
+    for (const auto& entry : symbols.node) {
+      const YamlSource value{entry.second, path};
+      const auto symbol = yaml_value<std::string>({entry.first, path}, "a symbol");
+      if (!code.symbols.emplace(symbol, read_meaning(value, code.places, choices)).second) {
+        value.fail("the symbol '" + symbol + "' is given twice; remove one");
       }
-    } else if (key == "symbols" && value.node.IsMap()) {
-      for (const auto& symbol : value.node) {
-        code.symbols[symbol.first.Scalar()] = meaning_of({symbol.second, path});
-      }
-    } else {
-      value.fail("'" + key + "' is not separator, a list of places or a mapping of symbols");
     }
   }
-  if (code.places.empty()) source.fail("missing key 'places'");
+  reader.finish();
   return code;
 }
 

@@ -25,8 +25,8 @@ struct NetworkCode {
   std::map<std::string, Meaning> symbols;
 };
 
-// Throws Error with file and line.
-NetworkCode load_network_code(const std::string& path);
+// Throws Error with file and line, also for what no network of the space has.
+NetworkCode load_network_code(const std::string& path, const SearchSpace& space);
 
 // The decisions that `name` stands for: blocks after a stage's first that are there close ranks,
 // and choices that no place decides have their only option. Throws Error without a file when the

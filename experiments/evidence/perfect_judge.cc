@@ -39,6 +39,7 @@ double best_kendall(const std::vector<std::vector<double>>& trainings, uint64_t 
   }
   const double center = mean(means), spread = sample_variance(means), by_luck = mean(luck);
   const double shrink = spread > 0 ? std::sqrt(std::max(0.0, 1 - by_luck / spread)) : 0;
+  if (shrink == 0) return 0;
   std::vector<double> own;
   for (double value : means) own.push_back(center + shrink * (value - center));
   Random random(seed);

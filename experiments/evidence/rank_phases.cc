@@ -7,6 +7,8 @@
 #include "experiments/evidence/int8_accuracy.h"
 #include "experiments/run/interrupt.h"
 #include "experiments/run/seed_streams.h"
+#include "space/error.h"
+#include "space/file.h"
 #include "supernet/training/lanes.h"
 
 namespace ridgewalk {
@@ -46,6 +48,10 @@ uint64_t int8_seed(const Trainings& trainings) {
   return stream_seed(trainings.seed, SeedStream::kInt8Calibration);
 }
 
+std::string weights_of(const std::string& training, const std::string& folder) {
+  return folder + "/" + training + ".safetensors";
+}
+
 std::string int8_phase_name(const std::string& training) { return "int8 " + training; }
 
 // Test top-1 in int8 of a training whose weights lie in `folder`.
@@ -53,7 +59,7 @@ double int8_phase(const RunContext& context, const std::string& training,
                   const Architecture& architecture, const std::string& folder, uint64_t seed) {
   const std::string phase = int8_phase_name(training);
   if (const auto known = context.run.result<SplitAccuracy>(phase)) return known->top1;
-  const std::string weights = folder + "/" + training + ".safetensors";
+  const std::string weights = weights_of(training, folder);
   if (interrupted() || context.session.stop.stop_requested()) throw Interrupted();
   context.run.begin<Json>(phase);
   const Accuracy accuracy =
@@ -75,6 +81,16 @@ std::vector<std::pair<std::string, Architecture>> earlier_trainings(const Traini
 }
 
 }  // namespace
+
+void require_earlier_weights(const RankRecipe& recipe, const Trainings& trainings) {
+  if (!recipe.in_int8) return;
+  for (const auto& [training, architecture] : earlier_trainings(trainings)) {
+    const std::string weights = weights_of(training, recipe.trained);
+    if (path_exists(weights)) continue;
+    throw Error(weights, 0,
+                "does not exist; --quantized needs it: give --trained the ranking that trained it");
+  }
+}
 
 void judgement_phases(const SearchContext& context, const SearchSpace& space, SharedJudge& judge,
                       std::vector<NetworkRecord>& networks) {

@@ -20,6 +20,9 @@ struct RankRecipe {
   std::string trained = {};  // the folder with the weights of trainings that a network has already
 };
 
+// Throws Error where int8 needs the weights of an earlier training and there are none.
+void require_earlier_weights(const RankRecipe& recipe, const Trainings& trainings);
+
 // Judges every network, so far as the run has not done so; the same network under another name is
 // judged once.
 void judgement_phases(const SearchContext& context, const SearchSpace& space, SharedJudge& judge,

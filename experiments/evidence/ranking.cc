@@ -33,6 +33,7 @@ struct Columns {
   std::vector<double> shared_int8, test_int8;  // none where they were not measured
   std::vector<double> latency;                 // of the first target; none where it is unknown
   std::map<std::string, std::vector<double>> proxies;  // those that are defined for all
+  std::vector<std::string> undefined_proxies = {};     // the others
   std::vector<double> regression = {};                 // none where decisions are unknown
 };
 
@@ -52,9 +53,12 @@ Columns columns_of(const std::vector<NetworkRecord>& networks) {
     for (const auto& [name, proxy] : network.proxies) columns.proxies[name].push_back(proxy.value);
   }
   std::erase_if(columns.proxies, [&](const auto& column) {
+    const auto& [name, values] = column;
     const auto is_finite = [](double value) { return std::isfinite(value); };
-    return column.second.size() < networks.size() ||
-           !std::all_of(column.second.begin(), column.second.end(), is_finite);
+    const bool is_defined =
+        values.size() == networks.size() && std::all_of(values.begin(), values.end(), is_finite);
+    if (!is_defined) columns.undefined_proxies.push_back(name);
+    return !is_defined;
   });
   return columns;
 }
@@ -239,6 +243,7 @@ Ranking rank(const std::vector<NetworkRecord>& networks, uint64_t seed, RowsOfNe
                   .trainings = trainings,
                   .pairs = judged_pairs(columns, draws),
                   .proxy_seconds = mean_proxy_seconds(networks, columns),
+                  .undefined_proxies = columns.undefined_proxies,
                   .test_top1 = spread_of(test)};
   add_luck(ranking, networks, draws);
   std::vector<double> regrets;
@@ -282,6 +287,7 @@ Json ranking_json(const Ranking& ranking) {
                        {"deviation", ranking.test_top1.deviation},
                        {"lowest", ranking.test_top1.lowest},
                        {"highest", ranking.test_top1.highest}};
+  if (!ranking.undefined_proxies.empty()) json["undefined_proxies"] = ranking.undefined_proxies;
   json["regret"] = figure_json(ranking.regret);
   json["regret_of_a_random_pick"] = ranking.regret_of_a_random_pick;
   return json;
@@ -312,7 +318,14 @@ std::string ranking_text(const Ranking& ranking) {
     }
     text += ".\n";
   }
-  if (ranking.best_kendall) {
+  for (const std::string& name : ranking.undefined_proxies) {
+    text += name + " is left out: it is not a finite number for every network.\n";
+  }
+  if (ranking.best_kendall == 0.0) {
+    text +=
+        "The networks differ by no more than the luck of their trainings, which no judge can "
+        "order.\n";
+  } else if (ranking.best_kendall) {
     const double tau = ranking.pairs.at(0).kendall_tau_b.value;
     text += fmt::format(
         "Trainings differ by luck: judging by how far they agree, a perfect judge would have a "
@@ -324,7 +337,8 @@ std::string ranking_text(const Ranking& ranking) {
   }
   if (ranking.trainings == 1) {
     text +=
-        "How much of the order is the luck of single trainings is unknown; --repeats 2 shows it.\n";
+        "How much of the order is the luck of single trainings is unknown; second ones show it "
+        "(--repeats 2,\nor another column of --truth).\n";
   }
   return text;
 }

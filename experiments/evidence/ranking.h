@@ -34,6 +34,7 @@ struct Ranking {
   // trainings of every network.
   std::optional<double> best_spearman = {}, best_kendall = {};
   std::map<std::string, double> proxy_seconds = {};  // of a network; only printed
+  std::vector<std::string> undefined_proxies = {};   // by name: not finite for every network
   Spread test_top1 = {};
   // Of the network with the best shared accuracy: what its test accuracy lacks to the best of all.
   Figure regret = {};

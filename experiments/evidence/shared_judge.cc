@@ -71,6 +71,7 @@ void SharedJudge::add_proxies(const Decisions& network, SharedJudgement& judgeme
 
 SharedJudgement SharedJudge::judged(Supernet& supernet, const Decisions& network) const {
   const Accuracy accuracy = supernet.validate(network);
+  require_finite(accuracy, options_.weights);
   SharedJudgement judgement{accuracy.top1, accuracy.loss};
   if (options_.in_int8) judgement.int8_top1 = supernet.validate_rounded(network).top1;
   return judgement;

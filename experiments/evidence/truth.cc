@@ -1,7 +1,7 @@
 #include "experiments/evidence/truth.h"
 
 #include <algorithm>
-#include <cctype>
+#include <functional>
 #include <set>
 #include <sstream>
 
@@ -24,26 +24,54 @@ struct TruthColumns {
   std::optional<size_t> parameters;
 };
 
-// "test_accuracy" of "test_accuracy_2".
-std::string without_number(std::string column) {
-  while (!column.empty() && std::isdigit(static_cast<unsigned char>(column.back()))) {
-    column.pop_back();
+constexpr const char* kDigits = "0123456789";
+
+std::string without_last(const std::string& text, const char* characters) {
+  return text.substr(0, text.find_last_not_of(characters) + 1);
+}
+
+// "accuracy_seed" of "accuracy_seed2".
+std::string without_digits(const std::string& column) {
+  return without_last(without_last(column, kDigits), "_ ");
+}
+
+// "test_accuracy" of "test_accuracy_2"; the number of "accuracy_top5" belongs to its word.
+std::string without_number(const std::string& column) {
+  const std::string stem = without_digits(column);
+  return stem == without_last(column, kDigits) ? column : stem;
+}
+
+std::vector<size_t> columns_where(const CsvTable& table,
+                                  const std::function<bool(const std::string&)>& is_one) {
+  std::vector<size_t> columns;
+  for (size_t c = 0; c < table.columns.size(); ++c) {
+    if (is_one(table.columns[c])) columns.push_back(c);
   }
-  while (!column.empty() && (column.back() == '_' || column.back() == ' ')) column.pop_back();
-  return column;
+  return columns;
+}
+
+// Those that differ from `wanted` in a number alone, else the one of that name, else those that
+// begin with it.
+std::vector<size_t> columns_called(const CsvTable& table, const std::string& wanted) {
+  auto columns =
+      columns_where(table, [&](const auto& name) { return without_number(name) == wanted; });
+  if (columns.empty())
+    columns = columns_where(table, [&](const auto& name) { return name == wanted; });
+  if (!columns.empty()) return columns;
+  return columns_where(table, [&](const auto& name) { return name.starts_with(wanted); });
 }
 
 std::vector<size_t> accuracy_columns(const CsvTable& table, const std::string& wanted,
                                      const std::string& file) {
-  std::vector<size_t> columns;
+  const auto is_accuracy = [](const std::string& name) {
+    return name.find("accuracy") != std::string::npos || name.find("top1") != std::string::npos;
+  };
+  const std::vector<size_t> columns =
+      wanted.empty() ? columns_where(table, is_accuracy) : columns_called(table, wanted);
   std::set<std::string> stems;
-  for (size_t c = 0; c < table.columns.size(); ++c) {
+  for (size_t c : columns) {
     const std::string& name = table.columns[c];
-    const bool is_accuracy =
-        name.find("accuracy") != std::string::npos || name.find("top1") != std::string::npos;
-    if (wanted.empty() ? !is_accuracy : !name.starts_with(wanted)) continue;
-    columns.push_back(c);
-    stems.insert(without_number(name));
+    stems.insert(wanted.empty() ? without_number(name) : without_digits(name));
   }
   std::string list;
   for (const std::string& stem : stems) list += " " + stem;

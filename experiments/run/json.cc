@@ -44,7 +44,7 @@ void emit(YAML::Emitter& out, const Json& data) {
     if (text.find('\n') != std::string::npos) out << YAML::Literal;
     if (looks_like_no_text(text)) out << YAML::DoubleQuoted;
     out << text;
-  } else if (data.is_null()) {
+  } else if (data.is_null() || (data.is_number_float() && !std::isfinite(data.get<double>()))) {
     out << YAML::Null;
   } else {
     out << data.dump();

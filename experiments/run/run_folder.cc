@@ -71,10 +71,17 @@ void RunFolder::lock() {
   }
 }
 
+bool holds_run(const std::string& path) { return path_exists(path + "/" + kCheckpoint); }
+
+void require_run(const std::string& path, bool resume) {
+  if (holds_run(path) == resume) return;
+  throw Error(path, 0,
+              resume ? "holds no run to resume; leave --resume out"
+                     : "already holds a run; give --resume to continue it, or another --out");
+}
+
 RunFolder RunFolder::create(const std::string& path, const std::string& fingerprint) {
-  if (fs::exists(path + "/" + kCheckpoint)) {
-    throw Error(path, 0, "already holds a run; give --resume to continue it, or another --out");
-  }
+  require_run(path, false);
   std::error_code failed;
   fs::create_directories(path, failed);
   if (failed) {
@@ -90,10 +97,8 @@ RunFolder RunFolder::create(const std::string& path, const std::string& fingerpr
 }
 
 RunFolder RunFolder::resume(const std::string& path, const std::string& fingerprint) {
+  require_run(path, true);
   RunFolder run(path, fingerprint);
-  if (!fs::exists(run.checkpoint_file())) {
-    throw Error(path, 0, "holds no run to resume; leave --resume out");
-  }
   run.lock();
   run.read_checkpoint(Log::kContinued);
   run.open_log(std::ios::app);
@@ -102,8 +107,7 @@ RunFolder RunFolder::resume(const std::string& path, const std::string& fingerpr
 }
 
 RunFolder RunFolder::open(const std::string& path, const std::string& fingerprint) {
-  const bool holds_run = path_exists(path + "/" + kCheckpoint);
-  return holds_run ? resume(path, fingerprint) : create(path, fingerprint);
+  return holds_run(path) ? resume(path, fingerprint) : create(path, fingerprint);
 }
 
 RunFolder RunFolder::take_over(const std::string& path, const std::string& fingerprint) {

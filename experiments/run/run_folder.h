@@ -31,6 +31,11 @@ struct Rates {
 void to_json(Json& json, const Rates& rates);
 void from_json(const Json& json, Rates& rates);
 
+// Whether the folder `path` has a run in it.
+bool holds_run(const std::string& path);
+// Throws Error where it has one though none is to be resumed, and the other way round.
+void require_run(const std::string& path, bool resume);
+
 // A run is a list of named phases, each of many steps. One file, checkpoint.safetensors, holds all
 // that the run needs to be resumed: the results of finished phases, the state and tensors of the
 // current one, and the length of log.jsonl, which is cut back to it. The file is replaced as a

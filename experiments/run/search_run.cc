@@ -263,12 +263,20 @@ StartingPoint check_search(const SearchConfig& config, const SearchPlan& plan,
 }
 
 SearchStage stage_of_run(const std::string& folder, const std::string& name) {
-  if (!name.empty()) return value_named<SearchStage>(name);
+  std::vector<SearchStage> stages;  // that left a supernet
   for (SearchStage stage :
        {SearchStage::kSingle, SearchStage::kCoarse, SearchStage::kFine, SearchStage::kHybrid}) {
-    if (std::filesystem::exists(supernet_file(folder, stage))) return stage;
+    if (std::filesystem::exists(supernet_file(folder, stage))) stages.push_back(stage);
   }
-  throw Error(folder, 0, "holds no supernet; give the folder of a finished search");
+  if (stages.empty()) {
+    throw Error(folder, 0, "holds no supernet; give the folder of a finished search");
+  }
+  if (name.empty()) return stages.front();
+  const auto asked = value_named<SearchStage>(name);
+  if (std::find(stages.begin(), stages.end(), asked) != stages.end()) return asked;
+  std::string list;
+  for (SearchStage stage : stages) list += " " + std::string(to_string(stage));
+  throw Error(folder, 0, "holds no supernet of the stage '" + name + "'; choose of:" + list);
 }
 
 SearchConfig config_of_run(const std::string& folder) {

@@ -16,6 +16,12 @@ void read_optimizer(FieldReader& reader, OptimizerOptions& options) {
   bounded(reader, "warmup", options.warmup, 0, 1);
   bounded(reader, "cosine_alpha", options.cosine_alpha, 0, 1);
   bounded(reader, "constant_end", options.constant_end, 0, 1);
+  if (options.constant_end > 0 && options.cosine_alpha == 0) {
+    const std::string key = reader.has("constant_end") ? "constant_end" : "cosine_alpha";
+    reader.child(key).fail(
+        "'constant_end' keeps the rate at which the cosine ends, which is 0; set 'cosine_alpha' "
+        "above 0");
+  }
   bounded(reader, "momentum", options.momentum, 0, 0.9999);
   bounded(reader, "decay", options.decay, 0, 0.999999);
   bounded(reader, "epsilon", options.epsilon, 0, 10);

@@ -79,19 +79,24 @@ void extend_to_mix(const Graph& graph, int64_t batch, std::vector<size_t>& last_
   }
 }
 
-// Of a step by autograd, op by op: networks whose attention is computed in tiles.
+// Of a step by autograd, op by op.
 MemoryNeed autograd_memory(const Graph& graph, int64_t batch, int bytes_per_activation) {
   constexpr double kTilesOfGradients = 4;  // weights, their gradients, two products
   MemoryNeed need{.weights = kTrainingCopies * kBytesPerWeight * weight_elements(graph)};
   const std::vector<bool> kept = kept_for_backward(graph);
+  bool has_tiles = false;
   for (size_t i = 0; i < graph.ops.size(); ++i) {
     const Op& op = graph.ops[i];
     if (!kept[i]) continue;
-    if (is_attention_map(op.kind) && is_tiled(op, batch)) continue;  // computed again, and let go
+    if (is_attention_map(op.kind) && is_tiled(op, batch)) {
+      has_tiles = true;
+      continue;  // computed again, and let go
+    }
     const double bytes = bytes_per_activation * double(batch) * double(op.output.elements());
     need.activations += bytes;
     if (is_attention_map(op.kind)) need.attention_scores += bytes;
   }
+  if (!has_tiles) return need;
   const double tiles = kTilesOfGradients * bytes_per_activation * double(kAttentionTile);
   need.activations += tiles;
   need.attention_scores += tiles;
@@ -164,13 +169,23 @@ MemoryNeed training_memory(const Graph& graph, int64_t batch, int bytes_per_acti
   return need;
 }
 
+MemoryNeed rounded_training_memory(const Graph& graph, int64_t batch) {
+  constexpr double kRoundedCopies = 3;
+  MemoryNeed need = autograd_memory(graph, batch, sizeof(float));
+  need.weights += kBytesPerWeight * weight_elements(graph);
+  need.activations *= kRoundedCopies;
+  need.attention_scores *= kRoundedCopies;
+  return need;
+}
+
 MemoryNeed supernet_memory(const SearchSpace& space, int64_t batch, int64_t validation_batch,
-                           int bytes_per_activation, bool has_average) {
+                           int bytes_per_activation, bool has_average, bool rounds) {
   MemoryNeed most;
   for (const Architecture& architecture : covering(space)) {
     const Graph graph = lower(architecture, Naming::kShared);
     for (const MemoryNeed& need :
-         {training_memory(graph, batch, bytes_per_activation),
+         {rounds ? rounded_training_memory(graph, batch)
+                 : training_memory(graph, batch, bytes_per_activation),
           inference_memory(graph, validation_batch, bytes_per_activation)}) {
       if (need.activations > most.activations) most = need;
     }

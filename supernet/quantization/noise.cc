@@ -40,7 +40,8 @@ void add_energies(const Executor& exact, const std::vector<torch::Tensor>& value
 }  // namespace
 
 std::vector<std::optional<double>> signal_to_noise(Network& folded, const QuantizedNetwork& network,
-                                                   const CalibrationBatches& batches) {
+                                                   const CalibrationBatches& batches,
+                                                   FloatInputs float_inputs) {
   at::NoGradGuard no_grad;
   const size_t count = folded.graph.ops.size();
   std::vector<Energies> energies(count);
@@ -51,7 +52,7 @@ std::vector<std::optional<double>> signal_to_noise(Network& folded, const Quanti
     values[next] = value;
     next = next + 1 == count ? 1 : next + 1;
   });
-  const QuantizedExecutor executor(network);
+  const QuantizedExecutor executor(network, Products::kFast, float_inputs);
   const int64_t at_once = images_at_once(folded.graph);
   for (int64_t b = 0; b < batches.count; ++b) {
     const torch::Tensor batch = batches.batch(b);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "supernet/quantization/post_training.h"
+#include "supernet/quantization/quantized_executor.h"
 
 namespace ridgewalk {
 
@@ -13,7 +14,8 @@ namespace ridgewalk {
 // in fp32 and y in the quantised network, over all images; nothing for ops whose value is not
 // changed. Infinite where both are the same.
 std::vector<std::optional<double>> signal_to_noise(Network& folded, const QuantizedNetwork& network,
-                                                   const CalibrationBatches& batches);
+                                                   const CalibrationBatches& batches,
+                                                   FloatInputs float_inputs = FloatInputs::kKept);
 
 // Of the logits, in dB, over batches whose logits in fp32 are given.
 double logits_signal_to_noise(const QuantizedNetwork& network, const CalibrationBatches& batches,

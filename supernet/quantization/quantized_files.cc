@@ -219,10 +219,19 @@ void save_quantized(const std::string& folder, const Architecture& architecture,
   write_file(graph_file(folder), text);
 }
 
+namespace {
+
+void require_folder(const std::string& folder) {
+  if (is_quantized(folder)) return;
+  throw Error(folder, 0,
+              path_exists(folder) ? "holds no quantized.yaml; give a folder that quantize wrote"
+                                  : "does not exist; give a folder that quantize wrote");
+}
+
+}  // namespace
+
 QuantizedNetwork load_quantized(const std::string& folder) {
-  if (!is_quantized(folder)) {
-    throw Error(folder, 0, "holds no quantized.yaml; give a folder that quantize wrote");
-  }
+  require_folder(folder);
   const Architecture architecture = load_architecture(architecture_file(folder));
   QuantizedNetwork network{.quantized = read_graph(architecture, graph_file(folder)),
                            .tensors = {}};
@@ -246,11 +255,14 @@ QuantizedNetwork load_quantized(const std::string& folder) {
 }
 
 void require_quantized(const std::string& folder, const Architecture& architecture) {
+  require_folder(folder);
   const Architecture own = load_architecture(architecture_file(folder));
   if (compared(own) == compared(architecture)) return;
   throw Error(folder, 0,
               "holds '" + own.name + "', quantised at " + std::to_string(own.resolution) +
-                  " pixels for " + std::to_string(own.classes) + " classes; give its " +
+                  " pixels of " + std::to_string(own.channels) +
+                  (own.channels == 1 ? " channel" : " channels") + " for " +
+                  std::to_string(own.classes) + " classes, which is another network; give its " +
                   architecture_file(folder) + " as the network");
 }
 

@@ -38,8 +38,9 @@ double of_gradients(Proxy proxy, const Graph& graph, const Batch& batch, uint64_
                                        batch.labels)
       .backward();
   return sum_over(network, [&](const torch::Tensor& value, const torch::Tensor& gradient) {
+    if (value.dim() < 2) return 0.0;  // of a norm, or a bias
     if (proxy == Proxy::kGradNorm) return gradient.norm().item<double>();
-    return value.dim() > 1 ? (value * gradient).abs().sum().item<double>() : 0.0;
+    return (value * gradient).abs().sum().item<double>();
   });
 }
 

@@ -10,9 +10,9 @@
 namespace ridgewalk {
 
 // The larger the better, each by its published definition, with fresh weights:
-//   grad-norm: sum over tensors of the 2-norm of the loss' gradient, and
-//   snip: sum over convolution and linear weights of |w dL/dw| (Lee et al., arXiv 1810.02340), both
-//     as Abdelfattah et al. take them (arXiv 2101.08134), of one batch of training images;
+//   grad-norm: sum over convolution and linear weights of the 2-norm of the loss' gradient, and
+//   snip: sum over the same of |w dL/dw| (Lee et al., arXiv 1810.02340), both as Abdelfattah et al.
+//     take them (arXiv 2101.08134), of one batch of training images;
 //   synflow: sum of w dR/dw, R the sum of the logits of an image of ones with |w| and norms left
 //     out (Tanaka et al., arXiv 2006.05467); its logarithm, which orders alike and has no end;
 //   naswot: log |det K|, K the number of ReLU outputs that are on or off in both of two images of

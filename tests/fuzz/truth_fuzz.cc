@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   table.write(text);
   refuse_or_accept([&] {
     const Truth truth =
-        read_truth(table.path(), load_network_code(code_file.path()), accuracy, space);
+        read_truth(table.path(), load_network_code(code_file.path(), space), accuracy, space);
     require(truth.networks.size() >= 3, "a truth has three networks");
     for (const NetworkRecord& network : truth.networks) {
       for (const TrainingResult& training : network.trainings) {

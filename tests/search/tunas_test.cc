@@ -286,6 +286,12 @@ TEST(Tunas, RefusesOptionsNamingFieldValueAndRule) {
         o.sandwich = true;
       },
       "samples_per_step is 2; it must be at least 3 with sandwich");
+  expect_refused(
+      [](auto& o, auto&) {
+        o.controller_delay = o.operation_warmup = o.filter_warmup = 0;
+        o.fair = true;
+      },
+      "controller_delay is 0; it must be above 0 with fair");
   expect_refused([](auto& o, auto&) { o.candidates = 0; }, "candidates is 0");
   expect_refused([](auto& o, auto&) { o.controller_delay = 1.5; }, "controller_delay is 1.5");
   expect_refused([&](auto& o, auto&) { o.filter_warmup = nan; }, "filter_warmup is nan");

@@ -42,6 +42,10 @@ class FileTest : public FolderTest {
   }
 };
 
+TEST_F(FileTest, ADeviceWithoutAnEndIsNotRead) {
+  EXPECT_THAT(error_of([] { read_file("/dev/zero"); }), testing::HasSubstr("is a device"));
+}
+
 TEST_F(FileTest, TwoWritersDoNotMeet) {
   FileWriter one(path("f")), other(path("f"));
   one.write("one", 3);

@@ -314,7 +314,8 @@ TEST_F(Evidence, RefusesWhatCannotBe) {
   expect_refused({"rank"}, {"usage: ridgewalk rank RUN"});
   expect_refused({"rank", folder_ + "/nothing", "--out", folder_ + "/x"}, {"nothing"});
   expect_refused({"rank", supernet_, "--out", folder_ + "/x", "--networks", "2"}, {"--networks"});
-  expect_refused({"rank", supernet_, "--out", folder_ + "/x", "--stage", "fine"}, {"fine"});
+  expect_refused({"rank", supernet_, "--out", folder_ + "/x", "--stage", "fine"},
+                 {"holds no supernet of the stage 'fine'; choose of: single"});
   expect_refused({"rank", supernet_, "--out", folder_ + "/x", "--tolerance", "0"}, {"--tolerance"});
   expect_refused({"front", supernet_, "--out", folder_ + "/x", "--range", "5:1"}, {"low to high"});
   expect_refused(

@@ -34,10 +34,12 @@ class Quantize : public Program {
     return words;
   }
   static std::vector<std::string> quantize(const std::vector<std::string>& more) {
-    const bool trains = std::find(more.begin(), more.end(), "qat") != more.end();
-    auto words =
-        with({"quantize"}, {"--images", "100", "--batch-size", "50", "--sensitivity",
-                            trains ? "0" : "50", "--weights", path("run/weights.safetensors")});
+    const auto has = [&](const char* word) {
+      return std::find(more.begin(), more.end(), word) != more.end();
+    };
+    auto words = with({"quantize"}, {"--batch-size", "50", "--sensitivity", has("qat") ? "0" : "50",
+                                     "--weights", path("run/weights.safetensors")});
+    if (!has("weights") && !has("dynamic")) words.insert(words.end(), {"--images", "100"});
     words.insert(words.end(), more.begin(), more.end());
     return words;
   }
@@ -194,6 +196,15 @@ TEST_F(Quantize, WeightsAloneAreSmaller) {
     EXPECT_LT(report["int8"]["bytes"].get<double>(), 0.5 * report["fp32"]["bytes"].get<double>());
     EXPECT_FALSE(report["options"].contains("ranges"));
   }
+  // An op after rounded inputs is further from fp32.
+  const auto noise_of = [&](const std::string& name) {
+    const auto report = nlohmann::json::parse(read(path(name) + "/report.json"));
+    for (const auto& op : report["ops"]) {
+      if (op["name"] == "classifier") return op["signal_to_noise_db"].get<double>();
+    }
+    return 0.0;
+  };
+  EXPECT_LT(noise_of("dynamic"), noise_of("weights"));
 }
 
 TEST_F(Quantize, TrainsWithItsRoundingSimulated) {
@@ -232,6 +243,25 @@ TEST_F(Quantize, TrainingThatIsKilledResumesToTheSameBits) {
   }
 }
 
+// Of 400 steps, with a checkpoint every 1000: what there is when it stops, the interrupt has
+// written.
+TEST_F(Quantize, TrainingThatIsInterruptedWritesACheckpoint) {
+  const auto training = [](const std::vector<std::string>& more) {
+    auto words = quantize({"--method", "qat", "--epochs", "100", "--checkpoint-every", "1000",
+                           "--out", path("interrupted")});
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  };
+  const pid_t child = start(training({}), "interrupted");
+  while (!fs::exists(path("interrupted/checkpoint.safetensors"))) usleep(1000);
+  usleep(300'000);
+  kill(child, SIGINT);
+  const Outcome outcome = wait_for(child, "interrupted");
+  EXPECT_EQ(outcome.exit_code, 130);
+  EXPECT_THAT(outcome.err, HasSubstr("--resume continues the run"));
+  EXPECT_THAT(read(path("interrupted/log.jsonl")), HasSubstr("loss"));
+}
+
 TEST_F(Quantize, RefusesInOneLineAndLeavesNothing) {
   const std::string out = path("refused");
   const auto refused = [&](const std::vector<std::string>& more, const std::string& says) {
@@ -249,8 +279,19 @@ TEST_F(Quantize, RefusesInOneLineAndLeavesNothing) {
   refused({"--method", "qat", "--bias-correction", "data"}, "--bias-correction");
   refused({"--method", "qat", "--rounding", "adaround"}, "--rounding");
   refused({"--rounding", "up"}, "--rounding");
-  refused({"--keep-fp32", "conv_stam"}, "did you mean conv_stem");
+  refused({"--keep-fp32", "conv_stem, conv_stam"}, "did you mean conv_stem");
+  refused({"--method", "weights", "--images", "10"}, "--images");
+  refused({"--method", "qat", "--config", path("none.yaml")}, "none.yaml");
+  refused({"--method", "qat", "--resume"}, "holds no run");
   refused({"--equalize", "--bias-correction", "norms"}, "equalisation");
+  expect_refused(quantize({"--out", path("run")}), {"run: holds a run"});
+  EXPECT_FALSE(fs::exists(path("run/quantized.yaml")));
+  const auto evaluated = [&](const std::string& weights) {
+    return std::vector<std::string>{"evaluate", "compact-nano",   "--weights",   weights,
+                                    "--data",   "idx:" + images_, "--precision", "int8"};
+  };
+  expect_refused(evaluated(path("none")), {"none: does not exist"});
+  expect_refused(evaluated(path("run")), {"run: holds no quantized.yaml"});
   expect_refused(with({"quantize"}, {"--weights", path("run/weights.safetensors")}), {"--out"});
   expect_refused(quantize({"--out", path("train.yaml/refused")}), {"train.yaml is no folder"});
   auto noise = quantize({"--method", "ptq", "--out", out});

@@ -39,6 +39,7 @@ TEST(Budget, CountsWhatTheLogAndTheCandidatesSay) {
   run.checkpoint(1, {});
   SearchConfig config;
   config.space = space;
+  config.stages[SearchStage::kCoarse] = {};
   config.weights.batch_size = 8;
   config.weights.validation_batch_size = 5;
   Dataset data;
@@ -54,6 +55,9 @@ TEST(Budget, CountsWhatTheLogAndTheCandidatesSay) {
   EXPECT_NE(macs(small), macs(large));
   EXPECT_DOUBLE_EQ(stage_budget(context, stage, space).value,
                    (3 * 8 + 50) * macs(small) + (3 * 3 * 8 + 2 * 5) * macs(large));
+  config.stages[SearchStage::kCoarse].tunas.sandwich = true;  // the first two are only trained
+  EXPECT_DOUBLE_EQ(stage_budget(context, stage, space).value,
+                   (3 * 8 + 50) * macs(small) + 3 * 3 * 8 * macs(large));
 }
 
 }  // namespace

@@ -31,5 +31,11 @@ TEST(PerfectJudge, IsPerfectWithoutLuck) {
   EXPECT_EQ(best_kendall({{0.1, 0.1}, {0.3, 0.3}, {0.2, 0.2}}, 1), 1);
 }
 
+// Means that differ by less than the luck of the trainings say.
+TEST(PerfectJudge, HasNoOrderToFindInLuckAlone) {
+  EXPECT_EQ(best_kendall({{0.1, 0.3}, {0.3, 0.11}, {0.2, 0.21}}, 1), 0);
+  EXPECT_EQ(best_kendall({{0.1, 0.3}, {0.3, 0.1}, {0.2, 0.2}}, 1), 0);
+}
+
 }  // namespace
 }  // namespace ridgewalk

@@ -106,6 +106,23 @@ TEST(Ranking, AveragesTheTrainingsOfANetwork) {
   EXPECT_NEAR(ranking.regret.value, 0, 1e-12);
 }
 
+// Of networks that differ by luck alone there is no share of a perfect judge to print, and a proxy
+// that is not a number for one of them is named.
+TEST(Ranking, SaysWhatCannotBeJudged) {
+  std::vector<NetworkRecord> networks;
+  for (double x : {0.0, 0.1, 0.2, 0.3}) {
+    networks.push_back(judged(0.2 + x, 1 - x, 0.5, {0.5 - x, 0.501 + 0.99 * x}));
+    networks.back().proxies = {{"naswot", {x > 0 ? x : -INFINITY, 1}}, {"zen", {x, 1}}};
+  }
+  const Ranking ranking = rank(networks, 1);
+  EXPECT_EQ(ranking.best_kendall, 0.0);
+  const std::string text = ranking_text(ranking);
+  EXPECT_THAT(text, testing::HasSubstr("differ by no more than the luck"));
+  EXPECT_THAT(text, testing::Not(testing::HasSubstr("nan")));
+  EXPECT_THAT(text, testing::HasSubstr("naswot is left out"));
+  EXPECT_EQ(ranking_json(ranking)["undefined_proxies"], Json({"naswot"}));
+}
+
 // Three orders of four networks: Spearman 0.8, 0.8 and 0.6 by hand, 2.2 / 3 on average; the mean of
 // three trainings then has a reliability of 2.2 / (1 + 2 * 2.2 / 3), whose root is 0.9444.
 TEST(Ranking, SaysHowFarTrainingsAgreeAndWhatThatLeavesToAJudge) {

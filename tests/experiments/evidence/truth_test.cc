@@ -38,7 +38,8 @@ class TruthTable : public FolderTest {
 };
 
 NetworkCode nas_bench_macro() {
-  return load_network_code("experiments/configs/truth/nas-bench-macro.yaml");
+  return load_network_code("experiments/configs/truth/nas-bench-macro.yaml",
+                           load_search_space("experiments/configs/spaces/nas-bench-macro.yaml"));
 }
 
 // The table's own parameters and multiply-accumulates, which its authors counted.
@@ -117,6 +118,48 @@ TEST_F(TruthTable, ChoosesAmongAccuracies) {
   EXPECT_THAT(refused(table), HasSubstr("several accuracies; choose one with --accuracy: "
                                         "test_accuracy validation_accuracy"));
   EXPECT_EQ(read(table, "test").networks[0].trainings.at(0).test.top1, 0.2);
+}
+
+// A number is that of a training where it is a word of its own.
+TEST_F(TruthTable, TakesNoOtherMeasureForAnotherTraining) {
+  const std::string tops =
+      "network,accuracy_top1,accuracy_top5\n" + rows({"10,20", "11,21", "12,22"});
+  EXPECT_THAT(refused(tops), HasSubstr("--accuracy: accuracy_top1 accuracy_top5"));
+  EXPECT_EQ(read(tops, "accuracy_top5").networks[0].trainings.size(), 1u);
+  EXPECT_EQ(read(tops, "accuracy_top5").networks[0].trainings[0].test.top1, 0.2);
+  const std::string cifar =
+      "network,accuracy_cifar10,accuracy_cifar100\n" + rows({"10,20", "11,21", "12,22"});
+  EXPECT_EQ(read(cifar, "accuracy_cifar10").networks[0].trainings.size(), 1u);
+  const std::string spread =
+      "network,test_accuracy,test_accuracy_std\n" + rows({"10,1", "11,1", "12,1"});
+  EXPECT_THAT(refused(spread), HasSubstr("--accuracy: test_accuracy test_accuracy_std"));
+  EXPECT_EQ(read(spread, "test_accuracy").networks[0].trainings.size(), 1u);
+  const std::string seeds =
+      "network,accuracy_seed1,accuracy_seed2\n" + rows({"10,20", "11,21", "12,22"});
+  EXPECT_EQ(read(seeds, "accuracy_seed").networks[0].trainings.size(), 2u);
+  EXPECT_EQ(read(seeds, "accuracy_seed2").networks[0].trainings[0].test.top1, 0.2);
+}
+
+// What no network of the space has is a mistake of the code, not networks to leave out.
+TEST_F(TruthTable, RefusesACodeThatFitsNoNetwork) {
+  const SearchSpace space = load_search_space("experiments/configs/spaces/nas-bench-macro.yaml");
+  const auto refusal = [&](const std::string& places, const std::string& symbols) {
+    const std::string path = write("code.yaml", "places: [" + places + "]\nsymbols:\n" + symbols);
+    return error_of([&] { load_network_code(path, space); });
+  };
+  const std::string plain = "  \"1\": {expansion: 3, kernel2: 3}\n";
+  EXPECT_THAT(refusal("stages.0.0, stages.0.1", "  \"1\": {expansion: 3, kernal2: 3}\n"),
+              HasSubstr("code.yaml:3: no block among the places has a choice 'kernal2'"));
+  EXPECT_THAT(refusal("stages.0.0", "  \"1\": {expansion: 4}\n"),
+              HasSubstr("code.yaml:3: '4' is an option of 'expansion' in no block"));
+  EXPECT_THAT(refusal("stages.0.0, stages.0.7", plain),
+              HasSubstr("code.yaml:1: the space has no block and no choice 'stages.0.7'"));
+  EXPECT_THAT(refusal("stages.0", plain), HasSubstr("no block and no choice 'stages.0'"));
+  EXPECT_THAT(refusal("stages.0.1, stages.0.0", plain),
+              HasSubstr("'stages.0.1' stands where 'stages.0.0' belongs"));
+  EXPECT_THAT(refusal("stages.0.0, stages.0.0", plain), HasSubstr("is a place already"));
+  EXPECT_THAT(refusal("stages.0.0", plain + plain), HasSubstr("code.yaml:4: the symbol '1' is"));
+  EXPECT_THAT(refusal("stages.0.depth", "  a: 7\n"), HasSubstr("'7' is an option of no choice"));
 }
 
 TEST_F(TruthTable, RefusesInALine) {

@@ -51,6 +51,8 @@ TEST_F(Config, SaysHowSharedWeightsAreTrained) {
               HasSubstr("one.yaml:2: 'ema' is 1"));
   EXPECT_THAT(refusal(written("two.yaml", "base: base.yaml\nweights: {constant_end: 2}\n")),
               HasSubstr("two.yaml:2: 'constant_end' is 2"));
+  EXPECT_THAT(refusal(written("zero.yaml", "base: base.yaml\nweights: {constant_end: 0.5}\n")),
+              HasSubstr("zero.yaml:2: 'constant_end' keeps the rate at which the cosine ends"));
 }
 
 TEST_F(Config, StagesQuantizeWhatTheySayUnlessAllAreTold) {

@@ -27,6 +27,11 @@ TEST(Yaml, TextsStayTexts) {
       "\"3d\"]\n");
 }
 
+// Not the text "null".
+TEST(Yaml, WhatIsNoNumberIsNothing) {
+  EXPECT_EQ(yaml_text({{"tau", std::nan("")}, {"none", Json()}}), "tau: ~\nnone: ~\n");
+}
+
 // As earlier versions wrote it.
 const char* const kTraining =
     R"({"architecture":"net","data":"fashion-mnist","weights":"from scratch","epochs":3,)"

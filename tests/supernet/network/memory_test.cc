@@ -60,6 +60,14 @@ TEST(Memory, OfTrainingIsThatOfTheValuesAndGradientsAliveAtOnce) {
   EXPECT_EQ(training_memory(graph, 3).activations, 3 * 4 * (16 + (32 + 32) + (32 + 32 + 32)));
 }
 
+// Kept are the image, the convolution that the norm reads, and what the ReLU gives; each as it is,
+// rounded and for its gradient. The weights are rounded, too.
+TEST(Memory, OfRoundedTrainingHasEachValueThreeTimes) {
+  const MemoryNeed need = rounded_training_memory(small_graph(), 3);
+  EXPECT_EQ(need.weights, 5 * kWeights);
+  EXPECT_EQ(need.activations, 3 * 3 * 4 * (16 + 32 + 32));
+}
+
 // Lanes share the weights and have activations of their own.
 TEST(Memory, OfLanesGrowsWithTheirActivations) {
   const MemoryNeed one = training_memory(small_graph(), 3), three = side_by_side(one, 3);

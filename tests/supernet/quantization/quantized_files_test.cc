@@ -88,7 +88,8 @@ TEST_F(QuantizedFiles, TakeAQuarterOfTheBytes) {
 
 TEST_F(QuantizedFiles, SayWhatIsWrong) {
   const std::string folder = path("int8"), file = folder + "/quantized.yaml";
-  expect_error([&] { load_quantized(folder); }, folder, "holds no quantized.yaml");
+  expect_error([&] { load_quantized(folder); }, folder, "does not exist");
+  expect_error([&] { load_quantized(path("")); }, path(""), "holds no quantized.yaml");
   save_quantized(folder, small_hybrid(), quantized());
   const std::string good = read(file);
   const auto refused = [&](const std::string& from, const std::string& to,
@@ -142,7 +143,7 @@ TEST_F(QuantizedFiles, HoldTensorsOfTheirNetworkAlone) {
   save_quantized(folder, small_hybrid(), network);
   require_quantized(folder, small_hybrid());
   expect_error([&] { require_quantized(folder, find_architecture("mnv4-conv-small")); }, folder,
-               "holds 'small', quantised at 16 pixels for 5 classes");
+               "quantised at 16 pixels of 1 channel for 5 classes");
 }
 
 // Each of the three files, cut off and with wrong bytes: an Error or a network, nothing else.
