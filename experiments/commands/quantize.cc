@@ -233,15 +233,19 @@ Session session_in_fp32(const CommandLine& line) {
   return session;
 }
 
+// Throws Error where writing to `out` would replace the weights or files of a run, or cannot be.
+void require_free(const std::string& out, const std::string& weights, QuantizationMethod method) {
+  refuse_overwriting(out + "/model.safetensors", weights);
+  require_possible_folder(out);
+  if (method == QuantizationMethod::kQat || !holds_run(out)) return;  // check_qat_options() looked
+  throw Error(out, 0, "holds a run, some of whose files this would replace; give another --out");
+}
+
 int quantize(const CommandLine& line, const std::string& command) {
   QuantizeOptions options = quantize_options(line);
   const std::string weights = line.required("weights"), out = line.required("out");
   const Session session = session_in_fp32(line);
-  refuse_overwriting(out + "/model.safetensors", weights);
-  require_possible_folder(out);
-  if (options.method != QuantizationMethod::kQat && holds_run(out)) {
-    throw Error(out, 0, "holds a run, some of whose files this would replace; give another --out");
-  }
+  require_free(out, weights, options.method);
   const Architecture architecture = line.classifier(line.words()[0]);
   const bool trains = options.method == QuantizationMethod::kQat;
   const Dataset data = data_to_evaluate(weights, architecture, line, session, trains);
@@ -265,12 +269,10 @@ int quantize(const CommandLine& line, const std::string& command) {
                               data, session);
     quantized = trained->network;
   }
-  const Measure measure{.data = data,
-                        .session = session,
-                        .float_inputs = options.method == QuantizationMethod::kDynamic
-                                            ? FloatInputs::kRoundedByBatch
-                                            : FloatInputs::kKept,
-                        .batch_size = options.batch_size};
+  const bool is_dynamic = options.method == QuantizationMethod::kDynamic;
+  const Measure measure{data, session,
+                        is_dynamic ? FloatInputs::kRoundedByBatch : FloatInputs::kKept,
+                        options.batch_size};
   QuantizationResult result{.network = architecture.name,
                             .method = std::string(to_string(options.method)),
                             .data = data.name,

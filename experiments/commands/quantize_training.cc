@@ -142,12 +142,12 @@ QatResult train_quantized(const CommandLine& line, const QatStart& start, const 
   own.checkpoint_every = line.get<int>("checkpoint-every");
   require_rounded_training_memory(start.quantization.folded().graph,
                                   std::min<int64_t>(options.batch_size, data.train.size()), own);
+  catch_interrupts();  // calibration, before this, would not look
   RunFolder run = open_qat(line, start, config, options, data, own);
   const QuantizationAware aware{
       .folded = start.quantization.folded(),
       .simulation = {.start = start.quantized.quantized, .rewrite = start.rewrite, .rule = rule},
       .frozen_from = line.get<double>("freeze")};
-  catch_interrupts();
   QatResult result{quantization_aware_phase({run, data, own}, aware, options), {}, {}};
 
   const Comparison comparison(data, session);

@@ -45,9 +45,8 @@ class Choices {
   }
 
   bool has_option(const std::string& name, const std::string& option) const {
-    const auto at = index_.find(name);
-    if (at == index_.end()) return false;
-    const std::vector<std::string>& options = list_[at->second].options;
+    if (!has(name)) return false;
+    const std::vector<std::string>& options = list_[index_.at(name)].options;
     return std::find(options.begin(), options.end(), option) != options.end();
   }
 

@@ -191,6 +191,13 @@ Architecture compared(Architecture architecture) {
   return architecture;
 }
 
+void require_folder(const std::string& folder) {
+  if (is_quantized(folder)) return;
+  throw Error(folder, 0,
+              path_exists(folder) ? "holds no quantized.yaml; give a folder that quantize wrote"
+                                  : "does not exist; give a folder that quantize wrote");
+}
+
 }  // namespace
 
 bool is_quantized(const std::string& path) {
@@ -218,17 +225,6 @@ void save_quantized(const std::string& folder, const Architecture& architecture,
   write_file(architecture_file(folder), to_yaml(architecture));
   write_file(graph_file(folder), text);
 }
-
-namespace {
-
-void require_folder(const std::string& folder) {
-  if (is_quantized(folder)) return;
-  throw Error(folder, 0,
-              path_exists(folder) ? "holds no quantized.yaml; give a folder that quantize wrote"
-                                  : "does not exist; give a folder that quantize wrote");
-}
-
-}  // namespace
 
 QuantizedNetwork load_quantized(const std::string& folder) {
   require_folder(folder);
