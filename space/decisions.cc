@@ -113,6 +113,10 @@ class Decoder {
         own.kernel2 = options.kernel2;
       else
         uib.kernel2 = chosen(options.kernel2, choice.kernel2);
+      if (space_.sharing == WeightSharing::kBlocks) {
+        own.own_weights = ".e" + number_text(chosen(options.expansion, choice.expansion)) + ".k" +
+                          std::to_string(uib.kernel1) + "-" + std::to_string(uib.kernel2);
+      }
       blocks.push_back(uib);
       if (blended(choice.attention)) {
         own.attention = options.attention;
@@ -296,34 +300,75 @@ Decisions encode(const SearchSpace& space, const Architecture& architecture) {
   return Encoder(space, architecture).run();
 }
 
-std::vector<Architecture> covering(const SearchSpace& space) {
-  const std::vector<Choice> list = choices(space);
-  const ChoiceLayout layout = choice_layout(space);
-  size_t most_options = 1;
-  size_t most_kinds = 1;
-  for (const Choice& choice : list) {
-    if (choice.kind == ChoiceKind::kOperation) {
-      most_options = std::max(most_options, choice.options.size());
+namespace {
+
+// Of every choice of UIBs with weights of their own the number of one option; where a choice has
+// fewer, they are counted over again.
+struct BlockOptions {
+  size_t expansion = 0, kernel1 = 0, kernel2 = 0, attention = 0;
+};
+
+// Such that every block has every combination that gives it weights of its own.
+std::vector<BlockOptions> covering_options(const SearchSpace& space) {
+  BlockOptions most;
+  for (const StageSpace& stage : space.stages) {
+    for (const BlockSpace& block : stage.blocks) {
+      most.expansion = std::max(most.expansion, block.expansion.size());
+      most.kernel1 = std::max(most.kernel1, block.kernel1.size());
+      most.kernel2 = std::max(most.kernel2, block.kernel2.size());
+      most.attention = std::max(most.attention, block.attention.size());
     }
   }
+  std::vector<BlockOptions> options;
+  if (space.sharing == WeightSharing::kSlices) {
+    const size_t count = std::max({most.kernel1, most.kernel2, most.attention});
+    for (size_t i = 0; i < count; ++i) options.push_back({0, i, i, i});
+    return options;
+  }
+  for (size_t expansion = 0; expansion < most.expansion; ++expansion) {
+    for (size_t kernel1 = 0; kernel1 < most.kernel1; ++kernel1) {
+      for (size_t kernel2 = 0; kernel2 < most.kernel2; ++kernel2) {
+        options.push_back({expansion, kernel1, kernel2, 0});
+      }
+    }
+  }
+  for (size_t i = 0; i < most.attention; ++i) options.push_back({0, 0, 0, i});
+  return options;
+}
+
+}  // namespace
+
+std::vector<BlendedArchitecture> covering(const SearchSpace& space) {
+  const std::vector<Choice> list = choices(space);
+  const ChoiceLayout layout = choice_layout(space);
+  const auto option = [&](int choice, size_t number) {
+    return static_cast<int>(number % list[choice].options.size());
+  };
+  size_t most_kinds = 1;
   for (const StageSpace& stage : space.stages) most_kinds = std::max(most_kinds, stage.kind.size());
-  std::vector<Architecture> cover;
+  std::vector<BlendedArchitecture> cover;
   for (size_t kind = 0; kind < most_kinds; ++kind) {
-    for (size_t option = 0; option < most_options; ++option) {
+    for (const BlockOptions& options : covering_options(space)) {
       Decisions decisions(list.size(), 0);
       for (size_t c = 0; c < list.size(); ++c) {
-        const size_t count = list[c].options.size();
-        if (list[c].kind == ChoiceKind::kOperation) decisions[c] = static_cast<int>(option % count);
         if (list[c].kind == ChoiceKind::kFilters) decisions[c] = list[c].widest;
       }
       decisions[layout.layer_scale] = list[layout.layer_scale].widest;
       for (size_t s = 0; s < space.stages.size(); ++s) {
         const StageChoices& at = layout.stages[s];
-        decisions[at.kind] = static_cast<int>(kind % space.stages[s].kind.size());
+        decisions[at.kind] = option(at.kind, kind);
         decisions[at.depth] = list[at.depth].widest;
+        for (const BlockChoices& block : at.blocks) {
+          if (space.sharing == WeightSharing::kBlocks) {
+            decisions[block.expansion] = option(block.expansion, options.expansion);
+          }
+          decisions[block.kernel1] = option(block.kernel1, options.kernel1);
+          decisions[block.kernel2] = option(block.kernel2, options.kernel2);
+          decisions[block.attention] = option(block.attention, options.attention);
+        }
       }
       deactivate_unused(space, layout, decisions);
-      cover.push_back(decode(space, decisions));
+      cover.push_back(decode_blended(space, decisions));
     }
   }
   return cover;

@@ -34,7 +34,8 @@ Decisions encode(const SearchSpace& space, const Architecture& architecture);
 
 // Architectures that together use every parameter of the space at its largest extent: all filters
 // at their widest, all depths at their largest, and every kind of stage, kernel and attention in at
-// least one of them.
-std::vector<Architecture> covering(const SearchSpace& space);
+// least one of them; where blocks have weights of their own, also every combination of a block.
+// Nothing is blended.
+std::vector<BlendedArchitecture> covering(const SearchSpace& space);
 
 }  // namespace ridgewalk

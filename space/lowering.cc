@@ -279,7 +279,7 @@ class Lowering {
         static const BlockBlend kNone;
         const BlockBlend& options = uibs < std::ssize(blend.blocks) ? blend.blocks[uibs] : kNone;
         const std::string prefix = shared ? block_prefix(s, uibs) : own;
-        x = block(prefix, x, *uib, options);
+        x = block(prefix + options.own_weights, x, *uib, options);
         ++uibs;
         if (!options.attention.empty()) x = attention_options(prefix, x, options.attention);
         if (std::find(blend.depths.begin(), blend.depths.end(), uibs) != blend.depths.end()) {

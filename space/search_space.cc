@@ -249,6 +249,7 @@ void fields(auto& v, Of<SearchSpace> auto& space) {
     head.optional("width", space.head.width);
     head.optional("features", space.head.features);
   });
+  v.optional("sharing", space.sharing);
 }
 
 void validate(const SearchSpace& space) {
@@ -331,6 +332,9 @@ std::vector<Choice> choices(const SearchSpace& space) {
       list.back().widest = largest(options);
     }
   };
+  const auto unless_own_weights = [&](ChoiceKind kind) {
+    return space.sharing == WeightSharing::kBlocks ? ChoiceKind::kOther : kind;
+  };
   add("resolution", ChoiceKind::kOther, space.resolution);
   add("activation", ChoiceKind::kOther, space.activation);
   add("layer_scale", ChoiceKind::kOther, space.layer_scale);
@@ -344,9 +348,9 @@ std::vector<Choice> choices(const SearchSpace& space) {
     for (size_t b = 0; b < stage.blocks.size(); ++b) {
       const BlockSpace& block = stage.blocks[b];
       const std::string prefix = name + std::to_string(b) + ".";
-      add(prefix + "expansion", ChoiceKind::kFilters, block.expansion);
-      add(prefix + "kernel1", ChoiceKind::kOperation, block.kernel1);
-      add(prefix + "kernel2", ChoiceKind::kOperation, block.kernel2);
+      add(prefix + "expansion", unless_own_weights(ChoiceKind::kFilters), block.expansion);
+      add(prefix + "kernel1", unless_own_weights(ChoiceKind::kOperation), block.kernel1);
+      add(prefix + "kernel2", unless_own_weights(ChoiceKind::kOperation), block.kernel2);
       add(prefix + "attention", ChoiceKind::kOperation, block.attention);
     }
   }

@@ -37,6 +37,16 @@ struct StageSpace {
   bool operator==(const StageSpace&) const = default;
 };
 
+// Which networks share the weights of a UIB in one place.
+//   slices: all of them, each taking the first channels of the widest; depthwise kernels have their
+//           own (slimmable networks, MobileNetV4).
+//   blocks: those whose block there has the same expansion and kernels (single path one-shot, arXiv
+//           1904.00420); of several widths each takes the first channels.
+enum class WeightSharing { kSlices, kBlocks };
+template <>
+inline constexpr auto kNames<WeightSharing> = name_table<WeightSharing>(
+    "weight sharing", {{WeightSharing::kSlices, "slices"}, {WeightSharing::kBlocks, "blocks"}});
+
 struct SearchSpace {
   std::string name;
   std::vector<int> resolution;
@@ -49,6 +59,7 @@ struct SearchSpace {
   std::vector<int> stem_width;
   std::vector<StageSpace> stages;
   Head head;
+  WeightSharing sharing = WeightSharing::kSlices;
   bool operator==(const SearchSpace&) const = default;
 };
 
@@ -62,7 +73,8 @@ SearchSpace load_search_space(const std::string& name_or_path);
 std::vector<std::string> built_in_spaces();
 
 // How the warm-ups of a search treat a choice: all options of an operation may run side by side;
-// filters may be set to the widest option; other choices are only ever sampled.
+// filters may be set to the widest option; other choices are only ever sampled, as is what decides
+// which weights a block has (WeightSharing::kBlocks).
 enum class ChoiceKind { kOperation, kFilters, kOther };
 
 // One decision to make. Its name says what it decides: "stages.2.width", "stages.2.1.kernel2".

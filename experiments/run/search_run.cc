@@ -184,6 +184,25 @@ void require_possible_judges(const SearchConfig& config, const SearchPlan& plan)
   }
 }
 
+// Refuses starts from weights that are cut from wider ones, where blocks have weights of their own.
+void require_possible_starts(const SearchConfig& config, const SearchPlan& plan) {
+  if (config.space.sharing != WeightSharing::kBlocks) return;
+  const std::string name = "'sharing: blocks' of space '" + config.space.name + "'";
+  if (!config.weights.start.empty()) {
+    throw Error(config.weights.start, 0,
+                "is of one network, of which blocks with weights of their own can take nothing: " +
+                    name + "; leave 'start' out, or share slices");
+  }
+  for (SearchStage stage : plan.stages) {
+    const SearchStageConfig& own = config.stages.at(stage);
+    if (!stage_before(stage) || !own.warm_start || own.judge) continue;
+    throw Error("the " + std::string(to_string(stage)) +
+                " stage starts from weights of the stage before, whose blocks have weights of "
+                "their own: " +
+                name + "; set warm_start: false, or share slices");
+  }
+}
+
 }  // namespace
 
 std::string file_name(const NetworkRecord& network) {
@@ -208,6 +227,7 @@ StartingPoint check_search(const SearchConfig& config, const SearchPlan& plan,
                            const std::string& from, const Dataset& data) {
   const std::vector<SearchStage>& stages = plan.stages;
   check_data(config, data);
+  require_possible_starts(config, plan);
   StartingPoint start;
   if (const auto before = stage_before(stages.front())) {
     const Architecture result = earlier_result(from, *before);

@@ -168,9 +168,10 @@ SlicesTaken take_slices(const NamedWeights& network, const std::string& path, bo
   return taken;
 }
 
-void copy_slices(const ParameterStore& shared, const Architecture& member, ParameterStore& own) {
+void copy_slices(const ParameterStore& shared, const SearchSpace& space, const Architecture& member,
+                 ParameterStore& own) {
   at::NoGradGuard no_grad;
-  const Graph named = lower(member), slices = lower(member, Naming::kShared);
+  const Graph named = lower(member), slices = lower(decode_blended(space, encode(space, member)));
   for (size_t i = 0; i < named.ops.size(); ++i) {
     const std::vector<Parameter> to = parameters(named, int(i)), from = parameters(slices, int(i));
     for (size_t p = 0; p < to.size(); ++p) {

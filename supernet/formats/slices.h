@@ -29,7 +29,8 @@ std::map<std::string, std::string> shared_names(const NamedWeights& network);
 SlicesTaken take_slices(const NamedWeights& network, const std::string& path, bool with_classifier,
                         ParameterStore& shared);
 
-// The slices that a member of the space reads, as the weights of its own network.
-void copy_slices(const ParameterStore& shared, const Architecture& member, ParameterStore& own);
+// What a member of the space reads of its shared weights, as the weights of its own network.
+void copy_slices(const ParameterStore& shared, const SearchSpace& space, const Architecture& member,
+                 ParameterStore& own);
 
 }  // namespace ridgewalk

@@ -181,8 +181,8 @@ MemoryNeed rounded_training_memory(const Graph& graph, int64_t batch) {
 MemoryNeed supernet_memory(const SearchSpace& space, int64_t batch, int64_t validation_batch,
                            int bytes_per_activation, bool has_average, bool rounds) {
   MemoryNeed most;
-  for (const Architecture& architecture : covering(space)) {
-    const Graph graph = lower(architecture, Naming::kShared);
+  for (const BlendedArchitecture& architecture : covering(space)) {
+    const Graph graph = lower(architecture);
     for (const MemoryNeed& need :
          {rounds ? rounded_training_memory(graph, batch)
                  : training_memory(graph, batch, bytes_per_activation),

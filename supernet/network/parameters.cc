@@ -46,13 +46,18 @@ bool is_depthwise_option(const std::string& name) {
   return name.find(".dw_start.") != std::string::npos || name.find(".dw_mid.") != std::string::npos;
 }
 
+bool is_of_uib(const std::string& name) {
+  return is_depthwise_option(name) || name.find(".pw_exp.") != std::string::npos ||
+         name.find(".pw_proj.") != std::string::npos;
+}
+
 }  // namespace
 
 std::vector<Parameter> shared_parameters(const SearchSpace& space) {
   std::vector<Parameter> shared;
   std::map<std::string, size_t> index;
-  for (const Architecture& architecture : covering(space)) {
-    const Graph graph = lower(architecture, Naming::kShared);
+  for (const BlendedArchitecture& architecture : covering(space)) {
+    const Graph graph = lower(architecture);
     for (size_t i = 0; i < graph.ops.size(); ++i) {
       for (const Parameter& parameter : parameters(graph, int(i))) {
         const auto [place, is_new] = index.try_emplace(parameter.name, shared.size());
@@ -83,8 +88,8 @@ ParameterStore::ParameterStore(const Graph& graph, torch::Device device,
 
 ParameterStore::ParameterStore(const SearchSpace& space, torch::Device device)
     : parameters_(shared_parameters(space)) {
-  for (const Architecture& architecture : covering(space)) {
-    note_layer_scales(lower(architecture, Naming::kShared));
+  for (const BlendedArchitecture& architecture : covering(space)) {
+    note_layer_scales(lower(architecture));
   }
   allocate(device);
 }
@@ -268,8 +273,8 @@ void ParameterStore::copy_common(const ParameterStore& other) {
 
 double share_in_common(const SearchSpace& space) {
   std::map<std::string, int64_t> largest;
-  for (const Architecture& architecture : covering(space)) {
-    const Graph graph = lower(architecture, Naming::kShared);
+  for (const BlendedArchitecture& architecture : covering(space)) {
+    const Graph graph = lower(architecture);
     for (size_t i = 0; i < graph.ops.size(); ++i) {
       for (const Parameter& parameter : parameters(graph, int(i))) {
         if (!is_learned(parameter.role)) continue;
@@ -278,11 +283,12 @@ double share_in_common(const SearchSpace& space) {
       }
     }
   }
+  const auto is_option = space.sharing == WeightSharing::kBlocks ? is_of_uib : is_depthwise_option;
   double common = 0;
   double all = 0;
   for (const auto& [name, elements] : largest) {
     all += double(elements);
-    if (!is_depthwise_option(name)) common += double(elements);
+    if (!is_option(name)) common += double(elements);
   }
   return common / all;
 }

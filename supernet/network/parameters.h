@@ -115,7 +115,8 @@ class ParameterStore {
 };
 
 // The share of a space's learned parameters that all UIB instantiations have in common: all but the
-// depthwise convolutions and their norms (MobileNetV4, section 4: "more than 95 %").
+// depthwise convolutions and their norms (MobileNetV4, section 4: "more than 95 %"), or, where
+// blocks have weights of their own, all but the UIBs.
 double share_in_common(const SearchSpace& space);
 
 }  // namespace ridgewalk

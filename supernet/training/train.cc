@@ -155,7 +155,7 @@ void Trainer::start_from_weights(const Architecture& architecture) {
   if (options_.inherited_space) {
     ParameterStore shared(*options_.inherited_space);
     weights = load_weights(path, shared);
-    copy_slices(shared, architecture, parameters_);
+    copy_slices(shared, *options_.inherited_space, architecture, parameters_);
   } else {
     weights = load_weights(path, parameters_, options_.reset_head);
   }

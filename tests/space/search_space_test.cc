@@ -62,6 +62,26 @@ TEST(Choices, WriteNumbersShortAndKnowTheWidest) {
   EXPECT_EQ(choices(tiny_space())[choice_layout(tiny_space()).stages[1].width].widest, 0);
 }
 
+// What decides which weights a block has cannot be blended or widened.
+TEST(Choices, OfBlocksWithWeightsOfTheirOwnAreOnlySampled) {
+  SearchSpace space = load_search_space("fashion-mnist");
+  EXPECT_EQ(to_yaml(space).find("sharing: blocks"), std::string::npos);
+  space.sharing = WeightSharing::kBlocks;
+  EXPECT_EQ(search_space_from_yaml(to_yaml(space), "again.yaml"), space);
+  EXPECT_EQ(coarse_space(space).sharing, WeightSharing::kBlocks);
+  const std::vector<Choice> list = choices(space);
+  const ChoiceLayout layout = choice_layout(space);
+  for (const StageChoices& stage : layout.stages) {
+    EXPECT_EQ(list[stage.depth].kind, ChoiceKind::kOperation);
+    EXPECT_EQ(list[stage.width].kind, ChoiceKind::kFilters);
+    for (const BlockChoices& block : stage.blocks) {
+      for (int choice : {block.expansion, block.kernel1, block.kernel2}) {
+        EXPECT_EQ(list[choice].kind, ChoiceKind::kOther) << list[choice].name;
+      }
+    }
+  }
+}
+
 // MobileNetV4, appendix A: expansion 4, one 3x3 depthwise convolution in the middle.
 TEST(CoarseSpace, HasOnlyInvertedBottlenecksOfExpansionFour) {
   std::mt19937_64 random(5);

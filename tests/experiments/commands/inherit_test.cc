@@ -128,6 +128,41 @@ TEST_F(Inherit, ASupernetStartsFromANetworkAndResumes) {
   expect_refused(search_from(path, killed, true), {"start"});
 }
 
+// Blocks with weights of their own: searched, ranked and inherited as slices are, resumed to the
+// same bits, and never started from what was cut from something wider.
+TEST_F(Inherit, BlocksWithWeightsOfTheirOwnAreSearchedAndInherited) {
+  const std::string space = folder_ + "/own-space.yaml", path = folder_ + "/own.yaml";
+  std::ofstream(space) << read("space/spaces/fashion-mnist.yaml") << "sharing: blocks\n";
+  std::string text = config("factor: 0.15", "single: {steps: 12, samples_per_step: 2}\n");
+  text.replace(text.find("space: fashion-mnist"), 20, "space: " + space);
+  std::ofstream(path) << text;
+  const auto single = [&](const std::string& out) {
+    return std::vector<std::string>{"search", "single", "--config", path, "--out", out};
+  };
+  const std::string whole = folder_ + "/own-run", killed = folder_ + "/own-killed";
+  ASSERT_EQ(run(single(whole)).exit_code, 0);
+  const pid_t child = start(single(killed), "killed");
+  while (!fs::exists(killed + "/checkpoint.safetensors")) usleep(1000);
+  kill(child, SIGKILL);
+  wait_for(child, "killed");
+  std::vector<std::string> again = single(killed);
+  again.push_back("--resume");
+  ASSERT_EQ(run(again).exit_code, 0);
+  EXPECT_EQ(read(whole + "/single-supernet.safetensors"),
+            read(killed + "/single-supernet.safetensors"));
+  std::vector<std::string> inherits = training(folder_ + "/own-inherited", {"--inherit", whole});
+  inherits[1] = whole + "/found.yaml";
+  const Outcome outcome = run(inherits);
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+
+  const std::string out = folder_ + "/own-refused";
+  expect_refused({"search", "all", "--config", path, "--out", out},
+                 {"the fine stage", "'sharing: blocks'", "warm_start: false"});
+  std::ofstream(path) << with_start(text, searched() + "/coarse-supernet.safetensors");
+  expect_refused(single(out), {"coarse-supernet.safetensors", "leave 'start' out"});
+  EXPECT_FALSE(fs::exists(out));
+}
+
 TEST_F(Inherit, RefusesAStartThatDoesNotFit) {
   const std::string path = folder_ + "/bad-start.yaml", out = folder_ + "/bad-start";
   const auto refuse = [&](const std::string& file, const std::vector<std::string>& says) {

@@ -69,7 +69,7 @@ TEST(Slices, OfAMemberGoThereAndBack) {
     for (const Parameter& parameter : own.parameters()) tensors += is_learned(parameter.role);
     EXPECT_EQ(taken.tensors, tensors);
     EXPECT_EQ(taken.elements, parameter_count(graph));
-    copy_slices(shared, member, back);
+    copy_slices(shared, space, member, back);
     const auto images = torch::rand({2, 1, 28, 28});
     EXPECT_TRUE(Executor(graph, back)
                     .forward(images, NormMode::kBatch)
@@ -79,6 +79,27 @@ TEST(Slices, OfAMemberGoThereAndBack) {
     EXPECT_TRUE(Executor(sliced, shared)
                     .forward(images, NormMode::kBatch)
                     .equal(Executor(graph, own).forward(images, NormMode::kBatch)));
+  }
+}
+
+// A member of blocks with weights of their own leaves as a network that computes the same.
+TEST(Slices, OfBlocksWithWeightsOfTheirOwnAreCopied) {
+  at::NoGradGuard no_grad;
+  SearchSpace space = load_search_space("fashion-mnist");
+  space.sharing = WeightSharing::kBlocks;
+  ParameterStore shared(space);
+  shared.initialize(7);
+  std::mt19937_64 random(6);
+  for (int i = 0; i < 20; ++i) {
+    const Decisions decisions = sample(space, random);
+    const Architecture member = decode(space, decisions);
+    ParameterStore own(lower(member));
+    copy_slices(shared, space, member, own);
+    const auto images = torch::rand({2, 1, 28, 28});
+    EXPECT_TRUE(Executor(lower(member), own)
+                    .forward(images, NormMode::kBatch)
+                    .equal(Executor(lower(decode_blended(space, decisions)), shared)
+                               .forward(images, NormMode::kBatch)));
   }
 }
 

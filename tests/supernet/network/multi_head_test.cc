@@ -116,16 +116,14 @@ head: {width: 8, features: 8}
   const std::string key = "blocks.0.0.mqa.attn.key.proj.weight";
   EXPECT_EQ(shared.full(key).sizes().vec(), (std::vector<int64_t>{2 * 4, 8, 1, 1}));
   const torch::Tensor images = uniform(5, {2, 1, 8, 8});
-  for (const Architecture& member : covering(space)) {
-    const auto attention = std::get<MobileMqa>(member.stages[0][1]);
-    const torch::Tensor before =
-        Executor(lower(member, Naming::kShared), shared).forward(images, NormMode::kBatch);
+  for (const BlendedArchitecture& member : covering(space)) {
+    const auto attention = std::get<MobileMqa>(member.architecture.stages[0][1]);
+    const torch::Tensor before = Executor(lower(member), shared).forward(images, NormMode::kBatch);
     // Another second head changes what multi-head attention gives alone.
     const torch::Tensor second = shared.full(key).narrow(0, 4, 4);
     const torch::Tensor kept = second.clone();
     second.mul_(-1);
-    const torch::Tensor after =
-        Executor(lower(member, Naming::kShared), shared).forward(images, NormMode::kBatch);
+    const torch::Tensor after = Executor(lower(member), shared).forward(images, NormMode::kBatch);
     second.copy_(kept);
     EXPECT_EQ(torch::equal(before, after), attention.kv_heads == 1);
   }

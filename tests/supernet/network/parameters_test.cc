@@ -42,6 +42,58 @@ TEST(ParameterStore, KeepsADepthwiseTensorAndANormForEachKernel) {
   EXPECT_EQ(store.full("blocks.1.1.dw_mid.k5.bn.weight").dim(), 1);
 }
 
+// One UIB whose expansion and kernel are choices, and two widths: four sets of weights, counted by
+// hand (expansion 8 to 16 or 32, depthwise, projection to 16, with the norm of each), of which two
+// widths of one block share the first channels.
+TEST(ParameterStore, HasWeightsForEachCombinationOfABlockWhereTheseShareNone) {
+  const SearchSpace space = search_space_from_yaml(R"(
+name: own
+resolution: 8
+channels: 1
+classes: 2
+stem: {kernel: 3, stride: 1, width: 8}
+stages:
+  - {block: uib, stride: 1, width: [12, 16], depth: 1, expansion: [2, 4], kernel1: 0, kernel2: [3, 5]}
+head: {width: 16, features: 0}
+sharing: blocks
+)",
+                                                   "own.yaml");
+  int64_t expected = 0;
+  for (const int64_t expanded : {16, 32}) {
+    for (const int64_t kernel : {3, 5}) {
+      expected += 8 * expanded + 2 * expanded;
+      expected += kernel * kernel * expanded + 2 * expanded;
+      expected += expanded * 16 + 2 * 16;
+    }
+  }
+  const int64_t stem = 9 * 8 + 2 * 8, head = 16 * 16 + 2 * 16 + 16 * 2 + 2;
+  ParameterStore store(space);
+  EXPECT_EQ(store.learned(), stem + expected + head);
+  EXPECT_NEAR(share_in_common(space), double(stem + head) / double(stem + expected + head), 1e-12);
+
+  const auto slice_of = [&](int width, int expansion, int kernel) {
+    Decisions decisions(size_t(choice_layout(space).count), 0);
+    const StageChoices stage = choice_layout(space).stages[0];
+    decisions[stage.width] = width;
+    decisions[stage.blocks[0].expansion] = expansion;
+    decisions[stage.blocks[0].kernel2] = kernel;
+    const Graph graph = lower(decode_blended(space, decisions));
+    for (int i = 0; i < std::ssize(graph.ops); ++i) {
+      for (const Parameter& parameter : parameters(graph, i)) {
+        if (parameter.name.ends_with("pw_proj.conv.weight")) {
+          return store.slice(parameter.name, parameter.shape);
+        }
+      }
+    }
+    return torch::Tensor();
+  };
+  const torch::Tensor narrow = slice_of(0, 1, 0), wide = slice_of(1, 1, 0);
+  EXPECT_EQ(narrow.data_ptr(), wide.data_ptr());
+  EXPECT_EQ(wide.sizes().vec(), (std::vector<int64_t>{16, 32, 1, 1}));
+  EXPECT_NE(slice_of(1, 0, 0).data_ptr(), wide.data_ptr());
+  EXPECT_NE(slice_of(1, 1, 1).data_ptr(), wide.data_ptr());
+}
+
 TEST(ParameterStore, GradientsOfSlicesLandInTheirPlaceAndNowhereElse) {
   ParameterStore store(space());
   store.initialize(1);
@@ -156,7 +208,7 @@ TEST(Initialization, ReleasedHybridsAreDeadInEvaluationAndOursAlive) {
 TEST(ShareInCommon, ExceedsNinetyFivePercentInTheFineStageAtPublishedScale) {
   const SearchSpace mobile = load_search_space("mobile");
   const SearchSpace coarse = coarse_space(mobile);
-  EXPECT_GT(share_in_common(fine_space(mobile, covering(coarse)[0])), 0.95);
+  EXPECT_GT(share_in_common(fine_space(mobile, covering(coarse)[0].architecture)), 0.95);
 }
 
 // One block counted by hand: 3x3 and 5x5 depthwise before (8 channels) and after (32) the

@@ -15,7 +15,7 @@ namespace {
 // One parameter, against the update rules of torch.optim.
 TEST(Optimizer, AgreesWithTorch) {
   const SearchSpace space = load_search_space("fashion-mnist");
-  const Graph graph = lower(covering(space)[0]);
+  const Graph graph = lower(covering(space)[0].architecture);
   for (OptimizerKind kind : {OptimizerKind::kSgd, OptimizerKind::kAdamW}) {
     ParameterStore store(graph);
     store.initialize(1);
@@ -62,7 +62,7 @@ void use_all(ParameterStore& store) {
 
 TEST(Optimizer, DecaysWeightsAndSparesNormsAndBiases) {
   const SearchSpace space = load_search_space("fashion-mnist");
-  ParameterStore store(lower(covering(space)[0]));
+  ParameterStore store(lower(covering(space)[0].architecture));
   store.initialize(1);
   const auto before = store.values().clone();
   Optimizer optimizer(store, {.learning_rate = 0.1, .warmup = 0, .weight_decay = 0.5});
