@@ -56,7 +56,9 @@ CommandLine quantize_line() {
              "99.99 and 99.9, the one with the logits that are nearest to those in fp32");
   line.add_number<double>("percentile", 50, 100, "of --ranges percentile", 99.99);
   line.add()("per-tensor", "one scale for all output channels of a weight");
-  line.add()("zero-points", "u8 with a zero point where activations may be negative, not s8");
+  line.add()("zero-points", po::value<std::string>()->default_value("activations"),
+             "of values that may be negative: none (s8), activations (u8 with a zero point behind "
+             "SiLU, hard swish and GELU) or all");
   line.add()("equalize", "equalise channels across layers before");
   line.add()("rounding", po::value<std::string>()->default_value("nearest"),
              "of weights: nearest, or adaround for the least error of each layer's sums");
@@ -123,7 +125,8 @@ QuantizeOptions quantize_options(const CommandLine& line) {
   ptq.bias_correction =
       option_named<BiasCorrection>("--bias-correction", line.get<std::string>("bias-correction"));
   ptq.rewrite.per_channel = !line.has("per-tensor");
-  ptq.rewrite.zero_points = line.has("zero-points");
+  ptq.rewrite.zero_points =
+      option_named<ZeroPoints>("--zero-points", line.get<std::string>("zero-points"));
   ptq.rewrite.rounds_values =
       options.method == QuantizationMethod::kPtq || options.method == QuantizationMethod::kQat;
   if (line.has("keep-fp32")) ptq.rewrite.fp32_ops = names_in(line.get<std::string>("keep-fp32"));
@@ -165,7 +168,7 @@ Json options_json(const QuantizeOptions& options, const PostTraining& quantizati
   if (ptq.rewrite.rounds_values) {
     json["images"] = quantization.calibration().images;
     json["ranges"] = quantization.calibration().rule;
-    json["zero_points"] = ptq.rewrite.zero_points;
+    json["zero_points"] = to_string(ptq.rewrite.zero_points);
   }
   return json;
 }

@@ -320,7 +320,8 @@ void OpCompiler::pool(int index) {
 void OpCompiler::upsample(int index) {
   const auto& from = input_scale(index);
   const auto& to = scale_of(index);
-  const bool are_same = from && to && from->type == to->type && from->scale == to->scale;
+  const bool are_same = from && to && from->type == to->type && from->scale == to->scale &&
+                        from->zero_point == to->zero_point;
   const Value x = are_same ? input(index) : real(index);
   const Desc source = layout(x);
   const Desc output = are_same ? like(index) : activations(op(index).output);

@@ -2,6 +2,7 @@
 // large as the image.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <memory>
 
@@ -108,7 +109,8 @@ size_t OpCompiler::fused_count(const InferenceStep& step) const {
     count = 2;
   }
   if (onednn::adds_exactly() && count < ops.size() && scale_of(ops[count - 1]) && is_add(count) &&
-      scale_of(step.overwrites) && scale_of(ops[count])) {
+      scale_of(step.overwrites) && scale_of(ops[count]) && is_around_zero(ops[count - 1]) &&
+      is_around_zero(step.overwrites) && is_around_zero(ops[count])) {
     ++count;
   }
   return count;
@@ -154,8 +156,8 @@ void OpCompiler::real_convolution(const InferenceStep& step) {
   add<dnnl::convolution_forward>(chosen, std::move(bindings), step.ops, result);
 }
 
-// What follows the scaled sum of an integer convolution: ReLU, and the rounding before an add. The
-// rounding and saturation of what is stored are the primitive's own.
+// What follows the scaled sum of an integer convolution: ReLU, and the rounding before an add or
+// before a zero point. The rounding and saturation of what is stored are the primitive's own.
 dnnl::post_ops OpCompiler::rounding(const InferenceStep& step,
                                     const std::optional<ValueScale>& sum) const {
   const auto eltwise = [](dnnl::post_ops& post_ops, algorithm kind, float alpha = 0,
@@ -163,7 +165,7 @@ dnnl::post_ops OpCompiler::rounding(const InferenceStep& step,
   dnnl::post_ops post_ops;
   const bool is_stored = step.overwrites < 0;
   if (step.ops.size() > 1 && is_fused_relu(op(step.ops[1]))) {
-    const bool saturates = is_stored && sum && lowest(sum->type) == 0;
+    const bool saturates = is_stored && sum && lowest(sum->type) == 0 && sum->zero_point == 0;
     const bool is_relu6 = op(step.ops[1]).activation == Activation::kRelu6;
     const float most = sum ? float(std::nearbyint(6 / double(sum->scale))) : 6;
     if (is_relu6 && !(saturates && most >= 255)) {
@@ -179,6 +181,9 @@ dnnl::post_ops OpCompiler::rounding(const InferenceStep& step,
     eltwise(post_ops, algorithm::eltwise_clip, float(least), float(least + 255));
     eltwise(post_ops, algorithm::eltwise_linear, sum_factor(*sum, last));
     post_ops.append_sum(sum_factor(skip, last), 0, stored_type(skip));
+  } else if (sum && sum->zero_point != 0) {
+    eltwise(post_ops, algorithm::eltwise_round);
+    eltwise(post_ops, algorithm::eltwise_linear, 1, float(sum->zero_point));
   }
   return post_ops;
 }
@@ -194,6 +199,44 @@ std::vector<float> OpCompiler::sum_factors(int index, const std::vector<double>&
   return factors;
 }
 
+// The int32 bias of a convolution that multiplies bytes as they are, zero point included; undefined
+// where there is none.
+torch::Tensor OpCompiler::bias_of_bytes(int index, const Filters& filters) const {
+  const int zero_point = input_scale(index)->zero_point;
+  if (zero_point == 0) return filters.bias;
+  const torch::Tensor moved = -zero_point * filters.weight.to(torch::kInt).flatten(1).sum(1);
+  return (filters.bias.defined() ? filters.bias + moved : moved).to(torch::kInt).contiguous();
+}
+
+// The input of a convolution, with a border of bytes that stand for 0 where 0 is another byte; then
+// the convolution pads nothing more.
+OpCompiler::Value OpCompiler::padded(int index, Convolution& c) {
+  const ValueScale& scale = *input_scale(index);
+  const Shape& image = op(op(index).inputs[0]).output;
+  const int64_t top = c.padding[0], left = c.padding[1];
+  const int64_t bottom = std::max<int64_t>(c.after[0], 0), right = std::max<int64_t>(c.after[1], 0);
+  if (scale.zero_point == 0 || std::max({top, left, bottom, right}) == 0) return input(index);
+  const int64_t height = image.height, row = int64_t{image.width} * image.channels;
+  const int64_t high = top + height + bottom, wide = (left + image.width + right) * image.channels;
+  c.source = {{batch_, image.channels, high, wide / image.channels}, stored_type(scale), Tag::nhwc};
+  c.padding = {0, 0};
+  c.after = {std::min<int64_t>(c.after[0], 0), std::min<int64_t>(c.after[1], 0)};
+  const Value result = program_.value(c.source);
+  program_.add(
+      [=, zero = scale.zero_point, images = batch_,
+       start = left * int64_t{image.channels}](uint8_t* const* operands) {
+        std::memset(operands[1], zero, size_t(images * high * wide));
+        for (int64_t n = 0; n < images; ++n) {
+          for (int64_t y = 0; y < height; ++y) {
+            std::copy_n(operands[0] + (n * height + y) * row, row,
+                        operands[1] + (n * high + top + y) * wide + start);
+          }
+        }
+      },
+      {input(index), result});
+  return result;
+}
+
 void OpCompiler::integer_convolution(const InferenceStep& step) {
   if (has_own_kernel(step)) return integer_depthwise(step);
   if (!onednn::adds_exactly()) return exact_convolution(step);
@@ -203,10 +246,12 @@ void OpCompiler::integer_convolution(const InferenceStep& step) {
   const std::optional<ValueScale>& sum = scale_of(step.ops[has_relu ? 1 : 0]);
   const std::optional<ValueScale>& last = scale_of(step.ops.back());
   const Filters filters = this->filters(index);
-  const Convolution c = geometry(index, filters.weight, stored_type(*input_scale(index)), Type::s8,
-                                 last ? stored_type(*last) : Type::f32);
+  Convolution c = geometry(index, filters.weight, stored_type(*input_scale(index)), Type::s8,
+                           last ? stored_type(*last) : Type::f32);
+  const Value source = padded(index, c);
+  const torch::Tensor bias = bias_of_bytes(index, filters);
 
-  onednn::ScaledSums scaled(o.output.channels, filters.bias.defined(), rounding(step, sum));
+  onednn::ScaledSums scaled(o.output.channels, bias.defined(), rounding(step, sum));
   dnnl::primitive_attr attributes = Program::attributes(scaled.post_ops());
   const std::vector<float> factors = sum_factors(index, filters.scales, sum);
   scaled.set(attributes, factors);
@@ -214,10 +259,10 @@ void OpCompiler::integer_convolution(const InferenceStep& step) {
       program_.engine(), attributes, kInference, algorithm::convolution_direct, c.source, c.weights,
       scaled.bias(), c.output, c.strides, c.padding, c.after);
 
-  Program::Bindings bindings{{DNNL_ARG_SRC, input(index)},
+  Program::Bindings bindings{{DNNL_ARG_SRC, source},
                              {DNNL_ARG_WEIGHTS, constant(filters.weight, chosen.weights_desc())}};
   for (const auto& [argument, desc] : scaled.bias_arguments()) {
-    bindings.emplace_back(argument, constant(filters.bias, desc));
+    bindings.emplace_back(argument, constant(bias, desc));
   }
   for (const auto& [argument, desc] : scaled.factor_arguments()) {
     bindings.emplace_back(argument, constant(torch::tensor(factors), desc));
@@ -237,8 +282,9 @@ SumRounding OpCompiler::own_rounding(const InferenceStep& step, const Filters& f
   constexpr float kUnlimited = std::numeric_limits<float>::infinity();
   SumRounding result{.bias = std::vector<int32_t>(size_t(op(index).output.channels)),
                      .factors = sum_factors(index, filters.scales, scale),
-                     .least = scale ? float(lowest(scale->type)) : -kUnlimited,
-                     .most = scale ? float(highest(scale->type)) : kUnlimited};
+                     .least = scale ? float(lowest(scale->type) - scale->zero_point) : -kUnlimited,
+                     .most = scale ? float(highest(scale->type) - scale->zero_point) : kUnlimited,
+                     .zero_point = scale ? scale->zero_point : 0};
   if (filters.bias.defined()) {
     std::copy_n(filters.bias.data_ptr<int32_t>(), result.bias.size(), result.bias.begin());
   }
@@ -259,7 +305,8 @@ bool OpCompiler::has_own_kernel(const InferenceStep& step) const {
     return false;
   }
   if (!onednn::adds_exactly()) return true;
-  const bool is_faster = o.stride == 1 || o.kernel > 3 || o.output.width <= 32;
+  const bool is_faster = o.stride == 1 || o.kernel > 3 || o.output.width <= 32 ||
+                         input_scale(step.ops[0])->zero_point != 0;  // no border is copied
   return is_faster && IntegerDepthwise::is_fast() && onednn::has_avx512_vnni();
 }
 
@@ -269,8 +316,8 @@ void OpCompiler::integer_depthwise(const InferenceStep& step) {
   const Shape& image = op(o.inputs[0]).output;
   const Filters filters = this->filters(index);
   const auto kernel = std::make_shared<const IntegerDepthwise>(
-      shape_of(index), filters.weight.data_ptr<int8_t>(),
-      input_scale(index)->type == IntegerType::kS8, own_rounding(step, filters));
+      shape_of(index), filters.weight.data_ptr<int8_t>(), form_of(*input_scale(index)),
+      own_rounding(step, filters));
   const int64_t bytes = kernel->scratchpad_bytes(), parts = at::get_num_threads();
   const Value scratchpad = program_.scratchpad({{parts * bytes}, Type::u8, Tag::x});
   const Value result = integers_of(last);

@@ -15,8 +15,8 @@ void OpCompiler::exact_convolution(const InferenceStep& step) {
   const Shape& image = op(o.inputs[0]).output;
   const Filters filters = this->filters(index);
   const auto kernel = std::make_shared<const IntegerConvolution>(
-      shape_of(index), filters.weight.data_ptr<int8_t>(),
-      input_scale(index)->type == IntegerType::kS8, own_rounding(step, filters));
+      shape_of(index), filters.weight.data_ptr<int8_t>(), form_of(*input_scale(index)),
+      own_rounding(step, filters));
   const int64_t bytes = kernel->scratchpad_bytes(), parts = at::get_num_threads();
   const Value scratchpad = program_.scratchpad({{parts * bytes}, Type::u8, Tag::x});
   const bool is_rounded = scale_of(last).has_value();

@@ -42,14 +42,20 @@ Inference::Compiled::StoredValue Inference::Compiled::stored_value(const Quantiz
 
 namespace {
 
-// What is computed here is computed with integers around 0.
-void require_no_zero_points(const QuantizedGraph& quantized) {
-  for (size_t i = 0; i < quantized.values.size(); ++i) {
-    if (!quantized.values[i] || quantized.values[i]->zero_point == 0) continue;
-    throw Error("'" + quantized.graph.name + "' has values with zero points ('" +
-                quantized.graph.ops[i].name +
-                "'), which are exported but not run as integers; quantize it without "
-                "--zero-points");
+// The products of attention are computed with integers around 0.
+void require_attention_around_zero(const QuantizedGraph& quantized) {
+  const auto require = [&](int op) {
+    const auto& scale = quantized.values[size_t(op)];
+    if (!scale || scale->zero_point == 0) return;
+    throw Error("'" + quantized.graph.name + "' has a zero point in attention ('" +
+                quantized.graph.ops[size_t(op)].name +
+                "'), where it is exported but not run as integers; quantize it again");
+  };
+  for (size_t i = 0; i < quantized.graph.ops.size(); ++i) {
+    const Op& op = quantized.graph.ops[i];
+    if (op.kind != OpKind::kAttentionScores && op.kind != OpKind::kAttentionMix) continue;
+    require(int(i));
+    for (int input : op.inputs) require(input);
   }
 }
 
@@ -81,7 +87,7 @@ Inference::Inference(const QuantizedGraph& quantized, int batch, DataType precis
                      const ParameterOf& parameter)
     : compiled_(std::make_unique<Compiled>()) {
   at::NoGradGuard no_grad;
-  require_no_zero_points(quantized);
+  require_attention_around_zero(quantized);
   const Graph& graph = quantized.graph;
   const Shape& image = graph.ops[0].output;
   compiled_->images = {batch, image.channels, image.height, image.width};

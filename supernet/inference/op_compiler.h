@@ -1,5 +1,6 @@
-// How each op becomes calls. Integers are around 0: a network with other zero points is refused
-// before. Only for the .cc files of inference, as program.h is.
+// How each op becomes calls. Integers that attention multiplies, or gives, are around 0: a network
+// with other zero points there is refused before. Only for the .cc files of inference, as program.h
+// is.
 #pragma once
 
 #include <algorithm>
@@ -41,6 +42,9 @@ class OpCompiler {
   }
   const std::optional<ValueScale>& input_scale(int index, size_t i = 0) const {
     return scale_of(op(index).inputs[i]);
+  }
+  bool is_around_zero(int index) const {
+    return !scale_of(index) || scale_of(index)->zero_point == 0;
   }
   bool has_integer_inputs(int index) const;
   Dims dims(const Shape& s) const { return {batch_, s.channels, s.height, s.width}; }
@@ -96,6 +100,8 @@ class OpCompiler {
   void convolution(const InferenceStep& step);
   void real_convolution(const InferenceStep& step);
   void integer_convolution(const InferenceStep& step);
+  Value padded(int index, Convolution& convolution);
+  torch::Tensor bias_of_bytes(int index, const Filters& filters) const;
   bool has_own_kernel(const InferenceStep& step) const;
   void integer_depthwise(const InferenceStep& step);
   SumRounding own_rounding(const InferenceStep& step, const Filters& filters) const;
@@ -182,7 +188,7 @@ inline dnnl::memory::data_type stored_type(const ValueScale& scale) {
   return scale.type == IntegerType::kU8 ? dnnl::memory::data_type::u8 : dnnl::memory::data_type::s8;
 }
 inline IntegerForm form_of(const ValueScale& scale) {
-  return {scale.type == IntegerType::kS8, scale.scale};
+  return {scale.type == IntegerType::kS8, scale.scale, scale.zero_point};
 }
 
 }  // namespace ridgewalk

@@ -38,8 +38,8 @@ std::vector<int16_t> by_tap(const int8_t* weight, int64_t rows, int64_t channels
 }  // namespace
 
 IntegerConvolution::IntegerConvolution(const ConvolutionShape& shape, const int8_t* weight,
-                                       bool is_signed, SumRounding rounding)
-    : shape_(shape), is_signed_(is_signed), rounding_(std::move(rounding)) {
+                                       const IntegerForm& input, SumRounding rounding)
+    : shape_(shape), input_(input), rounding_(std::move(rounding)) {
   const int64_t taps = shape.kernel_height * shape.kernel_width;
   const int64_t in = shape.in_channels / shape.groups, out = shape.channels / shape.groups;
   const int64_t products = taps * in;
@@ -82,7 +82,7 @@ void IntegerConvolution::read_pixel(const uint8_t* x, int64_t pixel, int64_t gro
       std::fill_n(row + done, count, int16_t{});
     } else {
       const int64_t from = (i * s.width + j) * s.in_channels + group * channels + channel;
-      widen_row(x + from, count, is_signed_, row + done);
+      widen_row(x + from, count, input_, row + done);
     }
     done += count;
   }
@@ -96,12 +96,12 @@ void IntegerConvolution::read(const uint8_t* x, int64_t first, int64_t rows, int
   const bool reads_pixels =
       s.kernel_height == 1 && s.kernel_width == 1 && s.stride == 1 && s.padding == 0;
   if (reads_pixels && part.depth == s.in_channels && row == part.depth) {
-    return widen_row(x + first * row, rows * row, is_signed_, to);
+    return widen_row(x + first * row, rows * row, input_, to);
   }
   const uint8_t* from = x + first * s.in_channels + group * (s.in_channels / s.groups) + part.begin;
   for (int64_t r = 0; r < rows; ++r) {
     if (reads_pixels) {
-      widen_row(from + r * s.in_channels, part.depth, is_signed_, to + r * row);
+      widen_row(from + r * s.in_channels, part.depth, input_, to + r * row);
     } else {
       read_pixel(x, first + r, group, part, to + r * row);
     }

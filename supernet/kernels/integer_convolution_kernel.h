@@ -15,9 +15,8 @@ namespace ridgewalk {
 // the whole must fit.
 class IntegerConvolution {
  public:
-  // weight is s8 [channels, in_channels / groups, kernel_height, kernel_width]; the input is s8 or
-  // u8.
-  IntegerConvolution(const ConvolutionShape& shape, const int8_t* weight, bool is_signed,
+  // weight is s8 [channels, in_channels / groups, kernel_height, kernel_width].
+  IntegerConvolution(const ConvolutionShape& shape, const int8_t* weight, const IntegerForm& input,
                      SumRounding rounding);
 
   // Output pixels are computed in blocks; runs for different blocks do not disturb each other, but
@@ -44,7 +43,7 @@ class IntegerConvolution {
   void run_blocks(const uint8_t* x, int64_t first, int64_t last, uint8_t* scratchpad, T* y) const;
 
   ConvolutionShape shape_;
-  bool is_signed_;
+  IntegerForm input_;
   SumRounding rounding_;
   std::vector<Part> parts_;
   size_t group_weights_ = 0;

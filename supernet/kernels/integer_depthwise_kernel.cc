@@ -18,13 +18,10 @@ constexpr int64_t kLanes = 16;               // channels whose sums fill a regis
 constexpr int64_t kInCache = 1 << 16;        // bytes of a strip that stay in the first cache
 constexpr int64_t kBlock = kGroup * kLanes;  // channels that are interleaved together
 
-// s8 as u8 that are 128 larger, as VNNI multiplies them.
-constexpr uint8_t flip_of(bool is_signed) { return is_signed ? 0x80 : 0; }
-
 RIDGEWALK_EACH_CPU void add_products(const uint8_t* __restrict x, const int8_t* __restrict weight,
-                                     int64_t count, bool is_signed, int32_t* __restrict sums) {
-  const uint8_t flip = flip_of(is_signed);
-  for (int64_t c = 0; c < count; ++c) sums[c] += (int(uint8_t(x[c] ^ flip)) - flip) * weight[c];
+                                     int64_t count, uint8_t flip, uint8_t zero,
+                                     int32_t* __restrict sums) {
+  for (int64_t c = 0; c < count; ++c) sums[c] += (int(uint8_t(x[c] ^ flip)) - zero) * weight[c];
 }
 
 #ifdef RIDGEWALK_X86
@@ -97,6 +94,7 @@ struct Tile {
   const int32_t* bias;
   const float* factors;
   float least, most;
+  int zero_point;
   int64_t channels;
   uint8_t* y;
   int64_t y_row, y_pixel;
@@ -135,6 +133,7 @@ RIDGEWALK_VNNI RIDGEWALK_INLINE void pixels(const Tile& tile, int64_t first) {
   load<Wide>(tile.factors, factors);
   const Wide::Float least = tile.least - Wide::Float{}, most = tile.most - Wide::Float{};
   const __mmask16 here = lanes(tile.channels);
+  const __m128i zero = _mm_set1_epi8(char(tile.zero_point));
 #pragma GCC unroll 4
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 8
@@ -143,7 +142,8 @@ RIDGEWALK_VNNI RIDGEWALK_INLINE void pixels(const Tile& tile, int64_t first) {
       scaled = scaled > least ? scaled : least;
       scaled = scaled < most ? scaled : most;
       const __m128i bytes = _mm512_maskz_cvtepi32_epi8(here, (__m512i)(scaled + kRounder));
-      _mm_mask_storeu_epi8(tile.y + r * tile.y_row + (first + p) * tile.y_pixel, here, bytes);
+      _mm_mask_storeu_epi8(tile.y + r * tile.y_row + (first + p) * tile.y_pixel, here,
+                           _mm_add_epi8(bytes, zero));
     }
   }
 }
@@ -193,9 +193,10 @@ bool IntegerDepthwise::is_fast() {
 }
 
 IntegerDepthwise::IntegerDepthwise(const ConvolutionShape& shape, const int8_t* weight,
-                                   bool is_signed, SumRounding rounding)
+                                   const IntegerForm& input, SumRounding rounding)
     : shape_(shape),
-      is_signed_(is_signed),
+      flip_(input.is_signed ? 0x80 : 0),
+      zero_(input.is_signed ? 0x80 : uint8_t(input.zero_point)),
       is_packed_(is_fast()),
       groups_((shape.kernel_height + kGroup - 1) / kGroup),
       together_((kGroup * groups_ - shape.kernel_height) / shape.stride + 1),
@@ -203,7 +204,7 @@ IntegerDepthwise::IntegerDepthwise(const ConvolutionShape& shape, const int8_t* 
   if (is_packed_) {
     pack(weight);
   } else if (PairedDepthwise::can_run(shape)) {
-    paired_.emplace(shape, weight, is_signed, rounding_);
+    paired_.emplace(shape, weight, input, rounding_);
   } else {
     transpose(weight);
   }
@@ -236,10 +237,10 @@ void IntegerDepthwise::pack(const int8_t* weight) {
   }
   rounding_.bias.resize(size_t(blocks * kLanes));
   rounding_.factors.resize(size_t(blocks * kLanes));
-  if (!is_signed_) return;
-  for (int64_t c = 0; c < shape_.channels; ++c) {  // of what was added to the input
-    for (int64_t t = 0; t < taps; ++t) rounding_.bias[size_t(c)] -= 128 * weight[c * taps + t];
+  for (int64_t c = 0; c < shape_.channels; ++c) {
+    for (int64_t t = 0; t < taps; ++t) rounding_.bias[size_t(c)] -= zero_ * weight[c * taps + t];
   }
+  outside_.assign(kInCache / kGroup, zero_ ^ flip_);
 }
 
 void IntegerDepthwise::transpose(const int8_t* weight) {
@@ -270,24 +271,22 @@ int64_t IntegerDepthwise::scratchpad_bytes() const {
 // A group of input rows: [column, channel, row].
 void IntegerDepthwise::interleave(const uint8_t* x, int64_t row, int64_t channel, int64_t count,
                                   uint8_t* to) const {
-  static const uint8_t zeros[kInCache / kGroup] = {};
   const ConvolutionShape& s = shape_;
-  const uint8_t flip = flip_of(is_signed_);
   const int64_t read = std::min(s.width, columns() - s.padding);
   const int64_t pixel = kGroup * count, right = columns() - s.padding - read;
-  std::memset(to, flip, size_t(s.padding * pixel));
+  std::memset(to, zero_, size_t(s.padding * pixel));
   to += s.padding * pixel;
-  std::memset(to + read * pixel, flip, size_t(right * pixel));
-  const bool is_one_piece = count == s.channels && read * count <= int64_t(sizeof zeros);
+  std::memset(to + read * pixel, zero_, size_t(right * pixel));
+  const bool is_one_piece = count == s.channels && read * count <= std::ssize(outside_);
   const int64_t piece = is_one_piece ? read * count : count;
   for (int64_t column = 0; column < (is_one_piece ? 1 : read); ++column, to += pixel) {
     const uint8_t* rows[kGroup];
     for (int64_t r = 0; r < kGroup; ++r) {
       const int64_t from = row + r;
       const bool is_inside = from >= 0 && from < s.height;
-      rows[r] = is_inside ? x + (from * s.width + column) * s.channels + channel : zeros;
+      rows[r] = is_inside ? x + (from * s.width + column) * s.channels + channel : outside_.data();
     }
-    interleave_rows(rows, piece, flip, to);
+    interleave_rows(rows, piece, flip_, to);
   }
 }
 
@@ -316,6 +315,7 @@ void IntegerDepthwise::run_strip(const uint8_t* x, int64_t strip, int64_t channe
                     .factors = rounding_.factors.data() + from,
                     .least = rounding_.least,
                     .most = rounding_.most,
+                    .zero_point = rounding_.zero_point,
                     .channels = count - c,
                     .y = y + first * s.out_width * s.channels + int64_t(from),
                     .y_row = s.out_width * s.channels,
@@ -335,7 +335,7 @@ void IntegerDepthwise::run_plain(const uint8_t* x, int64_t row, int32_t* sums, u
       const int64_t j = column * s.stride - s.padding + tap % s.kernel_width;
       if (i < 0 || i >= s.height || j < 0 || j >= s.width) continue;
       add_products(x + (i * s.width + j) * s.channels, weights_.data() + tap * s.channels,
-                   s.channels, is_signed_, sums);
+                   s.channels, flip_, zero_, sums);
     }
     round_sums(sums, s.channels, rounding_, y + (row * s.out_width + column) * s.channels);
   }

@@ -14,9 +14,8 @@ namespace ridgewalk {
 // A convolution with its weights packed for this CPU. Every sum is exact; it must fit int32.
 class IntegerDepthwise {
  public:
-  // A group for each channel; weight is s8 [channels, kernel_height, kernel_width]; the input is s8
-  // or u8.
-  IntegerDepthwise(const ConvolutionShape& shape, const int8_t* weight, bool is_signed,
+  // A group for each channel; weight is s8 [channels, kernel_height, kernel_width].
+  IntegerDepthwise(const ConvolutionShape& shape, const int8_t* weight, const IntegerForm& input,
                    SumRounding rounding);
 
   // Output rows are computed in strips of a few; runs for different strips do not disturb each
@@ -43,13 +42,15 @@ class IntegerDepthwise {
   void interleave(const uint8_t* x, int64_t row, int64_t channel, int64_t count, uint8_t* to) const;
 
   ConvolutionShape shape_;
-  bool is_signed_, is_packed_;
+  uint8_t flip_, zero_;  // s8 are read as u8 that are 128 larger; what 0 is among these
+  bool is_packed_;
   int64_t groups_, together_;  // of four input rows, and output rows, in a strip
   SumRounding rounding_;
   std::optional<PairedDepthwise> paired_;  // in place of what follows
   // Packed: [16 channels, group, column, output row, channel, input row of the group]; else
   // [row, column, channel].
   std::vector<int8_t> weights_;
+  std::vector<uint8_t> outside_;  // bytes that stand for 0
 };
 
 }  // namespace ridgewalk

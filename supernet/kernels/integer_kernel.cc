@@ -12,16 +12,16 @@
 namespace ridgewalk {
 namespace {
 
-// s8 as u8 that are 128 larger: so one loop serves both.
+// s8 as u8 that are 128 larger, which is a zero point: so one loop serves both.
 struct Bytes {
   explicit Bytes(const IntegerForm& form)
       : flip(form.is_signed ? 0x80 : 0),
-        zero(form.is_signed ? 128 : 0),
+        zero(form.is_signed ? 128 : form.zero_point),
         least(float(-zero)),
         most(float(255 - zero)) {}
   uint8_t flip;
   int zero;
-  float least, most;  // integers
+  float least, most;  // integers less the zero point
 };
 
 RIDGEWALK_INLINE int integer(uint8_t byte, const Bytes& form) {
@@ -89,12 +89,13 @@ RIDGEWALK_EACH_CPU void dequantize_row(const uint8_t* __restrict x, int64_t coun
   for (int64_t i = 0; i < count; ++i) y[i] = float(integer(x[i], bytes)) * scale;
 }
 
-RIDGEWALK_EACH_CPU void widen_row(const uint8_t* __restrict x, int64_t count, bool is_signed,
-                                  int16_t* __restrict y) {
-  if (is_signed) {
+RIDGEWALK_EACH_CPU void widen_row(const uint8_t* __restrict x, int64_t count,
+                                  const IntegerForm& form, int16_t* __restrict y) {
+  const auto zero = int16_t(form.zero_point);
+  if (form.is_signed) {
     for (int64_t i = 0; i < count; ++i) y[i] = int8_t(x[i]);
   } else {
-    for (int64_t i = 0; i < count; ++i) y[i] = x[i];
+    for (int64_t i = 0; i < count; ++i) y[i] = int16_t(x[i] - zero);
   }
 }
 
@@ -146,9 +147,10 @@ RIDGEWALK_EACH_CPU void round_sums(const int32_t* __restrict sums, int64_t chann
                                    const SumRounding& rounding, uint8_t* __restrict y) {
   const float* const factors = rounding.factors.data();
   const float least = rounding.least, most = rounding.most;
+  const int zero = rounding.zero_point;
   for (int64_t c = 0; c < channels; ++c) {
     const float scaled = std::min(std::max(float(sums[c]) * factors[c], least), most);
-    y[c] = uint8_t(int(scaled + kRounder - kRounder));
+    y[c] = uint8_t(int(scaled + kRounder - kRounder) + zero);
   }
 }
 

@@ -11,20 +11,23 @@ namespace ridgewalk {
 // is that of the sum.
 inline constexpr float kRounder = 0x1.8p23F;
 
-// real = scale * integer. Bytes are s8 or u8.
+// real = scale * (integer - zero_point). Bytes are s8, whose zero point is 0, or u8.
 struct IntegerForm {
   bool is_signed = false;
   float scale = 1;
+  int zero_point = 0;
 };
 
-// round half to even(x / scale), saturated.
+// round half to even(x / scale) + zero_point, saturated.
 void quantize_row(const float* x, int64_t count, const IntegerForm& form, uint8_t* y);
 // The same of an image [channels, pixels], written as [pixels, channels].
 void quantize_image(const float* planes, int64_t channels, int64_t pixels, const IntegerForm& form,
                     uint8_t* y);
 void dequantize_row(const uint8_t* x, int64_t count, const IntegerForm& form, float* y);
-// The integers themselves.
-void widen_row(const uint8_t* x, int64_t count, bool is_signed, int16_t* y);
+// The integers, less the zero point.
+void widen_row(const uint8_t* x, int64_t count, const IntegerForm& form, int16_t* y);
+
+// In the following, integers are less their zero point.
 
 // Rounds a * a_factor + b * b_factor. The result does not depend on how the CPU adds where the
 // factors have at most 16 significant bits.
@@ -54,11 +57,13 @@ void scale_sums(const int32_t* sums, int64_t count, float factor, const IntegerF
                 uint8_t* y);
 
 // What the sum of a convolution becomes: fp32(sum + bias) * factor, between `least` and `most`, and
-// rounded half to even where it is an integer. `bias` and `factors` have one entry per channel.
+// where it is an integer rounded half to even and moved by the zero point, by which it is a byte.
+// `bias` and `factors` have one entry per channel.
 struct SumRounding {
   std::vector<int32_t> bias;
   std::vector<float> factors;
   float least = 0, most = 255;
+  int zero_point = 0;
 };
 // Of sums that have the bias already, one per channel.
 void round_sums(const int32_t* sums, int64_t channels, const SumRounding& rounding, uint8_t* y);

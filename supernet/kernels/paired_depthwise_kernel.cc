@@ -33,6 +33,7 @@ struct Block {
   const int32_t* bias;
   const float* factors;
   float least, most;
+  int zero_point;
 };
 
 template <bool kSigned>
@@ -82,7 +83,9 @@ RIDGEWALK_AVX2 RIDGEWALK_INLINE void pixels(const Block& block, const uint8_t* c
   for (int p = 0; p < kPixels; ++p) {
     const __m256i halves = _mm256_packus_epi32(rounded(low[p], block.factors, block),
                                                rounded(high[p], block.factors + kHalf, block));
-    to[p] = _mm_packus_epi16(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
+    const __m128i bytes =
+        _mm_packus_epi16(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
+    to[p] = _mm_add_epi8(bytes, _mm_set1_epi8(char(block.zero_point)));
   }
 }
 
@@ -126,20 +129,25 @@ bool PairedDepthwise::can_run(const ConvolutionShape& shape) {
 }
 
 PairedDepthwise::PairedDepthwise(const ConvolutionShape& shape, const int8_t* weight,
-                                 bool is_signed, const SumRounding& rounding)
+                                 const IntegerForm& input, const SumRounding& rounding)
     : shape_(shape),
-      is_signed_(is_signed),
+      is_signed_(input.is_signed),
       pairs_((shape.kernel_height * shape.kernel_width + 1) / 2),
       least_(rounding.least),
       most_(rounding.most),
-      zeros_(size_t(shape.channels)) {
+      zero_point_(rounding.zero_point),
+      zeros_(size_t(shape.channels), uint8_t(input.zero_point)) {
   const int64_t taps = shape.kernel_height * shape.kernel_width;
   for (int64_t block = 0; block < blocks(shape.channels); ++block) {
     const int64_t first = first_channel(block, shape.channels);
     for (int64_t place : kOrder) {
       const auto c = size_t(first + place);
       const bool is_there = c < rounding.bias.size();
-      bias_.push_back(is_there ? rounding.bias[c] : 0);
+      int32_t bias = is_there ? rounding.bias[c] : 0;
+      for (int64_t tap = 0; is_there && tap < taps; ++tap) {
+        bias -= input.zero_point * weight[int64_t(c) * taps + tap];
+      }
+      bias_.push_back(bias);
       factors_.push_back(is_there ? rounding.factors[c] : 0);
     }
     for (int64_t pair = 0; pair < pairs_; ++pair) {
@@ -184,7 +192,8 @@ void PairedDepthwise::run(const uint8_t* x, int64_t row, uint8_t* y) const {
                         .bias = bias_.data() + b * kBlock,
                         .factors = factors_.data() + b * kBlock,
                         .least = least_,
-                        .most = most_};
+                        .most = most_,
+                        .zero_point = zero_point_};
       (has_two ? of_two : of_one)(block, taps, first_channel(b, s.channels), s.channels, to);
     }
   }

@@ -13,7 +13,7 @@ namespace ridgewalk {
 class PairedDepthwise {
  public:
   // As IntegerDepthwise; the kernel has at most kMostTaps taps.
-  PairedDepthwise(const ConvolutionShape& shape, const int8_t* weight, bool is_signed,
+  PairedDepthwise(const ConvolutionShape& shape, const int8_t* weight, const IntegerForm& input,
                   const SumRounding& rounding);
   static constexpr int64_t kMostTaps = 49;
   static bool can_run(const ConvolutionShape& shape);
@@ -30,11 +30,12 @@ class PairedDepthwise {
   bool is_signed_;
   int64_t pairs_;  // of taps
   float least_, most_;
+  int zero_point_;  // of the output
   // By blocks of 16 channels, in the order in which a block's products are added.
   std::vector<int16_t> weights_;  // [block, pair, half, channel, tap of the pair]
   std::vector<int32_t> bias_;     // [block, half, channel]
   std::vector<float> factors_;
-  std::vector<uint8_t> zeros_;  // what lies outside the image: [channels]
+  std::vector<uint8_t> zeros_;  // what lies outside the image, bytes that stand for 0: [channels]
 };
 
 }  // namespace ridgewalk

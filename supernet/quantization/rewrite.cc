@@ -138,6 +138,33 @@ bool multiplies_weights(OpKind kind) {
   return kind == OpKind::kConv || kind == OpKind::kDepthwise || kind == OpKind::kLinear;
 }
 
+namespace {
+
+bool has_zero_point(const Graph& graph, int op, const std::vector<int>& readers,
+                    ZeroPoints zero_points) {
+  const auto is_attention = [&](int index) {
+    const OpKind kind = graph.ops[size_t(index)].kind;
+    return kind == OpKind::kAttentionScores || kind == OpKind::kAttentionMix;
+  };
+  const auto has_dense_border = [&](int index) {
+    const Op& reader = graph.ops[size_t(index)];
+    return reader.kind == OpKind::kConv && reader.kernel > 1;
+  };
+  if (is_attention(op) || std::any_of(readers.begin(), readers.end(), is_attention)) return false;
+  switch (zero_points) {
+    case ZeroPoints::kNone:
+      return false;
+    case ZeroPoints::kActivations:
+      return graph.ops[size_t(op)].kind == OpKind::kActivation &&
+             std::none_of(readers.begin(), readers.end(), has_dense_border);
+    case ZeroPoints::kAll:
+      return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 void keep_head_in_fp32(const Graph& lowered, RewriteOptions& options) {
   for (size_t i = size_t(head_begin(lowered)); i < lowered.ops.size(); ++i) {
     const Op& op = lowered.ops[i];
@@ -169,7 +196,8 @@ std::vector<std::optional<ValueForm>> value_forms(const Graph& folded,
         (is_output(folded, int(i)) && readers[i].empty())) {
       continue;
     }
-    const bool is_signed = is_negative[i] && !options.zero_points;
+    const bool is_signed =
+        is_negative[i] && !has_zero_point(folded, int(i), readers[i], options.zero_points);
     ValueForm form{.type = is_signed ? IntegerType::kS8 : IntegerType::kU8,
                    .is_negative = is_negative[i],
                    .fixed_scale = {},

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "space/names.h"
 #include "supernet/formats/weights.h"
 #include "supernet/quantization/quantized_network.h"
 
@@ -19,9 +20,23 @@ struct ValueRange {
 // Throws Error naming the op whose values are NaN or infinite.
 void require_finite_range(const Op& op, const ValueRange& range);
 
+// Which values that may be negative are u8 with a zero point; the others are s8 around 0, as are
+// all that products of attention read or give.
+//   activations: those behind SiLU, hard swish and GELU, which give next to nothing below 0, so
+//                that s8 would leave half of its integers unused. It costs an int8 network nothing:
+//                they are made by tables, and a zero point goes into the bias of what reads them.
+//                Not what a dense convolution reads whose kernel reaches beyond the image: a border
+//                of zero points would have to be copied around it.
+enum class ZeroPoints { kNone, kActivations, kAll };
+template <>
+inline constexpr auto kNames<ZeroPoints> =
+    name_table<ZeroPoints>("use of zero points", {{ZeroPoints::kNone, "none"},
+                                                  {ZeroPoints::kActivations, "activations"},
+                                                  {ZeroPoints::kAll, "all"}});
+
 struct RewriteOptions {
-  bool per_channel = true;    // weights have a scale for each output channel, else one for all
-  bool zero_points = false;   // values that may be negative: u8 with a zero point, else s8 around 0
+  bool per_channel = true;  // weights have a scale for each output channel, else one for all
+  ZeroPoints zero_points = ZeroPoints::kActivations;
   bool rounds_values = true;  // else weights alone are integers
   // Names of convolutions and linear layers that are kept in fp32: their weights, and the values
   // that only they multiply.

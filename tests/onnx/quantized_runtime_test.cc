@@ -131,13 +131,14 @@ TEST_P(QuantizedRuntime, GivesTheIntegersOfEveryLayer) {
 INSTANTIATE_TEST_SUITE_P(
     Networks, QuantizedRuntime,
     testing::Values(Case{"mnv4-conv-small"}, Case{"mnv4-conv-small", {.per_channel = false}},
-                    Case{"mnv4-conv-small", {.zero_points = true}}, Case{"mobilenet-v2-050"},
-                    Case{"mobilenet-v3-large"}, Case{"mnv4-hybrid-medium-075"},
+                    Case{"mnv4-conv-small", {.zero_points = ZeroPoints::kAll}},
+                    Case{"mobilenet-v2-050"}, Case{"mobilenet-v3-large"},
+                    Case{"mnv4-hybrid-medium-075"},
                     Case{"experiments/configs/networks/mnv4-hybrid-medium-mha.yaml"}),
     [](const auto& test) {
       const RewriteOptions& options = test.param.options;
       return test_name(test.param.name + (options.per_channel ? "" : "-per-tensor") +
-                       (options.zero_points ? "-zero-points" : ""));
+                       (options.zero_points == ZeroPoints::kAll ? "-zero-points" : ""));
     });
 
 // Of random weights the logits are noise, and so would be which of them is the largest.

@@ -119,7 +119,7 @@ TEST_F(Quantize, EveryRescueRuns) {
       {"--equalize", "--bias-correction", "data"},
       {"--bias-correction", "norms"},
       {"--ranges", "percentile", "--percentile", "99.9"},
-      {"--zero-points", "--ranges", "min-max"},
+      {"--zero-points", "all", "--ranges", "min-max"},
       {"--rounding", "adaround", "--bias-correction", "data"},
       {"--per-tensor", "--keep-fp32", "conv_stem,classifier"}};
   for (size_t i = 0; i < rescues.size(); ++i) {
@@ -268,7 +268,7 @@ TEST_F(Quantize, RefusesInOneLineAndLeavesNothing) {
   refused({"--method", "qta"}, "--method");
   refused({"--ranges", "max"}, "--ranges");
   refused({"--percentile", "99"}, "--ranges percentile");
-  refused({"--method", "weights", "--zero-points"}, "--zero-points");
+  refused({"--method", "weights", "--zero-points", "all"}, "--zero-points");
   refused({"--epochs", "2"}, "--method qat");
   refused({"--method", "qat", "--scales", "learned"}, "--scales");
   refused({"--method", "qat", "--bias-correction", "data"}, "--bias-correction");

@@ -79,7 +79,7 @@ TEST_F(Int8Script, GoesOnWhereItWas) {
   EXPECT_EQ(run("members"), first);
   EXPECT_EQ(commands(), 7 + 3) << "a sweep, a training and a quantisation";
   EXPECT_THAT(read(path("log")), HasSubstr("--resume"));
-  EXPECT_THAT(run("members", "--zero-points"), HasSubstr("lose 0.10 points"));
+  EXPECT_THAT(run("members", "--zero-points=all"), HasSubstr("lose 0.10 points"));
   EXPECT_EQ(commands(), 10 + 4) << "a sweep and three quantisations";
 }
 

@@ -110,13 +110,44 @@ INSTANTIATE_TEST_SUITE_P(Networks, Int8Of,
                                          "mobilenet-v2", "mobilenet-v3-large"),
                          [](const auto& test) { return test_name(test.param); });
 
-TEST_F(Int8, RefusesZeroPoints) {
-  const QuantizedNetwork network = quantized(resized("compact-nano", 28), {.zero_points = true});
+// The border of a convolution, its sums, the skip of an add, a gate, a pool, a table.
+class Int8ZeroPoints : public Int8, public testing::WithParamInterface<std::string> {};
+
+TEST_P(Int8ZeroPoints, GiveThePlainIntegers) {
+  for (ZeroPoints where : {ZeroPoints::kNone, ZeroPoints::kActivations, ZeroPoints::kAll}) {
+    const QuantizedNetwork network = quantized(resized(GetParam(), 64), {.zero_points = where});
+    const auto& values = network.quantized.values;
+    const bool has_any = std::any_of(values.begin(), values.end(), [](const auto& value) {
+      return value && value->zero_point != 0;
+    });
+    const bool has_smooth = GetParam() != "mnv4-hybrid-medium" && GetParam() != "mobilenet-v1";
+    EXPECT_EQ(has_any,
+              where == ZeroPoints::kAll || (has_smooth && where == ZeroPoints::kActivations));
+    expect_equal(network, 1);
+    expect_equal(network, 2);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Networks, Int8ZeroPoints,
+                         testing::Values("compact-nano", "mobilenet-v3-large", "mobilenet-v1",
+                                         "mnv4-hybrid-medium"),
+                         [](const auto& test) { return test_name(test.param); });
+
+// Only a file can have one there.
+TEST_F(Int8, RefusesAZeroPointInAttention) {
+  QuantizedNetwork network = quantized(attention_graph(9, 4));
+  for (size_t i = 0; i < network.quantized.graph.ops.size(); ++i) {
+    const Op& op = network.quantized.graph.ops[i];
+    if (op.kind != OpKind::kAttentionScores) continue;
+    auto& query = network.quantized.values[size_t(op.inputs[0])];
+    query->type = IntegerType::kU8;
+    query->zero_point = 120;
+  }
   try {
     Inference(network, 1);
     FAIL() << "must be refused";
   } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("without --zero-points"), std::string::npos)
+    EXPECT_NE(std::string(error.what()).find("a zero point in attention"), std::string::npos)
         << error.what();
   }
 }

@@ -45,7 +45,7 @@ int64_t unequal(const std::vector<T>& y, const torch::Tensor& expected) {
 }
 
 void expect_plain(int64_t in, int64_t out, int64_t groups, int64_t k, int64_t stride,
-                  bool is_signed) {
+                  bool is_signed, int zero_point = 0) {
   const ConvolutionShape shape{.in_channels = in,
                                .channels = out,
                                .groups = groups,
@@ -62,7 +62,7 @@ void expect_plain(int64_t in, int64_t out, int64_t groups, int64_t k, int64_t st
   const torch::Tensor bias = torch::randint(-20000, 20000, {out}, torch::kInt);
   const torch::Tensor factors = torch::rand({out}) * 0.001;
   const torch::Tensor sums =
-      plain_convolution(x.to(torch::kInt), weight, bias,
+      plain_convolution(x.to(torch::kInt) - zero_point, weight, bias,
                         {.stride = stride, .padding = shape.padding, .groups = groups},
                         {int(out), int(shape.out_height), int(shape.out_width)});
   const torch::Tensor scaled =
@@ -72,14 +72,18 @@ void expect_plain(int64_t in, int64_t out, int64_t groups, int64_t k, int64_t st
   rounding.factors.assign(factors.data_ptr<float>(), factors.data_ptr<float>() + out);
   const torch::Tensor pixels = x.permute({0, 2, 3, 1}).contiguous();
   const auto* bytes = static_cast<const uint8_t*>(pixels.data_ptr());
-  const IntegerConvolution rounded(shape, weight.data_ptr<int8_t>(), is_signed, rounding);
-  EXPECT_EQ(unequal(run<uint8_t>(rounded, shape, bytes),
-                    scaled.clamp(-128, 127).round().to(torch::kChar)),
-            0)
+  const IntegerForm input{.is_signed = is_signed, .zero_point = zero_point};
+  rounding.zero_point = zero_point == 0 ? 0 : 128;
+  const IntegerConvolution rounded(shape, weight.data_ptr<int8_t>(), input, rounding);
+  EXPECT_EQ(
+      unequal(
+          run<uint8_t>(rounded, shape, bytes),
+          (scaled.clamp(-128, 127).round() + rounding.zero_point).to(torch::kInt).to(torch::kByte)),
+      0)
       << in << " to " << out << " in " << groups << ", kernel " << k << ", stride " << stride;
   rounding.least = -1e30F;
   rounding.most = 1e30F;
-  const IntegerConvolution real(shape, weight.data_ptr<int8_t>(), is_signed, rounding);
+  const IntegerConvolution real(shape, weight.data_ptr<int8_t>(), input, rounding);
   EXPECT_EQ(unequal(run<float>(real, shape, bytes), scaled), 0);
 }
 
@@ -95,6 +99,10 @@ TEST_P(IntegerConvolutionTest, GivesThePlainSums) {
     expect_plain(1030, 6, 2, 1, 1, is_signed);
     expect_plain(1500, 33, 1, 1, 1, is_signed);  // in several parts
   }
+  expect_plain(24, 48, 3, 3, 1, false, 35);
+  expect_plain(20, 5, 1, 7, 3, false, 255);
+  expect_plain(1030, 6, 2, 1, 1, false, 120);
+  expect_plain(24, 40, 1, 1, 1, false, 7);
 }
 
 // Pairs of the largest products would not fit 16 bits.
@@ -111,7 +119,7 @@ TEST_P(IntegerConvolutionTest, SaturatesNowhere) {
   std::fill(weight.begin() + kChannels, weight.end(), int8_t{-128});
   weight[5] = 126;
   const IntegerConvolution kernel(
-      shape, weight.data(), false,
+      shape, weight.data(), {},
       {.bias = {1, -1}, .factors = {1, 1}, .least = -1e30F, .most = 1e30F});
   // 1300 * 255 * 127 - 255 + 1 and -1300 * 255 * 128 - 1, as the nearest fp32.
   EXPECT_EQ(run<float>(kernel, shape, x.data()),

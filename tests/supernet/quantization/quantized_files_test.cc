@@ -37,7 +37,7 @@ class QuantizedFiles : public SmallHybrid {
 TEST_F(QuantizedFiles, ComeBackToTheSameBits) {
   const std::vector<RewriteOptions> variants = {{},
                                                 {.per_channel = false},
-                                                {.zero_points = true},
+                                                {.zero_points = ZeroPoints::kAll},
                                                 {.rounds_values = false},
                                                 {.fp32_ops = {"conv_stem", "classifier"}}};
   for (const RewriteOptions& options : variants) {

@@ -67,10 +67,38 @@ TEST(QuantizeTest, OneScaleForAllWeightsIsTheLargest) {
 TEST(QuantizeTest, AZeroPointTakesAnUnevenRange) {
   std::vector<ValueRange> ranges = kRanges;
   ranges[0] = {-0.5, 1.54};  // 2.04 / 255 = 0.008 each, -0.5 at 62.5 below 0
-  const auto value = quantize(two_layers(), ranges, {.zero_points = true}).quantized.values[0];
+  const auto value =
+      quantize(two_layers(), ranges, {.zero_points = ZeroPoints::kAll}).quantized.values[0];
   EXPECT_EQ(value->type, IntegerType::kU8);
   EXPECT_FLOAT_EQ(value->scale, 0.008f);
   EXPECT_THAT(value->zero_point, testing::AnyOf(62, 63));
+}
+
+// By hand: SiLU has its least value, -0.278, at -1.278, so that of the range up to 2 nearly all
+// integers are used; its input, which is as negative as positive, is around 0.
+TEST(QuantizeTest, ActivationsThatHardlyGoBelowZeroHaveAZeroPoint) {
+  Network network = two_layers();
+  for (Op& op : network.graph.ops) {
+    if (op.kind == OpKind::kActivation) op.activation = Activation::kSilu;
+  }
+  std::vector<ValueRange> ranges = kRanges;
+  ranges[1] = {-2, 2};
+  ranges[2] = {-0.278, 1.762};
+  const auto values = quantize(network, ranges).quantized.values;
+  EXPECT_EQ(values[1]->type, IntegerType::kS8);
+  EXPECT_EQ(values[2]->type, IntegerType::kU8);
+  EXPECT_FLOAT_EQ(values[2]->scale, 2.04f / 255);
+  EXPECT_EQ(values[2]->zero_point, 35);  // 0.278 / 0.008
+  EXPECT_EQ(values[2]->rule, "after silu: u8 with a zero point, its range");
+  const auto around_zero = quantize(network, ranges, {.zero_points = ZeroPoints::kNone});
+  EXPECT_EQ(around_zero.quantized.values[2]->type, IntegerType::kS8);
+  EXPECT_FLOAT_EQ(around_zero.quantized.values[2]->scale, 1.762f / 127);
+  // A dense 3x3 convolution pads with zeros.
+  network.graph.ops[3].kind = OpKind::kConv;
+  network.graph.ops[3].kernel = 3;
+  EXPECT_EQ(value_forms(network.graph)[2]->type, IntegerType::kS8);
+  EXPECT_EQ(value_forms(network.graph, {.zero_points = ZeroPoints::kAll})[2]->type,
+            IntegerType::kU8);
 }
 
 // microsoft/onnxruntime#22020: a channel whose folded weights are almost 0 but whose bias is not.
@@ -137,8 +165,8 @@ class HybridQuantizeTest : public SmallHybrid {
 
 TEST_F(HybridQuantizeTest, FastProductsGiveTheBitsOfPlainOnes) {
   const std::vector<ValueRange> ranges = ranges_of(folded_, images_);
-  for (bool zero_points : {false, true}) {
-    const QuantizedNetwork network = quantize(folded_, ranges, {.zero_points = zero_points});
+  for (ZeroPoints where : {ZeroPoints::kNone, ZeroPoints::kActivations, ZeroPoints::kAll}) {
+    const QuantizedNetwork network = quantize(folded_, ranges, {.zero_points = where});
     const auto plain = QuantizedExecutor(network, Products::kPlain).values(images_);
     const auto fast = QuantizedExecutor(network, Products::kFast).values(images_);
     for (size_t i = 0; i < plain.size(); ++i) {

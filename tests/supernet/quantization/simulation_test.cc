@@ -118,8 +118,8 @@ TEST_F(HybridSimulationTest, GivesTheIntegersThatRunAtTheScalesOfTheStart) {
   const std::vector<ValueRange> ranges = ranges_of(folded, images);
   at::NoGradGuard no_grad;
   for (const RewriteOptions& options :
-       {RewriteOptions{}, RewriteOptions{.zero_points = true}, RewriteOptions{.per_channel = false},
-        RewriteOptions{.fp32_ops = {"classifier"}}}) {
+       {RewriteOptions{}, RewriteOptions{.zero_points = ZeroPoints::kAll},
+        RewriteOptions{.per_channel = false}, RewriteOptions{.fp32_ops = {"classifier"}}}) {
     const QuantizedNetwork runs = quantize(folded, ranges, options);
     const QuantizedNetwork again = quantize_with(runs.quantized, folded);
     for (const auto& [name, tensor] : runs.tensors) {
