@@ -1,7 +1,7 @@
 // Every command that can be resumed is killed, interrupted and refused writes, then resumed until
 // it ends: its results are those of a run that nothing disturbed, bit for bit.
 //
-//   RIDGEWALK_CRASHES=N    kills and write faults of each command (20); half as many signals
+//   RIDGEWALK_CRASHES=N    kills and write faults of each command (10); half as many signals
 //   RIDGEWALK_CRASHES=all  100 at random moments, and all four faults at every call that writes
 //   RIDGEWALK_CRASH_SEED=N of the random numbers; printed, so that a failure can be repeated
 #include <algorithm>
@@ -71,9 +71,9 @@ class Crash : public testing::TestWithParam<std::string> {
     return place;
   }
 
-  static bool is_exhaustive() { return setting("RIDGEWALK_CRASHES", "20") == "all"; }
+  static bool is_exhaustive() { return setting("RIDGEWALK_CRASHES", "10") == "all"; }
   static int crashes() {
-    return is_exhaustive() ? 100 : std::stoi(setting("RIDGEWALK_CRASHES", "20"));
+    return is_exhaustive() ? 100 : std::stoi(setting("RIDGEWALK_CRASHES", "10"));
   }
   // Of signals, and of each of the two kinds of faults at writes.
   static int half() { return is_exhaustive() ? crashes() : (crashes() + 1) / 2; }

@@ -52,7 +52,7 @@ class Workers : public testing::TestWithParam<std::string> {
   }
 
   static int crashes() {
-    const std::string text = setting("RIDGEWALK_CRASHES", "20");
+    const std::string text = setting("RIDGEWALK_CRASHES", "10");
     return text == "all" ? 100 : (std::stoi(text) + 1) / 2;
   }
 
