@@ -196,7 +196,7 @@ IntegerDepthwise::IntegerDepthwise(const ConvolutionShape& shape, const int8_t* 
                                    const IntegerForm& input, SumRounding rounding)
     : shape_(shape),
       flip_(input.is_signed ? 0x80 : 0),
-      zero_(input.is_signed ? 0x80 : uint8_t(input.zero_point)),
+      zero_(uint8_t(input.zero_point + flip_)),
       is_packed_(is_fast()),
       groups_((shape.kernel_height + kGroup - 1) / kGroup),
       together_((kGroup * groups_ - shape.kernel_height) / shape.stride + 1),

@@ -12,11 +12,11 @@
 namespace ridgewalk {
 namespace {
 
-// s8 as u8 that are 128 larger, which is a zero point: so one loop serves both.
+// s8 as u8 that are 128 larger, as is their zero point: so one loop serves both.
 struct Bytes {
   explicit Bytes(const IntegerForm& form)
       : flip(form.is_signed ? 0x80 : 0),
-        zero(form.is_signed ? 128 : form.zero_point),
+        zero(form.zero_point + (form.is_signed ? 128 : 0)),
         least(float(-zero)),
         most(float(255 - zero)) {}
   uint8_t flip;
@@ -93,7 +93,7 @@ RIDGEWALK_EACH_CPU void widen_row(const uint8_t* __restrict x, int64_t count,
                                   const IntegerForm& form, int16_t* __restrict y) {
   const auto zero = int16_t(form.zero_point);
   if (form.is_signed) {
-    for (int64_t i = 0; i < count; ++i) y[i] = int8_t(x[i]);
+    for (int64_t i = 0; i < count; ++i) y[i] = int16_t(int8_t(x[i]) - zero);
   } else {
     for (int64_t i = 0; i < count; ++i) y[i] = int16_t(x[i] - zero);
   }

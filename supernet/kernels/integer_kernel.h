@@ -11,7 +11,7 @@ namespace ridgewalk {
 // is that of the sum.
 inline constexpr float kRounder = 0x1.8p23F;
 
-// real = scale * (integer - zero_point). Bytes are s8, whose zero point is 0, or u8.
+// real = scale * (integer - zero_point). Bytes are s8 or u8.
 struct IntegerForm {
   bool is_signed = false;
   float scale = 1;

@@ -103,6 +103,7 @@ TEST_P(IntegerConvolutionTest, GivesThePlainSums) {
   expect_plain(20, 5, 1, 7, 3, false, 255);
   expect_plain(1030, 6, 2, 1, 1, false, 120);
   expect_plain(24, 40, 1, 1, 1, false, 7);
+  expect_plain(20, 5, 1, 7, 3, true, -128);
 }
 
 // Pairs of the largest products would not fit 16 bits.

@@ -54,7 +54,7 @@ std::vector<uint8_t> run(const IntegerDepthwise& kernel, const ConvolutionShape&
   return y;
 }
 
-// With a zero point for the input and the output, where these are u8.
+// With a zero point for the input and the output.
 void expect_plain(const ConvolutionShape& shape, bool is_signed, int zero_point = 0) {
   const int64_t c = shape.channels, k = shape.kernel_height;
   const torch::Tensor x = integers({1, c, shape.height, shape.width}, is_signed);
@@ -65,8 +65,8 @@ void expect_plain(const ConvolutionShape& shape, bool is_signed, int zero_point 
       plain_convolution(x.to(torch::kInt) - zero_point, weight, bias,
                         {.stride = shape.stride, .padding = shape.padding, .groups = c},
                         {int(c), int(shape.out_height), int(shape.out_width)});
-  const float least = is_signed ? -128 : float(-zero_point);
-  const float most = is_signed ? 127 : float(200 - zero_point);
+  const float least = float((is_signed ? -128 : 0) - zero_point);
+  const float most = float((is_signed ? 127 : 200) - zero_point);
   const torch::Tensor rounded = (sums.to(torch::kFloat) * factors.view({1, c, 1, 1}))
                                     .clamp(least, most)
                                     .round()  // half to even
@@ -136,6 +136,8 @@ TEST_P(IntegerDepthwiseTest, TakesExtremeSizes) {
   expect_plain(shape_of(1300, 5, 2, 6, 12), false);
   expect_plain(shape_of(16, 3, 1, 3, 1200), false, 120);
   expect_plain(shape_of(1300, 5, 2, 6, 12), false, 121);
+  expect_plain(shape_of(33, 3, 2, 7, 8), true, -128);
+  expect_plain(shape_of(16, 5, 1, 7, 8), true, 5);
 }
 
 INSTANTIATE_TEST_SUITE_P(Cpus, IntegerDepthwiseTest,
