@@ -52,8 +52,8 @@ CommandLine quantize_line() {
              "ptq, qat, dynamic or weights");
   line.add_number<int64_t>("images", 1, 1'000'000, "training images to calibrate on", 1000);
   line.add()("ranges", po::value<std::string>()->default_value("nearest"),
-             "min-max, percentile, mse or entropy; nearest: of mse and the percentiles "
-             "99.99 and 99.9, the one with the logits that are nearest to those in fp32");
+             "min-max, percentile, mse or entropy; nearest: of mse, the percentiles 99.99 "
+             "and 99.9 and entropy, the one with the classes that are nearest to those in fp32");
   line.add_number<double>("percentile", 50, 100, "of --ranges percentile", 99.99);
   line.add()("per-tensor", "one scale for all output channels of a weight");
   line.add()("zero-points", po::value<std::string>()->default_value("activations"),

@@ -69,9 +69,9 @@ std::string noisiest_text(const QuantizationResult& result) {
 std::string range_trials_text(const std::vector<RangeTrial>& trials) {
   std::string text;
   for (const RangeTrial& trial : trials) {
-    text += fmt::format("{}{:.1f} dB by {}", text.empty() ? "" : ", ", trial.decibels, trial.rule);
+    text += fmt::format("{}{:.4f} by {}", text.empty() ? "" : ", ", trial.divergence, trial.rule);
   }
-  return text.empty() ? "" : "  logits, the nearest are taken: " + text + "\n";
+  return text.empty() ? "" : "  divergence of the classes, the least is taken: " + text + "\n";
 }
 
 }  // namespace
@@ -98,7 +98,8 @@ Json quantization_json(const QuantizationResult& result) {
     sensitivities.push_back({{"name", sensitivity.op}, {"gain_db", sensitivity.gain_db}});
   }
   for (const RangeTrial& trial : result.range_trials) {
-    trials.push_back({{"rule", trial.rule}, {"logits_db", number_or_null(trial.decibels)}});
+    trials.push_back(
+        {{"rule", trial.rule}, {"class_divergence", number_or_null(trial.divergence)}});
   }
   for (const KeptInFp32& some : result.kept_in_fp32) {
     Json row = measured_json(some.measured);

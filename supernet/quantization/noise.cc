@@ -82,6 +82,23 @@ double logits_signal_to_noise(const QuantizedNetwork& network, const Calibration
   return energies.decibels();
 }
 
+double class_divergence(const QuantizedNetwork& network, const CalibrationBatches& batches,
+                        const std::vector<torch::Tensor>& logits) {
+  at::NoGradGuard no_grad;
+  const QuantizedExecutor executor(network);
+  double sum = 0;
+  int64_t images = 0;
+  for (int64_t b = 0; b < batches.count; ++b) {
+    const torch::Tensor batch = batches.batch(b);
+    if (batch.size(0) == 0) continue;
+    const auto exact = logits[size_t(b)].to(torch::kDouble).log_softmax(1);
+    const auto rounded = executor.forward(batch).to(torch::kDouble).log_softmax(1);
+    sum += (exact.exp() * (exact - rounded)).sum().item<double>();
+    images += batch.size(0);
+  }
+  return sum / double(images);
+}
+
 std::vector<torch::Tensor> exact_logits(Network& folded, const CalibrationBatches& batches) {
   at::NoGradGuard no_grad;
   const Executor executor(folded.graph, folded.parameters);

@@ -20,6 +20,10 @@ std::vector<std::optional<double>> signal_to_noise(Network& folded, const Quanti
 // Of the logits, in dB, over batches whose logits in fp32 are given.
 double logits_signal_to_noise(const QuantizedNetwork& network, const CalibrationBatches& batches,
                               const std::vector<torch::Tensor>& logits);
+// Mean over the images of the Kullback-Leibler divergence of the classes' probabilities from those
+// in fp32, whose logits are given.
+double class_divergence(const QuantizedNetwork& network, const CalibrationBatches& batches,
+                        const std::vector<torch::Tensor>& logits);
 // In fp32, of each batch: [N, classes].
 std::vector<torch::Tensor> exact_logits(Network& folded, const CalibrationBatches& batches);
 

@@ -51,9 +51,9 @@ Calibration PostTraining::nearest(std::vector<Calibration> calibrations) {
   const std::vector<torch::Tensor> logits = exact_logits(*folded_, batches_);
   for (const Calibration& each : calibrations) {
     const QuantizedNetwork network = quantize(*folded_, each.ranges, options_.rewrite);
-    range_trials_.push_back({each.rule, logits_signal_to_noise(network, batches_, logits)});
+    range_trials_.push_back({each.rule, class_divergence(network, batches_, logits)});
   }
-  const auto best = std::ranges::max_element(range_trials_, {}, &RangeTrial::decibels);
+  const auto best = std::ranges::min_element(range_trials_, {}, &RangeTrial::divergence);
   return std::move(calibrations[size_t(best - range_trials_.begin())]);
 }
 

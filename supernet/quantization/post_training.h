@@ -37,17 +37,20 @@ inline constexpr auto kNames<WeightRounding> = name_table<WeightRounding>(
 inline const std::vector<CalibrationOptions> kRangeCandidates = {
     {.method = RangeMethod::kMse},
     {.method = RangeMethod::kPercentile, .percentile = 99.99},
-    {.method = RangeMethod::kPercentile, .percentile = 99.9}};
+    {.method = RangeMethod::kPercentile, .percentile = 99.9},
+    {.method = RangeMethod::kEntropy}};
 
-// What a rule of the ranges leaves of the logits over the calibration images.
+// What a rule of the ranges does to what the network says of the calibration images.
 struct RangeTrial {
-  std::string rule;     // Calibration::rule
-  double decibels = 0;  // logits_signal_to_noise()
+  std::string rule;       // Calibration::rule
+  double divergence = 0;  // class_divergence()
 };
 
 struct PostTrainingOptions {
   RewriteOptions rewrite = {};  // its range_rule is that of the calibration
-  // Of several, the one whose logits over the calibration images are nearest to those in fp32.
+  // Of several, the one with which the classes' probabilities over the calibration images are
+  // nearest to those in fp32. Signal to noise of the logits, which counts what no class depends on,
+  // orders them otherwise (experiments/results/quantization.md).
   std::vector<CalibrationOptions> calibrations = kRangeCandidates;
   bool equalizes = false;  // equalize(), before calibration
   WeightRounding rounding = WeightRounding::kNearest;

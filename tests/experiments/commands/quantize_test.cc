@@ -58,14 +58,16 @@ TEST_F(Quantize, LosesLittleOfATrainedNetwork) {
   EXPECT_LE(report["drop_points"].get<double>(), 1.5);
   EXPECT_EQ(report["images"], 200);
   EXPECT_LT(report["int8"]["bytes"].get<double>(), 0.5 * report["fp32"]["bytes"].get<double>());
-  // By the rule whose logits are nearest.
+  // By the rule with the least divergence.
   const auto& trials = report["range_trials"];
   EXPECT_EQ(trials[0]["rule"], "least squared error over the values of 100 images");
   EXPECT_EQ(trials[1]["rule"], "99.99 % of the values of 100 images");
   EXPECT_EQ(trials[2]["rule"], "99.9 % of the values of 100 images");
+  EXPECT_EQ(trials[3]["rule"], "least divergence from the values of 100 images");
   const auto best =
-      std::max_element(trials.begin(), trials.end(), [](const auto& a, const auto& b) {
-        return a["logits_db"].template get<double>() < b["logits_db"].template get<double>();
+      std::min_element(trials.begin(), trials.end(), [](const auto& a, const auto& b) {
+        return a["class_divergence"].template get<double>() <
+               b["class_divergence"].template get<double>();
       });
   EXPECT_EQ(report["options"]["ranges"], (*best)["rule"]);
   EXPECT_EQ(report["kept_in_fp32"][0]["ops"][0], report["sensitivities"][0]["name"]);
