@@ -332,9 +332,6 @@ std::vector<Choice> choices(const SearchSpace& space) {
       list.back().widest = largest(options);
     }
   };
-  const auto unless_own_weights = [&](ChoiceKind kind) {
-    return space.sharing == WeightSharing::kBlocks ? ChoiceKind::kOther : kind;
-  };
   add("resolution", ChoiceKind::kOther, space.resolution);
   add("activation", ChoiceKind::kOther, space.activation);
   add("layer_scale", ChoiceKind::kOther, space.layer_scale);
@@ -342,6 +339,12 @@ std::vector<Choice> choices(const SearchSpace& space) {
   for (size_t s = 0; s < space.stages.size(); ++s) {
     const StageSpace& stage = space.stages[s];
     const std::string name = "stages." + std::to_string(s) + ".";
+    const bool has_uibs =
+        std::find(stage.kind.begin(), stage.kind.end(), StageKind::kUib) != stage.kind.end();
+    const auto unless_own_weights = [&](ChoiceKind kind) {
+      const bool are_own = space.sharing == WeightSharing::kBlocks && has_uibs;
+      return are_own ? ChoiceKind::kOther : kind;
+    };
     add(name + "block", ChoiceKind::kOther, stage.kind);
     add(name + "width", ChoiceKind::kFilters, stage.width);
     add(name + "depth", ChoiceKind::kOperation, stage.depth);

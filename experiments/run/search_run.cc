@@ -184,7 +184,7 @@ void require_possible_judges(const SearchConfig& config, const SearchPlan& plan)
   }
 }
 
-// Refuses starts from weights that are cut from wider ones, where blocks have weights of their own.
+// Refuses starts from the weights of other blocks, where each has its own.
 void require_possible_starts(const SearchConfig& config, const SearchPlan& plan) {
   if (config.space.sharing != WeightSharing::kBlocks) return;
   const std::string name = "'sharing: blocks' of space '" + config.space.name + "'";

@@ -108,7 +108,7 @@ size_t OpCompiler::fused_count(const InferenceStep& step) const {
     if (ops.size() == 1 || !is_fused_relu(op(ops[1]))) return 1;
     count = 2;
   }
-  if (onednn::adds_exactly() && count < ops.size() && scale_of(ops[count - 1]) && is_add(count) &&
+  if (adds_exactly(ops[0]) && count < ops.size() && scale_of(ops[count - 1]) && is_add(count) &&
       scale_of(step.overwrites) && scale_of(ops[count]) && is_around_zero(ops[count - 1]) &&
       is_around_zero(step.overwrites) && is_around_zero(ops[count])) {
     ++count;
@@ -199,6 +199,17 @@ std::vector<float> OpCompiler::sum_factors(int index, const std::vector<double>&
   return factors;
 }
 
+// Whether oneDNN's sums are exact: on this CPU, and, as fp32, in which it adds what a zero point
+// takes away.
+bool OpCompiler::adds_exactly(int index) const {
+  constexpr double kExactInFp32 = 1 << 24;
+  if (!onednn::adds_exactly()) return false;
+  if (input_scale(index)->zero_point == 0) return true;
+  const torch::Tensor sums =
+      parameter(op(index), ".weight").to(torch::kDouble).abs().flatten(1).sum(1);
+  return 255 * sums.max().item<double>() < kExactInFp32;
+}
+
 // The int32 bias of a convolution that multiplies bytes as they are, zero point included; undefined
 // where there is none.
 torch::Tensor OpCompiler::bias_of_bytes(int index, const Filters& filters) const {
@@ -239,7 +250,7 @@ OpCompiler::Value OpCompiler::padded(int index, Convolution& c) {
 
 void OpCompiler::integer_convolution(const InferenceStep& step) {
   if (has_own_kernel(step)) return integer_depthwise(step);
-  if (!onednn::adds_exactly()) return exact_convolution(step);
+  if (!adds_exactly(step.ops[0])) return exact_convolution(step);
   const int index = step.ops[0];
   const Op& o = op(index);
   const bool has_relu = step.ops.size() > 1 && is_fused_relu(op(step.ops[1]));

@@ -1,5 +1,6 @@
-// Products of integers on a CPU without VNNI, whose sums oneDNN would saturate on the way: those of
-// convolutions by a kernel of our own, those of attention as fp32, which is exact below 2^24.
+// Products of integers on a CPU without VNNI, whose sums oneDNN would saturate on the way, or, with
+// a zero point, round: those of convolutions by a kernel of our own, those of attention as fp32,
+// which is exact below 2^24.
 #include <memory>
 
 #include "supernet/inference/op_compiler.h"

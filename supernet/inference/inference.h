@@ -26,8 +26,7 @@ class Inference {
   // A quantised network: integers as quantized_graph.h says, convolutions of them by oneDNN with
   // factors, ReLU and adds inside, all else a pass over bytes; what stays fp32 is fp32. Integers
   // are those of QuantizedExecutor, but where a real number that is rounded differs in its last
-  // bit. Throws Error also for values with zero points, and where the CPU has no products of 8-bit
-  // integers that are exact (VNNI).
+  // bit. Throws Error also for zero points of what attention multiplies or gives.
   Inference(const QuantizedNetwork& network, int batch);
   ~Inference();
   Inference(Inference&&) noexcept;

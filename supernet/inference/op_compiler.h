@@ -102,6 +102,7 @@ class OpCompiler {
   void integer_convolution(const InferenceStep& step);
   Value padded(int index, Convolution& convolution);
   torch::Tensor bias_of_bytes(int index, const Filters& filters) const;
+  bool adds_exactly(int index) const;
   bool has_own_kernel(const InferenceStep& step) const;
   void integer_depthwise(const InferenceStep& step);
   SumRounding own_rounding(const InferenceStep& step, const Filters& filters) const;

@@ -21,7 +21,7 @@ struct MemoryNeed {
 MemoryNeed inference_memory(const Graph& graph, int64_t batch, int bytes_per_activation = 4);
 
 // Of inference as supernet/inference/ compiles it: activations as roofline/memory.h has them, and
-// the scores of the largest attention.
+// the scores of the largest attention; without the copies that zero points of all values take.
 MemoryNeed compiled_memory(const Graph& graph, int batch, DataType type = DataType::kFp32);
 
 // Of a training step on a CPU as training_plan.h lays it out: what the backward pass reads lives

@@ -47,8 +47,9 @@ bool is_depthwise_option(const std::string& name) {
 }
 
 bool is_of_uib(const std::string& name) {
-  return is_depthwise_option(name) || name.find(".pw_exp.") != std::string::npos ||
-         name.find(".pw_proj.") != std::string::npos;
+  const auto has = [&](const char* part) { return name.find(part) != std::string::npos; };
+  return is_depthwise_option(name) || has(".pw_exp.") || has(".pw_proj.") ||
+         (has(".layer_scale.") && !has(".mqa."));
 }
 
 }  // namespace

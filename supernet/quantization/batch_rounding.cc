@@ -42,6 +42,7 @@ class BatchRounding : public Rounding {
     const std::optional<ValueForm>& form = forms_[op];
     if (!form || form->same_as >= 0) return value;
     const bool is_signed = form->type == IntegerType::kS8;
+    if (!is_signed && form->is_negative) return with_zero_point(value);
     const IntegerRange integers{lowest(form->type), highest(form->type)};
     const torch::Tensor real = value.to(torch::kFloat);  // bf16 holds no step
     const torch::Tensor seen = real.detach();
@@ -52,6 +53,15 @@ class BatchRounding : public Rounding {
   }
 
  private:
+  // From the least to the largest, moved by the zero point as u8 are.
+  static torch::Tensor with_zero_point(const torch::Tensor& value) {
+    const torch::Tensor real = value.to(torch::kFloat), seen = real.detach();
+    const torch::Tensor low = seen.min().clamp_max(0);
+    const torch::Tensor step = step_to(seen.max().clamp_min(0) - low, 255);
+    const torch::Tensor shift = (-low / step).round() * step;
+    return (fake_quantize(real + shift, step, {0, 255}) - shift).to(value.scalar_type());
+  }
+
   std::vector<std::optional<ValueForm>> forms_;  // one per op
   std::vector<bool> has_integer_weights_;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "space/error.h"
 #include "space/head.h"
@@ -140,27 +141,31 @@ bool multiplies_weights(OpKind kind) {
 
 namespace {
 
-bool has_zero_point(const Graph& graph, int op, const std::vector<int>& readers,
-                    ZeroPoints zero_points) {
-  const auto is_attention = [&](int index) {
-    const OpKind kind = graph.ops[size_t(index)].kind;
-    return kind == OpKind::kAttentionScores || kind == OpKind::kAttentionMix;
-  };
-  const auto has_dense_border = [&](int index) {
+// Whether a reader of a value is one of these ops, or reads it enlarged.
+bool is_read_by(const Graph& graph, const std::vector<std::vector<int>>& readers, int op,
+                const std::function<bool(const Op&)>& is_meant) {
+  return std::any_of(readers[size_t(op)].begin(), readers[size_t(op)].end(), [&](int index) {
     const Op& reader = graph.ops[size_t(index)];
-    return reader.kind == OpKind::kConv && reader.kernel > 1;
+    return is_meant(reader) ||
+           (reader.kind == OpKind::kUpsample && is_read_by(graph, readers, index, is_meant));
+  });
+}
+
+bool has_zero_point(const Graph& graph, const std::vector<std::vector<int>>& readers, int op,
+                    ZeroPoints zero_points) {
+  const OpKind kind = graph.ops[size_t(op)].kind;
+  const auto is_attention = [](const Op& reader) {
+    return reader.kind == OpKind::kAttentionScores || reader.kind == OpKind::kAttentionMix;
   };
-  if (is_attention(op) || std::any_of(readers.begin(), readers.end(), is_attention)) return false;
-  switch (zero_points) {
-    case ZeroPoints::kNone:
-      return false;
-    case ZeroPoints::kActivations:
-      return graph.ops[size_t(op)].kind == OpKind::kActivation &&
-             std::none_of(readers.begin(), readers.end(), has_dense_border);
-    case ZeroPoints::kAll:
-      return true;
+  const auto would_cost = [](const Op& reader) {
+    return reader.kind == OpKind::kAdd || (reader.kind == OpKind::kConv && reader.kernel > 1);
+  };
+  if (zero_points == ZeroPoints::kNone || is_attention(graph.ops[size_t(op)]) ||
+      is_read_by(graph, readers, op, is_attention)) {
+    return false;
   }
-  return false;
+  return zero_points == ZeroPoints::kAll ||
+         (kind == OpKind::kActivation && !is_read_by(graph, readers, op, would_cost));
 }
 
 }  // namespace
@@ -197,7 +202,7 @@ std::vector<std::optional<ValueForm>> value_forms(const Graph& folded,
       continue;
     }
     const bool is_signed =
-        is_negative[i] && !has_zero_point(folded, int(i), readers[i], options.zero_points);
+        is_negative[i] && !has_zero_point(folded, readers, int(i), options.zero_points);
     ValueForm form{.type = is_signed ? IntegerType::kS8 : IntegerType::kU8,
                    .is_negative = is_negative[i],
                    .fixed_scale = {},

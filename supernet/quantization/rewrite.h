@@ -23,10 +23,10 @@ void require_finite_range(const Op& op, const ValueRange& range);
 // Which values that may be negative are u8 with a zero point; the others are s8 around 0, as are
 // all that products of attention read or give.
 //   activations: those behind SiLU, hard swish and GELU, which give next to nothing below 0, so
-//                that s8 would leave half of its integers unused. It costs an int8 network nothing:
-//                they are made by tables, and a zero point goes into the bias of what reads them.
-//                Not what a dense convolution reads whose kernel reaches beyond the image: a border
-//                of zero points would have to be copied around it.
+//                that s8 would leave half of its integers unused. It costs an int8 network next to
+//                nothing: they are made by tables, and a zero point goes into the bias of what
+//                reads them. Not where it would: a dense convolution whose kernel reaches beyond
+//                the image reads a copy with a border, and an add runs by itself.
 enum class ZeroPoints { kNone, kActivations, kAll };
 template <>
 inline constexpr auto kNames<ZeroPoints> =

@@ -71,9 +71,14 @@ TEST(Choices, OfBlocksWithWeightsOfTheirOwnAreOnlySampled) {
   EXPECT_EQ(coarse_space(space).sharing, WeightSharing::kBlocks);
   const std::vector<Choice> list = choices(space);
   const ChoiceLayout layout = choice_layout(space);
-  for (const StageChoices& stage : layout.stages) {
+  for (size_t s = 0; s < space.stages.size(); ++s) {
+    const StageChoices& stage = layout.stages[s];
     EXPECT_EQ(list[stage.depth].kind, ChoiceKind::kOperation);
     EXPECT_EQ(list[stage.width].kind, ChoiceKind::kFilters);
+    if (space.stages[s].kind != std::vector{StageKind::kUib}) {  // whose expansions are slices
+      EXPECT_EQ(list[stage.blocks[0].expansion].kind, ChoiceKind::kFilters);
+      continue;
+    }
     for (const BlockChoices& block : stage.blocks) {
       for (int choice : {block.expansion, block.kernel1, block.kernel2}) {
         EXPECT_EQ(list[choice].kind, ChoiceKind::kOther) << list[choice].name;

@@ -133,6 +133,40 @@ INSTANTIATE_TEST_SUITE_P(Networks, Int8ZeroPoints,
                                          "mnv4-hybrid-medium"),
                          [](const auto& test) { return test_name(test.param); });
 
+// Only a file can have them: s8 that are not around 0.
+TEST_F(Int8, RunsZeroPointsOfSignedIntegers) {
+  QuantizedNetwork network =
+      quantized(resized("mobilenet-v3-large", 40), {.zero_points = ZeroPoints::kNone});
+  for (auto& value : network.quantized.values) {
+    if (value && value->type == IntegerType::kS8) value->zero_point = -7;
+  }
+  expect_equal(network, 2);
+}
+
+// Sums of bytes that fp32 might not hold, of 1024 channels whose weights are all positive.
+TEST_F(Int8, AddsZeroPointsExactlyWhereSumsAreLarge) {
+  Graph graph = resized("mobilenet-v1", 64);
+  for (Op& op : graph.ops) {
+    if (op.kind == OpKind::kActivation) op.activation = Activation::kSilu;
+  }
+  torch::manual_seed(1);
+  ParameterStore store(graph);
+  fill(store);
+  for (const Parameter& parameter : store.parameters()) {
+    const bool is_wide = parameter.shape.size() == 4 && parameter.shape[1] == 1024;
+    if (is_wide) store.full(parameter.name).abs_().add_(0.5);
+  }
+  Network folded = fold_norms(graph, store);
+  const QuantizedNetwork network = quantize(folded, ranges_of(folded, normal_images(graph, 2)),
+                                            {.zero_points = ZeroPoints::kAll});
+  const Inference inference(network, 1);
+  const bool has_exact =
+      std::any_of(inference.steps().begin(), inference.steps().end(),
+                  [](const Inference::Step& step) { return step.kernel == "blocks:int16"; });
+  EXPECT_TRUE(has_exact);
+  expect_equal(network, 1);
+}
+
 // Only a file can have one there.
 TEST_F(Int8, RefusesAZeroPointInAttention) {
   QuantizedNetwork network = quantized(attention_graph(9, 4));

@@ -1,6 +1,10 @@
 #include "supernet/quantization/batch_rounding.h"
 
+#include "space/catalog.h"
+#include "space/lowering.h"
 #include "supernet/quantization/quantized_executor.h"
+#include "supernet/quantization/rewrite.h"
+#include "tests/formula_weights.h"
 #include "tests/helpers.h"
 #include "tests/supernet/formats/small_hybrid.h"
 #include "tests/supernet/quantization/small_quantized.h"
@@ -22,6 +26,41 @@ TEST(BatchRoundingTest, RoundsByTheRangesOfTheBatch) {
   EXPECT_TRUE(torch::allclose(after_relu, after_relu.round(), 0, 1e-3)) << after_relu;
   EXPECT_NEAR(after_relu.max().item<float>(), 255, 1e-3);
   EXPECT_NEAR(values[2].view({-1})[1].item<float>() / (0.9f / 255), 54.5, 0.7);
+}
+
+// By hand: from -0.28 to 0.74 in 255 steps of 0.004, of which 70 lie below 0.
+TEST(BatchRoundingTest, HasAZeroPointBehindSilu) {
+  Network folded = two_layers();
+  folded.graph.ops[2].activation = Activation::kSilu;
+  const auto rounding = batch_rounding(folded.graph);
+  const torch::Tensor value = torch::tensor({-0.28f, -0.1995f, 0.0f, 0.501f, 0.74f});
+  const torch::Tensor steps = rounding->value(2, value) / 0.004f;
+  EXPECT_TRUE(
+      torch::allclose(steps, torch::tensor({-70.0f, -50.0f, 0.0f, 125.0f, 185.0f}), 0, 1e-3))
+      << steps;
+}
+
+// What a search judges is what quantize() would make, negative values of activations included.
+TEST(BatchRoundingTest, IsNearTheRewriteOfANetworkWithSmoothActivations) {
+  at::NoGradGuard no_grad;
+  for (const char* name : {"compact-nano", "mobilenet-v3-large-050"}) {
+    Architecture architecture = find_architecture(name);
+    architecture.resolution = 32;
+    const Graph graph = lower(architecture);
+    ParameterStore store(graph);
+    fill(store);
+    Network folded = fold_norms(graph, store);
+    const torch::Tensor images = uniform(1, {4, 3, 32, 32});
+    const torch::Tensor exact = Executor(graph, store).forward(images, NormMode::kRunning);
+    const torch::Tensor quantized =
+        QuantizedExecutor(quantize(folded, ranges_of(folded, images))).forward(images);
+    Executor executor(graph, store);
+    executor.round(batch_rounding(graph));
+    const torch::Tensor rounded = executor.forward(images, NormMode::kRunning);
+    const float noise = (quantized - exact).norm().item<float>();
+    EXPECT_LT((rounded - exact).norm().item<float>(), 2 * noise) << name;
+    EXPECT_LT(noise, 0.3f * exact.norm().item<float>()) << name;
+  }
 }
 
 class HybridBatchRoundingTest : public SmallHybrid {
