@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <yaml-cpp/yaml.h>
 
-#include "supernet/network/precision.h"
 #include "tests/folder_test.h"
 
 namespace ridgewalk {
@@ -51,14 +50,6 @@ TEST_F(FasterPrecision, IsMeasuredWhereNothingCanBeReadOrWritten) {
   EXPECT_EQ(YAML::LoadFile(file()).size(), 1u);
   faster_precision("/dev/null/precision.yaml", true);
   faster_precision("", true);
-}
-
-// By trying them out: with AVX512-BF16 or AMX in hardware bf16 is the faster one, with every
-// LibTorch.
-TEST(TrainingRates, AreHigherInBf16WhereTheCpuMultipliesIt) {
-  if (precision_named("auto", torch::kCPU) != DataType::kBf16) GTEST_SKIP() << "emulated here";
-  const TrainingRates rates = measure_training_rates();
-  EXPECT_GT(rates.bf16, rates.fp32);
 }
 
 }  // namespace
