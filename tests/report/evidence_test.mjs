@@ -169,7 +169,7 @@ test('a network in fp32 and in int8', async () => {
   assert.deepEqual(await cells(page, 'quantization'), [row('fp32', fp32), row('int8 (ptq)', int8),
     ...kept.map((some) => row(`int8, ${some.ops.length} operation${some.ops.length === 1 ? '' : 's'} in fp32`, some))]);
   assert.equal(await page.evaluate('[1536, 5767168].map(bytesText).join()'), '1.5\u00a0KiB,5.5\u00a0MiB');
-  assert.equal(tried.length, 3);
+  assert.equal(tried.length, 4);
   assert.deepEqual(await cells(page, 'range-trials'), tried.map((one) => [one.rule, one.class_divergence.toFixed(4)]));
   assert.deepEqual(await cells(page, 'sensitivities'), sensitivities.slice(0, 12).map((one) => [one.name, signed(one.gain_db)]));
 
